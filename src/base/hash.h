@@ -1,0 +1,16 @@
+/* hash.h - SHA-256 (libsodium) for integrity and provenance; 64-bit FNV-1a for tables. */
+#ifndef HONE_HASH_H
+#define HONE_HASH_H
+
+#include "base/err.h"
+
+#define SHA256_HEX 65 /* 64 hex digits and the terminator */
+
+typedef struct Sha256 { _Alignas(8) unsigned char state[128]; } Sha256;
+void     sha256_init(Sha256 *h);
+void     sha256_add(Sha256 *h, const void *p, size_t n);
+void     sha256_hex(Sha256 *h, char out[SHA256_HEX]);
+int      sha256_file(const char *path, char out[SHA256_HEX], Err *e);
+uint64_t hash64(const void *p, size_t n);
+
+#endif

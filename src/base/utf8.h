@@ -1,0 +1,24 @@
+/* utf8.h - decode, check, classify, normalise (over utf8proc; Unicode 15). */
+#ifndef HONE_UTF8_H
+#define HONE_UTF8_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+/* Decodes one character at p (n > 0 bytes left). Returns its length in bytes, or -1 when the bytes are not valid UTF-8
+ * (overlong forms, surrogates and > U+10FFFF are invalid). */
+int    utf8_decode(const char *p, size_t n, uint32_t *cp);
+int    utf8_encode(uint32_t cp, char out[4]);             /* returns the length */
+bool   utf8_valid(Str s, size_t *bad_offset);             /* bad_offset may be NULL */
+size_t utf8_complete(const char *p, size_t n);            /* length of the longest prefix that does not end inside a character */
+
+void   utf8_repair(StrBuf *out, Str s);                   /* appends s; each truncated character or stray byte becomes one U+FFFD */
+
+typedef enum { UTF8_NFC, UTF8_NFD, UTF8_NFKC, UTF8_NFKD } Utf8Form;
+void   utf8_normalise(StrBuf *out, Str s, Utf8Form form); /* s must be valid; appends */
+void   utf8_lower(StrBuf *out, Str s);
+bool   utf8_is_space(uint32_t cp);                        /* Unicode White_Space */
+bool   utf8_is_punct(uint32_t cp);                        /* category P* */
+bool   utf8_is_mark_nonspacing(uint32_t cp);              /* category Mn */
+
+#endif

@@ -1,0 +1,59 @@
+/* test_hash.c - published digests; pieces and files give the same as the whole. */
+#include "base/check.h"
+
+#include "base/hash.h"
+#include "base/mem.h"
+
+static void check_sha(const char *text, size_t n, const char *want)
+{
+    Sha256 h;
+    char hex[SHA256_HEX];
+    sha256_init(&h);
+    for (size_t i = 0; i < n; i += 13)
+        sha256_add(&h, text + i, MIN((size_t)13, n - i));
+    sha256_hex(&h, hex);
+    assert_string_equal(hex, want);
+}
+
+static void test_sha256(void **state)
+{
+    (void)state;
+    static const char two_blocks[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"; /* FIPS 180 examples */
+    check_sha("", 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check_sha("abc", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check_sha(two_blocks, sizeof two_blocks - 1, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    char *million = mem_alloc(1000000);
+    memset(million, 'a', 1000000);
+    check_sha(million, 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    free(million);
+}
+
+static void test_file(void **state)
+{
+    (void)state;
+    Err e;
+    char *dir = check_dir(), *path = path_join(dir, "f"), hex[SHA256_HEX];
+    assert_int_equal(file_write_atomic(path, "", 0, &e), 0);
+    assert_int_equal(sha256_file(path, hex, &e), 0);
+    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_int_equal(file_write_atomic(path, "abc", 3, &e), 0);
+    assert_int_equal(sha256_file(path, hex, &e), 0);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_int_equal(sha256_file(dir, hex, &e), ERR_INPUT);
+    free(path);
+    check_dir_done(dir);
+}
+
+static void test_fnv(void **state)
+{
+    (void)state; /* the vectors of its authors */
+    assert_true(hash64("", 0) == 0xcbf29ce484222325u);
+    assert_true(hash64("a", 1) == 0xaf63dc4c8601ec8cu);
+    assert_true(hash64("foobar", 6) == 0x85944171f73967e8u);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sha256), cmocka_unit_test(test_file), cmocka_unit_test(test_fnv) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
