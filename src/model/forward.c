@@ -1,0 +1,184 @@
+/* forward.c - whole passes made of blocks: hidden states, log-probabilities, and the training pass with or without checkpointing.
+ * One policy value decides what is kept; no op knows of it. Under CHECKPOINT_BLOCKS the arena holds each block's input, and a block's
+ * inside lives only while that block runs (Chen et al. 2016). Both policies run the same ops in the same order, so gradients have the same bits. */
+#include "model/lora.h"
+#include "model/model_int.h"
+
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void step_init(Step *s, const Model *m, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len)
+{
+    *s = (Step){ .ids = ids, .pos = pos };
+    s->attn = (AttnShape){ .n_seg = n_seg, .q0 = start, .nq = len, .k0 = start, .nk = len,
+                           .heads = (int)m->cfg.heads, .kv_heads = (int)m->cfg.kv_heads, .head_dim = (int)m->cfg.head_dim,
+                           .scale = 1.0f / sqrtf((float)m->cfg.head_dim) };
+}
+
+static Tensor *embed(Tape *t, const Model *m, const Step *s)
+{
+    Tensor *x = op_embed(t, m->embed, s->ids);
+    return m->pos_embed ? op_add(t, x, op_embed(t, m->pos_embed, s->pos)) : x;
+}
+
+/* Runs one block without a tape and leaves only its output: out is taken first, so that the rest can be rewound. */
+static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const Step *s)
+{
+    Tape t;
+    tape_init(&t, m->be, a, false);
+    Tensor    *out = tape_new(&t, tensor_rows(x), m->cfg.hidden);
+    TArenaMark mark = tarena_mark(a);
+    m->be->copy_rows(m->be, out, 0, block_forward(&t, m, layer, x, s), 0, tensor_rows(x));
+    tarena_rewind(a, mark);
+    tape_release(&t);
+    return out;
+}
+
+Tensor *model_hidden(Tape *t, const Model *m, const Step *s)
+{
+    Tensor *x = embed(t, m, s);
+    for (int i = 0; i < m->cfg.layers; i++)
+        x = t->recording ? block_forward(t, m, i, x, s) : block_run(m, t->arena, i, x, s);
+    return nn_norm(t, m, &m->final_norm, x);
+}
+
+Tensor *model_logits(Tape *t, const Model *m, Tensor *hidden)
+{
+    return op_linear(t, hidden, m->head_w, NULL, NULL, NULL, 0);
+}
+
+static int finish(const Model *m, const TArena *scratch, Err *e)
+{
+    return tarena_failed(scratch, e) ? e->code : m->be->sync(m->be, e);
+}
+
+int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, Tensor **logp, Err *e)
+{
+    Tape t;
+    tape_init(&t, m->be, scratch, false);
+    *logp = op_head_logp(&t, op_embed(&t, model_hidden(&t, m, s), row), m->head_w, target);
+    tape_release(&t);
+    return finish(m, scratch, e);
+}
+
+/* The end of a pass, from the last block's output: final norm, the rows that predict a trained token, head and loss; then back to x's gradient. */
+static Tensor *head_both_ways(Tape *t, const Model *m, Tensor *x, const Tensor *row, const Tensor *target, const Tensor *coef)
+{
+    Tensor *h = op_embed(t, nn_norm(t, m, &m->final_norm, x), row);
+    return op_head_fused(t, h, m->head_w, target, coef);
+}
+
+static Tensor *leaf(TArena *a, Tensor *x, Tensor *grad)
+{
+    Tensor *l = tarena_tensor(a, NULL, DT_F32, 1, (int64_t[]){ 0 });
+    *l = *x;
+    l->wants_grad = grad != NULL;
+    l->grad = grad;
+    return l;
+}
+
+static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
+                             Tensor **logp, Err *e)
+{
+    const int     n = (int)m->cfg.layers;
+    const int64_t dim[2] = { s->ids->dim[0], m->cfg.hidden };
+    const bool    embed_wants = m->embed->wants_grad || (m->pos_embed && m->pos_embed->wants_grad);
+    Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output */
+    Tape          t;
+
+    tape_init(&t, m->be, a, false);
+    x[0] = embed(&t, m, s);
+    for (int i = 0; i < n; i++)
+        x[i + 1] = block_run(m, a, i, x[i], s);
+    tape_release(&t);
+
+    /* Two gradient buffers change places: that of a block's output and that of its input. */
+    Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = tarena_tensor(a, NULL, DT_F32, 2, dim);
+    *logp = tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ row->dim[0], 1 });
+    int rc = tarena_failed(a, e) ? e->code : 0;
+    if (rc)
+        goto done;
+
+    TArenaMark mark = tarena_mark(a);
+    m->be->fill(m->be, gout, 0);
+    tape_init(&t, m->be, a, true);
+    m->be->copy_rows(m->be, *logp, 0, head_both_ways(&t, m, leaf(a, x[n], gout), row, target, coef), 0, row->dim[0]);
+    tape_backward(&t);
+    tape_release(&t);
+    tarena_rewind(a, mark);
+
+    for (int i = n - 1; i >= 0; i--) {
+        const bool wanted = i > 0 || embed_wants;
+        if (wanted)
+            m->be->fill(m->be, gin, 0);
+        tape_init(&t, m->be, a, true);
+        Tensor *out = block_forward(&t, m, i, leaf(a, x[i], wanted ? gin : NULL), s);
+        out->grad = gout;
+        tape_backward(&t);
+        tape_release(&t);
+        tarena_rewind(a, mark);
+        Tensor *swap = gout;
+        gout = gin;
+        gin = swap;
+    }
+    if (embed_wants) {
+        tape_init(&t, m->be, a, true);
+        embed(&t, m, s)->grad = gout;
+        tape_backward(&t);
+        tape_release(&t);
+    }
+    rc = finish(m, a, e);
+done:
+    free(x);
+    return rc;
+}
+
+static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef, Tensor **logp, Err *e)
+{
+    Tape t;
+    tape_init(&t, m->be, a, true);
+    Tensor *x = embed(&t, m, s);
+    for (int i = 0; i < m->cfg.layers; i++)
+        x = block_forward(&t, m, i, x, s);
+    *logp = head_both_ways(&t, m, x, row, target, coef);
+    if (!tarena_failed(a, NULL))
+        tape_backward(&t);
+    tape_release(&t);
+    return finish(m, a, e);
+}
+
+int model_train_pass(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
+                     ActivationPolicy policy, Tensor **logp, Err *e)
+{
+    return policy == CHECKPOINT_BLOCKS ? pass_checkpointed(m, scratch, s, row, target, coef, logp, e)
+                                       : pass_kept(m, scratch, s, row, target, coef, logp, e);
+}
+
+int kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, Err *e)
+{
+    *kv = (KvCache){ .slots = slots, .capacity = capacity };
+    tarena_init(&kv->arena, m->be);
+    kv->k = mem_zalloc((size_t)m->cfg.layers, sizeof *kv->k);
+    kv->v = mem_zalloc((size_t)m->cfg.layers, sizeof *kv->v);
+    const int64_t dim[2] = { (int64_t)slots * capacity, m->cfg.kv_heads * m->cfg.head_dim };
+    for (int64_t i = 0; i < m->cfg.layers; i++) {
+        kv->k[i] = tarena_tensor(&kv->arena, "kv.k", DT_F32, 2, dim);
+        kv->v[i] = tarena_tensor(&kv->arena, "kv.v", DT_F32, 2, dim);
+    }
+    if (tarena_failed(&kv->arena, e)) {
+        kv_close(kv);
+        return err_wrap(e, "a key/value cache for %d texts of %d tokens", slots, capacity);
+    }
+    return 0;
+}
+
+void kv_close(KvCache *kv)
+{
+    if (kv->k)
+        tarena_release(&kv->arena);
+    free(kv->k);
+    free(kv->v);
+    *kv = (KvCache){ 0 };
+}

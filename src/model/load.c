@@ -1,0 +1,304 @@
+/* load.c - files -> Model. Files are normalised at the door: transposed weights are turned, numbers become f32; the rest of the program knows
+ * one truth. Invariant: a model that opened has every weight of its slots, and the file had nothing else of meaning. */
+#include "model/model_int.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+/* Names that files carry but that are no weights: constants that older exporters saved along. */
+static bool is_constant(Str name)
+{
+    static const char *const tail[] = { ".rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias" };
+    for (size_t i = 0; i < ARRAY_LEN(tail); i++)
+        if (str_ends(name, tail[i]))
+            return true;
+    return false;
+}
+
+static const StTensor *find(const Model *m, const StFile *f, const Slot *s)
+{
+    char buf[512];
+    snprintf(buf, sizeof buf, "%s%s", s->prefixed ? m->fam->prefix : "", s->name);
+    const StTensor *t = st_find(f, buf);
+    return t || !s->prefixed ? t : st_find(f, s->name); /* some files leave the prefix out */
+}
+
+static int check_shape(const StFile *f, const StTensor *t, const Slot *s, Err *e)
+{
+    const int64_t d0 = s->transposed ? s->dim[1] : s->dim[0], d1 = s->transposed ? s->dim[0] : s->dim[1];
+    if (t->rank != s->rank || t->dim[0] != d0 || (s->rank == 2 && t->dim[1] != d1)) {
+        char got[128] = "";
+        for (int i = 0, n = 0; i < t->rank && n < 100; i++)
+            n += snprintf(got + n, sizeof got - (size_t)n, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
+        if (s->rank == 2)
+            return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld, %lld]", st_where(f, t), t->name, got, (long long)d0,
+                           (long long)d1);
+        return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld]", st_where(f, t), t->name, got, (long long)d0);
+    }
+    if (!t->known || (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16))
+        return err_set(e, ERR_INPUT, "%s: %s is stored as %s; hone reads weights in F32, F16 and BF16", st_where(f, t), t->name, t->dtype_text);
+    return 0;
+}
+
+static int make_tensor(Model *m, const Slot *s, Err *e)
+{
+    *s->at = tarena_tensor(&m->weights, s->name, DT_F32, s->rank, s->dim);
+    if (!*s->at) {
+        tarena_failed(&m->weights, e);
+        return err_wrap(e, "%s: %s", m->path, s->name);
+    }
+    return 0;
+}
+
+static void transpose(float *dst, const float *src, int64_t rows, int64_t cols) /* src [rows, cols] -> dst [cols, rows] */
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++)
+            dst[j * rows + i] = src[i * cols + j];
+}
+
+static int load_slot(Model *m, const StFile *f, const Slot *s, Map *used, Err *e)
+{
+    const StTensor *t = find(m, f, s);
+    if (!t)
+        return err_set(e, ERR_INPUT, "%s: the weights lack %s%s, which config.json asks for", m->path, s->prefixed ? m->fam->prefix : "", s->name);
+    int rc = check_shape(f, t, s, e);
+    if (rc || (rc = make_tensor(m, s, e)))
+        return rc;
+    map_put(used, str_of(t->name), 1);
+    if (s->linear >= 0)
+        m->file_dtype = t->dtype;
+    float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (s->transposed ? 2 : 1));
+    dtype_to_f32(host, t->data, t->dtype, t->count);
+    for (int64_t i = 0; i < t->count; i++)
+        if (!isfinite(host[i])) {
+            rc = err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number at element %lld; the file is damaged", st_where(f, t), t->name,
+                         (long long)i);
+            break;
+        }
+    float *dense = host;
+    if (!rc && s->transposed) {
+        dense = host + t->count;
+        transpose(dense, host, s->dim[1], s->dim[0]);
+    }
+    if (!rc)
+        m->be->upload(m->be, (*s->at)->data, dense, (size_t)t->count * sizeof(float));
+    free(host);
+    return rc;
+}
+
+/* A tied model may still carry lm_head.weight; it must then be the embedding, or somebody's tool trained a head that would be lost. */
+static int check_tied(const Model *m, const StFile *f, Map *used, Err *e)
+{
+    const StTensor *head = m->cfg.tied ? st_find(f, "lm_head.weight") : NULL;
+    if (!head)
+        return 0;
+    char name[256];
+    snprintf(name, sizeof name, "%s%s.weight", m->fam->prefix, m->fam->embed);
+    const StTensor *embed = st_find(f, name);
+    if (embed && (embed->nbytes != head->nbytes || memcmp(embed->data, head->data, head->nbytes) != 0))
+        return err_set(e, ERR_INPUT, "%s: config.json ties lm_head.weight to %s, but the file holds two different tables; set tie_word_embeddings to "
+                       "false to keep the head", st_where(f, head), name);
+    map_put(used, str_of("lm_head.weight"), 1);
+    return 0;
+}
+
+static int check_leftovers(const StFile *f, const Map *used, Err *e)
+{
+    int64_t dummy;
+    for (size_t i = 0; i < st_count(f); i++) {
+        const StTensor *t = st_at(f, i);
+        if (!map_get(used, str_of(t->name), &dummy) && !is_constant(str_of(t->name)))
+            return err_set(e, ERR_INPUT, "%s: %s has no place in the model that config.json describes", st_where(f, t), t->name);
+    }
+    return 0;
+}
+
+static void finish(Model *m)
+{
+    const SlotList *l = m->slots;
+    m->linear = mem_zalloc((size_t)MAX(m->n_linear, 1), sizeof *m->linear);
+    m->param = mem_zalloc((size_t)l->n, sizeof *m->param);
+    for (int i = 0; i < l->n; i++) {
+        const Slot *s = &l->p[i];
+        m->param[m->n_param++] = (Param){ *s->at, s->decays };
+    }
+    for (int64_t i = 0; i < m->cfg.layers; i++)
+        for (const BlockRule *r = m->fam->rule; r->module; r++)
+            if (!r->norm) {
+                const Linear *lin = (const Linear *)(const void *)((const char *)&m->block[i] + r->off);
+                m->linear[lin->index] = *lin;
+            }
+    if (m->cfg.tied)
+        m->head_w = m->embed;
+}
+
+static int begin(Model **out, const char *path, const HfDir *d, Backend *be, Err *e)
+{
+    Model *m = *out = mem_zalloc(1, sizeof *m);
+    m->be = be;
+    m->path = mem_strdup(path);
+    m->file_dtype = DT_F32;
+    tarena_init(&m->weights, be);
+    tarena_init(&m->rope_arena, be);
+    char *where = path_join(path, "config.json");
+    int   rc = model_config_read(&m->cfg, &m->fam, d->config, d->generation, where, e);
+    free(where);
+    if (!rc)
+        slots_build(m);
+    return rc;
+}
+
+int model_open(Model **out, const char *path, Backend *be, Err *e)
+{
+    HfDir   *d = NULL;
+    Model   *m = NULL;
+    Map     *used = map_new();
+    int      rc = hf_dir_open(&d, path, e);
+    if (rc || (rc = begin(&m, path, d, be, e)))
+        goto done;
+    if (!d->weights) {
+        rc = err_set(e, ERR_INPUT, "%s: there is a config.json but no model.safetensors (and no model.safetensors.index.json)", path);
+        goto done;
+    }
+    for (int i = 0; i < m->slots->n; i++)
+        if ((rc = load_slot(m, d->weights, &m->slots->p[i], used, e)))
+            goto done;
+    if ((rc = check_tied(m, d->weights, used, e)) || (rc = check_leftovers(d->weights, used, e)))
+        goto done;
+    finish(m);
+    rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
+done:
+    map_free(used);
+    hf_dir_close(d);
+    if (rc) {
+        model_close(m);
+        m = NULL;
+    }
+    *out = m;
+    return rc;
+}
+
+static int draw_slot(Model *m, const Slot *s, uint64_t seed, uint64_t number, Err *e)
+{
+    int rc = make_tensor(m, s, e);
+    if (rc)
+        return rc;
+    const int64_t n = tensor_numel(*s->at);
+    const bool    residual = str_ends(str_of(s->name), "o_proj.weight") || str_ends(str_of(s->name), "down_proj.weight") ||
+                          str_ends(str_of(s->name), "c_proj.weight");
+    const double std = m->cfg.init_std * (residual ? 1 / sqrt(2.0 * (double)m->cfg.layers) : 1);
+    const bool   norm_weight = s->rank == 1 && str_ends(str_of(s->name), ".weight");
+    float       *v = mem_alloc((size_t)n * sizeof *v);
+    Rng          r = rng_at(seed, RNG_WEIGHT_INIT, number, 0);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = s->rank == 2 ? (float)(std * rng_normal(&r)) : norm_weight ? 1 : 0;
+    m->be->upload(m->be, (*s->at)->data, v, (size_t)n * sizeof *v);
+    free(v);
+    return 0;
+}
+
+int model_open_random(Model **out, const char *config_dir, Backend *be, uint64_t seed, Err *e)
+{
+    HfDir   *d = NULL;
+    Model   *m = NULL;
+    int      rc = hf_dir_open(&d, config_dir, e);
+    if (rc || (rc = begin(&m, config_dir, d, be, e)))
+        goto done;
+    for (int i = 0; i < m->slots->n; i++)
+        if ((rc = draw_slot(m, &m->slots->p[i], seed, (uint64_t)i, e)))
+            goto done;
+    finish(m);
+    rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
+done:
+    hf_dir_close(d);
+    if (rc) {
+        model_close(m);
+        m = NULL;
+    }
+    *out = m;
+    return rc;
+}
+
+void model_close(Model *m)
+{
+    if (!m)
+        return;
+    tarena_release(&m->weights);
+    tarena_release(&m->rope_arena);
+    arena_release(&m->names);
+    if (m->slots)
+        free(m->slots->p);
+    free(m->slots);
+    free(m->block);
+    free(m->linear);
+    free(m->param);
+    free(m->path);
+    free(m);
+}
+
+int64_t model_param_count(const Model *m)
+{
+    int64_t n = 0;
+    for (int i = 0; i < m->n_param; i++)
+        n += tensor_numel(m->param[i].w);
+    return n;
+}
+
+/* --- rotary tables -------------------------------------------------------------------------------------------------------------------- */
+
+/* Frequencies are rounded to f32 and the angle is a f32 product, as in the implementations that the models were trained with: at far
+ * positions another rounding would be another model. Only cos and sin themselves are taken in double. */
+static float rope_frequency(const ModelConfig *c, int64_t i)
+{
+    const float freq = (float)(1 / pow(c->rope_theta, (double)(2 * i) / (double)c->head_dim));
+    if (c->rope_scaling == ROPE_PLAIN)
+        return freq;
+    /* Llama 3.1: long wavelengths are stretched by `factor`, short ones kept, a smooth passage between. */
+    const double wavelength = 2 * 3.14159265358979323846 / (double)freq;
+    const double longest = c->rope_original_positions / c->rope_low_freq, shortest = c->rope_original_positions / c->rope_high_freq;
+    if (wavelength < shortest)
+        return freq;
+    if (wavelength > longest)
+        return (float)((double)freq / c->rope_factor);
+    const double smooth = (c->rope_original_positions / wavelength - c->rope_low_freq) / (c->rope_high_freq - c->rope_low_freq);
+    return (float)((1 - smooth) * (double)freq / c->rope_factor + smooth * (double)freq);
+}
+
+int model_reserve_positions(Model *m, int64_t n, Err *e)
+{
+    if (n > m->cfg.max_positions && m->fam->pos == POS_LEARNED)
+        return err_set(e, ERR_ARG, "%s: a text of %lld tokens was asked for, the model has positions for %lld", m->path, (long long)n,
+                       (long long)m->cfg.max_positions);
+    if (m->fam->pos != POS_ROPE || (m->rope.cos && m->rope.cos->dim[0] >= n))
+        return 0;
+    const int64_t half = m->cfg.head_dim / 2;
+    tarena_release(&m->rope_arena);
+    tarena_init(&m->rope_arena, m->be);
+    m->rope.rot = (int)m->cfg.head_dim;
+    m->rope.cos = tarena_tensor(&m->rope_arena, "rope.cos", DT_F32, 2, (int64_t[]){ n, half });
+    m->rope.sin = tarena_tensor(&m->rope_arena, "rope.sin", DT_F32, 2, (int64_t[]){ n, half });
+    if (!m->rope.cos || !m->rope.sin) {
+        tarena_failed(&m->rope_arena, e);
+        return err_wrap(e, "rotary tables for %lld positions", (long long)n);
+    }
+    float *table = mem_alloc((size_t)(2 * n * half) * sizeof *table);
+    for (int64_t i = 0; i < half; i++) {
+        const float freq = rope_frequency(&m->cfg, i);
+        for (int64_t p = 0; p < n; p++) {
+            const float angle = (float)p * freq;
+            table[p * half + i] = (float)cos((double)angle);
+            table[(n + p) * half + i] = (float)sin((double)angle);
+        }
+    }
+    m->be->upload(m->be, m->rope.cos->data, table, (size_t)(n * half) * sizeof *table);
+    m->be->upload(m->be, m->rope.sin->data, table + n * half, (size_t)(n * half) * sizeof *table);
+    free(table);
+    return 0;
+}

@@ -1,0 +1,351 @@
+/* lora.c - adapters: make, read, write. The product itself is op_linear. Files are PEFT's: adapter_config.json and adapter_model.safetensors with
+ * base_model.model.<module>.lora_A.weight [r, in] and .lora_B.weight [out, r]. An option of PEFT that would change the mathematics and
+ * that hone does not compute is refused by name. Invariant: an adapter that opened adapts at least one linear, each by a full pair. */
+#include "model/lora.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define PEFT_PREFIX "base_model.model."
+
+static Adapter *adapter_alloc(const Model *m)
+{
+    Adapter *a = mem_zalloc(1, sizeof *a);
+    a->n_pair = m->n_linear;
+    a->pair = mem_zalloc((size_t)MAX(m->n_linear, 1), sizeof *a->pair);
+    tarena_init(&a->arena, m->be);
+    return a;
+}
+
+static void set_scale(Adapter *a)
+{
+    a->scale = (float)(a->alpha / (a->rslora ? sqrt((double)a->rank) : (double)a->rank));
+}
+
+static int pair_make(Adapter *a, const Model *m, int i, int rank, Err *e)
+{
+    const Linear *l = &m->linear[i];
+    LoraPair     *p = &a->pair[i];
+    p->a = tarena_tensor(&a->arena, l->module, DT_F32, 2, (int64_t[]){ rank, l->w->dim[1] });
+    p->b = tarena_tensor(&a->arena, l->module, DT_F32, 2, (int64_t[]){ l->w->dim[0], rank });
+    a->n_adapted++;
+    if (tarena_failed(&a->arena, e))
+        return err_wrap(e, "the adapter for %s", l->module);
+    return 0;
+}
+
+static Str last_part(const char *module)
+{
+    const char *dot = strrchr(module, '.');
+    return str_of(dot ? dot + 1 : module);
+}
+
+/* PEFT's rule: a target names a module when it is its whole name or its last parts ("attn.c_proj" is not "mlp.c_proj"). */
+static bool target_hits(Str target, const char *module)
+{
+    const size_t n = strlen(module);
+    return target.n <= n && memcmp(module + n - target.n, target.p, target.n) == 0 && (target.n == n || module[n - target.n - 1] == '.');
+}
+
+static int unknown_target(const Model *m, Str target, Err *e)
+{
+    StrBuf names = { 0 };
+    Map   *seen = map_new();
+    for (int i = 0; i < m->n_linear; i++)
+        if (map_put(seen, last_part(m->linear[i].module), 1)) {
+            Str s = last_part(m->linear[i].module);
+            strbuf_addf(&names, "%s%.*s", names.n ? ", " : "", (int)s.n, s.p);
+        }
+    int rc = err_set(e, ERR_ARG, "target-modules: no linear of this model is called \"%.*s\"; it has %s (or say all)", (int)MIN(target.n, 80), target.p,
+                     strbuf_z(&names));
+    strbuf_release(&names);
+    map_free(seen);
+    return rc;
+}
+
+/* Marks in `chosen` the linears that the comma-separated list names. */
+static int choose(const Model *m, const char *targets, bool *chosen, Err *e)
+{
+    for (const char *p = targets; *p;) {
+        const size_t n = strcspn(p, ",");
+        const Str    t = { p, n };
+        bool         hit = false;
+        for (int i = 0; i < m->n_linear; i++)
+            if (str_eqz(t, "all") || target_hits(t, m->linear[i].module))
+                hit = chosen[i] = true;
+        if (!hit)
+            return unknown_target(m, t, e);
+        p += n + (p[n] == ',');
+    }
+    return 0;
+}
+
+static void init_pair(const Model *m, LoraPair *p, uint64_t seed, int number)
+{
+    const int64_t n = tensor_numel(p->a);
+    const double  bound = 1 / sqrt((double)tensor_cols(p->a));
+    float        *v = mem_alloc((size_t)n * sizeof *v);
+    Rng           r = rng_at(seed, RNG_LORA_INIT, (uint64_t)number, 0);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)((2 * rng_unit(&r) - 1) * bound);
+    m->be->upload(m->be, p->a->data, v, (size_t)n * sizeof *v);
+    free(v);
+    m->be->fill(m->be, p->b, 0);
+}
+
+int adapter_new(Adapter **out, const Model *m, const char *targets, int rank, double alpha, bool rslora, uint64_t seed, Err *e)
+{
+    bool    *chosen = mem_zalloc((size_t)MAX(m->n_linear, 1), sizeof *chosen);
+    Adapter *a = adapter_alloc(m);
+    int      rc = choose(m, targets, chosen, e);
+    a->rank = rank;
+    a->alpha = alpha;
+    a->rslora = rslora;
+    a->base = mem_strdup(m->path);
+    set_scale(a);
+    for (int i = 0; i < m->n_linear && !rc; i++)
+        if (chosen[i] && !(rc = pair_make(a, m, i, rank, e)))
+            init_pair(m, &a->pair[i], seed, i);
+    if (!rc && !a->n_adapted)
+        rc = err_set(e, ERR_ARG, "target-modules: the list is empty; name the linears to adapt, or say all");
+    free(chosen);
+    if (rc) {
+        adapter_free(a);
+        a = NULL;
+    }
+    *out = a;
+    return rc;
+}
+
+void adapter_free(Adapter *a)
+{
+    if (!a)
+        return;
+    tarena_release(&a->arena);
+    free(a->pair);
+    free(a->base);
+    free(a);
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------------------------------- */
+
+/* Options of adapter_config.json that must be off (absent, null, false, empty, zero) because hone does not compute them. */
+static const char *const must_be_off[] = {
+    "use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "megatron_config", "trainable_token_indices",
+    "use_qalora", "alora_invocation_tokens", "target_parameters", "use_bdlora", "kasa_config", "velora_config", "monteclora_config", "arrow_config",
+};
+
+static bool is_off(const Json *v)
+{
+    if (!v)
+        return true;
+    switch (json_kind(v)) {
+    case JSON_NULL:   return true;
+    case JSON_BOOL:   return !json_bool(v);
+    case JSON_ARRAY:
+    case JSON_OBJECT: return json_len(v) == 0;
+    case JSON_INT:
+    case JSON_REAL:   return json_num(v) == 0;
+    case JSON_STRING: return json_str(v).n == 0;
+    }
+    return false;
+}
+
+static int read_adapter_config(Adapter *a, const Json *j, const char *where, Err *e)
+{
+    int     rc;
+    Str     type, bias = STR_LIT("none"), base = { 0 };
+    int64_t rank = 0;
+    if ((rc = json_need_str(j, "peft_type", &type, where, e)) || (rc = json_need_int(j, "r", &rank, where, e)) ||
+        (rc = json_need_num(j, "lora_alpha", &a->alpha, where, e)) || (rc = json_opt_str(j, "bias", &bias, where, e)) ||
+        (rc = json_opt_bool(j, "use_rslora", &a->rslora, where, e)) || (rc = json_opt_str(j, "base_model_name_or_path", &base, where, e)))
+        return rc;
+    if (!str_eqz(type, "LORA"))
+        return err_set(e, ERR_INPUT, "%s: peft_type is \"%.*s\", hone reads LORA", where, (int)MIN(type.n, 40), type.p);
+    if (!str_eqz(bias, "none"))
+        return err_set(e, ERR_INPUT, "%s: bias is \"%.*s\", hone reads adapters with \"none\"", where, (int)MIN(bias.n, 40), bias.p);
+    if (rank < 1 || rank > 1 << 16)
+        return err_set(e, ERR_INPUT, "%s: r is %lld, expected 1 to 65536", where, (long long)rank);
+    for (size_t i = 0; i < ARRAY_LEN(must_be_off); i++)
+        if (!is_off(json_get(j, must_be_off[i])))
+            return err_set(e, ERR_INPUT, "%s: %s is set, which hone does not compute; merge the adapter with the tool that made it", where,
+                           must_be_off[i]);
+    a->rank = (int)rank;
+    a->base = base.p ? mem_strndup(base.p, base.n) : NULL;
+    set_scale(a);
+    return 0;
+}
+
+static int check_factor(const StFile *f, const StTensor *t, int64_t d0, int64_t d1, Err *e)
+{
+    if (t->rank != 2 || t->dim[0] != d0 || t->dim[1] != d1)
+        return err_set(e, ERR_INPUT, "%s: %s should have shape [%lld, %lld] for this base model and rank; is it an adapter of another model?",
+                       st_where(f, t), t->name, (long long)d0, (long long)d1);
+    if (!t->known || (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16))
+        return err_set(e, ERR_INPUT, "%s: %s is stored as %s, expected F32, F16 or BF16", st_where(f, t), t->name, t->dtype_text);
+    return 0;
+}
+
+static void load_factor(const Model *m, Tensor *dst, const StTensor *t)
+{
+    float *v = mem_alloc((size_t)MAX(t->count, 1) * sizeof *v);
+    dtype_to_f32(v, t->data, t->dtype, t->count);
+    m->be->upload(m->be, dst->data, v, (size_t)t->count * sizeof *v);
+    free(v);
+}
+
+static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *path, Err *e)
+{
+    size_t used = 0;
+    int    rc = 0;
+    for (int i = 0; i < m->n_linear; i++) {
+        const Linear   *l = &m->linear[i];
+        char            name[512];
+        snprintf(name, sizeof name, PEFT_PREFIX "%s.lora_A.weight", l->module);
+        const StTensor *ta = st_find(f, name);
+        snprintf(name, sizeof name, PEFT_PREFIX "%s.lora_B.weight", l->module);
+        const StTensor *tb = st_find(f, name);
+        if (!ta && !tb)
+            continue;
+        if (!ta || !tb)
+            return err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
+        if ((rc = check_factor(f, ta, a->rank, l->w->dim[1], e)) || (rc = check_factor(f, tb, l->w->dim[0], a->rank, e)) ||
+            (rc = pair_make(a, m, i, a->rank, e)))
+            return rc;
+        load_factor(m, a->pair[i].a, ta);
+        load_factor(m, a->pair[i].b, tb);
+        used += 2;
+    }
+    for (size_t i = 0; used < st_count(f) && i < st_count(f); i++) {
+        const StTensor *t = st_at(f, i);
+        bool            known = false;
+        for (int k = 0; k < m->n_linear && !known; k++)
+            known = str_starts(str_of(t->name), PEFT_PREFIX) &&
+                    strncmp(t->name + strlen(PEFT_PREFIX), m->linear[k].module, strlen(m->linear[k].module)) == 0 &&
+                    strncmp(t->name + strlen(PEFT_PREFIX) + strlen(m->linear[k].module), ".lora_", 6) == 0;
+        if (!known)
+            return err_set(e, ERR_INPUT, "%s: %s fits no linear of the base model %s", path, t->name, m->path);
+    }
+    if (!a->n_adapted)
+        return err_set(e, ERR_INPUT, "%s: the adapter holds no tensors", path);
+    return 0;
+}
+
+int adapter_open(Adapter **out, const Model *m, const char *path, Err *e)
+{
+    Adapter *a = adapter_alloc(m);
+    char    *config = path_join(path, "adapter_config.json"), *weights = path_join(path, "adapter_model.safetensors");
+    Json    *j = NULL;
+    StFile  *f = NULL;
+    int      rc;
+    if (!file_exists(config)) {
+        rc = err_set(e, ERR_INPUT, "%s: there is no adapter_config.json, so this is no adapter folder", path);
+        goto done;
+    }
+    if ((rc = json_read_file(&j, config, e)) || (rc = read_adapter_config(a, j, config, e)) || (rc = st_open(&f, weights, e)))
+        goto done;
+    rc = load_pairs(a, m, f, path, e);
+done:
+    st_close(f);
+    json_free(j);
+    free(config);
+    free(weights);
+    if (rc) {
+        adapter_free(a);
+        a = NULL;
+    }
+    *out = a;
+    return rc;
+}
+
+/* --- writing --------------------------------------------------------------------------------------------------------------------------- */
+
+static int write_config(const Adapter *a, const Model *m, const char *dir, Err *e)
+{
+    Json  *j = json_obj_new(), *targets = json_arr_new();
+    Map   *seen = map_new();
+    for (int i = 0; i < m->n_linear; i++)
+        if (a->pair[i].a) {
+            /* The shortest spelling that PEFT matches and that means exactly the adapted linears: the last part, unless a linear left alone ends the same. */
+            Str t = last_part(m->linear[i].module);
+            for (int k = 0; k < m->n_linear; k++)
+                if (!a->pair[k].a && target_hits(t, m->linear[k].module))
+                    t = str_of(m->linear[i].module);
+            if (map_put(seen, t, 1))
+                json_push(targets, json_str_new(t));
+        }
+    json_set(j, "peft_type", json_str_new(STR_LIT("LORA")));
+    json_set(j, "task_type", json_str_new(STR_LIT("CAUSAL_LM")));
+    json_set(j, "base_model_name_or_path", json_str_new(str_of(a->base ? a->base : m->path)));
+    json_set(j, "r", json_int_new(a->rank));
+    json_set(j, "lora_alpha", a->alpha == floor(a->alpha) ? json_int_new((int64_t)a->alpha) : json_num_new(a->alpha));
+    json_set(j, "lora_dropout", json_num_new(0));
+    json_set(j, "use_rslora", json_bool_new(a->rslora));
+    json_set(j, "bias", json_str_new(STR_LIT("none")));
+    json_set(j, "fan_in_fan_out", json_bool_new(m->fam->transposed));
+    json_set(j, "target_modules", targets);
+    json_set(j, "inference_mode", json_bool_new(true));
+    StrBuf text = { 0 };
+    json_write(&text, j, true);
+    char *path = path_join(dir, "adapter_config.json");
+    int   rc = file_write_atomic(path, text.p, text.n, e);
+    free(path);
+    strbuf_release(&text);
+    json_free(j);
+    map_free(seen);
+    return rc;
+}
+
+static int write_factor(const Model *m, StWriter *w, const Tensor *t, Err *e)
+{
+    const size_t nbytes = (size_t)tensor_numel(t) * sizeof(float);
+    float       *v = mem_alloc(nbytes);
+    m->be->download(m->be, v, t->data, nbytes);
+    int rc = st_write(w, v, nbytes, e);
+    free(v);
+    return rc;
+}
+
+static int write_pairs(const Adapter *a, const Model *m, const char *dir, Err *e)
+{
+    StWriter *w = NULL;
+    Arena     names = { 0 };
+    char     *path = path_join(dir, "adapter_model.safetensors");
+    int       rc = st_create(&w, path, e);
+    if (rc)
+        goto done;
+    st_meta(w, "format", "pt");
+    for (int i = 0; i < m->n_linear; i++)
+        if (a->pair[i].a) {
+            st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_A.weight", m->linear[i].module), DT_F32, 2, a->pair[i].a->dim);
+            st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_B.weight", m->linear[i].module), DT_F32, 2, a->pair[i].b->dim);
+        }
+    for (int i = 0; i < m->n_linear && !rc; i++)
+        if (a->pair[i].a && !(rc = write_factor(m, w, a->pair[i].a, e)))
+            rc = write_factor(m, w, a->pair[i].b, e);
+    if (!rc)
+        rc = st_commit(&w, e);
+done:
+    st_abort(&w);
+    arena_release(&names);
+    free(path);
+    return rc;
+}
+
+int adapter_save(const Adapter *a, const Model *m, const char *path, Err *e)
+{
+    char *tmp = NULL;
+    int   rc = folder_begin(&tmp, path, e);
+    if (rc || (rc = write_pairs(a, m, tmp, e)) || (rc = write_config(a, m, tmp, e)))
+        goto done;
+    rc = folder_commit(&tmp, path, e);
+done:
+    folder_abort(&tmp);
+    return rc;
+}

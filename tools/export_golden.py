@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""export_golden.py - remakes the tiny models of tests/golden/models and the official numbers beside them.
+
+Duty: for each row of FAMILIES build a random model of a few thousand weights from its own configuration class,
+save it as transformers and peft save it, run PyTorch over it in float32 (one sequence at a time, eager attention,
+one thread) and write what came out to golden.safetensors. tests/golden/README.md lists the tensors.
+Invariants: nothing is downloaded; every random number comes from one numpy generator per family, drawn in sorted
+name order, so that two runs write the same bytes; no weight, bias or mask is trivial (a forgotten bias must show).
+The same numbers are computed a second time in float64 and the largest relative differences are printed: they say
+how much of a disagreement with these files is rounding. To add a family, add a row to FAMILIES.
+"""
+import argparse
+import contextlib
+import json
+import os
+import shutil
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Qwen2Config, Qwen3Config
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging
+
+SEQS, LEN, LENS = 3, 24, (24, 17, 21)
+PROMPT, GREEDY = 7, 16
+STEPS, LR_FULL, LR_LORA, DECAY, CLIP = 20, 3e-3, 1e-2, 0.01, 1.0
+RANK, ALPHA = 4, 8
+
+LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+SHARED = dict(num_hidden_layers=2, intermediate_size=52, max_position_embeddings=128,
+              bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
+
+# name -> (seed for which neither the greedy text nor the 20 steps hang on rounding, configuration,
+# LoRA targets, are the targets' weights stored [in, out]?)
+FAMILIES = {
+    "llama": (71, LlamaConfig(**SHARED | dict(num_hidden_layers=3, intermediate_size=44), vocab_size=97, hidden_size=32,
+              num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5, tie_word_embeddings=False,
+              rope_parameters={"rope_type": "default", "rope_theta": 10000.0}), LINEARS, False),
+    # Head size 16 and 64 original positions fill all three bands of frequencies: kept 1, blended 1, divided by 8: 6.
+    "llama3": (182, LlamaConfig(**SHARED, vocab_size=101, hidden_size=32, num_attention_heads=2,
+               num_key_value_heads=1, rms_norm_eps=1e-5, tie_word_embeddings=True,
+               rope_parameters={"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
+                                "high_freq_factor": 4.0, "original_max_position_embeddings": 64}), LINEARS, False),
+    "qwen2": (133, Qwen2Config(**SHARED | dict(intermediate_size=42), vocab_size=96, hidden_size=40,
+              num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-6, tie_word_embeddings=True,
+              rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), LINEARS, False),
+    "qwen3": (74, Qwen3Config(**SHARED | dict(intermediate_size=46), vocab_size=99, hidden_size=32,
+              head_dim=12, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-6, tie_word_embeddings=False,
+              rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), LINEARS, False),
+    "gpt2": (325, GPT2Config(vocab_size=98, n_embd=32, n_layer=2, n_head=4, n_inner=52, n_positions=128,
+             resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=2,
+             tie_word_embeddings=True), ["c_attn", "c_proj", "c_fc"], True),
+}
+
+
+@contextlib.contextmanager
+def everything_double():
+    """Inside, whatever asks torch for single precision gets double: the models' norms, softmax and rotations
+    name torch.float32 themselves, so a plain model.double() would still round there."""
+    names = ("float32", "float")
+    kept = {n: getattr(torch, n) for n in names}
+    kept_cast = torch.Tensor.float
+    torch.set_default_dtype(torch.float64)
+    for n in names:
+        setattr(torch, n, torch.float64)
+    torch.Tensor.float = torch.Tensor.double
+    try:
+        yield
+    finally:
+        for n, v in kept.items():
+            setattr(torch, n, v)
+        torch.Tensor.float = kept_cast
+        torch.set_default_dtype(torch.float32)
+
+
+def model_new(config, weights=None):
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.get_default_dtype())
+    if weights is not None:
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        assert not unexpected and all(m == "lm_head.weight" for m in missing), (missing, unexpected)
+        model.tie_weights()
+    return model.eval()
+
+
+def draw(rng, shape, std, mean=0.0):
+    return torch.from_numpy((mean + std * rng.standard_normal(tuple(shape))).astype(np.float32))
+
+
+def weights_draw(model, rng):
+    """Norm weights near 1, biases clearly not 0, the rest wide enough that attention is far from uniform."""
+    with torch.no_grad():
+        for name, p in sorted(model.named_parameters()):
+            norm = "norm" in name or ".ln_" in name
+            if name.endswith("bias"):
+                p.copy_(draw(rng, p.shape, 0.15))
+            elif norm:
+                p.copy_(draw(rng, p.shape, 0.2, mean=1.0))
+            else:
+                p.copy_(draw(rng, p.shape, 0.22))
+
+
+def lora_wrap(model, targets, transposed, weights):
+    config = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
+                        target_modules=targets, fan_in_fan_out=transposed)
+    peft = get_peft_model(model, config).eval()
+    if weights is not None:
+        result = set_peft_model_state_dict(peft, weights)
+        assert not result.unexpected_keys, result.unexpected_keys
+    return peft
+
+
+def adapter_draw(peft, rng):
+    """peft starts B at zero, which would hide the gradient of A: both are random here."""
+    return {name: draw(rng, t.shape, 0.2 if ".lora_A." in name else 0.12)
+            for name, t in sorted(get_peft_model_state_dict(peft).items())}
+
+
+def data_draw(vocab, rng):
+    """Rows of tokens with their true lengths, and the irregular pattern of trained targets."""
+    ids = np.zeros((SEQS, LEN), np.int32)
+    mask = np.zeros((SEQS, LEN), np.int32)
+    for s, n in enumerate(LENS):
+        ids[s, :n] = rng.integers(0, vocab, n)
+        mask[s, 1:n] = rng.random(n - 1) < 0.6
+    return torch.from_numpy(ids), torch.tensor(LENS, dtype=torch.int32), torch.from_numpy(mask)
+
+
+def logits_of(model, ids, lens):
+    """Each sequence alone, so that no padding can leak in: a list of [len, V]."""
+    return [model(input_ids=ids[s:s + 1, :n].long(), use_cache=False).logits[0]
+            for s, n in enumerate(lens.tolist())]
+
+
+def logp_of(logits, ids, lens):
+    """A list of [len] log-probabilities; position 0 has nothing before it and gets 0."""
+    out = []
+    for s, n in enumerate(lens.tolist()):
+        lp = F.log_softmax(logits[s][:-1], dim=-1).gather(1, ids[s, 1:n].long()[:, None])[:, 0]
+        out.append(F.pad(lp, (1, 0)))
+    return out
+
+
+def loss_of(logp, mask, lens):
+    total = sum(-(lp * mask[s, :n]).sum() for s, (lp, n) in enumerate(zip(logp, lens.tolist())))
+    return total / mask.sum()
+
+
+def padded(rows):
+    """A list of [len, ...] as one [S, LEN, ...], zero beyond the end of each sequence."""
+    out = rows[0].new_zeros((SEQS, LEN) + tuple(rows[0].shape[1:]))
+    for s, r in enumerate(rows):
+        out[s, :r.shape[0]] = r.detach()
+    return out
+
+
+def decayed(model):
+    """Names of the weights that decay: those of linear layers. Norms, biases and embeddings do not; a tied head is
+    the embedding, an untied head is a linear layer."""
+    tied = model.get_input_embeddings().weight
+    return {name + ".weight" for name, m in model.named_modules()
+            if isinstance(m, (torch.nn.Linear, Conv1D)) and m.weight is not tied}
+
+
+def train(model, data, lr, decay):
+    ids, lens, mask = data
+    params = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+    groups = [{"params": [p for n, p in params if n in decay], "weight_decay": DECAY},
+              {"params": [p for n, p in params if n not in decay], "weight_decay": 0.0}]
+    opt = torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, betas=(0.9, 0.999), eps=1e-8)
+    losses, norms = [], []
+    for _ in range(STEPS):
+        opt.zero_grad()
+        loss = loss_of(logp_of(logits_of(model, ids, lens), ids, lens), mask, lens)
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_([p for _, p in params], CLIP).detach())
+        losses.append(loss.detach())
+        opt.step()
+    return torch.stack(losses), torch.stack(norms)
+
+
+def greedy(model, prompt):
+    """Plain argmax, the whole text again for each token; also the smallest lead of the winner over the second,
+    which must be far above rounding or the continuation would prove nothing."""
+    ids, lead = prompt.long()[None], float("inf")
+    with torch.no_grad():
+        for _ in range(GREEDY):
+            best = model(input_ids=ids, use_cache=False).logits[0, -1].topk(2)
+            lead = min(lead, float(best.values[0] - best.values[1]))
+            ids = torch.cat([ids, best.indices[None, :1]], dim=1)
+    return ids[0, prompt.shape[0]:].to(torch.int32), lead
+
+
+def numbers(make, wrap, data, prompt):
+    """All golden tensors of one family in the precision that is the default now. make() gives the saved model,
+    wrap(model) the saved adapter on it; training gets fresh copies of both."""
+    ids, lens, mask = data
+    out = {}
+
+    model = make()
+    logits = logits_of(model, ids, lens)
+    logp = logp_of(logits, ids, lens)
+    loss = loss_of(logp, mask, lens)
+    loss.backward()
+    out["logits"], out["logp"], out["loss"] = padded(logits), padded(logp), loss.detach().reshape(1)
+    for name, p in model.named_parameters():
+        out["grad." + name] = p.grad.clone()
+    out["greedy.ids"], lead = greedy(model, prompt)
+
+    peft = wrap(make())
+    logits = logits_of(peft, ids, lens)
+    loss = loss_of(logp_of(logits, ids, lens), mask, lens)
+    loss.backward()
+    out["lora.logits"], out["lora.loss"] = padded(logits), loss.detach().reshape(1)
+    for name, p in peft.named_parameters():
+        if p.requires_grad:
+            out["lora.grad." + name.replace(".default.", ".")] = p.grad.clone()
+
+    model = make()
+    out["train.full.losses"], out["train.full.grad_norms"] = train(model, data, LR_FULL, decayed(model))
+    out["train.lora.losses"], out["train.lora.grad_norms"] = train(wrap(make()), data, LR_LORA, set())
+    return out, lead
+
+
+def relative(a, b):
+    """Largest difference of a tensor, measured against its own largest entry."""
+    scale = float(b.abs().max())
+    return float((a.double() - b).abs().max()) / scale if scale else 0.0
+
+
+KINDS = ("logits", "logp", "loss", "grad.", "lora.logits", "lora.loss", "lora.grad.", "train.full.losses",
+         "train.full.grad_norms", "train.lora.losses", "train.lora.grad_norms")
+
+
+def differences(single, double):
+    """Kind -> (largest relative difference, tensor). A gradient that is 0 in exact arithmetic (GPT-2's key bias: a
+    constant added to all scores of a softmax) is only rounding in both and has no relative difference."""
+    zero = {n for n in double if "grad." in n and float(double[n].abs().max()) < 1e-12}
+    worst = {k: max((relative(single[n], double[n]), n) for n in single
+                    if (n.startswith(k) if k.endswith(".") else n == k) and n not in zero) for k in KINDS}
+    return worst, sorted(zero)
+
+
+def tidy(folder, keep):
+    """Only what a test reads stays; peft's model card and its set-ordered lists would differ between runs."""
+    for name in os.listdir(folder):
+        path = os.path.join(folder, name)
+        if name not in keep:
+            os.remove(path)
+        elif os.path.isfile(path):
+            os.chmod(path, 0o644)               # safetensors writes for the owner alone
+    path = os.path.join(folder, "adapter_config.json")
+    if "adapter_config.json" in keep:
+        with open(path, encoding="utf-8") as f:
+            config = json.load(f)
+        config["target_modules"] = sorted(config["target_modules"])
+        with open(path, "w", encoding="utf-8") as f:
+            json.dump(config, f, indent=2, sort_keys=True)
+            f.write("\n")
+
+
+def family_export(name, root):
+    seed, config, targets, transposed = FAMILIES[name]
+    rng = np.random.default_rng(seed)
+    folder = os.path.join(root, name)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+
+    model = model_new(config)
+    weights_draw(model, rng)
+    model.save_pretrained(folder)
+    tidy(folder, {"config.json", "model.safetensors"})
+    weights = load_file(os.path.join(folder, "model.safetensors"))
+    # Saving may use other names than the model in memory; the golden names are those of the file.
+    assert set(weights) == {n for n, _ in model.named_parameters()}, set(weights)
+
+    peft = lora_wrap(model_new(config, weights), targets, transposed, None)
+    adapter = adapter_draw(peft, rng)
+    set_peft_model_state_dict(peft, adapter)
+    peft.peft_config["default"].base_model_name_or_path = "golden/" + name      # not the path of this run
+    peft.save_pretrained(os.path.join(folder, "adapter"), save_embedding_layers=False)
+    tidy(os.path.join(folder, "adapter"), {"adapter_config.json", "adapter_model.safetensors"})
+
+    data = data_draw(config.vocab_size, rng)
+    prompt = torch.from_numpy(rng.integers(0, config.vocab_size, PROMPT).astype(np.int32))
+
+    golden, lead = numbers(lambda: AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager",
+                                                                        dtype=torch.float32).eval(),
+                           lambda m: PeftModel.from_pretrained(m, os.path.join(folder, "adapter"),
+                                                               is_trainable=True).eval(), data, prompt)
+    with everything_double():
+        exact, _ = numbers(lambda: model_new(config, weights),
+                           lambda m: lora_wrap(m, targets, transposed, adapter), data, prompt)
+        assert exact["logits"].dtype == exact["lora.logits"].dtype == torch.float64
+
+    assert all(t.dtype in (torch.float32, torch.int32) for t in golden.values())
+    assert lead > 1e-3, f"{name}: a greedy step is decided by {lead:.1e}; choose another seed"
+    assert len(golden["greedy.ids"].unique()) >= GREEDY // 2, f"{name}: greedy text circles; choose another seed"
+    assert torch.equal(golden["greedy.ids"], exact["greedy.ids"])
+    assert {n[len("lora.grad."):] for n in golden if n.startswith("lora.grad.")} == set(adapter)
+    golden |= {"ids": data[0], "lens": data[1], "mask": data[2], "greedy.prompt": prompt}
+    save_file({n: t.contiguous() for n, t in golden.items()}, os.path.join(folder, "golden.safetensors"))
+    tidy(folder, {"config.json", "model.safetensors", "golden.safetensors", "adapter"})
+
+    worst, zero = differences({n: t for n, t in golden.items() if n in exact}, exact)
+    total = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(folder) for f in files)
+    for kind in ("train.full.losses", "train.lora.losses"):
+        # A gradient near 0 becomes a full step of random sign in AdamW's first update; then no tolerance is fair.
+        assert worst[kind][0] < 3e-6, f"{name}: {kind} hang on rounding ({worst[kind][0]:.1e}); choose another seed"
+    print(f"{name}: {sum(t.numel() for t in weights.values())} weights, {total} bytes, "
+          f"loss {golden['loss'].item():.4f}, with adapter {golden['lora.loss'].item():.4f}, "
+          f"{int(data[2].sum())} trained targets, smallest greedy lead {lead:.3f}")
+    for kind in ("full", "lora"):
+        losses, norms = golden[f"train.{kind}.losses"], golden[f"train.{kind}.grad_norms"]
+        print(f"  train {kind}: loss {losses[0]:.4f} -> {losses[-1]:.4f}, "
+              f"{int((norms > CLIP).sum())} of {STEPS} steps clipped")
+    print("  float32 against float64, relative to the largest entry of the tensor:")
+    for kind, (diff, where) in worst.items():
+        print(f"    {kind:22s} {diff:.1e}" + (f"  ({where})" if kind.endswith(".") else ""))
+    if zero:
+        print("    exactly zero gradients, compare these absolutely: " + ", ".join(zero))
+    return total
+
+
+def main():
+    here = os.path.dirname(os.path.abspath(__file__))
+    ap = argparse.ArgumentParser(description="remake the golden models and numbers")
+    ap.add_argument("--out", default=os.path.join(here, "..", "tests", "golden", "models"))
+    ap.add_argument("--family", action="append", choices=sorted(FAMILIES), help="only this one (repeatable)")
+    args = ap.parse_args()
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    total = sum(family_export(name, args.out) for name in args.family or FAMILIES)
+    print(f"all: {total} bytes")
+
+
+if __name__ == "__main__":
+    main()
