@@ -1,0 +1,25 @@
+/* ckpt.h - checkpoints: everything that decides how a run goes on, so that a run killed at any moment ends with the same bits as one that was not.
+ * A checkpoint is a folder RUN/checkpoints/step-000120 that appears whole or not at all:
+ *   state.json          where the run stands (RunState)
+ *   state.safetensors   every trainable tensor NAME with its moments NAME.m and NAME.v, f32
+ *   manifest.json       size and SHA-256 of the other two; a checkpoint that does not match is passed over with a warning
+ * Random numbers need no state: they are functions of (seed, stream, index). */
+#ifndef HONE_CKPT_H
+#define HONE_CKPT_H
+
+#include "train/optimizer.h"
+
+typedef struct RunState {
+    int64_t step;                 /* optimizer steps done */
+    int64_t best_step, since_best;/* evaluations since the best one */
+    double  best_loss, first_loss, last_loss; /* held-out; NaN when there was none */
+    int64_t tokens, trained_tokens;           /* seen so far */
+    double  seconds;              /* spent training, over all sittings */
+    int64_t metrics_bytes, order_bytes, samples_bytes; /* lengths of the run's journals when the checkpoint was made */
+} RunState;
+
+int ckpt_save(const char *run, const Optimizer *o, const RunState *s, int64_t keep, Err *e);
+/* Finds the newest checkpoint that is whole, fills the optimizer and the state. *found false: there is none. */
+int ckpt_load(const char *run, Optimizer *o, RunState *s, bool *found, Err *e);
+
+#endif

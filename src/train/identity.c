@@ -1,0 +1,55 @@
+/* identity.c - see identity.h. */
+#include "train/identity.h"
+
+#include <math.h>
+
+#define TOKENS_MAX 256 /* enough to see a difference, little enough to be done in a moment */
+
+/* Feeds token t of the example and gives log p of the next one. */
+static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, float *logp, Err *e)
+{
+    static const int32_t zero = 0, one = 1;
+    const Model *m = p->model;
+    const int32_t nk = t + 1;
+    TArenaMark mark = tarena_mark(&p->scratch);
+    Tensor *ids = tarena_tensor(&p->scratch, NULL, DT_I32, 1, (int64_t[]){ 1 }), *pos = tarena_tensor(&p->scratch, NULL, DT_I32, 1, (int64_t[]){ 1 });
+    Tensor *target = tarena_tensor(&p->scratch, NULL, DT_I32, 1, (int64_t[]){ 1 });
+    if (tarena_failed(&p->scratch, e))
+        return e->code;
+    m->be->upload(m->be, ids->data, &x->ids[t], sizeof(int32_t));
+    m->be->upload(m->be, pos->data, &t, sizeof(int32_t));
+    m->be->upload(m->be, target->data, &x->ids[t + 1], sizeof(int32_t));
+    Step s;
+    step_init(&s, m, ids, pos, 1, &zero, &one);
+    s.attn.nk = &nk;
+    s.kv = kv;
+    s.adapter = p->adapter;
+    Tape tape;
+    tape_init(&tape, m->be, &p->scratch, false);
+    Tensor *out = op_head_logp(&tape, model_hidden(&tape, m, &s), m->head_w, target);
+    m->be->download(m->be, logp, out->data, sizeof *logp);
+    tape_release(&tape);
+    tarena_rewind(&p->scratch, mark);
+    return m->be->sync(m->be, e);
+}
+
+int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *largest, Err *e)
+{
+    const Example *x = &d->ex[example];
+    const int32_t  n = MIN(x->n, TOKENS_MAX);
+    KvCache        kv;
+    double         nll = 0;
+    int            rc = kv_open(&kv, p->model, 1, n, e);
+    *largest = 0;
+    if (rc)
+        return rc;
+    rc = pass_eval(p, d, &example, 1, &nll, e);
+    for (int32_t t = 0, row = 0; t + 1 < n && !rc; t++) {
+        float served;
+        rc = decode_one(p, &kv, x, t, &served, e);
+        if (!rc && row < p->batch.n_rows && p->batch.row[row] == t)
+            *largest = MAX(*largest, fabs((double)p->logp[row++] - (double)served));
+    }
+    kv_close(&kv);
+    return rc;
+}

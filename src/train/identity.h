@@ -1,0 +1,10 @@
+/* identity.h - the model as trained against the model as served. */
+#ifndef HONE_IDENTITY_H
+#define HONE_IDENTITY_H
+
+#include "train/pass.h"
+
+/* Log-probabilities of one example by the training pass and by token-by-token decoding with a KV cache; the largest absolute difference. */
+int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *largest, Err *e);
+
+#endif

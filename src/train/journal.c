@@ -1,0 +1,281 @@
+/* journal.c - see journal.h. */
+#include "train/journal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/thread.h"
+
+/* The journals that grow, and where RunState keeps their length at the checkpoint. */
+static const struct { const char *name; size_t off; } journal[] = {
+    { "metrics.jsonl", offsetof(RunState, metrics_bytes) },
+    { "order.jsonl",   offsetof(RunState, order_bytes) },
+    { "samples.jsonl", offsetof(RunState, samples_bytes) },
+};
+
+static int put_line(const TrainRun *r, const char *name, Json *j, Err *e)
+{
+    StrBuf text = { 0 };
+    char  *path = path_join(r->cfg.out, name);
+    json_write(&text, j, false);
+    int rc = file_append_line(path, strbuf_str(&text), e);
+    free(path);
+    strbuf_release(&text);
+    json_free(j);
+    return rc;
+}
+
+static int put_file(const TrainRun *r, const char *name, Str text, Err *e)
+{
+    char *path = path_join(r->cfg.out, name);
+    int   rc = file_write_atomic(path, text.p, text.n, e);
+    free(path);
+    return rc;
+}
+
+/* A recipe already in the folder must say the same, or two experiments would be mixed. */
+static int check_recipe(const TrainRun *r, const char *path, Err *e)
+{
+    TrainCfg old = { 0 };
+    char    *text = NULL;
+    size_t   n = 0;
+    cfg_defaults(train_options, &old);
+    int rc = file_read_text(path, &text, &n, e);
+    if (!rc && !(rc = cfg_parse_yaml(train_options, &old, (Str){ text, n }, path, NULL, e))) {
+        const char *key = train_cfg_difference(&r->cfg, &old);
+        if (key)
+            rc = err_set(e, ERR_ARG, "%s: this folder holds a run with another recipe (%s differs); choose another --out, or remove the folder",
+                         r->cfg.out, key);
+    }
+    cfg_release(train_options, &old);
+    free(text);
+    return rc;
+}
+
+int journal_begin(const TrainRun *r, bool *done, Err *e)
+{
+    char  *recipe = path_join(r->cfg.out, "recipe.yaml"), *mark = path_join(r->cfg.out, "DONE");
+    StrBuf text = { 0 };
+    int    rc = 0;
+    *done = false;
+    if (file_exists(recipe)) {
+        rc = check_recipe(r, recipe, e);
+        *done = !rc && file_exists(mark);
+    } else {
+        cfg_write_yaml(&text, train_options, &r->cfg, true);
+        rc = put_file(r, "recipe.yaml", strbuf_str(&text), e);
+    }
+    strbuf_release(&text);
+    free(recipe);
+    free(mark);
+    return rc;
+}
+
+static Json *data_facts(const DataSet *d)
+{
+    Json *files = json_arr_new(), *j = json_obj_new();
+    for (size_t i = 0; i < d->n_files; i++) {
+        Json *f = json_obj_new();
+        json_set(f, "path", json_str_new(str_of(d->file[i].path)));
+        json_set(f, "kind", json_str_new(str_of(data_kind_name(d->file[i].kind))));
+        json_set(f, "sha256", json_str_new(str_of(d->file[i].sha256)));
+        json_push(files, f);
+    }
+    json_set(j, "files", files);
+    json_set(j, "examples", json_int_new((int64_t)d->n));
+    json_set(j, "tokens", json_int_new(d->stats.tokens));
+    json_set(j, "trained_tokens", json_int_new(d->stats.trained_tokens));
+    json_set(j, "dropped_long", json_int_new(d->stats.dropped_long));
+    json_set(j, "cut_long", json_int_new(d->stats.cut_long));
+    json_set(j, "longest", json_int_new(d->stats.longest));
+    return j;
+}
+
+int journal_facts(const TrainRun *r, Err *e)
+{
+    static const char *const base_file[] = { "config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json" };
+    Json  *j = json_obj_new(), *base = json_obj_new();
+    char   now[32];
+    StrBuf text = { 0 };
+    int    rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(base_file) && !rc; i++) {
+        char  hex[SHA256_HEX], *path = path_join(r->cfg.model, base_file[i]);
+        if (file_exists(path) && !(rc = sha256_file(path, hex, e)))
+            json_set(base, base_file[i], json_str_new(str_of(hex)));
+        free(path);
+    }
+    clock_iso8601(now);
+    json_set(j, "hone_version", json_str_new(str_of(HONE_VERSION)));
+    json_set(j, "started", json_str_new(str_of(now)));
+    json_set(j, "backend", json_str_new(str_of(r->be->name)));
+    json_set(j, "cpu_features", json_str_new(str_of(backend_cpu_features())));
+    json_set(j, "threads", json_int_new(r->be->threads));
+    json_set(j, "family", json_str_new(str_of(r->model->fam->hf)));
+    json_set(j, "parameters", json_int_new(model_param_count(r->model)));
+    json_set(j, "trained_parameters", json_int_new(r->opt.n_values));
+    json_set(j, "total_steps", json_int_new(r->total_steps));
+    json_set(j, "padding_share", json_num_new(r->pad_share));
+    json_set(j, "base_sha256", base);
+    json_set(j, "data", data_facts(r->train));
+    if (r->held_out)
+        json_set(j, "held_out", data_facts(r->held_out));
+    json_write(&text, j, true);
+    if (!rc)
+        rc = put_file(r, "run.json", strbuf_str(&text), e);
+    strbuf_release(&text);
+    json_free(j);
+    return rc;
+}
+
+int journal_rewind(const TrainRun *r, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(journal) && !rc; i++) {
+        const int64_t keep = *(const int64_t *)(const void *)((const char *)&r->state + journal[i].off);
+        char         *path = path_join(r->cfg.out, journal[i].name);
+        uint64_t      size = 0;
+        if (file_exists(path) && !(rc = file_size(path, &size, e)) && size > (uint64_t)keep)
+            rc = file_truncate(path, (uint64_t)keep, e);
+        free(path);
+    }
+    return rc;
+}
+
+int journal_mark(TrainRun *r, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(journal) && !rc; i++) {
+        char    *path = path_join(r->cfg.out, journal[i].name);
+        uint64_t size = 0;
+        if (file_exists(path))
+            rc = file_size(path, &size, e);
+        *(int64_t *)(void *)((char *)&r->state + journal[i].off) = (int64_t)size;
+        free(path);
+    }
+    return rc;
+}
+
+int journal_step(const TrainRun *r, const TrainProgress *p, Err *e)
+{
+    Json *j = json_obj_new();
+    json_set(j, "step", json_int_new(p->step));
+    json_set(j, "epoch", json_num_new(p->epoch));
+    json_set(j, "loss", json_num_new(p->loss));
+    json_set(j, "lr", json_num_new(p->lr));
+    json_set(j, "grad_norm", json_num_new(p->grad_norm));
+    json_set(j, "tokens", json_int_new(r->state.tokens));
+    json_set(j, "trained_tokens", json_int_new(r->state.trained_tokens));
+    json_set(j, "seconds", json_num_new(r->state.seconds));
+    json_set(j, "tokens_per_second", json_num_new(p->tokens_per_second));
+    return put_line(r, "metrics.jsonl", j, e);
+}
+
+int journal_order(const TrainRun *r, const PackPlan *plan, int64_t first_bin, int64_t last_bin, Err *e)
+{
+    Json *j = json_obj_new(), *micro = json_arr_new();
+    for (int64_t b = first_bin; b < last_bin; b++) {
+        Json *bin = json_arr_new();
+        for (int64_t i = plan->first[b]; i < plan->first[b + 1]; i++)
+            json_push(bin, json_int_new(plan->item[i]));
+        json_push(micro, bin);
+    }
+    json_set(j, "step", json_int_new(r->state.step));
+    json_set(j, "micro", micro);
+    return put_line(r, "order.jsonl", j, e);
+}
+
+int journal_eval(const TrainRun *r, const TrainProgress *p, Err *e)
+{
+    Json *j = json_obj_new();
+    json_set(j, "step", json_int_new(p->step));
+    json_set(j, "epoch", json_num_new(p->epoch));
+    json_set(j, "eval_loss", json_num_new(p->eval_loss));
+    json_set(j, "best", json_bool_new(p->best));
+    json_set(j, "seconds", json_num_new(r->state.seconds));
+    return put_line(r, "metrics.jsonl", j, e);
+}
+
+int journal_sample(const TrainRun *r, const Example *x, Str prompt, Str expected, Str output, Err *e)
+{
+    Json *j = json_obj_new();
+    json_set(j, "step", json_int_new(r->state.step));
+    json_set(j, "file", json_str_new(str_of(r->held_out->file[x->file].path)));
+    json_set(j, "line", json_int_new(x->line));
+    json_set(j, "prompt", json_str_new(prompt));
+    json_set(j, "expected", json_str_new(expected));
+    json_set(j, "output", json_str_new(output));
+    return put_line(r, "samples.jsonl", j, e);
+}
+
+static const struct { const char *key; size_t off; bool real; } result_field[] = {
+    { "steps", offsetof(TrainResult, steps), false },           { "best_step", offsetof(TrainResult, best_step), false },
+    { "first_loss", offsetof(TrainResult, first_loss), true },  { "best_loss", offsetof(TrainResult, best_loss), true },
+    { "last_loss", offsetof(TrainResult, last_loss), true },    { "seconds", offsetof(TrainResult, seconds), true },
+    { "tokens_per_second", offsetof(TrainResult, tokens_per_second), true }, { "train_serve_difference", offsetof(TrainResult, identity), true },
+};
+
+int journal_done(const TrainRun *r, const TrainResult *res, Err *e)
+{
+    Json  *j = json_obj_new();
+    StrBuf text = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(result_field); i++) {
+        const char *at = (const char *)res + result_field[i].off;
+        json_set(j, result_field[i].key, result_field[i].real ? json_num_new(*(const double *)(const void *)at)
+                                                              : json_int_new(*(const int64_t *)(const void *)at));
+    }
+    json_set(j, "stopped_early", json_bool_new(res->early));
+    json_write(&text, j, true);
+    int   rc = put_file(r, "DONE", strbuf_str(&text), e);
+    char *failed = path_join(r->cfg.out, "FAILED");
+    if (!rc && file_exists(failed))
+        remove(failed);
+    free(failed);
+    strbuf_release(&text);
+    json_free(j);
+    return rc;
+}
+
+int journal_read_done(const TrainRun *r, TrainResult *res, Err *e)
+{
+    Json *j = NULL;
+    char *path = path_join(r->cfg.out, "DONE");
+    int   rc = json_read_file(&j, path, e);
+    *res = (TrainResult){ .already_done = true };
+    for (size_t i = 0; i < ARRAY_LEN(result_field) && !rc; i++) {
+        char *at = (char *)res + result_field[i].off;
+        if (result_field[i].real) {
+            *(double *)(void *)at = NAN;
+            rc = json_opt_num(j, result_field[i].key, (double *)(void *)at, path, e);
+        } else {
+            rc = json_need_int(j, result_field[i].key, (int64_t *)(void *)at, path, e);
+        }
+    }
+    if (!rc)
+        rc = json_opt_bool(j, "stopped_early", &res->early, path, e);
+    json_free(j);
+    free(path);
+    return rc;
+}
+
+void journal_failed(const TrainRun *r, const char *sentence)
+{
+    put_file(r, "FAILED", str_of(sentence), NULL); /* the sentence reaches the user in any case; a full disk must not hide it */
+}
+
+void journal_log(void *run_out, LogLevel level, const char *room, const char *text)
+{
+    static const char *const word[] = { "debug", "info", "warning", "error" };
+    char   now[32];
+    StrBuf line = { 0 };
+    char  *path = path_join(run_out, "log.txt");
+    clock_iso8601(now);
+    strbuf_addf(&line, "%s %s %s: %s", now, word[level], room, text);
+    file_append_line(path, strbuf_str(&line), NULL);
+    strbuf_release(&line);
+    free(path);
+}

@@ -1,0 +1,401 @@
+/* run.c - the training run as a story: open everything, go on from where the folder stands, step, evaluate, save, finish.
+ * Invariant: whatever is done after a checkpoint is a function of the checkpoint and the recipe alone, so a run that is killed and started
+ * again ends with the same bits. */
+#include "train/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "train/guard.h"
+#include "train/identity.h"
+#include "train/journal.h"
+#include "train/report.h"
+#include "train/schedule.h"
+
+#define FEW_STEPS 50 /* fewer optimizer steps than this teach little (LoRA Without Regret, 2025); worth a warning */
+
+/* --- opening ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void copy_cfg(TrainCfg *dst, const TrainCfg *src)
+{
+    *dst = *src;
+    for (const CfgOption *o = train_options; o->name; o++)
+        if (o->kind == CFG_STR || o->kind == CFG_LIST) {
+            char **s = (char **)(void *)((char *)dst + o->off);
+            *s = *s ? mem_strdup(*s) : NULL;
+        }
+}
+
+/* eval is a share ("0.1"), nothing ("0", ""), or files. */
+static int held_out_share(const char *eval, double *share, Err *e)
+{
+    char *end;
+    *share = eval && *eval ? strtod(eval, &end) : 0;
+    if (!eval || !*eval)
+        return 0;
+    if (*end) {
+        *share = -1;
+        return 0;
+    }
+    if (!(*share >= 0 && *share < 1))
+        return err_set(e, ERR_ARG, "eval: %s is neither a file nor a share below 1 of the data", eval);
+    return 0;
+}
+
+static int load_data(TrainRun *r, Err *e)
+{
+    double      share;
+    DataOptions opt = { .objective = r->cfg.objective == GOAL_TEXT ? OBJECTIVE_TEXT : OBJECTIVE_SFT, .max_length = (int32_t)r->cfg.max_length,
+                        .on_long = (LongPolicy)r->cfg.on_long, .separator = r->cfg.separator, .vocab = (int32_t)r->model->cfg.vocab };
+    int         rc = held_out_share(r->cfg.eval, &share, e);
+    if (rc || (rc = dataset_load(&r->train, r->cfg.data, r->tok, &opt, e)))
+        return rc;
+    if (share < 0)
+        return dataset_load(&r->held_out, r->cfg.eval, r->tok, &opt, e);
+    if (share > 0 && r->train->n < 2)
+        return err_set(e, ERR_INPUT, "%s: one example cannot be split into training and held-out data; give --eval FILE or --eval 0", r->cfg.data);
+    return share > 0 ? dataset_split(r->train, share, (uint64_t)r->cfg.seed, &r->held_out, e) : 0;
+}
+
+static int64_t bins_per_step(const TrainRun *r) { return MAX(r->cfg.batch_tokens / r->cfg.micro_tokens, 1); }
+static int64_t steps_of(const TrainRun *r, const PackPlan *p) { return (p->n_bins + bins_per_step(r) - 1) / bins_per_step(r); }
+
+static void plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch)
+{
+    pack_plan(p, r->train, r->cfg.micro_tokens, r->cfg.packing, true, (uint64_t)r->cfg.seed, epoch);
+}
+
+static void count_steps(TrainRun *r)
+{
+    double left = r->cfg.epochs;
+    PackPlan p;
+    r->total_steps = r->cfg.steps;
+    for (int64_t epoch = 0; epoch == 0 || (r->cfg.steps == 0 && left > 0); epoch++, left -= 1) {
+        plan_epoch(r, &p, epoch);
+        if (epoch == 0)
+            r->pad_share = p.pad_share;
+        if (r->cfg.steps == 0)
+            r->total_steps += left >= 1 ? steps_of(r, &p) : (int64_t)ceil(left * (double)steps_of(r, &p));
+        pack_plan_release(&p);
+    }
+    if (r->cfg.eval_every == 0)
+        r->cfg.eval_every = MAX((r->total_steps + 9) / 10, 1);
+    if (r->cfg.save_every == 0)
+        r->cfg.save_every = r->cfg.eval_every;
+}
+
+/* The first file decides the objective when the recipe leaves it open. */
+static int first_kind(const char *files, DataKind *kind, Err *e)
+{
+    char   *first = mem_strndup(files ? files : "", files ? strcspn(files, ",") : 0);
+    int64_t rows;
+    int     rc = *first ? data_sniff(first, kind, &rows, e) : 0;
+    free(first);
+    return rc;
+}
+
+int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
+{
+    TrainRun *r = *out = mem_zalloc(1, sizeof *r);
+    DataKind  kind = DATA_MESSAGES;
+    int       rc;
+    r->be = be;
+    r->lock = -1;
+    copy_cfg(&r->cfg, cfg);
+    if (!r->cfg.model || !*r->cfg.model) {
+        rc = err_set(e, ERR_ARG, "model is missing: give --model DIR, or model: in the recipe");
+        goto done;
+    }
+    if ((rc = first_kind(r->cfg.data, &kind, e)) || (rc = model_open(&r->model, r->cfg.model, be, e)) ||
+        (rc = train_cfg_resolve(&r->cfg, r->model, kind, e)) || (rc = tok_open(&r->tok, r->cfg.model, e)))
+        goto done;
+    if (tok_size(r->tok) > r->model->cfg.vocab) {
+        rc = err_set(e, ERR_INPUT, "%s: the tokenizer has %d entries, the embedding %lld rows; they do not belong together", r->cfg.model,
+                     tok_size(r->tok), (long long)r->model->cfg.vocab);
+        goto done;
+    }
+    if ((rc = load_data(r, e)) || (rc = model_reserve_positions(r->model, r->cfg.max_length, e)))
+        goto done;
+    count_steps(r);
+    if (r->cfg.method == METHOD_LORA)
+        rc = r->cfg.init_adapter && *r->cfg.init_adapter
+                 ? adapter_open(&r->adapter, r->model, r->cfg.init_adapter, e)
+                 : adapter_new(&r->adapter, r->model, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, (uint64_t)r->cfg.seed, e);
+    if (rc || (rc = optimizer_open(&r->opt, r->model, r->adapter, e)))
+        goto done;
+    pass_open(&r->pass, r->model, r->adapter);
+done:
+    if (rc) {
+        train_close(r);
+        *out = NULL;
+    }
+    return rc;
+}
+
+void train_close(TrainRun *r)
+{
+    if (!r)
+        return;
+    lock_drop(&r->lock);
+    pass_close(&r->pass);
+    optimizer_close(&r->opt);
+    adapter_free(r->adapter);
+    dataset_free(r->train);
+    dataset_free(r->held_out);
+    tok_free(r->tok);
+    model_close(r->model);
+    cfg_release(train_options, &r->cfg);
+    free(r);
+}
+
+/* --- one step ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* Where the run stands in the data: the plan of the epoch, and the next bin of it. */
+typedef struct Cursor { PackPlan plan; int64_t epoch, bin, steps_before; } Cursor;
+
+static void cursor_to(const TrainRun *r, Cursor *c, int64_t step) /* before the 0-based step */
+{
+    plan_epoch(r, &c->plan, c->epoch);
+    while (step - c->steps_before >= steps_of(r, &c->plan)) {
+        c->steps_before += steps_of(r, &c->plan);
+        pack_plan_release(&c->plan);
+        plan_epoch(r, &c->plan, ++c->epoch);
+    }
+    c->bin = (step - c->steps_before) * bins_per_step(r);
+}
+
+static void tell(const TrainHooks *h, const TrainProgress *p)
+{
+    if (h->progress)
+        h->progress(h->user, p);
+}
+
+static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress *p, Err *e)
+{
+    const double  started = clock_seconds();
+    const int64_t last = MIN(c->bin + bins_per_step(r), c->plan.n_bins);
+    int64_t       trained = 0, tokens = 0;
+    double        nll = 0;
+    int           rc = 0;
+    for (int64_t i = c->plan.first[c->bin]; i < c->plan.first[last]; i++) {
+        trained += r->train->ex[c->plan.item[i]].n_train;
+        tokens += r->train->ex[c->plan.item[i]].n;
+    }
+    optimizer_zero_grad(&r->opt);
+    for (int64_t b = c->bin; b < last && !rc; b++)
+        rc = pass_train(&r->pass, r->train, c->plan.item + c->plan.first[b], c->plan.first[b + 1] - c->plan.first[b], trained,
+                        r->cfg.activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : KEEP_ALL, &nll, e);
+    if (rc)
+        return rc;
+    p->event = TRAIN_STEP;
+    p->step = r->state.step + 1;
+    p->loss = nll / (double)trained;
+    p->grad_norm = optimizer_grad_norm(&r->opt);
+    p->lr = schedule_lr(&r->cfg, p->step, r->total_steps);
+    p->epoch = (double)c->epoch + (double)last / (double)c->plan.n_bins;
+    if ((rc = guard_step(r, p, e)))
+        return rc;
+    optimizer_step(&r->opt, &r->cfg, p->lr, p->grad_norm, p->step);
+    const double seconds = clock_seconds() - started;
+    r->state.step++;
+    r->state.tokens += tokens;
+    r->state.trained_tokens += trained;
+    r->state.seconds += seconds;
+    p->tokens_per_second = (double)tokens / MAX(seconds, 1e-9);
+    p->seconds_left = r->state.seconds / (double)r->state.step * (double)(r->total_steps - r->state.step);
+    if ((rc = journal_step(r, p, e)) || (rc = journal_order(r, &c->plan, c->bin, last, e)))
+        return rc;
+    tell(h, p);
+    return 0;
+}
+
+/* --- evaluation, samples, saving ----------------------------------------------------------------------------------------------------------- */
+
+/* The prompt is what stands before the first trained token; of plain text, a beginning. */
+static int32_t prompt_length(const TrainRun *r, const Example *x)
+{
+    int32_t n = 0;
+    if (r->cfg.objective == GOAL_TEXT)
+        return MAX(MIN(16, x->n / 2), 1);
+    while (n < x->n && !x->train[n])
+        n++;
+    return n;
+}
+
+static int write_samples(TrainRun *r, const TrainHooks *h, Err *e)
+{
+    int    rc = 0;
+    StrBuf prompt = { 0 }, expected = { 0 }, output = { 0 };
+    for (size_t i = 0; h->answer && i < MIN((size_t)r->cfg.samples, r->held_out->n) && !rc; i++) {
+        const Example *x = &r->held_out->ex[i];
+        const int32_t  n = prompt_length(r, x), rest = MIN(x->n - n, (int32_t)r->cfg.sample_tokens);
+        const int64_t  room = MIN(r->cfg.sample_tokens, r->model->cfg.max_positions - n);
+        if (room < 1)
+            continue;
+        strbuf_clear(&prompt);
+        strbuf_clear(&expected);
+        strbuf_clear(&output);
+        tok_decode(r->tok, x->ids, (size_t)n, true, &prompt);
+        tok_decode(r->tok, x->ids + n, (size_t)rest, true, &expected);
+        rc = h->answer(h->user, r->model, r->adapter, r->tok, x->ids, n, room, &output, e);
+        if (!rc)
+            rc = journal_sample(r, x, strbuf_str(&prompt), strbuf_str(&expected), strbuf_str(&output), e);
+    }
+    strbuf_release(&prompt);
+    strbuf_release(&expected);
+    strbuf_release(&output);
+    return rc;
+}
+
+/* The best so far, as other tools load it: RUN/adapter or RUN/model. */
+static int write_best(const TrainRun *r, Err *e)
+{
+    char *path = path_join(r->cfg.out, r->adapter ? "adapter" : "model");
+    int   rc = r->adapter ? adapter_save(r->adapter, r->model, path, e) : model_save(r->model, NULL, path, r->model->file_dtype, e);
+    free(path);
+    return rc;
+}
+
+static int evaluate(TrainRun *r, const TrainHooks *h, TrainProgress *p, Err *e)
+{
+    EvalResult res;
+    int        rc = pass_eval_set(&r->pass, r->held_out, r->cfg.micro_tokens, &res, e);
+    if (rc)
+        return rc;
+    p->event = TRAIN_EVAL;
+    p->step = r->state.step;
+    p->eval_loss = res.loss;
+    if ((rc = guard_eval(r, p, e)))
+        return rc;
+    p->best = r->state.step == 0 || res.loss < r->state.best_loss;
+    r->state.last_loss = res.loss;
+    r->state.since_best = p->best ? 0 : r->state.since_best + 1;
+    if (r->state.step == 0)
+        r->state.first_loss = res.loss;
+    if (p->best) {
+        r->state.best_loss = res.loss;
+        r->state.best_step = r->state.step;
+        rc = write_best(r, e);
+    }
+    if (rc || (rc = journal_eval(r, p, e)) || (rc = write_samples(r, h, e)))
+        return rc;
+    tell(h, p);
+    return 0;
+}
+
+static int save(TrainRun *r, const TrainHooks *h, Err *e)
+{
+    int rc;
+    if ((rc = guard_weights(r, e)) || (rc = journal_mark(r, e)) || (rc = ckpt_save(r->cfg.out, &r->opt, &r->state, r->cfg.keep_checkpoints, e)))
+        return rc;
+    tell(h, &(TrainProgress){ .event = TRAIN_SAVED, .step = r->state.step, .total = r->total_steps });
+    return 0;
+}
+
+/* --- the run ------------------------------------------------------------------------------------------------------------------------------- */
+
+static int start_or_resume(TrainRun *r, const TrainHooks *h, Err *e)
+{
+    bool found;
+    int  rc = ckpt_load(r->cfg.out, &r->opt, &r->state, &found, e);
+    if (!rc && !found)
+        r->state = (RunState){ .best_loss = NAN, .first_loss = NAN, .last_loss = NAN };
+    if (rc || (rc = journal_rewind(r, e)))
+        return rc;
+    TrainProgress p = { .event = found ? TRAIN_RESUMED : TRAIN_STARTED, .step = r->state.step, .total = r->total_steps };
+    tell(h, &p);
+    if (found)
+        return 0;
+    if ((rc = journal_facts(r, e)) || (r->held_out && (rc = evaluate(r, h, &p, e))))
+        return rc;
+    return save(r, h, e);
+}
+
+static bool patience_ended(const TrainRun *r)
+{
+    return r->held_out && r->cfg.patience > 0 && r->state.since_best >= r->cfg.patience;
+}
+
+static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
+{
+    Cursor c = { 0 };
+    int    rc = start_or_resume(r, h, e);
+    if (rc)
+        return rc;
+    cursor_to(r, &c, r->state.step);
+    while (!rc && r->state.step < r->total_steps && !patience_ended(r)) {
+        TrainProgress p = { .total = r->total_steps };
+        if (c.bin >= c.plan.n_bins) {
+            c.steps_before += steps_of(r, &c.plan);
+            pack_plan_release(&c.plan);
+            plan_epoch(r, &c.plan, ++c.epoch);
+            c.bin = 0;
+        }
+        if ((rc = train_step(r, &c, h, &p, e)))
+            break;
+        c.bin += bins_per_step(r);
+        const bool last = r->state.step == r->total_steps;
+        const bool stop = h->stop_asked && h->stop_asked(h->user);
+        if (r->held_out && !stop && (last || r->state.step % r->cfg.eval_every == 0) && (rc = evaluate(r, h, &p, e)))
+            break;
+        if ((stop || last || r->state.step % r->cfg.save_every == 0 || r->state.step % r->cfg.eval_every == 0) && (rc = save(r, h, e)))
+            break;
+        if (stop && !last)
+            rc = err_set(e, ERR_STOP, "stopped after step %lld of %lld; run the same command again to go on from there", (long long)r->state.step,
+                         (long long)r->total_steps);
+    }
+    pack_plan_release(&c.plan);
+    if (!rc && !r->held_out)
+        rc = write_best(r, e);
+    if (!rc)
+        rc = identity_check(&r->pass, r->held_out ? r->held_out : r->train, 0, &res->identity, e);
+    return rc;
+}
+
+int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
+{
+    bool  done = false;
+    char *lock = NULL;
+    int   rc = dir_make(r->cfg.out, e);
+    *res = (TrainResult){ 0 };
+    if (rc)
+        return rc;
+    lock = path_join(r->cfg.out, "lock");
+    if ((rc = lock_take(&r->lock, lock, e)) || (rc = journal_begin(r, &done, e)))
+        goto done;
+    if (done) {
+        if (!(rc = journal_read_done(r, res, e)))
+            rc = report_write(r->cfg.out, e); /* the one thing that may have failed after DONE */
+        goto done;
+    }
+    log_sink_add(journal_log, r->cfg.out);
+    if (r->total_steps < FEW_STEPS)
+        log_warn("train", "only %lld optimizer steps; more epochs, more data or fewer batch-tokens give the model more to learn from",
+                 (long long)r->total_steps);
+    rc = go(r, h, res, e);
+    if (!rc) {
+        const RunState *s = &r->state;
+        res->steps = s->step;
+        res->best_step = s->best_step;
+        res->first_loss = s->first_loss;
+        res->best_loss = s->best_loss;
+        res->last_loss = s->last_loss;
+        res->seconds = s->seconds;
+        res->tokens_per_second = (double)s->tokens / MAX(s->seconds, 1e-9);
+        res->early = s->step < r->total_steps;
+        if (!(rc = journal_done(r, res, e)))
+            rc = report_write(r->cfg.out, e);
+    } else if (rc != ERR_STOP) {
+        journal_failed(r, e->text);
+    }
+    log_sink_remove(journal_log, r->cfg.out);
+done:
+    lock_drop(&r->lock);
+    free(lock);
+    return rc;
+}

@@ -1,0 +1,56 @@
+/* run.h - a training run: opened (everything loaded and checked), then gone through to its end. The run folder is the contract with everybody else:
+ *   recipe.yaml  every option as resolved          run.json      hashes of data and base, version, seed, machine
+ *   metrics.jsonl one line per step / evaluation    order.jsonl   which examples each step saw
+ *   samples.jsonl answers to held-out prompts       log.txt       warnings and events
+ *   checkpoints/  the newest few                    adapter/ or model/  the best so far (PEFT or safetensors folder)
+ *   report.html   curves, samples, recipe           DONE or FAILED  one sentence or the summary
+ * Opening a folder that holds an unfinished run of the same recipe goes on where it stopped. */
+#ifndef HONE_RUN_H
+#define HONE_RUN_H
+
+#include "train/ckpt.h"
+#include "train/pass.h"
+
+typedef struct TrainProgress {
+    enum { TRAIN_STARTED, TRAIN_RESUMED, TRAIN_STEP, TRAIN_EVAL, TRAIN_SAVED } event;
+    int64_t step, total;
+    double  epoch, loss, lr, grad_norm, tokens_per_second, seconds_left;
+    double  eval_loss;         /* TRAIN_EVAL */
+    bool    best;
+} TrainProgress;
+
+typedef struct TrainHooks {
+    void *user;
+    void (*progress)(void *user, const TrainProgress *p);           /* may be NULL */
+    bool (*stop_asked)(void *user);                                 /* may be NULL; asked after every step */
+    /* The model's answer to a prompt, greedily; may be NULL: no samples. */
+    int  (*answer)(void *user, const Model *m, const Adapter *a, const Tok *tok, const int32_t *prompt, int32_t n, int64_t max_tokens, StrBuf *out, Err *e);
+} TrainHooks;
+
+typedef struct TrainRun {
+    TrainCfg   cfg;            /* resolved; owned */
+    Backend   *be;
+    Model     *model;
+    Adapter   *adapter;        /* NULL for full fine-tuning */
+    Tok       *tok;
+    DataSet   *train, *held_out; /* held_out may be NULL */
+    Optimizer  opt;
+    PassCtx    pass;
+    RunState   state;
+    int64_t    total_steps;
+    double     pad_share;
+    int        lock;
+} TrainRun;
+
+typedef struct TrainResult {
+    int64_t steps, best_step;
+    double  first_loss, best_loss, last_loss;   /* held-out; NaN: there was none */
+    double  seconds, tokens_per_second, identity; /* identity: largest |log-prob| difference between training pass and cached decoding */
+    bool    early, already_done;
+} TrainResult;
+
+int  train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e);
+int  train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e);
+void train_close(TrainRun *r);
+
+#endif

@@ -1,0 +1,109 @@
+/* train_cfg.c - the option table of training. To add an option: a field in TrainCfg, a row here, its use; help, recipe and flags follow. */
+#include "train/train_cfg.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define AT(f) offsetof(TrainCfg, f)
+
+const CfgOption train_options[] = {
+    { "model",            CFG_STR,    AT(model),            NULL,   0, 0,     "DIR",         "base model, a Hugging Face folder" },
+    { "data",             CFG_LIST,   AT(data),             NULL,   0, 0,     "FILE[,FILE]", "training data: JSONL rows or plain text" },
+    { "out",              CFG_STR,    AT(out),              NULL,   0, 0,     "RUN",         "run folder; an unfinished run in it is resumed" },
+    { "eval",             CFG_STR,    AT(eval),             "0.1",  0, 0,     "FILE|SHARE",  "held-out data: a file, a share of the data, or 0 for none" },
+    { "method",           CFG_CHOICE, AT(method),           "lora", 0, 0,     "lora|qlora|full", "what is trained" },
+    { "objective",        CFG_CHOICE, AT(objective),        "auto", 0, 0,     "auto|sft|text", "loss on answers only, or on all text; auto: by the data" },
+    { "init-adapter",     CFG_STR,    AT(init_adapter),     NULL,   0, 0,     "DIR",         "go on from this adapter instead of a new one" },
+    { "epochs",           CFG_REAL,   AT(epochs),           "3",    0, 10000, NULL,          "passes over the data" },
+    { "steps",            CFG_INT,    AT(steps),            "0",    0, 1e9,   NULL,          "optimizer steps; 0: as many as the epochs need" },
+    { "batch-tokens",     CFG_INT,    AT(batch_tokens),     "0",    0, 1e9,   NULL,          "tokens per optimizer step; 0: 4096, or one micro-batch if larger" },
+    { "micro-tokens",     CFG_INT,    AT(micro_tokens),     "0",    0, 1e7,   NULL,          "most tokens computed at once; 0: the largest of 1024 and max-length" },
+    { "max-length",       CFG_INT,    AT(max_length),       "0",    0, 1e7,   NULL,          "most tokens of one example; 0: 2048, or what the model can" },
+    { "on-long",          CFG_CHOICE, AT(on_long),          "fail", 0, 0,     "fail|drop|cut-prompt", "a row longer than max-length" },
+    { "packing",          CFG_BOOL,   AT(packing),          "true", 0, 0,     NULL,          "several examples in one micro-batch, isolated from each other" },
+    { "separator",        CFG_STR,    AT(separator),        NULL,   0, 0,     "TEXT",        "put between prompt and completion" },
+    { "lr",               CFG_REAL,   AT(lr),               "0",    0, 1e30,  NULL,          "peak learning rate; 0: 2e-4 for lora, 2e-5 for full" },
+    { "schedule",         CFG_CHOICE, AT(schedule),         "cosine", 0, 0,   "cosine|linear|constant", "learning rate after the warm-up" },
+    { "lr-floor",         CFG_REAL,   AT(lr_floor),         "0.1",  0, 1,     NULL,          "share of the peak that the cosine ends at" },
+    { "warmup",           CFG_REAL,   AT(warmup),           "0.03", 0, 1,     NULL,          "share of the steps in which the rate rises linearly" },
+    { "weight-decay",     CFG_REAL,   AT(weight_decay),     "0",    0, 10,    NULL,          "AdamW's decay, on matrices of linears only" },
+    { "beta1",            CFG_REAL,   AT(beta1),            "0.9",  0, 0.999999, NULL,       "AdamW" },
+    { "beta2",            CFG_REAL,   AT(beta2),            "0.999", 0, 0.9999999, NULL,     "AdamW" },
+    { "adam-eps",         CFG_REAL,   AT(adam_eps),         "1e-8", 0, 1,     NULL,          "AdamW" },
+    { "clip",             CFG_REAL,   AT(clip),             "1",    0, 1e30,  NULL,          "largest gradient norm; 0: no clipping" },
+    { "rank",             CFG_INT,    AT(rank),             "16",   1, 4096,  NULL,          "rank of the adapter" },
+    { "alpha",            CFG_REAL,   AT(alpha),            "32",   0, 1e6,   NULL,          "the adapter is scaled by alpha / rank" },
+    { "rslora",           CFG_BOOL,   AT(rslora),           "false", 0, 0,    NULL,          "scale by alpha / sqrt(rank) instead; advised from rank 64" },
+    { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP" },
+    { "activations",      CFG_CHOICE, AT(activations),      "keep", 0, 0,     "keep|checkpoint", "keep all for the backward pass, or compute blocks twice in less memory" },
+    { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
+    { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
+    { "save-every",       CFG_INT,    AT(save_every),       "0",    0, 1e9,   NULL,          "steps between checkpoints; 0: at each evaluation" },
+    { "keep-checkpoints", CFG_INT,    AT(keep_checkpoints), "2",    1, 1000,  NULL,          "checkpoints left in the run folder" },
+    { "samples",          CFG_INT,    AT(samples),          "3",    0, 100,   NULL,          "held-out prompts answered at each evaluation" },
+    { "sample-tokens",    CFG_INT,    AT(sample_tokens),    "96",   1, 4096,  NULL,          "most tokens of such an answer" },
+    { "seed",             CFG_INT,    AT(seed),             "0",    0, 9e15,  NULL,          "same seed, same bits" },
+    { "threads",          CFG_INT,    AT(threads),          "0",    0, 1024,  NULL,          "0: all cores; does not change the result" },
+    { "device",           CFG_STR,    AT(device),           "auto", 0, 0,     "auto|cpu|ref", "where to compute; ref: the slow judge" },
+    { 0 },
+};
+
+static int need(const char *v, const char *key, Err *e)
+{
+    return v && *v ? 0 : err_set(e, ERR_ARG, "%s is missing: give --%s, or %s: in the recipe", key, key, key);
+}
+
+int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
+{
+    int rc;
+    if ((rc = need(c->model, "model", e)) || (rc = need(c->data, "data", e)) || (rc = need(c->out, "out", e)))
+        return rc;
+    if (c->method == METHOD_QLORA)
+        return err_set(e, ERR_ARG, "method qlora needs 4-bit weights, which this version does not have; use lora");
+    if (c->method == METHOD_FULL && c->init_adapter && *c->init_adapter)
+        return err_set(e, ERR_ARG, "init-adapter goes with method lora, the recipe says full");
+    if (c->steps == 0 && !(c->epochs > 0))
+        return err_set(e, ERR_ARG, "epochs is 0 and steps is 0: say how long to train");
+    if (c->objective == GOAL_AUTO)
+        c->objective = first_kind == DATA_MESSAGES || first_kind == DATA_PAIR ? GOAL_SFT : GOAL_TEXT;
+    if (c->max_length == 0)
+        c->max_length = MIN(m->cfg.max_positions, 2048);
+    if (c->max_length > m->cfg.max_positions)
+        return err_set(e, ERR_ARG, "max-length is %lld, the model has positions for %lld", (long long)c->max_length, (long long)m->cfg.max_positions);
+    if (c->max_length < 2)
+        return err_set(e, ERR_ARG, "max-length is %lld, at least 2 tokens are needed to learn from one to the next", (long long)c->max_length);
+    if (c->micro_tokens == 0)
+        c->micro_tokens = MAX(c->max_length, c->batch_tokens ? MIN(1024, c->batch_tokens) : 1024);
+    if (c->micro_tokens < c->max_length)
+        return err_set(e, ERR_ARG, "micro-tokens is %lld, less than max-length %lld: the longest example must fit into one micro-batch",
+                       (long long)c->micro_tokens, (long long)c->max_length);
+    if (c->batch_tokens == 0)
+        c->batch_tokens = MAX(4096, c->micro_tokens);
+    if (c->lr == 0)
+        c->lr = c->method == METHOD_FULL ? 2e-5 : 2e-4;
+    return 0;
+}
+
+const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
+{
+    for (const CfgOption *o = train_options; o->name; o++) {
+        const char *pa = (const char *)a + o->off, *pb = (const char *)b + o->off;
+        bool        same = true;
+        switch (o->kind) {
+        case CFG_BOOL:   same = *(const bool *)pa == *(const bool *)pb; break;
+        case CFG_INT:    same = *(const int64_t *)(const void *)pa == *(const int64_t *)(const void *)pb; break;
+        case CFG_REAL:   same = *(const double *)(const void *)pa == *(const double *)(const void *)pb; break;
+        case CFG_CHOICE: same = *(const int *)(const void *)pa == *(const int *)(const void *)pb; break;
+        case CFG_STR:
+        case CFG_LIST: {
+            const char *sa = *(char *const *)(const void *)pa, *sb = *(char *const *)(const void *)pb;
+            same = strcmp(sa ? sa : "", sb ? sb : "") == 0;
+            break;
+        }
+        }
+        if (!same && strcmp(o->name, "threads") != 0 && strcmp(o->name, "out") != 0)
+            return o->name;
+    }
+    return NULL;
+}

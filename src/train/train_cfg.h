@@ -1,0 +1,35 @@
+/* train_cfg.h - everything that decides a training run: the recipe. Every field is a recipe key and a --flag (train_options), has a
+ * default and a range. Zero or empty means "chosen for you"; train_cfg_resolve puts the choice in, so that recipe.yaml in the run folder is complete. */
+#ifndef HONE_TRAIN_CFG_H
+#define HONE_TRAIN_CFG_H
+
+#include "base/cfg.h"
+#include "data/dataset.h"
+#include "model/lora.h"
+
+typedef enum { METHOD_LORA, METHOD_QLORA, METHOD_FULL } Method;
+typedef enum { GOAL_AUTO, GOAL_SFT, GOAL_TEXT } Goal;
+typedef enum { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_CONSTANT } ScheduleKind;
+typedef enum { ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT } Activations;
+
+typedef struct TrainCfg {
+    char   *model, *data, *out, *eval, *init_adapter, *separator, *target_modules, *device;
+    int     method, objective, on_long, schedule, activations; /* the enums above and LongPolicy */
+    double  epochs;
+    int64_t steps, batch_tokens, micro_tokens, max_length;
+    double  lr, lr_floor, warmup, weight_decay, beta1, beta2, adam_eps, clip;
+    int64_t rank;
+    double  alpha;
+    bool    rslora, packing;
+    int64_t eval_every, patience, save_every, keep_checkpoints, samples, sample_tokens;
+    int64_t seed, threads;
+} TrainCfg;
+
+extern const CfgOption train_options[];
+
+/* Checks what belongs together and fills in what was left to hone, given the model. n_examples etc. are not needed yet. */
+int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e);
+/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads); NULL: same. */
+const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b);
+
+#endif

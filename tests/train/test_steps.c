@@ -1,0 +1,91 @@
+/* test_steps.c - twenty optimizer steps of every family against PyTorch's AdamW with gradient clipping, full and LoRA, on ref and cpu. */
+#include "golden/golden.h"
+
+#include "train/optimizer.h"
+
+#define LOSS_TOL 1e-4 /* relative, at each of the twenty steps */
+
+static Backend *be;
+
+static void follow(const char *family, bool lora)
+{
+    Golden    g = golden_open(family);
+    Model    *m;
+    Adapter  *ad = NULL;
+    Optimizer o;
+    TArena    a;
+    Err       e = { 0 };
+    float    *want = golden_f32(&g, lora ? "train.lora.losses" : "train.full.losses", NULL);
+    float    *norms = golden_f32(&g, lora ? "train.lora.grad_norms" : "train.full.grad_norms", NULL), coef[256], lp[256];
+    TrainCfg  cfg = { .beta1 = 0.9, .beta2 = 0.999, .adam_eps = 1e-8, .clip = 1, .weight_decay = lora ? 0 : 0.01 };
+    double    worst = 0;
+    must(model_open(&m, g.dir, be, &e));
+    if (lora)
+        must(adapter_open(&ad, m, g.adapter_dir, &e));
+    must(optimizer_open(&o, m, ad, &e));
+    tarena_init(&a, be);
+    for (int32_t i = 0; i < g.n_rows; i++)
+        coef[i] = (float)(-1.0 / g.n_rows);
+    for (int step = 1; step <= 20; step++) {
+        Tensor    *logp;
+        double     nll = 0;
+        Step       s;
+        TArenaMark mark = tarena_mark(&a);
+        step_init(&s, m, golden_put(&a, DT_I32, g.ids, g.total), golden_put(&a, DT_I32, g.pos, g.total), g.n_seq, g.start, g.len);
+        s.adapter = ad;
+        optimizer_zero_grad(&o);
+        must(model_train_pass(m, &a, &s, golden_put(&a, DT_I32, g.row, g.n_rows), golden_put(&a, DT_I32, g.target, g.n_rows),
+                              golden_put(&a, DT_F32, coef, g.n_rows), step % 2 ? KEEP_ALL : CHECKPOINT_BLOCKS, &logp, &e));
+        tensor_get(logp, lp);
+        tarena_rewind(&a, mark);
+        for (int32_t i = 0; i < g.n_rows; i++)
+            nll -= (double)lp[i];
+        const double loss = nll / g.n_rows, off = fabs(loss - (double)want[step - 1]) / (double)want[step - 1];
+        const double norm = optimizer_grad_norm(&o);
+        if (!(off <= LOSS_TOL))
+            fail_msg("%s %s step %d: loss %.6f, PyTorch says %.6f", family, lora ? "lora" : "full", step, loss, (double)want[step - 1]);
+        assert_true(fabs(norm - (double)norms[step - 1]) <= 2e-3 * (double)norms[step - 1]);
+        worst = fmax(worst, off);
+        optimizer_step(&o, &cfg, lora ? 1e-2 : 3e-3, norm, step);
+    }
+    print_message("%s %s %s: 20 losses, worst off by %.2g relative\n", be->name, family, lora ? "lora" : "full", worst);
+    tarena_release(&a);
+    optimizer_close(&o);
+    adapter_free(ad);
+    model_close(m);
+    golden_close(&g);
+    free(want);
+    free(norms);
+}
+
+static void test_full(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(golden_family); i++)
+        follow(golden_family[i], false);
+}
+
+static void test_lora(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(golden_family); i++)
+        follow(golden_family[i], true);
+}
+
+int main(void)
+{
+    static const char *const backend[] = { "ref", "cpu" };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_full), cmocka_unit_test(test_lora) };
+    int failed = 0;
+    for (size_t i = 0; i < ARRAY_LEN(backend); i++) {
+        Err e = { 0 };
+        be = backend_open(backend[i], 2, &e);
+        if (!be) {
+            fprintf(stderr, "%s\n", e.text);
+            return 1;
+        }
+        failed += cmocka_run_group_tests_name(backend[i], tests, NULL, NULL);
+        be->close(be);
+    }
+    return failed;
+}
