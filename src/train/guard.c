@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#define WEIGHT_RMS_MAX 1e4 /* weights of a working model are of the order of one; norms can hide an explosion from the loss */
 #define ADVICE "try a lower lr (now %g) or more warm-up; the checkpoints before this step are kept"
 
 static double limit(const TrainRun *r)
@@ -37,7 +38,9 @@ int guard_eval(const TrainRun *r, const TrainProgress *p, Err *e)
 
 int guard_weights(const TrainRun *r, Err *e)
 {
-    if (isfinite(optimizer_weight_norm(&r->opt)))
+    const double rms = optimizer_weight_norm(&r->opt) / sqrt((double)r->opt.n_values);
+    if (rms < WEIGHT_RMS_MAX)
         return 0;
-    return err_set(e, ERR_WORK, "step %lld: a trained weight is not a number any more; " ADVICE, (long long)r->state.step, r->cfg.lr);
+    return err_set(e, ERR_WORK, "step %lld: the trained weights have grown to %.3g on average: training has diverged; " ADVICE, (long long)r->state.step,
+                   rms, r->cfg.lr);
 }

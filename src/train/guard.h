@@ -7,6 +7,6 @@
 /* A guess costs ln(vocabulary) per token; ten times that is no training any more. */
 int guard_step(const TrainRun *r, const TrainProgress *p, Err *e);   /* loss and gradient norm finite, loss sane, some gradient there */
 int guard_eval(const TrainRun *r, const TrainProgress *p, Err *e);   /* held-out loss finite and sane */
-int guard_weights(const TrainRun *r, Err *e);                        /* before a checkpoint: every trained weight finite */
+int guard_weights(const TrainRun *r, Err *e);                        /* before a checkpoint: the trained weights finite and of a sane size */
 
 #endif

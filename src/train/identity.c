@@ -47,8 +47,10 @@ int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *larges
     for (int32_t t = 0, row = 0; t + 1 < n && !rc; t++) {
         float served;
         rc = decode_one(p, &kv, x, t, &served, e);
-        if (!rc && row < p->batch.n_rows && p->batch.row[row] == t)
-            *largest = MAX(*largest, fabs((double)p->logp[row++] - (double)served));
+        if (!rc && row < p->batch.n_rows && p->batch.row[row] == t) {
+            *largest = MAX(*largest, fabs((double)p->logp[row] - (double)served));
+            row++;
+        }
     }
     kv_close(&kv);
     return rc;

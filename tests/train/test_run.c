@@ -1,0 +1,299 @@
+/* test_run.c - whole runs on a random tiny model: the same bits for any number of threads and after any interruption, an overfitted batch, a run
+ * that diverges, a folder with another recipe, a full disk. */
+#include "base/check.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/file_test.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "train/run.h"
+
+static char *home; /* scratch folder with model/ and data.jsonl */
+
+static char *at(const char *name) { return path_join(home, name); }
+
+static void write_file(const char *name, const char *text)
+{
+    Err   e = { 0 };
+    char *path = at(name);
+    if (file_write_atomic(path, text, strlen(text), &e))
+        fail_msg("%s", e.text);
+    free(path);
+}
+
+static int make_home(void **state)
+{
+    (void)state;
+    static const char config[] = "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":32,\"num_hidden_layers\":2,"
+                                 "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":48,\"vocab_size\":2048,"
+                                 "\"max_position_embeddings\":128,\"tie_word_embeddings\":true}";
+    static const char tok_config[] = "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}";
+    Err    e = { 0 };
+    char  *text;
+    size_t n;
+    Model *m;
+    StrBuf data = { 0 };
+    home = check_dir();
+    char *shape = at("shape"), *model = at("model");
+    if (dir_make(shape, &e) || file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e))
+        fail_msg("%s", e.text);
+    write_file("shape/config.json", config);
+    write_file("shape/tokenizer.json", text);
+    write_file("shape/tokenizer_config.json", tok_config);
+    free(text);
+    Backend *be = backend_open("cpu", 1, &e);
+    if (!be || model_open_random(&m, shape, be, 7, &e) || model_save(m, NULL, model, DT_F32, &e))
+        fail_msg("%s", e.text);
+    model_close(m);
+    be->close(be);
+    for (int i = 0; i < 40; i++)
+        strbuf_addf(&data, "{\"prompt\":\"item %d: what colour is %s\",\"completion\":\" %s %d\"}\n", i, i % 3 ? "the sea" : "grass and the leaves of trees",
+                    i % 3 ? "blue" : "green", i);
+    write_file("data.jsonl", strbuf_z(&data));
+    strbuf_release(&data);
+    free(shape);
+    free(model);
+    return 0;
+}
+
+static int remove_home(void **state)
+{
+    (void)state;
+    check_dir_done(home);
+    return 0;
+}
+
+typedef struct Plan { const char *out, *more[12]; int threads; int64_t stop_after; } Plan;
+typedef struct Counter { int64_t steps, stop_after; double last_loss; } Counter;
+
+static void count(void *user, const TrainProgress *p)
+{
+    Counter *c = user;
+    if (p->event == TRAIN_STEP) {
+        c->steps++;
+        c->last_loss = p->loss;
+    }
+}
+
+static bool stop(void *user)
+{
+    const Counter *c = user;
+    return c->stop_after && c->steps >= c->stop_after;
+}
+
+/* Runs a recipe of few steps; `more` holds key, value pairs. */
+static int run(const Plan *p, Counter *c, TrainResult *res, Err *e)
+{
+    TrainCfg  cfg = { 0 };
+    TrainRun *r = NULL;
+    char     *model = at("model"), *data = at("data.jsonl"), *out = at(p->out);
+    const char *base[] = { "model", model, "data", data, "out", out, "steps", "12", "batch-tokens", "256", "micro-tokens", "128", "max-length", "64",
+                           "lr", "1e-2", "eval-every", "3", "save-every", "2", "seed", "5", "patience", "0" };
+    cfg_defaults(train_options, &cfg);
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(base); i += 2)
+        rc |= cfg_set(train_options, &cfg, str_of(base[i]), str_of(base[i + 1]), "test", e);
+    for (size_t i = 0; i + 1 < ARRAY_LEN(p->more) && p->more[i]; i += 2)
+        rc |= cfg_set(train_options, &cfg, str_of(p->more[i]), str_of(p->more[i + 1]), "test", e);
+    assert_int_equal(rc, 0);
+    Backend *be = backend_open("cpu", p->threads ? p->threads : 1, e);
+    assert_non_null(be);
+    *c = (Counter){ .stop_after = p->stop_after };
+    rc = train_open(&r, &cfg, be, e);
+    if (!rc)
+        rc = train_go(r, &(TrainHooks){ .user = c, .progress = count, .stop_asked = stop }, res, e);
+    train_close(r);
+    be->close(be);
+    cfg_release(train_options, &cfg);
+    free(model);
+    free(data);
+    free(out);
+    return rc;
+}
+
+static void hash_of(const char *name, char hex[SHA256_HEX])
+{
+    Err   e = { 0 };
+    char *path = at(name);
+    if (sha256_file(path, hex, &e))
+        fail_msg("%s", e.text);
+    free(path);
+}
+
+#define CKPT "/checkpoints/step-000000012/state.safetensors"
+
+static void check_same(const char *a, const char *b)
+{
+    char x[SHA256_HEX], y[SHA256_HEX];
+    hash_of(a, x);
+    hash_of(b, y);
+    assert_string_equal(x, y);
+}
+
+static void must_run(const Plan *p, Counter *c, TrainResult *res)
+{
+    Err e = { 0 };
+    if (run(p, c, res, &e))
+        fail_msg("%s", e.text);
+}
+
+static void test_threads_do_not_matter(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    must_run(&(Plan){ .out = "t1", .threads = 1 }, &c, &res);
+    assert_int_equal(res.steps, 12);
+    assert_true(res.best_loss < res.first_loss);
+    print_message("trained against served: %.2g\n", res.identity);
+    assert_true(res.identity < 1e-4);
+    must_run(&(Plan){ .out = "t2", .threads = 2 }, &c, &res);
+    must_run(&(Plan){ .out = "t4", .threads = 4 }, &c, &res);
+    check_same("t1" CKPT, "t2" CKPT);
+    check_same("t1" CKPT, "t4" CKPT);
+    check_same("t1/adapter/adapter_model.safetensors", "t4/adapter/adapter_model.safetensors");
+}
+
+static void test_interrupted_run_ends_the_same(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    must_run(&(Plan){ .out = "whole" }, &c, &res);
+    for (int64_t after = 1; after < 12; after += 2) {
+        assert_int_equal(run(&(Plan){ .out = "broken", .stop_after = after }, &c, &res, &e), ERR_STOP);
+        must_run(&(Plan){ .out = "broken" }, &c, &res);
+        assert_int_equal(c.steps, 12 - after);
+        check_same("whole" CKPT, "broken" CKPT);
+        check_same("whole/order.jsonl", "broken/order.jsonl");
+        check_same("whole/adapter/adapter_model.safetensors", "broken/adapter/adapter_model.safetensors");
+        char *path = at("broken");
+        dir_remove(path, &e);
+        free(path);
+    }
+    must_run(&(Plan){ .out = "whole" }, &c, &res);
+    assert_true(res.already_done);
+    assert_int_equal(c.steps, 0);
+}
+
+static void test_full_method_and_checkpointing(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    must_run(&(Plan){ .out = "keep", .more = { "method", "full", "lr", "3e-3" } }, &c, &res);
+    must_run(&(Plan){ .out = "again", .more = { "method", "full", "lr", "3e-3", "activations", "checkpoint" }, .threads = 2 }, &c, &res);
+    assert_true(res.best_loss < res.first_loss);
+    check_same("keep/model/model.safetensors", "again/model/model.safetensors");
+}
+
+/* One batch seen again and again must be learnt by heart. */
+static void test_overfits_one_batch(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    write_file("one.jsonl", "{\"prompt\":\"the first\",\"completion\":\" answer is seven\"}\n{\"prompt\":\"a second\",\"completion\":\" one says nothing\"}\n");
+    char *one = at("one.jsonl");
+    must_run(&(Plan){ .out = "overfit", .more = { "data", one, "eval", "0", "steps", "150", "method", "full", "lr", "1e-2", "schedule", "constant" } }, &c, &res);
+    assert_true(c.last_loss < 0.01);
+    free(one);
+}
+
+static void test_divergence_stops_with_the_step(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    assert_int_equal(run(&(Plan){ .out = "wild", .more = { "lr", "1e9", "warmup", "0" } }, &c, &res, &e), ERR_WORK);
+    check_says(&e, ERR_WORK, "step ");
+    check_says(&e, ERR_WORK, "lower lr");
+    char *failed = at("wild/FAILED"), *good = at("wild/checkpoints/step-000000000/state.safetensors"), *done = at("wild/DONE");
+    assert_true(file_exists(failed));
+    assert_true(file_exists(good));
+    assert_false(file_exists(done));
+    free(failed);
+    free(good);
+    free(done);
+}
+
+static void test_another_recipe_is_refused(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    must_run(&(Plan){ .out = "mine" }, &c, &res);
+    assert_int_equal(run(&(Plan){ .out = "mine", .more = { "rank", "4" } }, &c, &res, &e), ERR_ARG);
+    check_says(&e, ERR_ARG, "rank");
+}
+
+static void test_full_disk_keeps_what_was_saved(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    must_run(&(Plan){ .out = "roomy" }, &c, &res);
+    char *last = at("roomy" CKPT);
+    for (int64_t room = 20000; room < 2000000; room = room * 3 / 2) {
+        char    *out = at("tight");
+        FileList l = { 0 };
+        file_test_fail_after(room);
+        int rc = run(&(Plan){ .out = "tight" }, &c, &res, &e);
+        file_test_fail_after(-1);
+        if (rc)
+            check_says(&e, ERR_IO, "tight");
+        /* whatever is there is whole: the run goes on from it and ends as ever */
+        must_run(&(Plan){ .out = "tight" }, &c, &res);
+        check_same("roomy" CKPT, "tight" CKPT);
+        assert_int_equal(file_list(&l, out, &e), 0);
+        for (size_t i = 0; i < l.n; i++)
+            assert_null(strstr(l.name[i], ".tmp-"));
+        file_list_release(&l);
+        dir_remove(out, &e);
+        free(out);
+    }
+    free(last);
+}
+
+static void test_bad_input_is_named(void **state)
+{
+    (void)state;
+    static const struct { const char *file, *text, *say; } bad[] = {
+        { "empty.jsonl", "", "empty" },
+        { "broken.jsonl", "{\"prompt\":\"a\",\"completion\":\"b\"}\n{\"prompt\":\"a\",\n", "line 2" },
+        { "bytes.jsonl", "{\"prompt\":\"a\xff\",\"completion\":\"b\"}\n", "UTF-8" },
+        { "keys.jsonl", "{\"question\":\"a\",\"answer\":\"b\"}\n", "line 1" },
+    };
+    Counter     c;
+    TrainResult res;
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        Err   e = { 0 };
+        char *path = at(bad[i].file);
+        write_file(bad[i].file, bad[i].text);
+        assert_int_equal(run(&(Plan){ .out = "never", .more = { "data", path } }, &c, &res, &e), ERR_INPUT);
+        check_says(&e, ERR_INPUT, bad[i].say);
+        check_says(&e, ERR_INPUT, bad[i].file);
+        free(path);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_interrupted_run_ends_the_same),
+        cmocka_unit_test(test_full_method_and_checkpointing),
+        cmocka_unit_test(test_overfits_one_batch),
+        cmocka_unit_test(test_divergence_stops_with_the_step),
+        cmocka_unit_test(test_another_recipe_is_refused),
+        cmocka_unit_test(test_full_disk_keeps_what_was_saved),
+        cmocka_unit_test(test_bad_input_is_named),
+    };
+    return cmocka_run_group_tests(tests, make_home, remove_home);
+}
