@@ -25,7 +25,7 @@ static Tensor *position(Tape *t, const Model *m, const Norm *n, Tensor *x, const
 /* Appends this batch's keys or values behind those the cache already holds for each sequence. */
 static Tensor *cache_write(const Model *m, Tensor *cache, const Tensor *x, const AttnShape *a)
 {
-    for (int i = 0; i < a->n_seg; i++)
+    for (int i = 0; x && i < a->n_seg; i++) /* x is NULL when the arena is full; model_logp and its like report it */
         m->be->copy_rows(m->be, cache, a->k0[i] + a->nk[i] - a->nq[i], x, a->q0[i], a->nq[i]);
     return cache;
 }

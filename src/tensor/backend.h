@@ -1,0 +1,97 @@
+/* backend.h - the seam: everything a device must do. `ref` (plain loops, double accumulation) defines the meaning of each function and is
+ * the judge; `cpu` is the fast one. Kernels never print, never exit, never allocate on the caller's behalf (a backend may keep its own
+ * scratch, sized on first use). Gradient outputs are always accumulated into (+=), NULL means "not wanted". All numbers are F32
+ * and all indices I32 (files in other formats are widened when they are loaded). Results must not depend on the number of threads.
+ *
+ * Notation: T rows (tokens), D model width, H query heads, G key/value heads, d head size, V vocabulary. x[T,D] is row-major with x->ld.
+ * To add an operation: a pointer here, its meaning in ref/, its row in tests/tensor/op_cases.c, then the fast versions. */
+#ifndef HONE_BACKEND_H
+#define HONE_BACKEND_H
+
+#include "tensor/tensor.h"
+
+typedef enum { ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU } ActKind;
+
+/* Which keys each query may see. Rows are laid out flat; segment s owns query rows [q0[s], q0[s]+nq[s]) and key rows [k0[s], k0[s]+nk[s]).
+ * Query i of a segment stands at position nk-nq+i and sees keys 0..that position (causal), at most `window` of them when window > 0.
+ * Training on packed documents: q0 == k0, nq == nk. Decoding with a cache: nq is 1 (or a prompt's length), nk what the cache holds.
+ * The arrays are host memory and must live until the tape is done with them. */
+typedef struct AttnShape {
+    int     n_seg;
+    const int32_t *q0, *nq, *k0, *nk;
+    int     heads, kv_heads, head_dim;  /* H, G, d; H is a multiple of G: query head h reads kv head h / (H/G) */
+    float   scale;                      /* scores are scale * q.k */
+    int     window;                     /* 0: all */
+} AttnShape;
+
+/* Rotary tables: cos and sin are [positions, rot/2] f32, built in double. Pairing is half-split: element i turns with element i + rot/2. */
+typedef struct RopeTable { Tensor *cos, *sin; int rot; } RopeTable;
+
+typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
+
+struct Backend {
+    const char *name;                                                    /* "ref", "cpu" */
+    int         threads;
+    void *(*alloc)(Backend *, size_t nbytes);                            /* 64-byte aligned, NOT zeroed; NULL: does not fit */
+    void  (*release)(Backend *, void *p, size_t nbytes);
+    void  (*upload)(Backend *, void *dst, const void *src, size_t nbytes);
+    void  (*download)(Backend *, void *dst, const void *src, size_t nbytes);
+    int   (*sync)(Backend *, Err *);                                     /* first failure since the last sync */
+    void  (*close)(Backend *);                                           /* frees the backend itself */
+
+    /* elementwise and rows */
+    void (*fill)(Backend *, Tensor *x, float v);
+    void (*add)(Backend *, Tensor *y, const Tensor *a, const Tensor *b);            /* y = a + b; y may be a or b */
+    void (*acc)(Backend *, Tensor *y, const Tensor *x);                             /* y += x */
+    void (*scale)(Backend *, Tensor *y, float f);                                   /* y *= f */
+    void (*embed)(Backend *, Tensor *y, const Tensor *table, const Tensor *ids);    /* y[i,:] = table[ids[i],:]; ids I32 [n] */
+    void (*embed_bwd)(Backend *, Tensor *dtable, const Tensor *dy, const Tensor *ids); /* dtable[ids[i],:] += dy[i,:], in order of i */
+
+    /* y = alpha * x w' (+ b) (+ y when accumulate);  x[T,K], w[N,K], b[N], y[T,N] */
+    void (*linear)(Backend *, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate);
+    void (*linear_dx)(Backend *, Tensor *dx, const Tensor *dy, const Tensor *w, float alpha);      /* dx += alpha * dy w   */
+    void (*linear_dw)(Backend *, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha);      /* dw += alpha * dy' x  */
+    void (*linear_db)(Backend *, Tensor *db, const Tensor *dy);                                    /* db += column sums    */
+
+    /* Normalise groups of w->dim[0] elements: a row of width D holds D / dim(w) groups (1 for a block norm, H for a per-head norm).
+     * stat holds one f32 per group for the backward: rstd (rmsnorm); mean and rstd, interleaved (layernorm). x^ = (x - mean) * rstd. */
+    void (*rmsnorm)(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps);
+    void (*rmsnorm_bwd)(Backend *, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat);
+    void (*layernorm)(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps);
+    void (*layernorm_bwd)(Backend *, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w,
+                          const Tensor *stat);
+
+    /* In place: each head of x[T, heads*d] is turned by the angle of pos[t]; sign -1 turns back (the gradient). pos I32 [T]. */
+    void (*rope)(Backend *, Tensor *x, const Tensor *pos, const RopeTable *r, int head_dim, int sign);
+
+    /* o[Tq, H*d] = softmax(scale * q k') v per head; lse[Tq, H] is the log of the sum of exp of the scores (may be NULL when no gradient
+     * is wanted). Backward reads o and lse and accumulates into dq, dk, dv. */
+    void (*attn)(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
+    void (*attn_bwd)(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse,
+                     const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
+
+    void (*glu)(Backend *, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a);            /* y = a(gate) * up */
+    void (*glu_bwd)(Backend *, Tensor *dgate, Tensor *dup, const Tensor *dy, const Tensor *gate, const Tensor *up, ActKind a);
+    void (*act)(Backend *, Tensor *y, const Tensor *x, ActKind a);
+    void (*act_bwd)(Backend *, Tensor *dx, const Tensor *dy, const Tensor *x, ActKind a);
+
+    /* Head: projection, log-softmax and pick in one, in chunks of rows: T x V logits never exist. h[n,D], w[V,D], target I32 [n].
+     * logp[n] = log p(target); lse[n] saved for the backward (may be NULL). */
+    void (*head_logp)(Backend *, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *target);
+    void (*head_logp_bwd)(Backend *, Tensor *dh, Tensor *dw, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,
+                          const Tensor *target);
+    /* Both directions at once when d(loss)/d(logp) is known beforehand (coef[n], F32): saves rebuilding the logits.
+     * dh is overwritten, dw (may be NULL) accumulated. */
+    void (*head_fused)(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, const Tensor *h, const Tensor *w, const Tensor *target,
+                       const Tensor *coef);
+
+    /* services */
+    double (*sumsq)(Backend *, const Tensor *x);                                     /* in double, fixed order */
+    void (*adamw)(Backend *, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale); /* g used as g*grad_scale */
+    void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes */
+};
+
+Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"; threads 0: all cores; unknown name: ERR_ARG listing the names */
+const char *backend_cpu_features(void);                        /* "avx512f avx2 fma": what the cpu backend found and uses */
+
+#endif

@@ -1,0 +1,232 @@
+/* op_lab.c - boxes with guards, and what may be asked of them after a run. */
+#include "tensor/op_lab.h"
+#include "base/mem.h"
+#include "tensor/inspect.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+#define GUARD_BYTES 64
+#define GUARD_BYTE  0x5A /* as floats 1.5e16: read into a sum it ruins the sum; added to, it changes */
+
+void lab_init(Lab *l, const OpCase *c, Backend *be)
+{
+    *l = (Lab){ .c = c, .be = be, .rng = rng_at(7, RNG_TEST, 1 + (uint64_t)(c - op_cases), 0), .drawn = 997 * (c - op_cases) };
+}
+
+void lab_release(Lab *l)
+{
+    for (int i = 0; i < l->n; i++) {
+        l->be->release(l->be, l->box[i].raw, l->box[i].nbytes);
+        free(l->box[i].before);
+    }
+}
+
+#define POOL 65521 /* a prime, so that repeats never fall into step with rows */
+
+/* Normal numbers are dear to draw and the labs want many millions: drawn once, read round and round. */
+static double pool_at(int64_t i)
+{
+    static double pool[POOL];
+    static bool   full;
+    Rng rng = rng_at(7, RNG_TEST, 0, 0);
+    for (int k = 0; !full && k < POOL; k++)
+        pool[k] = rng_normal(&rng);
+    full = true;
+    return pool[i % POOL];
+}
+
+static float draw(Lab *l)
+{
+    double v = (l->c->sigma > 0 ? l->c->sigma : 1.0) * pool_at(l->drawn++);
+    /* relu has a kink at 0 where finite differences mean nothing */
+    return (float)(l->c->act == ACT_RELU ? v + copysign(0.2, v) : v);
+}
+
+static Box *box_new(Lab *l, const char *name, BoxKind kind, DType type, int rank, int64_t rows, int64_t cols, int pad)
+{
+    assert_true(l->n < LAB_BOXES_MAX);
+    Box   *b = &l->box[l->n++];
+    size_t size = dtype_size(type);
+    *b = (Box){ .name = name, .kind = kind };
+    b->t = (Tensor){ .name = name, .dtype = type, .rank = rank, .dim = { rows, cols }, .ld = cols + pad, .be = l->be };
+    if (rank == 1)
+        b->t.dim[0] = cols;
+    b->first = GUARD_BYTES + (size_t)(pad / 2) * size; /* a slice of columns starts anywhere */
+    b->nbytes = b->first + (size_t)(rows * b->t.ld) * size + GUARD_BYTES;
+    b->raw = l->be->alloc(l->be, b->nbytes);
+    assert_non_null(b->raw);
+    b->t.data = b->raw + b->first;
+    b->before = mem_alloc(b->nbytes);
+    memset(b->before, GUARD_BYTE, b->nbytes);
+    return b;
+}
+
+static char *host_row(const Box *b, int64_t r)
+{
+    return b->before + b->first + (size_t)(r * b->t.ld) * dtype_size(b->t.dtype);
+}
+
+static Tensor *box_fill(Lab *l, Box *b)
+{
+    int64_t rows = tensor_rows(&b->t), cols = tensor_cols(&b->t);
+    float  *v = mem_alloc((size_t)cols * sizeof *v);
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t c = 0; c < cols; c++)
+            v[c] = b->kind == BOX_SET ? NAN : draw(l);
+        memcpy(host_row(b, r), v, (size_t)cols * sizeof *v);
+    }
+    free(v);
+    l->be->upload(l->be, b->raw, b->before, b->nbytes);
+    return &b->t;
+}
+
+Tensor *lab_mat(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols)
+{
+    return box_fill(l, box_new(l, name, kind, DT_F32, 2, rows, cols, l->c->pad));
+}
+
+Tensor *lab_vec(Lab *l, const char *name, BoxKind kind, int64_t n)
+{
+    return box_fill(l, box_new(l, name, kind, DT_F32, 1, 1, n, 0));
+}
+
+Tensor *lab_col(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols)
+{
+    return box_fill(l, box_new(l, name, kind, DT_F32, 2, rows, cols, 0));
+}
+
+Tensor *lab_ids(Lab *l, const char *name, int64_t n, int64_t limit)
+{
+    Box *b = box_new(l, name, BOX_IN, DT_I32, 1, 1, n, 0);
+    for (int64_t i = 0; i < n; i++)
+        ((int32_t *)(void *)(b->before + b->first))[i] = (int32_t)rng_below(&l->rng, (uint64_t)limit);
+    l->be->upload(l->be, b->raw, b->before, b->nbytes);
+    return &b->t;
+}
+
+static Box *box_of(Lab *l, const Tensor *t)
+{
+    int i = 0;
+    while (&l->box[i].t != t)
+        assert_true(++i < l->n);
+    return &l->box[i];
+}
+
+Tensor *lab_exact(Lab *l, Tensor *t)
+{
+    box_of(l, t)->exact = true;
+    return t;
+}
+
+Tensor *lab_poison_gaps(Lab *l, Tensor *t)
+{
+    Box *b = box_of(l, t);
+    for (int s = 0; s < l->c->n_seg; s++)
+        for (int64_t r = l->k0[s] + l->nk[s]; r < l->k0[s] + l->nk[s] + l->c->key_gap; r++)
+            memset(host_row(b, r), 0xFF, (size_t)tensor_cols(t) * sizeof(float)); /* NaN */
+    l->be->upload(l->be, b->raw, b->before, b->nbytes);
+    return t;
+}
+
+#define ROPE_POSITIONS 40
+
+void lab_rope(Lab *l)
+{
+    int half = l->c->rot / 2;
+    Box *c = box_new(l, "cos", BOX_IN, DT_F32, 2, ROPE_POSITIONS, half, 0), *s = box_new(l, "sin", BOX_IN, DT_F32, 2, ROPE_POSITIONS, half, 0);
+    for (int p = 0; p < ROPE_POSITIONS; p++)
+        for (int i = 0; i < half; i++) {
+            double angle = p * pow(10000.0, -2.0 * i / l->c->rot);
+            ((float *)(void *)host_row(c, p))[i] = (float)cos(angle);
+            ((float *)(void *)host_row(s, p))[i] = (float)sin(angle);
+        }
+    l->be->upload(l->be, c->raw, c->before, c->nbytes);
+    l->be->upload(l->be, s->raw, s->before, s->nbytes);
+    l->rope = (RopeTable){ .cos = &c->t, .sin = &s->t, .rot = l->c->rot };
+    l->index = lab_ids(l, "pos", l->c->T, ROPE_POSITIONS);
+}
+
+void lab_attn(Lab *l)
+{
+    const OpCase *c = l->c;
+    for (int s = 0; s < c->n_seg; s++) {
+        l->q0[s] = l->q_rows;
+        l->k0[s] = l->k_rows;
+        l->nq[s] = c->nq[s];
+        l->nk[s] = c->nk[s];
+        l->q_rows += c->nq[s];
+        l->k_rows += c->nk[s] + c->key_gap;
+    }
+    l->attn = (AttnShape){ .n_seg = c->n_seg, .q0 = l->q0, .nq = l->nq, .k0 = l->k0, .nk = l->nk, .heads = c->heads,
+                           .kv_heads = c->kv_heads, .head_dim = c->head_dim, .scale = (float)(1.0 / sqrt(c->head_dim)), .window = c->window };
+}
+
+void lab_check_guards(const Lab *l)
+{
+    for (int i = 0; i < l->n; i++) {
+        const Box *b = &l->box[i];
+        char *after = mem_alloc(b->nbytes);
+        l->be->download(l->be, after, b->raw, b->nbytes);
+        size_t size = dtype_size(b->t.dtype), row = (size_t)tensor_cols(&b->t) * size;
+        if (b->kind != BOX_IN) /* what the kernel was asked to write is allowed to differ */
+            for (int64_t r = 0; r < tensor_rows(&b->t); r++) {
+                size_t off = b->first + (size_t)(r * b->t.ld) * size;
+                memcpy(after + off, b->before + off, row);
+            }
+        bool clean = !memcmp(after, b->before, b->nbytes);
+        for (size_t k = 0; !clean && k < b->nbytes; k++)
+            if (after[k] != b->before[k])
+                fail_msg("%s, case %d: byte %td of \"%s\" (relative to its first element) was written and is not the kernel's",
+                         l->be->name, (int)(l->c - op_cases), (ptrdiff_t)k - (ptrdiff_t)b->first, b->name);
+        free(after);
+    }
+}
+
+static double box_difference(const Box *got, const Box *want)
+{
+    int64_t n = tensor_numel(&want->t);
+    float  *v = mem_alloc((size_t)n * sizeof *v);
+    tensor_get(&want->t, v);
+    double top = 0;
+    for (int64_t k = 0; k < n; k++)
+        top = fmax(top, fabs(v[k]));
+    double off = tensor_diff(&got->t, v).max_abs;
+    free(v);
+    return off == 0 ? 0 : got->exact || top == 0 ? INFINITY : off / top;
+}
+
+double lab_difference(const Lab *got, const Lab *want, double allowed, const char *who)
+{
+    assert_int_equal(got->n, want->n);
+    double worst = 0;
+    for (int i = 0; i < got->n; i++) {
+        double d = got->box[i].kind == BOX_IN ? 0 : box_difference(&got->box[i], &want->box[i]);
+        worst = fmax(worst, d);
+        if (!(d <= allowed))
+            print_error("%s, case %d: \"%s\" differs from ref by %.3g of its largest element, allowed %.2g\n", who, (int)(got->c - op_cases),
+                        got->box[i].name, d, allowed);
+    }
+    if (fabs(got->scalar - want->scalar) > 1e-12 * fabs(want->scalar)) {
+        print_error("%s, case %d: sumsq is %.17g, ref says %.17g\n", who, (int)(got->c - op_cases), got->scalar, want->scalar);
+        worst = INFINITY;
+    }
+    return worst;
+}
+
+bool lab_same_bits(const Lab *a, const Lab *b, const char **where)
+{
+    *where = "sumsq";
+    bool same = !memcmp(&a->scalar, &b->scalar, sizeof a->scalar);
+    for (int i = 0; i < a->n && same; i++) {
+        *where = a->box[i].name;
+        char *x = mem_alloc(a->box[i].nbytes), *y = mem_alloc(a->box[i].nbytes);
+        a->be->download(a->be, x, a->box[i].raw, a->box[i].nbytes);
+        b->be->download(b->be, y, b->box[i].raw, b->box[i].nbytes);
+        same = !memcmp(x, y, a->box[i].nbytes);
+        free(x);
+        free(y);
+    }
+    return same;
+}

@@ -1,0 +1,589 @@
+/* test_ops.c - the rows of op_cases.c, driven three ways.
+ * 1. Gradients: every op on `ref` through the tape, analytic against central differences with Richardson extrapolation.
+ * 2. `cpu` against `ref`: every backend function, at every row's shape, between guard bytes, for every instruction set of this machine.
+ * 3. `cpu` with 1, 2 and 4 threads: the same bits.
+ * To add an op: its kit below (how to lay out its inputs, how to call it, which backend functions belong to it) and its rows. */
+#include "base/mem.h"
+#include "tensor/cpu/cpu.h"
+#include "tensor/inspect.h"
+#include "tensor/ops.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+/* The build makes one program of each test_*.c; the table and the bench belong to this one alone. */
+#include "tensor/op_cases.c"
+#include "tensor/op_lab.c"
+
+/* max|analytic - numeric| / max(|analytic|, rms of the tensor's gradient). A mistake of 1e-3 in one element is ten times this. */
+#define GRAD_TOL 1e-4
+/* max|cpu - ref| / max|ref| per output: f32 sums of up to 2,050 terms in any order, one f32 exp; ref rounds once. eps * sqrt(terms) = 2.7e-6. */
+#define CPU_TOL 4e-6
+#define EPS 1e-5f
+
+/* ---- kits: inputs, call, kernels ---- */
+
+typedef struct Kit {
+    void    (*setup)(Lab *l);               /* makes the leaves for `call` */
+    Tensor *(*call)(Lab *l, Tape *t);
+    void    (*kernels)(Lab *l);             /* runs the op's backend functions on boxes of their own */
+} Kit;
+
+static void embed_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "table", BOX_IN, l->c->N, l->c->K);
+    l->index = lab_ids(l, "ids", l->c->T, l->c->N);
+}
+
+static Tensor *embed_call(Lab *l, Tape *t)
+{
+    return op_embed(t, l->leaf[0], l->index);
+}
+
+static void embed_kernels(Lab *l)
+{
+    int T = l->c->T, K = l->c->K;
+    embed_setup(l);
+    l->be->embed(l->be, lab_exact(l, lab_mat(l, "y", BOX_SET, T, K)), l->leaf[0], l->index);
+    l->be->embed_bwd(l->be, lab_exact(l, lab_mat(l, "dtable", BOX_ACC, l->c->N, K)), lab_mat(l, "dy", BOX_IN, T, K), l->index);
+}
+
+static void linear_setup(Lab *l)
+{
+    const OpCase *c = l->c;
+    l->leaf[0] = lab_mat(l, "x", BOX_IN, c->T, c->K);
+    l->leaf[1] = lab_mat(l, "w", BOX_IN, c->N, c->K);
+    l->leaf[2] = c->bias ? lab_vec(l, "b", BOX_IN, c->N) : NULL;
+    l->leaf[3] = c->rank ? lab_mat(l, "lora_a", BOX_IN, c->rank, c->K) : NULL;
+    l->leaf[4] = c->rank ? lab_mat(l, "lora_b", BOX_IN, c->N, c->rank) : NULL;
+}
+
+static Tensor *linear_call(Lab *l, Tape *t)
+{
+    return op_linear(t, l->leaf[0], l->leaf[1], l->leaf[2], l->leaf[3], l->leaf[4], 0.75f);
+}
+
+static void linear_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K, N = l->c->N;
+    Tensor *x = lab_mat(l, "x", BOX_IN, T, K), *w = lab_mat(l, "w", BOX_IN, N, K);
+    Tensor *b = lab_vec(l, "b", BOX_IN, N), *dy = lab_mat(l, "dy", BOX_IN, T, N);
+    be->linear(be, lab_mat(l, "y", BOX_SET, T, N), x, w, NULL, 1.0f, false);
+    be->linear(be, lab_mat(l, "y with bias", BOX_SET, T, N), x, w, b, 1.0f, false);
+    be->linear(be, lab_mat(l, "y scaled, with bias", BOX_SET, T, N), x, w, b, 0.5f, false);
+    be->linear(be, lab_mat(l, "y accumulated", BOX_ACC, T, N), x, w, NULL, 0.75f, true);
+    be->linear(be, lab_mat(l, "y accumulated, with bias", BOX_ACC, T, N), x, w, b, -2.0f, true);
+    be->linear_dx(be, lab_mat(l, "dx", BOX_ACC, T, K), dy, w, 1.0f);
+    be->linear_dx(be, lab_mat(l, "dx scaled", BOX_ACC, T, K), dy, w, 0.75f);
+    be->linear_dw(be, lab_mat(l, "dw", BOX_ACC, N, K), dy, x, 1.0f);
+    be->linear_dw(be, lab_mat(l, "dw scaled", BOX_ACC, N, K), dy, x, 0.75f);
+    be->linear_db(be, lab_vec(l, "db", BOX_ACC, N), dy);
+}
+
+static int norm_group(const OpCase *c)
+{
+    return c->group ? c->group : c->K;
+}
+
+static void norm_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "x", BOX_IN, l->c->T, l->c->K);
+    l->leaf[1] = lab_vec(l, "w", BOX_IN, norm_group(l->c));
+    if (l->c->op == OP_LAYERNORM)
+        l->leaf[2] = lab_vec(l, "b", BOX_IN, norm_group(l->c));
+}
+
+static Tensor *rmsnorm_call(Lab *l, Tape *t)
+{
+    return op_rmsnorm(t, l->leaf[0], l->leaf[1], EPS);
+}
+
+static void rmsnorm_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K, D = norm_group(l->c);
+    norm_setup(l);
+    Tensor *x = l->leaf[0], *w = l->leaf[1], *dy = lab_mat(l, "dy", BOX_IN, T, K), *stat = lab_col(l, "rstd", BOX_SET, T, K / D);
+    be->rmsnorm(be, lab_mat(l, "y", BOX_SET, T, K), stat, x, w, EPS);
+    be->rmsnorm_bwd(be, lab_mat(l, "dx", BOX_ACC, T, K), lab_vec(l, "dw", BOX_ACC, D), dy, x, w, stat);
+    be->rmsnorm_bwd(be, lab_mat(l, "dx alone", BOX_ACC, T, K), NULL, dy, x, w, stat);
+    be->rmsnorm_bwd(be, NULL, lab_vec(l, "dw alone", BOX_ACC, D), dy, x, w, stat);
+}
+
+static Tensor *layernorm_call(Lab *l, Tape *t)
+{
+    return op_layernorm(t, l->leaf[0], l->leaf[1], l->leaf[2], EPS);
+}
+
+static void layernorm_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K, D = norm_group(l->c);
+    norm_setup(l);
+    Tensor *x = l->leaf[0], *w = l->leaf[1], *b = l->leaf[2], *dy = lab_mat(l, "dy", BOX_IN, T, K);
+    Tensor *stat = lab_col(l, "mean, rstd", BOX_SET, T, 2 * (K / D));
+    be->layernorm(be, lab_mat(l, "y", BOX_SET, T, K), stat, x, w, b, EPS);
+    be->layernorm_bwd(be, lab_mat(l, "dx", BOX_ACC, T, K), lab_vec(l, "dw", BOX_ACC, D), lab_vec(l, "db", BOX_ACC, D),
+                      dy, x, w, stat);
+    be->layernorm_bwd(be, lab_mat(l, "dx alone", BOX_ACC, T, K), NULL, NULL, dy, x, w, stat);
+    be->layernorm_bwd(be, NULL, lab_vec(l, "dw alone", BOX_ACC, D), NULL, dy, x, w, stat);
+    be->layernorm_bwd(be, NULL, NULL, lab_vec(l, "db alone", BOX_ACC, D), dy, x, w, stat);
+}
+
+static void rope_setup(Lab *l)
+{
+    lab_rope(l);
+    l->leaf[0] = lab_mat(l, "x0", BOX_IN, l->c->T, l->c->heads * l->c->head_dim);
+    l->leaf[1] = lab_mat(l, "x1", BOX_IN, l->c->T, l->c->heads * l->c->head_dim);
+}
+
+static Tensor *rope_call(Lab *l, Tape *t) /* in place, so on a sum and not on a leaf */
+{
+    return op_rope(t, op_add(t, l->leaf[0], l->leaf[1]), l->index, &l->rope, l->c->head_dim);
+}
+
+static void rope_kernels(Lab *l)
+{
+    int D = l->c->heads * l->c->head_dim;
+    lab_rope(l);
+    l->be->rope(l->be, lab_mat(l, "x", BOX_ACC, l->c->T, D), l->index, &l->rope, l->c->head_dim, +1);
+    l->be->rope(l->be, lab_mat(l, "x turned back", BOX_ACC, l->c->T, D), l->index, &l->rope, l->c->head_dim, -1);
+}
+
+static void attn_setup(Lab *l)
+{
+    lab_attn(l);
+    l->leaf[0] = lab_mat(l, "q", BOX_IN, l->q_rows, l->c->heads * l->c->head_dim);
+    l->leaf[1] = lab_poison_gaps(l, lab_mat(l, "k", BOX_IN, l->k_rows, l->c->kv_heads * l->c->head_dim));
+    l->leaf[2] = lab_poison_gaps(l, lab_mat(l, "v", BOX_IN, l->k_rows, l->c->kv_heads * l->c->head_dim));
+}
+
+static Tensor *attn_call(Lab *l, Tape *t)
+{
+    return op_attention(t, l->leaf[0], l->leaf[1], l->leaf[2], &l->attn);
+}
+
+static void attn_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    attn_setup(l);
+    const AttnShape *s = &l->attn;
+    Tensor *q = l->leaf[0], *k = l->leaf[1], *v = l->leaf[2];
+    int64_t Q = l->q_rows, K = l->k_rows, wq = tensor_cols(q), wk = tensor_cols(k);
+    Tensor *o = lab_mat(l, "o", BOX_SET, Q, wq), *lse = lab_col(l, "lse", BOX_SET, Q, s->heads);
+    Tensor *dout = lab_mat(l, "dout", BOX_IN, Q, wq);
+    be->attn(be, o, lse, q, k, v, s);
+    be->attn(be, lab_mat(l, "o without lse", BOX_SET, Q, wq), NULL, q, k, v, s);
+    be->attn_bwd(be, lab_mat(l, "dq", BOX_ACC, Q, wq), lab_mat(l, "dk", BOX_ACC, K, wk),
+                 lab_mat(l, "dv", BOX_ACC, K, wk), dout, o, lse, q, k, v, s);
+    be->attn_bwd(be, lab_mat(l, "dq alone", BOX_ACC, Q, wq), NULL, NULL, dout, o, lse, q, k, v, s);
+    be->attn_bwd(be, NULL, lab_mat(l, "dk alone", BOX_ACC, K, wk), NULL, dout, o, lse, q, k, v, s);
+    be->attn_bwd(be, NULL, NULL, lab_mat(l, "dv alone", BOX_ACC, K, wk), dout, o, lse, q, k, v, s);
+}
+
+static void glu_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "gate", BOX_IN, l->c->T, l->c->K);
+    l->leaf[1] = lab_mat(l, "up", BOX_IN, l->c->T, l->c->K);
+}
+
+static Tensor *glu_call(Lab *l, Tape *t)
+{
+    return op_glu(t, l->leaf[0], l->leaf[1], l->c->act);
+}
+
+static void glu_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K;
+    glu_setup(l);
+    Tensor *gate = l->leaf[0], *up = l->leaf[1], *dy = lab_mat(l, "dy", BOX_IN, T, K);
+    be->glu(be, lab_mat(l, "y", BOX_SET, T, K), gate, up, l->c->act);
+    be->glu_bwd(be, lab_mat(l, "dgate", BOX_ACC, T, K), lab_mat(l, "dup", BOX_ACC, T, K), dy, gate, up, l->c->act);
+    be->glu_bwd(be, lab_mat(l, "dgate alone", BOX_ACC, T, K), NULL, dy, gate, up, l->c->act);
+    be->glu_bwd(be, NULL, lab_mat(l, "dup alone", BOX_ACC, T, K), dy, gate, up, l->c->act);
+}
+
+static void act_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "x", BOX_IN, l->c->T, l->c->K);
+}
+
+static Tensor *act_call(Lab *l, Tape *t)
+{
+    return op_act(t, l->leaf[0], l->c->act);
+}
+
+static void act_kernels(Lab *l)
+{
+    int T = l->c->T, K = l->c->K;
+    act_setup(l);
+    l->be->act(l->be, lab_mat(l, "y", BOX_SET, T, K), l->leaf[0], l->c->act);
+    l->be->act_bwd(l->be, lab_mat(l, "dx", BOX_ACC, T, K), lab_mat(l, "dy", BOX_IN, T, K), l->leaf[0], l->c->act);
+}
+
+static void add_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "a", BOX_IN, l->c->T, l->c->K);
+    if (!l->c->same)
+        l->leaf[1] = lab_mat(l, "b", BOX_IN, l->c->T, l->c->K);
+}
+
+static Tensor *add_call(Lab *l, Tape *t)
+{
+    return op_add(t, l->leaf[0], l->c->same ? l->leaf[0] : l->leaf[1]);
+}
+
+static void add_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K;
+    Tensor *a = lab_mat(l, "a", BOX_IN, T, K), *b = lab_mat(l, "b", BOX_IN, T, K);
+    Tensor *ya = lab_exact(l, lab_mat(l, "y = y + b", BOX_ACC, T, K)), *yb = lab_exact(l, lab_mat(l, "y = a + y", BOX_ACC, T, K));
+    be->add(be, lab_exact(l, lab_mat(l, "y", BOX_SET, T, K)), a, b);
+    be->add(be, ya, ya, b);
+    be->add(be, yb, a, yb);
+    be->acc(be, lab_exact(l, lab_mat(l, "y += x", BOX_ACC, T, K)), a);
+}
+
+static void head_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "h", BOX_IN, l->c->T, l->c->K);
+    l->leaf[1] = lab_mat(l, "w", BOX_IN, l->c->N, l->c->K);
+    l->index = lab_ids(l, "target", l->c->T, l->c->N);
+    if (l->c->op == OP_HEAD_FUSED)
+        l->coef = lab_vec(l, "coef", BOX_IN, l->c->T);
+}
+
+static Tensor *head_logp_call(Lab *l, Tape *t)
+{
+    return op_head_logp(t, l->leaf[0], l->leaf[1], l->index);
+}
+
+static void head_logp_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K, V = l->c->N;
+    head_setup(l);
+    Tensor *h = l->leaf[0], *w = l->leaf[1], *dlogp = lab_col(l, "dlogp", BOX_IN, T, 1), *lse = lab_col(l, "lse", BOX_SET, T, 1);
+    be->head_logp(be, lab_col(l, "logp", BOX_SET, T, 1), lse, h, w, l->index);
+    be->head_logp(be, lab_col(l, "logp without lse", BOX_SET, T, 1), NULL, h, w, l->index);
+    be->head_logp_bwd(be, lab_mat(l, "dh", BOX_ACC, T, K), lab_mat(l, "dw", BOX_ACC, V, K), dlogp, lse, h, w, l->index);
+    be->head_logp_bwd(be, lab_mat(l, "dh alone", BOX_ACC, T, K), NULL, dlogp, lse, h, w, l->index);
+    be->head_logp_bwd(be, NULL, lab_mat(l, "dw alone", BOX_ACC, V, K), dlogp, lse, h, w, l->index);
+}
+
+static Tensor *head_fused_call(Lab *l, Tape *t)
+{
+    return op_head_fused(t, l->leaf[0], l->leaf[1], l->index, l->coef);
+}
+
+static void head_fused_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K, V = l->c->N;
+    head_setup(l);
+    Tensor *h = l->leaf[0], *w = l->leaf[1];
+    be->head_fused(be, lab_col(l, "logp", BOX_SET, T, 1), lab_mat(l, "dh", BOX_SET, T, K), lab_mat(l, "dw", BOX_ACC, V, K), h, w,
+                   l->index, l->coef);
+    be->head_fused(be, lab_col(l, "logp, w frozen", BOX_SET, T, 1), lab_mat(l, "dh, w frozen", BOX_SET, T, K), NULL, h, w, l->index,
+                   l->coef);
+}
+
+static void services_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K;
+    Tensor *x = lab_mat(l, "x", BOX_IN, T, K);
+    be->fill(be, lab_exact(l, lab_mat(l, "filled", BOX_SET, T, K)), -2.5f);
+    be->scale(be, lab_exact(l, lab_mat(l, "scaled", BOX_ACC, T, K)), 0.3f);
+    l->scalar = be->sumsq(be, x);
+
+    Tensor *cache = lab_exact(l, lab_mat(l, "cache", BOX_ACC, T + 4, K));
+    be->copy_rows(be, cache, 3, x, 0, T);
+    be->copy_rows(be, cache, 0, x, T / 2, T - T / 2 > 2 ? 2 : T - T / 2);
+
+    Tensor *w = lab_mat(l, "weight", BOX_ACC, T, K), *m = lab_mat(l, "first moment", BOX_ACC, T, K);
+    Tensor *v = lab_mat(l, "second moment", BOX_ACC, T, K), *zero = lab_mat(l, "g", BOX_IN, T, K);
+    be->fill(be, m, 0.0f);
+    be->fill(be, v, 0.0f);
+    AdamW a = { .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .weight_decay = 0.1f };
+    for (a.step = 1; a.step <= 3; a.step++)
+        be->adamw(be, w, a.step == 2 ? zero : x, m, v, &a, 0.5f);
+}
+
+/* A function added to the seam after copy_rows or between: bring it into a kit above, then raise the number. */
+_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 27 * sizeof(void (*)(void)), "a backend function has no row here");
+
+static const Kit kits[OP_COUNT + 1] = {
+    [OP_EMBED]      = { embed_setup, embed_call, embed_kernels },
+    [OP_LINEAR]     = { linear_setup, linear_call, linear_kernels },
+    [OP_RMSNORM]    = { norm_setup, rmsnorm_call, rmsnorm_kernels },
+    [OP_LAYERNORM]  = { norm_setup, layernorm_call, layernorm_kernels },
+    [OP_ROPE]       = { rope_setup, rope_call, rope_kernels },
+    [OP_ATTENTION]  = { attn_setup, attn_call, attn_kernels },
+    [OP_GLU]        = { glu_setup, glu_call, glu_kernels },
+    [OP_ACT]        = { act_setup, act_call, act_kernels },
+    [OP_ADD]        = { add_setup, add_call, add_kernels },
+    [OP_HEAD_LOGP]  = { head_setup, head_logp_call, head_logp_kernels },
+    [OP_HEAD_FUSED] = { head_setup, head_fused_call, head_fused_kernels },
+    [CASE_SERVICES] = { NULL, NULL, services_kernels },
+};
+
+static const char *case_op(const OpCase *c)
+{
+    return c->op == CASE_SERVICES ? "SERVICES" : op_name((OpKind)c->op);
+}
+
+static void every_op_has_cases(void **state)
+{
+    (void)state;
+    for (int op = 0; op < OP_COUNT; op++) {
+        int with_grad = 0;
+        for (int i = 0; i < op_cases_count; i++)
+            with_grad += op_cases[i].op == op && !op_cases[i].no_grad;
+        if (!with_grad || !kits[op].setup || !kits[op].call || !kits[op].kernels)
+            fail_msg("op %s has no gradient case in tests/tensor/op_cases.c or no kit in test_ops.c", op_name((OpKind)op));
+    }
+}
+
+/* ---- 1: gradients ---- */
+
+typedef struct Probe { Lab lab; TArena arena; float *coef; } Probe; /* loss = sum coef * y, in double */
+
+static double loss_of(Probe *p)
+{
+    TArenaMark mark = tarena_mark(&p->arena);
+    Tape t;
+    tape_init(&t, p->lab.be, &p->arena, false);
+    Tensor *y = kits[p->lab.c->op].call(&p->lab, &t);
+    assert_int_equal(t.n, 0);
+    int64_t n = tensor_numel(y);
+    float *v = mem_alloc((size_t)n * sizeof *v);
+    tensor_get(y, v);
+    double s = 0;
+    for (int64_t i = 0; i < n; i++)
+        s += (double)p->coef[i] * v[i];
+    free(v);
+    tape_release(&t);
+    tarena_rewind(&p->arena, mark);
+    return s;
+}
+
+/* (L(x+h) - L(x-h)) / 2h, with the steps that f32 could really store. */
+static double slope(Probe *p, float *x, double h)
+{
+    float keep = *x;
+    *x = (float)(keep + h);
+    double up = *x, high = loss_of(p);
+    *x = (float)(keep - h);
+    double down = *x, low = loss_of(p);
+    *x = keep;
+    return (high - low) / (up - down);
+}
+
+/* Error of order h^4. The step balances it against the f32 rounding of y, about 1e-7 / h. */
+static double richardson(Probe *p, float *x)
+{
+    const double h = 1.0 / 8;
+    return (4 * slope(p, x, h / 2) - slope(p, x, h)) / 3;
+}
+
+static bool leaf_trains(const Lab *l, int i)
+{
+    return l->leaf[i] && !(l->c->frozen >> i & 1);
+}
+
+#define PROBES_MAX 80 /* elements looked at per tensor, spread evenly */
+
+static double check_case_gradients(const OpCase *c, Backend *ref)
+{
+    Probe p = { 0 };
+    tarena_init(&p.arena, ref);
+    lab_init(&p.lab, c, ref);
+    kits[c->op].setup(&p.lab);
+    bool any = false;
+    for (int i = 0; i < 5; i++)
+        if (leaf_trains(&p.lab, i))
+            any = p.lab.leaf[i]->wants_grad = true;
+
+    Tape t;
+    tape_init(&t, ref, &p.arena, true);
+    Tensor *y = kits[c->op].call(&p.lab, &t);
+    assert_true(y->wants_grad == any);
+    assert_true(any || t.n == 0);
+    int64_t n = tensor_numel(y);
+    p.coef = mem_alloc((size_t)n * sizeof *p.coef);
+    if (p.lab.coef) {
+        tensor_get(p.lab.coef, p.coef);
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            p.coef[i] = (float)rng_normal(&p.lab.rng);
+        if (any)
+            tensor_put(tape_grad(&t, y), p.coef);
+    }
+    tape_backward(&t);
+    assert_int_equal(t.n, 0);
+
+    double worst = 0;
+    for (int i = 0; i < 5; i++) {
+        Tensor *x = p.lab.leaf[i];
+        if (!x)
+            continue;
+        if (!x->wants_grad) {
+            assert_null(x->grad);
+            continue;
+        }
+        assert_non_null(x->grad);
+        assert_true(tensor_same_shape(x, x->grad));
+        int64_t count = tensor_numel(x), cols = tensor_cols(x), stride = MAX(1, count / PROBES_MAX);
+        double rms = sqrt(ref->sumsq(ref, x->grad) / (double)count);
+        for (int64_t k = 0; k < count; k += stride) {
+            float *elem = (float *)x->data + k / cols * x->ld + k % cols;
+            double got = ((float *)x->grad->data)[k / cols * x->grad->ld + k % cols];
+            double want = isnan(*elem) ? 0 : richardson(&p, elem); /* NaN: a row that nobody may read */
+            double err = fabs(got - want) / fmax(fmax(fabs(got), rms), 0.02); /* rounding of y alone moves `want` by 1e-6 */
+            worst = fmax(worst, err);
+            if (!(err <= GRAD_TOL))
+                fail_msg("%s, case %d: d(loss)/d(%s[%lld]) is %.9g, finite differences say %.9g (off by %.2g, allowed %.2g)", case_op(c),
+                         (int)(c - op_cases), x->name, (long long)k, got, want, err, GRAD_TOL);
+        }
+    }
+    free(p.coef);
+    tape_release(&t);
+    lab_release(&p.lab);
+    tarena_release(&p.arena);
+    return worst;
+}
+
+static void gradients_match_finite_differences(void **state)
+{
+    (void)state;
+    Backend *ref = backend_open("ref", 1, NULL);
+    for (int op = 0; op < OP_COUNT; op++) {
+        double worst = 0;
+        for (int i = 0; i < op_cases_count; i++)
+            if (op_cases[i].op == op && !op_cases[i].no_grad)
+                worst = fmax(worst, check_case_gradients(&op_cases[i], ref));
+        print_message("gradient %-11s worst %.1e of %.0e\n", op_name((OpKind)op), worst, GRAD_TOL);
+    }
+    ref->close(ref);
+}
+
+/* ---- 2 and 3: the fast backend ---- */
+
+static void run_kernels(Lab *l, const OpCase *c, Backend *be)
+{
+    lab_init(l, c, be);
+    kits[c->op].kernels(l);
+    Err e = { 0 };
+    if (be->sync(be, &e))
+        fail_msg("%s: %s", be->name, e.text);
+    lab_check_guards(l);
+}
+
+static void ref_stays_inside_its_buffers(void **state)
+{
+    (void)state;
+    Backend *ref = backend_open("ref", 1, NULL);
+    for (int i = 0; i < op_cases_count; i++) {
+        Lab l;
+        run_kernels(&l, &op_cases[i], ref);
+        lab_release(&l);
+    }
+    ref->close(ref);
+}
+
+static const char *const instruction_sets[] = { "base", "avx2", "avx512" };
+
+/* NULL, and says so, when the machine lacks the set. */
+static Backend *open_cpu(const char *isa, int threads)
+{
+    Err e = { 0 };
+    Backend *be = backend_cpu_open_isa(isa, threads, &e);
+    if (!be)
+        print_message("SKIPPED: cpu with %s: %s\n", isa, e.text);
+    return be;
+}
+
+static void cpu_matches_ref(void **state)
+{
+    (void)state;
+    enum { SETS = ARRAY_LEN(instruction_sets) };
+    Backend *ref = backend_open("ref", 1, NULL), *cpu[SETS];
+    double   worst[SETS][OP_COUNT + 1] = { { 0 } };
+    bool     good = true;
+    for (int k = 0; k < SETS; k++)
+        cpu[k] = open_cpu(instruction_sets[k], 2);
+    for (const OpCase *c = op_cases; c < op_cases + op_cases_count; c++) {
+        double slack = c->slack > 0 ? c->slack : 1.0;
+        Lab want, got;
+        run_kernels(&want, c, ref);
+        for (int k = 0; k < SETS; k++) {
+            if (!cpu[k])
+                continue;
+            char who[40];
+            snprintf(who, sizeof who, "%s, %s", instruction_sets[k], case_op(c));
+            run_kernels(&got, c, cpu[k]);
+            double d = lab_difference(&got, &want, CPU_TOL * slack, who) / slack;
+            worst[k][c->op] = fmax(worst[k][c->op], d);
+            good &= d <= CPU_TOL;
+            lab_release(&got);
+        }
+        lab_release(&want);
+    }
+    for (int k = 0; k < SETS; k++) {
+        if (!cpu[k])
+            continue;
+        for (int op = 0; op <= CASE_SERVICES; op++)
+            print_message("%-6s - ref %-11s worst %.1e of %.0e\n", instruction_sets[k], op == CASE_SERVICES ? "SERVICES" : op_name((OpKind)op),
+                          worst[k][op], CPU_TOL);
+        cpu[k]->close(cpu[k]);
+    }
+    ref->close(ref);
+    assert_true(good);
+}
+
+static void expect_same_bits(Backend *one, Backend *many, int threads)
+{
+    for (int i = 0; i < op_cases_count; i++) {
+        Lab a, b;
+        const char *where = "";
+        run_kernels(&a, &op_cases[i], one);
+        run_kernels(&b, &op_cases[i], many);
+        if (!lab_same_bits(&a, &b, &where))
+            fail_msg("%s, case %d: \"%s\" has other bits with %d threads than with 1", case_op(&op_cases[i]), i, where, threads);
+        lab_release(&a);
+        lab_release(&b);
+    }
+}
+
+static void cpu_bits_do_not_depend_on_threads(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
+        Backend *one = open_cpu(instruction_sets[i], 1);
+        for (int threads = 2; one && threads <= 4; threads += 2) {
+            Backend *many = open_cpu(instruction_sets[i], threads);
+            expect_same_bits(one, many, threads);
+            many->close(many);
+        }
+        if (one)
+            one->close(one);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_op_has_cases),
+        cmocka_unit_test(gradients_match_finite_differences),
+        cmocka_unit_test(ref_stays_inside_its_buffers),
+        cmocka_unit_test(cpu_matches_ref),
+        cmocka_unit_test(cpu_bits_do_not_depend_on_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
