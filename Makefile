@@ -41,9 +41,9 @@ bench: setup
 # Every fuzz target for FUZZ_SECONDS; needs the packages of packages-fuzz.txt (clang).
 fuzz:
 	@tools/setup.sh packages-fuzz.txt
-	@CC=clang-14 cmake -S . -B $(BUILD)-fuzz $(CMAKE_ARGS) -DHONE_FUZZ=ON >/dev/null
+	@CC=clang-14 cmake -S . -B $(BUILD)-fuzz $(CMAKE_ARGS) -DHONE_FUZZ=ON -DHONE_FUZZ_SECONDS=$(FUZZ_SECONDS) >/dev/null
 	@cmake --build $(BUILD)-fuzz
-	@HONE_FUZZ_SECONDS=$(FUZZ_SECONDS) ctest --test-dir $(BUILD)-fuzz --output-on-failure
+	@ctest --test-dir $(BUILD)-fuzz --output-on-failure
 
 install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)

@@ -26,14 +26,14 @@ RECIPE = {
     "model": (str, None), "method": (str, "lora"), "rank": (int, 16), "alpha": (float, None), "dropout": (float, 0.0),
     "targets": (str, "all-linear"), "lr": (float, None), "steps": (int, 0), "warmup": (float, 0.0),
     "schedule": (str, "cosine"), "weight_decay": (float, 0.0), "beta1": (float, 0.9), "beta2": (float, 0.999),
-    "eps": (float, 1e-8), "clip": (float, 1.0), "seed": (int, 0),
+    "adam_eps": (float, 1e-8), "lr_floor": (float, 0.1), "clip": (float, 1.0), "seed": (int, 0),
 }
 
 # how far down the way x in 0..1 after warm-up the rate is, as a share of the peak
 SCHEDULES = {
-    "cosine": lambda x: 0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * x)),
-    "linear": lambda x: 1.0 - x,
-    "constant": lambda x: 1.0,
+    "cosine": lambda x, low: low + (1.0 - low) * 0.5 * (1.0 + math.cos(math.pi * x)),
+    "linear": lambda x, low: 1.0 - x,
+    "constant": lambda x, low: 1.0,
 }
 
 
@@ -126,7 +126,7 @@ def optimizer_new(model, recipe):
     groups = [{"params": [p for n, p in trained.items() if n in decayed], "weight_decay": recipe["weight_decay"]},
               {"params": [p for n, p in trained.items() if n not in decayed], "weight_decay": 0.0}]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe["lr"],
-                             betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["eps"])
+                             betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["adam_eps"])
 
 
 def rate(recipe, step, total):
@@ -135,7 +135,7 @@ def rate(recipe, step, total):
     warm = math.ceil(warm * total) if warm < 1.0 else int(warm)
     if step <= warm:
         return recipe["lr"] * step / warm
-    return recipe["lr"] * SCHEDULES[recipe["schedule"]]((step - warm) / (total - warm))
+    return recipe["lr"] * SCHEDULES[recipe["schedule"]]((step - warm) / (total - warm), recipe["lr_floor"])
 
 
 def model_ready(recipe, args):
