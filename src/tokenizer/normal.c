@@ -1,0 +1,370 @@
+/* normal.c - steps that rewrite the text: the normalisers of tokenizer.json, and the byte spelling that pre-tokenizers share with them.
+ *
+ * step_rewrite walks the unfinished pieces and lets one verb write each of them anew. A verb says for all it writes which bytes of the user's
+ * text it came from: a replaced stretch points at what it replaced, an inserted prefix at the first character.
+ *
+ * The library's StripAccents goes by an old table of marks; ours by Unicode 14 (some three hundred rare marks more). The normal forms and
+ * Lowercase agree for every character of Unicode 14, but for a few compatibility forms of Unicode 13 and 14.
+ *
+ * To add a normaliser: a row in normalisers[] that parses it into the steps we have; a new verb only when no row can say it. */
+#include "base/utf8.h"
+#include "tokenizer/tok_int.h"
+
+/* --- the verbs: write piece p of w->text ------------------------------------------------------------------------------------------ */
+
+/* The library behind utf8_normalise sorts a run of marks in quadratic time, which a hostile text could use to stop us: a run is bounded. No
+ * writing stacks more than a handful (the stream-safe format of Unicode Annex 15 allows 30). The table: what is sorted but not of category Mn. */
+#define MARKS_MAX 1024
+
+static const struct { uint32_t first, last; } other_marks[] = {
+    { 0x1715, 0x1715 },   { 0x1734, 0x1734 },   { 0x1B44, 0x1B44 },   { 0x1BAA, 0x1BAA },   { 0x1BF2, 0x1BF3 },   { 0x302E, 0x302F },
+    { 0xA953, 0xA953 },   { 0xA9C0, 0xA9C0 },   { 0xFF9E, 0xFF9F },   { 0x111C0, 0x111C0 }, { 0x11235, 0x11235 }, { 0x1134D, 0x1134D },
+    { 0x116B6, 0x116B6 }, { 0x1193D, 0x1193D }, { 0x11F41, 0x11F41 }, { 0x16FF0, 0x16FF1 }, { 0x1D165, 0x1D166 }, { 0x1D16D, 0x1D172 },
+};
+
+static bool is_mark(uint32_t cp)
+{
+    if (cp < 0x300)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(other_marks); i++)
+        if (cp >= other_marks[i].first && cp <= other_marks[i].last)
+            return true;
+    return utf8_is_mark_nonspacing(cp);
+}
+
+static int check_marks(Str s, Err *e)
+{
+    size_t run = 0;
+    for (size_t i = 0; i < s.n;) {
+        uint32_t cp;
+        i += (size_t)utf8_decode(s.p + i, s.n - i, &cp);
+        run = is_mark(cp) ? run + 1 : 0;
+        if (run > MARKS_MAX)
+            return err_set(e, ERR_INPUT, "the text has more than %d combining marks in a row, which is no writing", MARKS_MAX);
+    }
+    return 0;
+}
+
+/* Unicode normal forms know nothing of spans, so the piece is normalised whole (that decides the text) and, when spans are wanted, once more in
+ * groups that begin at a character which neither is a mark nor reacts with its neighbour. When the groups together give the same text, each
+ * group's output points at the group; otherwise all of it points at the whole stretch. */
+static void form_aligned(Work *w, size_t begin, size_t end, int form)
+{
+    StrBuf whole = { 0 }, part = { 0 };
+    utf8_normalise(&whole, (Str){ w->text.p + begin, end - begin }, (Utf8Form)form);
+    VEC(size_t) bounds = { 0 }; /* pairs: end of group in the input, end of its output */
+    bool same = true;
+    size_t done = 0;
+    for (size_t i = begin; i < end && same;) {
+        uint32_t cp, next;
+        size_t len = (size_t)utf8_decode(w->text.p + i, end - i, &cp), j = i + len;
+        while (j < end) { /* extend over all that clings to the first character */
+            size_t nlen = (size_t)utf8_decode(w->text.p + j, end - j, &next);
+            if (next < 0x300)
+                break;
+            if (!is_mark(next)) {
+                strbuf_clear(&part);
+                utf8_normalise(&part, (Str){ w->text.p + j - len, len }, (Utf8Form)form);
+                utf8_normalise(&part, (Str){ w->text.p + j, nlen }, (Utf8Form)form);
+                size_t apart = part.n;
+                utf8_normalise(&part, (Str){ w->text.p + j - len, len + nlen }, (Utf8Form)form);
+                if (part.n == 2 * apart && memcmp(part.p, part.p + apart, apart) == 0)
+                    break;
+            }
+            j += nlen;
+            len = nlen;
+        }
+        strbuf_clear(&part);
+        utf8_normalise(&part, (Str){ w->text.p + i, j - i }, (Utf8Form)form);
+        same = done + part.n <= whole.n && memcmp(whole.p + done, part.p, part.n) == 0;
+        done += part.n;
+        *vec_push(&bounds) = j;
+        *vec_push(&bounds) = done;
+        i = j;
+    }
+    if (same && done == whole.n) {
+        size_t from = begin, at = 0;
+        for (size_t k = 0; k < bounds.n; k += 2) {
+            work_put(w, whole.p + at, bounds.p[k + 1] - at, work_span(w, from, bounds.p[k]));
+            from = bounds.p[k];
+            at = bounds.p[k + 1];
+        }
+    } else {
+        work_put(w, whole.p, whole.n, work_span(w, begin, end));
+    }
+    vec_release(&bounds);
+    strbuf_release(&whole);
+    strbuf_release(&part);
+}
+
+static int write_form(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)e;
+    if (w->aligned) {
+        form_aligned(w, p.begin, p.end, s->form);
+        return 0;
+    }
+    strbuf_clear(&w->tmp);
+    utf8_normalise(&w->tmp, (Str){ w->text.p + p.begin, p.end - p.begin }, (Utf8Form)s->form);
+    work_put(w, w->tmp.p, w->tmp.n, (TokSpan){ 0, 0 });
+    return 0;
+}
+
+static int write_lower(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)s;
+    (void)e;
+    for (size_t i = p.begin; i < p.end;) {
+        uint32_t cp;
+        size_t len = (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
+        strbuf_clear(&w->tmp);
+        utf8_lower(&w->tmp, (Str){ w->text.p + i, len });
+        work_put(w, w->tmp.p, w->tmp.n, work_span(w, i, i + len));
+        i += len;
+    }
+    return 0;
+}
+
+static int write_strip(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)e;
+    size_t begin = p.begin, end = p.end;
+    uint32_t cp;
+    for (int len; s->left && begin < end && (len = utf8_decode(w->text.p + begin, end - begin, &cp), utf8_is_space(cp)); begin += (size_t)len)
+        ;
+    while (s->right && end > begin) {
+        size_t at = end - 1;
+        while (((unsigned char)w->text.p[at] & 0xC0) == 0x80)
+            at--;
+        utf8_decode(w->text.p + at, end - at, &cp);
+        if (!utf8_is_space(cp))
+            break;
+        end = at;
+    }
+    work_copy(w, begin, end);
+    return 0;
+}
+
+static int write_replace(Work *w, const Step *s, Piece p, Err *e)
+{
+    Str in = { w->text.p + p.begin, p.end - p.begin };
+    PatternIter it = { 0, SIZE_MAX };
+    size_t begin, end, done = 0;
+    int rc;
+    while ((rc = pattern_next(&s->pattern, w->matcher, in, &it, &begin, &end, e)) > 0) {
+        work_copy(w, p.begin + done, p.begin + begin);
+        TokSpan from = { 0, 0 };
+        if (end > begin)
+            from = work_span(w, p.begin + begin, p.begin + end);
+        else if (begin > 0)
+            from = work_span(w, p.begin + begin - 1, p.begin + begin);
+        else
+            from.begin = from.end = work_span(w, p.begin, p.begin + 1).begin;
+        work_put(w, s->content.p, s->content.n, from);
+        done = end;
+    }
+    work_copy(w, p.begin + done, p.end);
+    return rc;
+}
+
+static int write_prepend(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)e;
+    Str in = { w->text.p + p.begin, p.end - p.begin };
+    bool there = in.n >= s->content.n && memcmp(in.p, s->content.p, s->content.n) == 0;
+    if (s->when == PREPEND_ALWAYS || (!there && (s->when == PREPEND_MISSING || work_span(w, p.begin, p.begin + 1).begin == 0)))
+        work_put(w, s->content.p, s->content.n, work_span(w, p.begin, p.begin + 1));
+    work_copy(w, p.begin, p.end);
+    return 0;
+}
+
+static int write_bytes(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)s;
+    (void)e;
+    for (size_t i = p.begin; i < p.end; i++) {
+        char c[4];
+        int n = byte_char((unsigned char)w->text.p[i], c);
+        work_put(w, c, (size_t)n, work_span(w, i, i + 1));
+    }
+    return 0;
+}
+
+static int (*const verbs[])(Work *, const Step *, Piece, Err *) = {
+    [STEP_FORM] = write_form, [STEP_LOWER] = write_lower,     [STEP_STRIP] = write_strip,
+    [STEP_REPLACE] = write_replace, [STEP_PREPEND] = write_prepend, [STEP_BYTES] = write_bytes,
+};
+
+static bool is_ascii(Str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+int step_rewrite(Work *w, const Step *s, Err *e)
+{
+    BUG_ON((size_t)s->kind >= ARRAY_LEN(verbs));
+    if (s->kind == STEP_FORM && is_ascii(w->text)) /* its own normal form in all four */
+        return 0;
+    int marks = s->kind == STEP_FORM ? check_marks(w->text, e) : 0;
+    if (marks)
+        return marks;
+    work_begin_write(w);
+    for (size_t i = 0; i < w->pieces.n; i++) {
+        Piece p = w->pieces.p[i];
+        if (p.id < 0) {
+            size_t begin = work_written(w);
+            int rc = verbs[s->kind](w, s, p, e);
+            if (rc)
+                return rc;
+            p.begin = (uint32_t)begin;
+            p.end = (uint32_t)work_written(w);
+            if (p.begin == p.end)
+                continue;
+        }
+        *vec_push(&w->next) = p;
+    }
+    return work_end_write(w, e);
+}
+
+/* --- the spelling of bytes as characters ------------------------------------------------------------------------------------------ */
+
+/* GPT-2's alphabet: bytes that print in Latin-1 stand for themselves, the other 68 follow from U+0100 in order. */
+static uint32_t byte_code(unsigned b)
+{
+    if ((b >= 0x21 && b <= 0x7E) || (b >= 0xA1 && b != 0xAD))
+        return b;
+    return b <= 0x20 ? 0x100 + b : b <= 0xA0 ? 0x121 + b - 0x7F : 0x143;
+}
+
+int byte_char(unsigned char b, char out[4])
+{
+    return utf8_encode(byte_code(b), out);
+}
+
+int byte_of_char(uint32_t cp)
+{
+    if (cp < 0x100)
+        return byte_code(cp) == cp ? (int)cp : -1;
+    if (cp > 0x143)
+        return -1;
+    return cp <= 0x120 ? (int)cp - 0x100 : cp < 0x143 ? (int)cp - 0x121 + 0x7F : 0xAD;
+}
+
+/* --- parsing ---------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Normaliser {
+    const char *name, *keys;
+    int (*parse)(StepParse *sp, const struct Normaliser *row, const Json *c, Err *e);
+    int form;
+} Normaliser;
+
+static int parse_form(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)c;
+    Step *s = step_add(sp, STEP_FORM, e);
+    if (!s)
+        return ERR_INPUT;
+    s->form = row->form;
+    return 0;
+}
+
+static int parse_plain(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)c;
+    return step_add(sp, (StepKind)row->form, e) ? 0 : ERR_INPUT;
+}
+
+static int parse_strip(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)row;
+    Step *s = step_add(sp, STEP_STRIP, e);
+    if (!s)
+        return ERR_INPUT;
+    int rc = need_bool(c, "strip_left", &s->left, sp->where, e);
+    return rc ? rc : need_bool(c, "strip_right", &s->right, sp->where, e);
+}
+
+static int parse_prepend(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)row;
+    Str text;
+    int rc = json_need_str(c, "prepend", &text, sp->where, e);
+    if (rc)
+        return rc;
+    Step *s = step_add(sp, STEP_PREPEND, e);
+    if (!s)
+        return ERR_INPUT;
+    s->content = arena_str(sp->arena, text);
+    s->when = PREPEND_ALWAYS;
+    return 0;
+}
+
+static int parse_replace(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)row;
+    Str text;
+    int rc = json_need_str(c, "content", &text, sp->where, e);
+    if (rc)
+        return rc;
+    Step *s = step_add(sp, STEP_REPLACE, e);
+    if (!s)
+        return ERR_INPUT;
+    s->content = arena_str(sp->arena, text);
+    return pattern_parse(&s->pattern, json_get(c, "pattern"), sp->arena, sp->where, e);
+}
+
+static int parse_accents(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)row;
+    (void)c;
+    Step *s = step_add(sp, STEP_REPLACE, e);
+    return s ? pattern_regex(&s->pattern, STR_LIT("\\p{M}+"), sp->where, e) : ERR_INPUT;
+}
+
+static int parse_sequence(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)row;
+    Json *list = NULL;
+    int rc = json_opt_array(c, "normalizers", &list, sp->where, e);
+    for (size_t i = 0; !rc && i < json_len(list); i++)
+        rc = normal_parse(sp, json_at(list, i), e);
+    return rc;
+}
+
+static const Normaliser normalisers[] = {
+    { "NFC",          "type",                        parse_form,     UTF8_NFC   },
+    { "NFD",          "type",                        parse_form,     UTF8_NFD   },
+    { "NFKC",         "type",                        parse_form,     UTF8_NFKC  },
+    { "NFKD",         "type",                        parse_form,     UTF8_NFKD  },
+    { "Lowercase",    "type",                        parse_plain,    STEP_LOWER },
+    { "ByteLevel",    "type",                        parse_plain,    STEP_BYTES },
+    { "StripAccents", "type",                        parse_accents,  0          },
+    { "Strip",        "type|strip_left|strip_right", parse_strip,    0          },
+    { "Prepend",      "type|prepend",                parse_prepend,  0          },
+    { "Replace",      "type|pattern|content",        parse_replace,  0          },
+    { "Sequence",     "type|normalizers",            parse_sequence, 0          },
+};
+
+int normal_parse(StepParse *sp, const Json *component, Err *e)
+{
+    Str type;
+    int rc = json_need_str(component, "type", &type, sp->where, e);
+    if (rc)
+        return rc;
+    if (sp->depth >= TOK_NEST_MAX)
+        return err_set(e, ERR_INPUT, "%s: normalizers are nested more than %d deep", sp->where, TOK_NEST_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(normalisers); i++) {
+        const Normaliser *row = &normalisers[i];
+        if (!str_eqz(type, row->name))
+            continue;
+        rc = check_keys(component, row->keys, sp->where, e);
+        sp->depth++;
+        rc = rc ? rc : row->parse(sp, row, component, e);
+        sp->depth--;
+        return rc;
+    }
+    return err_set(e, ERR_INPUT, "%s: the normalizer \"%.*s\" is not one that hone knows", sp->where, (int)MIN(type.n, 60), type.p);
+}

@@ -1,0 +1,202 @@
+/* tok_int.h - what the files of this room share and nobody else sees.
+ *
+ * Encoding is a row of small steps over one Work: the text as it stands, cut into pieces. Every component of tokenizer.json becomes one or
+ * more Steps (a Metaspace is "replace, prepend, cut"), so the engine knows seven verbs and the file formats stay in the parse tables.
+ *
+ *     user text -> added tokens (raw) -> normaliser steps -> added tokens (normalised) -> pre-tokenizer steps -> BPE per piece -> template
+ *
+ * A piece with an id is finished: its begin and end are offsets in the USER's text. A piece without one (id -1) is text still to be worked
+ * on: begin and end are offsets in Work.text. When Work.aligned is set, Work.align tells for each byte of Work.text the span of the
+ * user's text that it came from; otherwise nobody needs to know and it is NULL.
+ *
+ * To add a normaliser or pre-tokenizer: a row in the table of normal.c or pretok.c that expresses it in these steps. */
+#ifndef HONE_TOK_INT_H
+#define HONE_TOK_INT_H
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <pthread.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "tokenizer/tok.h"
+
+#define TOK_TEXT_MAX    ((size_t)1 << 30) /* bytes of text in one call */
+#define TOK_GROWTH_MAX  64                /* a normaliser may make a text this many times longer, plus 64 KiB */
+#define TOK_ID_MAX      (1 << 22)         /* ids lie below; the largest vocabularies today have 2^18 */
+#define TOK_ADDED_MAX   1024              /* bytes of one added token */
+#define TOK_STEPS_MAX   64                /* steps in one list */
+#define TOK_NEST_MAX    8                 /* Sequence in Sequence */
+#define TOK_PATTERN_MAX 16384             /* bytes of one regular expression */
+
+/* --- pattern.c: literal or regular expression ------------------------------------------------------------------------------------- */
+typedef struct Pattern {
+    Str         literal; /* searched as bytes when n > 0 */
+    pcre2_code *re;      /* else this */
+} Pattern;
+
+typedef struct Matcher Matcher; /* what PCRE2 needs per thread */
+typedef struct PatternIter {
+    size_t at, last_end; /* where to search on; end of the last match, SIZE_MAX before the first */
+} PatternIter;
+
+int      pattern_regex(Pattern *p, Str source, const char *where, Err *e);           /* in the syntax of tokenizer.json (Oniguruma) */
+int      pattern_literal(Pattern *p, Str text, Arena *a, const char *where, Err *e); /* the text is kept in the arena */
+int      pattern_parse(Pattern *p, const Json *pattern, Arena *a, const char *where, Err *e); /* {"String": s} or {"Regex": s} */
+void     pattern_release(Pattern *p);
+Matcher *matcher_new(void);
+void     matcher_free(Matcher *m);
+/* 1: a match at [*begin, *end); 0: no more; negative: the expression took too many steps. An empty match that touches the last one is passed over. */
+int      pattern_next(const Pattern *p, Matcher *m, Str s, PatternIter *it, size_t *begin, size_t *end, Err *e);
+bool     pattern_matches(const Pattern *p, Matcher *m, Str s);                       /* anywhere in s; for single characters */
+#define PATTERN_WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"              /* inside a set: \w as the Rust regex library means it */
+
+/* --- the working state of one call ------------------------------------------------------------------------------------------------ */
+typedef struct Piece { uint32_t begin, end; int32_t id; } Piece;
+typedef VEC(Piece) Pieces;
+typedef struct Cut { size_t begin, end; bool is_match; } Cut;
+typedef struct BpeScratch BpeScratch;
+
+typedef struct Work {
+    Str            text;     /* current text; in buf[] or the caller's own */
+    const TokSpan *align;    /* [text.n], or NULL */
+    bool           aligned;
+    Pieces         pieces;   /* current pieces in order */
+    StrBuf         buf[2];   /* the step in progress writes buf[turn], then the text points there and turn flips */
+    TokSpans       span[2];
+    Pieces         next;     /* the step in progress writes here, then the two are swapped */
+    int            turn;
+    size_t         text_max; /* bound on what steps may write */
+    VEC(Cut)       cuts;
+    StrBuf         tmp;
+    Matcher       *matcher;
+    BpeScratch    *bpe;
+    struct Work   *free_next;
+} Work;
+
+void work_start(Work *w, Str text, bool aligned);            /* one piece: the whole text */
+void work_begin_write(Work *w);                              /* a step that rewrites text: begin, write, push pieces, end */
+int  work_end_write(Work *w, Err *e);
+void work_put(Work *w, const char *p, size_t n, TokSpan from);
+void work_copy(Work *w, size_t begin, size_t end);           /* bytes of the current text with their own spans */
+size_t work_written(const Work *w);
+TokSpan work_span(const Work *w, size_t begin, size_t end);  /* user's span of [begin, end) of the current text; begin < end */
+void work_swap_pieces(Work *w);
+
+/* --- steps ------------------------------------------------------------------------------------------------------------------------ */
+typedef enum { STEP_FORM, STEP_LOWER, STEP_STRIP, STEP_REPLACE, STEP_PREPEND, STEP_BYTES, STEP_SPLIT } StepKind;
+typedef enum { PREPEND_NEVER, PREPEND_MISSING, PREPEND_FIRST, PREPEND_ALWAYS } PrependWhen; /* FIRST: missing, and the piece starts the user's text */
+typedef enum { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS } SplitBehaviour;
+
+typedef struct Step {
+    StepKind       kind;
+    int            form;         /* FORM: a Utf8Form */
+    bool           left, right;  /* STRIP */
+    Pattern        pattern;      /* REPLACE, SPLIT */
+    Str            content;      /* REPLACE, PREPEND; in the Tok's arena */
+    PrependWhen    when;         /* PREPEND */
+    SplitBehaviour behaviour;    /* SPLIT */
+    bool           invert;       /* SPLIT: the pattern describes the words, not the delimiters */
+} Step;
+typedef VEC(Step) Steps;
+
+typedef struct StepParse { Steps *out; Arena *arena; const char *where; int depth; } StepParse;
+
+Step *step_add(StepParse *sp, StepKind kind, Err *e);        /* NULL: too many */
+void  steps_release(Steps *s);
+int   normal_parse(StepParse *sp, const Json *component, Err *e);
+int   pretok_parse(StepParse *sp, const Json *component, Err *e);
+int   step_rewrite(Work *w, const Step *s, Err *e);          /* normal.c: all kinds but SPLIT */
+int   step_split(Work *w, const Step *s, Err *e);            /* pretok.c */
+int   steps_run(Work *w, const Steps *s, Err *e);
+int   byte_char(unsigned char b, char out[4]);               /* the character that stands for a byte in byte-level vocabularies; its length */
+int   byte_of_char(uint32_t cp);                             /* and back; -1: stands for none */
+
+/* --- added.c: tokens found in the text before anything else ----------------------------------------------------------------------- */
+typedef struct Added {
+    Str     content;    /* as in the file */
+    Str     text;       /* what decoding writes: the normalised content when `normalized` */
+    int32_t id;
+    bool    single_word, lstrip, rstrip, normalized, special;
+} Added;
+
+typedef struct TrieNode { int32_t child, sibling, added; unsigned char byte; } TrieNode; /* -1: none */
+typedef struct Trie { VEC(TrieNode) nodes; int32_t root[256]; } Trie;
+
+typedef struct AddedSet {
+    VEC(Added) list;
+    Map       *by_content;       /* content -> index in list */
+    Trie       raw[2], norm[2];  /* [1]: without the special ones, for TOK_PLAIN */
+    Pattern    word;             /* one \w */
+} AddedSet;
+
+int  added_parse(Tok *t, const Json *list, const char *where, Err *e);
+void added_release(AddedSet *a);
+void added_cut(Work *w, const AddedSet *a, const Trie *trie); /* text pieces -> text pieces and finished ones */
+
+/* --- bpe.c ------------------------------------------------------------------------------------------------------------------------ */
+typedef struct Merge { uint64_t pair; uint32_t rank; int32_t to; } Merge; /* pair: left id << 32 | right id; to -1: free slot */
+
+#define BPE_LOW 0x3000u /* characters below have their id in a table */
+
+typedef struct Bpe {
+    Map    *vocab;          /* text -> id */
+    Merge  *merges;         /* open addressing */
+    size_t  merge_mask;
+    int32_t low[BPE_LOW];   /* id of the one-character entry; -1: none */
+    int32_t fallback[256];  /* id of "<0xNN>"; -1: none */
+    int32_t byte_id[256];   /* id of byte_char(b) */
+    bool    raw;            /* the last pre-tokenizer step would spell out bytes: pieces stay raw and byte_id does it */
+    Map    *raw_vocab;      /* raw && ignore_merges: bytes -> id */
+    Str     prefix, suffix; /* continuing_subword_prefix, end_of_word_suffix */
+    Str     unk;            /* its text; n == 0: none */
+    int32_t unk_id;         /* -1: none, or not in the vocabulary (an error when it is needed) */
+    bool    byte_fallback, fuse_unk, ignore_merges;
+    bool    makes_special;  /* some merge or whole word yields a special token: TOK_PLAIN must look out */
+} Bpe;
+
+int         bpe_parse(Tok *t, const Json *model, const char *where, Err *e);
+void        bpe_finish(Tok *t);                             /* after steps and added tokens are known */
+void        bpe_release(Bpe *b);
+BpeScratch *bpe_scratch_new(void);
+void        bpe_scratch_free(BpeScratch *s);
+size_t      bpe_scratch_held(const BpeScratch *s); /* bytes of the parts that grow with the text */
+/* Appends the ids of one piece; spans may be NULL. */
+int         bpe_encode(const Tok *t, Work *w, const Piece *piece, bool plain, TokIds *ids, TokSpans *spans, Err *e);
+
+/* --- decode.c: ids -> text -------------------------------------------------------------------------------------------------------- */
+typedef struct Decoder Decoder;
+
+int  decoder_parse(Decoder **out, const Json *decoder, const char *where, Err *e); /* decoder NULL or null: tokens joined by spaces */
+void decoder_free(Decoder *d);
+
+/* --- tok_load.c ------------------------------------------------------------------------------------------------------------------- */
+/* Every key of a component must be in `known`, a list like "type|prepend": what we do not understand we do not skip. */
+int check_keys(const Json *obj, const char *known, const char *where, Err *e);
+bool one_char(Str s);
+int need_bool(const Json *obj, const char *key, bool *v, const char *where, Err *e);
+Str arena_str(Arena *a, Str s);
+
+typedef struct Entry { Str text; int32_t added; bool skip; bool special; } Entry; /* text.p NULL: no such id; added: index or -1; skip: decoding leaves it out as special */
+
+struct Tok {
+    Arena    arena;        /* texts */
+    Bpe      bpe;
+    Steps    normal, pretok;
+    AddedSet added;
+    TokIds   before, after; /* ids that the template puts around the text */
+    Decoder *decoder;
+    Entry   *entries;      /* [size] */
+    int32_t  size, bos, eos, pad;
+    bool     needs_align;  /* a step asks whether a piece starts the user's text */
+    const char *kind;
+    pthread_mutex_t lock;  /* guards the list of idle Work; the only part of a Tok that changes */
+    Work    *idle;
+};
+
+Work *work_new(void);
+void  work_free(Work *w);
+Work *tok_work_take(const Tok *t);
+void  tok_work_give(const Tok *t, Work *w);
+
+#endif

@@ -1,0 +1,332 @@
+/* tok_load.c - tokenizer.json and tokenizer_config.json -> Tok.
+ *
+ * What is in the file is either understood or refused by name: a component or option that we skipped would change ids silently. The order of
+ * opening matters: the vocabulary numbers the added tokens, the normaliser rewrites them, the template and the names refer to them.
+ *
+ * Where transformers looks elsewhere than tokenizer.json: when tokenizer_config.json has add_bos_token or add_eos_token, its tokenizer classes
+ * rebuild the template from these two flags. We use the template of tokenizer.json, as the tokenizers library does, and warn where the flags say
+ * something else. truncation and padding in the file are settings of a caller, which transformers resets as well: a warning, no effect. */
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "tokenizer/tok_int.h"
+
+int check_keys(const Json *obj, const char *known, const char *where, Err *e)
+{
+    JsonIter it = { 0 };
+    Str key;
+    Json *value;
+    if (json_kind(obj) != JSON_OBJECT)
+        return err_set(e, ERR_INPUT, "%s: an object was expected, this is %s", where, json_kind_name(obj));
+    while (json_each(obj, &it, &key, &value)) {
+        const char *p = known;
+        size_t n;
+        while ((n = strcspn(p, "|")) != key.n || memcmp(p, key.p, n) != 0) {
+            p += n;
+            if (!*p)
+                return err_set(e, ERR_INPUT, "%s: the option \"%.*s\" is not one that hone knows (it knows %s)", where, (int)MIN(key.n, 60), key.p, known);
+            p++;
+        }
+    }
+    return 0;
+}
+
+int need_bool(const Json *obj, const char *key, bool *v, const char *where, Err *e)
+{
+    if (json_kind(json_get(obj, key)) != JSON_BOOL)
+        return err_set(e, ERR_INPUT, "%s: \"%s\" should be true or false, it is %s", where, key, json_kind_name(json_get(obj, key)));
+    *v = json_bool(json_get(obj, key));
+    return 0;
+}
+
+bool one_char(Str s)
+{
+    uint32_t cp;
+    return s.n && utf8_decode(s.p, s.n, &cp) == (int)s.n;
+}
+
+Str arena_str(Arena *a, Str s)
+{
+    char *p = arena_alloc(a, s.n + 1);
+    memcpy(p, s.n ? s.p : "", s.n);
+    p[s.n] = '\0';
+    return (Str){ p, s.n };
+}
+
+static Json *part(const Json *tokenizer, const char *key)
+{
+    Json *j = json_get(tokenizer, key);
+    return j && json_kind(j) != JSON_NULL ? j : NULL;
+}
+
+static const char *where_of(Tok *t, const char *where, const char *key)
+{
+    return arena_printf(&t->arena, "%s, %s", where, key);
+}
+
+static int load_model(Tok *t, const Json *tokenizer, const char *where, Err *e)
+{
+    const Json *model = json_get(tokenizer, "model");
+    Str type = STR_LIT("BPE"); /* the oldest files do not say it */
+    if (json_kind(model) != JSON_OBJECT)
+        return err_set(e, ERR_INPUT, "%s: \"model\" should be an object, it is %s", where, json_kind_name(model));
+    int rc = json_opt_str(model, "type", &type, where, e);
+    if (rc)
+        return rc;
+    if (!str_eqz(type, "BPE"))
+        return err_set(e, ERR_INPUT, "%s: the model \"%.*s\" is not one that hone knows; it reads BPE tokenizers", where, (int)MIN(type.n, 60), type.p);
+    return bpe_parse(t, model, where_of(t, where, "model"), e);
+}
+
+static int load_steps(Tok *t, const Json *tokenizer, const char *where, Err *e)
+{
+    StepParse normal = { &t->normal, &t->arena, where_of(t, where, "normalizer"), 0 };
+    StepParse pretok = { &t->pretok, &t->arena, where_of(t, where, "pre_tokenizer"), 0 };
+    const Json *n = part(tokenizer, "normalizer"), *p = part(tokenizer, "pre_tokenizer");
+    int rc = n ? normal_parse(&normal, n, e) : 0;
+    return !rc && p ? pretok_parse(&pretok, p, e) : rc;
+}
+
+static int load_entries(Tok *t, const char *where, Err *e)
+{
+    const Map *vocab = t->bpe.vocab;
+    int64_t size = 0;
+    for (size_t i = 0; i < map_count(vocab); i++)
+        size = MAX(size, map_value(vocab, i) + 1);
+    for (size_t i = 0; i < t->added.list.n; i++)
+        size = MAX(size, (int64_t)t->added.list.p[i].id + 1);
+    if (!size)
+        return err_set(e, ERR_INPUT, "%s: the vocabulary is empty", where);
+    t->size = (int32_t)size;
+    t->entries = mem_zalloc((size_t)size, sizeof *t->entries);
+    for (size_t i = 0; i < map_count(vocab); i++) {
+        Entry *entry = &t->entries[map_value(vocab, i)];
+        Str key = map_key(vocab, i);
+        if (entry->text.p)
+            return err_set(e, ERR_INPUT, "%s: the vocabulary gives the id %lld to both \"%.*s\" and \"%.*s\"", where, (long long)map_value(vocab, i),
+                           (int)MIN(entry->text.n, 60), entry->text.p, (int)MIN(key.n, 60), key.p);
+        *entry = (Entry){ .text = key, .added = -1 };
+    }
+    for (size_t i = 0; i < t->added.list.n; i++) {
+        const Added *a = &t->added.list.p[i];
+        int64_t other;
+        /* The library compares the text it would write with the contents of special tokens: a normalised form may escape, or be caught. */
+        bool skip = map_get(t->added.by_content, a->text, &other) && t->added.list.p[other].special;
+        t->entries[a->id] = (Entry){ .text = a->content, .added = (int32_t)i, .skip = skip, .special = a->special };
+    }
+    return 0;
+}
+
+/* --- the template ----------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Template { Tok *t; const char *where; bool given; } Template;
+
+static int template_ids(Template *x, const Json *specials, Str name, TokIds *to, Err *e)
+{
+    Json *special = json_get(specials, name.p ? name.p : ""), *ids = NULL;
+    int rc = special ? json_opt_array(special, "ids", &ids, x->where, e) : 0;
+    if (!rc && !ids)
+        rc = err_set(e, ERR_INPUT, "%s: the template names the special token \"%.*s\" but \"special_tokens\" has no ids for it", x->where,
+                     (int)MIN(name.n, 60), name.p);
+    for (size_t i = 0; !rc && i < json_len(ids); i++) {
+        int64_t id = json_kind(json_at(ids, i)) == JSON_INT ? json_int(json_at(ids, i)) : -1;
+        if (id < 0 || id >= x->t->size)
+            rc = err_set(e, ERR_INPUT, "%s: the special token \"%.*s\" should have ids from 0 to %d", x->where, (int)MIN(name.n, 60), name.p, x->t->size - 1);
+        else
+            *vec_push(to) = (int32_t)id;
+    }
+    return rc;
+}
+
+static int parse_template(Template *x, const Json *c, Err *e)
+{
+    Json *single = NULL;
+    bool text_seen = false;
+    int rc = check_keys(c, "type|single|pair|special_tokens", x->where, e);
+    rc = rc ? rc : json_opt_array(c, "single", &single, x->where, e);
+    if (!rc && x->given)
+        rc = err_set(e, ERR_INPUT, "%s: more than one TemplateProcessing", x->where);
+    x->given = true;
+    for (size_t i = 0; !rc && i < json_len(single); i++) {
+        const Json *piece = json_at(single, i), *special = json_get(piece, "SpecialToken"), *sequence = json_get(piece, "Sequence");
+        Str id;
+        rc = json_need_str(special ? special : sequence, "id", &id, x->where, e);
+        if (rc)
+            break;
+        if (special) {
+            rc = template_ids(x, json_get(c, "special_tokens"), id, text_seen ? &x->t->after : &x->t->before, e);
+        } else if (text_seen || !str_eqz(id, "A")) {
+            rc = err_set(e, ERR_INPUT, "%s: the template of a single text should have the sequence A once", x->where);
+        } else {
+            text_seen = true;
+        }
+    }
+    if (!rc && !text_seen)
+        rc = err_set(e, ERR_INPUT, "%s: the template of a single text should have the sequence A once", x->where);
+    return rc;
+}
+
+/* ByteLevel as a post-processor only trims the offsets that the library reports; ours cover the whole token. */
+static int parse_post(Template *x, const Json *c, int depth, Err *e)
+{
+    Str type;
+    int rc = json_need_str(c, "type", &type, x->where, e);
+    if (rc)
+        return rc;
+    if (str_eqz(type, "TemplateProcessing"))
+        return parse_template(x, c, e);
+    if (str_eqz(type, "ByteLevel"))
+        return check_keys(c, "type|add_prefix_space|trim_offsets|use_regex", x->where, e);
+    if (!str_eqz(type, "Sequence") || depth >= TOK_NEST_MAX)
+        return err_set(e, ERR_INPUT, "%s: the post-processor \"%.*s\" is not one that hone knows, or it is nested too deep", x->where,
+                       (int)MIN(type.n, 60), type.p);
+    Json *list = NULL;
+    rc = check_keys(c, "type|processors", x->where, e);
+    rc = rc ? rc : json_opt_array(c, "processors", &list, x->where, e);
+    for (size_t i = 0; !rc && i < json_len(list); i++)
+        rc = parse_post(x, json_at(list, i), depth + 1, e);
+    return rc;
+}
+
+/* --- tokenizer_config.json -------------------------------------------------------------------------------------------------------- */
+
+/* "bos_token": "<s>", or an object with "content", or null. A name that nothing answers to is an error where `must`. */
+static int load_name(Tok *t, const Json *config, const char *key, bool must, int32_t *id, const char *where, Err *e)
+{
+    Json *value = part(config, key);
+    Str name = json_str(json_kind(value) == JSON_OBJECT ? json_get(value, "content") : value);
+    *id = -1;
+    if (!value)
+        return 0;
+    if (!name.p)
+        return err_set(e, ERR_INPUT, "%s: \"%s\" of the tokenizer configuration should be a text or have a \"content\", it is %s", where, key,
+                       json_kind_name(value));
+    if (tok_find(t, name, id))
+        return 0;
+    if (must)
+        return err_set(e, ERR_INPUT, "%s: the tokenizer configuration names \"%.*s\" as %s, but the tokenizer has no such token", where,
+                       (int)MIN(name.n, 60), name.p, key);
+    log_warn("tokenizer", "%s: the tokenizer configuration names \"%.*s\" as %s, but the tokenizer has no such token; it is left out", where,
+             (int)MIN(name.n, 60), name.p, key);
+    return 0;
+}
+
+static void warn_flag(const Json *config, const char *key, const TokIds *around, int32_t id, const char *where)
+{
+    Json *flag = part(config, key);
+    bool does = false;
+    for (size_t i = 0; i < around->n; i++)
+        does = does || around->p[i] == id;
+    if (json_kind(flag) == JSON_BOOL && id >= 0 && json_bool(flag) != does)
+        log_warn("tokenizer", "%s: the tokenizer configuration says \"%s\": %s, but the template of the tokenizer does otherwise; the template counts",
+                 where, key, json_bool(flag) ? "true" : "false");
+}
+
+static int load_config(Tok *t, const Json *config, const char *where, Err *e)
+{
+    t->bos = t->eos = t->pad = -1;
+    if (!config)
+        return 0;
+    int rc = load_name(t, config, "bos_token", true, &t->bos, where, e);
+    rc = rc ? rc : load_name(t, config, "eos_token", true, &t->eos, where, e);
+    rc = rc ? rc : load_name(t, config, "pad_token", false, &t->pad, where, e);
+    if (!rc) {
+        warn_flag(config, "add_bos_token", &t->before, t->bos, where);
+        warn_flag(config, "add_eos_token", &t->after, t->eos, where);
+    }
+    return rc;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool has_step(const Steps *steps, StepKind kind, PrependWhen when)
+{
+    for (size_t i = 0; i < steps->n; i++)
+        if (steps->p[i].kind == kind && (kind != STEP_PREPEND || steps->p[i].when == when))
+            return true;
+    return false;
+}
+
+static int load(Tok *t, const Json *tokenizer, const Json *config, const char *where, Err *e)
+{
+    static const char *const callers[] = { "truncation", "padding" };
+    Str version = STR_LIT("1.0");
+    Json *added = NULL;
+    int rc = check_keys(tokenizer, "version|truncation|padding|added_tokens|normalizer|pre_tokenizer|post_processor|decoder|model", where, e);
+    rc = rc ? rc : json_opt_str(tokenizer, "version", &version, where, e);
+    rc = rc ? rc : json_opt_array(tokenizer, "added_tokens", &added, where, e);
+    if (!rc && !str_eqz(version, "1.0"))
+        rc = err_set(e, ERR_INPUT, "%s: the version \"%.*s\" is not one that hone knows; it reads 1.0", where, (int)MIN(version.n, 60), version.p);
+    for (size_t i = 0; !rc && i < ARRAY_LEN(callers); i++)
+        if (part(tokenizer, callers[i]))
+            log_warn("tokenizer", "%s: \"%s\" in the file is not used; hone decides about lengths itself", where, callers[i]);
+    rc = rc ? rc : load_model(t, tokenizer, where, e);
+    rc = rc ? rc : load_steps(t, tokenizer, where, e);
+    rc = rc ? rc : added_parse(t, added, where_of(t, where, "added_tokens"), e);
+    rc = rc ? rc : load_entries(t, where, e);
+    rc = rc ? rc : decoder_parse(&t->decoder, part(tokenizer, "decoder"), where_of(t, where, "decoder"), e);
+    Template x = { t, where_of(t, where, "post_processor"), false };
+    if (!rc && part(tokenizer, "post_processor"))
+        rc = parse_post(&x, part(tokenizer, "post_processor"), 0, e);
+    rc = rc ? rc : load_config(t, config, where, e);
+    if (rc)
+        return rc;
+    bool bytes = has_step(&t->normal, STEP_BYTES, PREPEND_NEVER) || has_step(&t->pretok, STEP_BYTES, PREPEND_NEVER);
+    t->kind = bytes ? "BPE (byte-level)" : t->bpe.byte_fallback ? "BPE (byte fallback)" : "BPE";
+    t->needs_align = has_step(&t->pretok, STEP_PREPEND, PREPEND_FIRST);
+    bpe_finish(t);
+    return 0;
+}
+
+int tok_open_json(Tok **out, const Json *tokenizer, const Json *tokenizer_config, const char *where, Err *e)
+{
+    Tok *t = mem_zalloc(1, sizeof *t);
+    pthread_mutex_init(&t->lock, NULL);
+    int rc = load(t, tokenizer, tokenizer_config, where, e);
+    if (rc) {
+        tok_free(t);
+        t = NULL;
+    }
+    *out = t;
+    return rc;
+}
+
+int tok_open(Tok **out, const char *model_dir, Err *e)
+{
+    char *path = path_join(model_dir, "tokenizer.json"), *config_path = path_join(model_dir, "tokenizer_config.json");
+    Json *tokenizer = NULL, *config = NULL;
+    *out = NULL;
+    int rc = json_read_file(&tokenizer, path, e);
+    if (!rc && file_exists(config_path))
+        rc = json_read_file(&config, config_path, e);
+    rc = rc ? rc : tok_open_json(out, tokenizer, config, path, e);
+    json_free(tokenizer);
+    json_free(config);
+    free(path);
+    free(config_path);
+    return rc;
+}
+
+void tok_free(Tok *t)
+{
+    if (!t)
+        return;
+    while (t->idle) {
+        Work *w = t->idle;
+        t->idle = w->free_next;
+        work_free(w);
+    }
+    pthread_mutex_destroy(&t->lock);
+    steps_release(&t->normal);
+    steps_release(&t->pretok);
+    added_release(&t->added);
+    bpe_release(&t->bpe);
+    decoder_free(t->decoder);
+    vec_release(&t->before);
+    vec_release(&t->after);
+    free(t->entries);
+    arena_release(&t->arena);
+    free(t);
+}
