@@ -133,6 +133,12 @@ char *path_join(const char *dir, const char *name)
     return strbuf_take(&path);
 }
 
+char *path_absolute(const char *path)
+{
+    char *real = realpath(path, NULL);
+    return real ? real : mem_strdup(path);
+}
+
 const char *path_base(const char *path)
 {
     const char *slash = strrchr(path, '/');

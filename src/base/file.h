@@ -14,6 +14,7 @@ bool  file_is_dir(const char *path);
 int   file_size(const char *path, uint64_t *size, Err *e);
 int   file_read_text(const char *path, char **text, size_t *n, Err *e);    /* owned, zero-terminated */
 char *path_join(const char *dir, const char *name);                        /* owned */
+char *path_absolute(const char *path);                                     /* owned; without links and dots; a copy when there is no such thing */
 const char *path_base(const char *path);                                   /* the part behind the last slash */
 
 typedef struct FileMap { const uint8_t *p; size_t n; } FileMap;             /* read-only mapping; empty file: p NULL */

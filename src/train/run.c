@@ -111,6 +111,10 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
         rc = err_set(e, ERR_ARG, "model is missing: give --model DIR, or model: in the recipe");
         goto done;
     }
+    /* The run folder and the adapter name the base, so the name must hold from any working directory. */
+    char *model = path_absolute(r->cfg.model);
+    free(r->cfg.model);
+    r->cfg.model = model;
     if ((rc = first_kind(r->cfg.data, &kind, e)) || (rc = model_open(&r->model, r->cfg.model, be, e)) ||
         (rc = train_cfg_resolve(&r->cfg, r->model, kind, e)) || (rc = tok_open(&r->tok, r->cfg.model, e)))
         goto done;
