@@ -34,6 +34,7 @@ tsan: setup
 	@ctest --test-dir $(BUILD)-tsan --output-on-failure -j 2
 
 bench: setup
+	@tools/setup.sh packages-bench.txt
 	@cmake -S . -B $(BUILD)-bench $(CMAKE_ARGS) -DHONE_BENCH=ON >/dev/null
 	@cmake --build $(BUILD)-bench
 	@bench/run.sh $(BUILD)-bench

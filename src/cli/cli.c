@@ -1,0 +1,104 @@
+/* cli.c - see cli.h. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "train/train_cfg.h"
+
+static const Command *command_of(const char *name)
+{
+    const Command *c = commands;
+    while (c->name && strcmp(c->name, name) != 0)
+        c++;
+    return c;
+}
+
+int cli_parse(const char *command, const CfgOption *table, void *opts, int argc, char **argv, const char **pos, int max_pos, int *n_pos,
+              bool *given, bool *help, Err *e)
+{
+    const Command *c = command_of(command);
+    *help = false;
+    cfg_defaults(table, opts);
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        *help |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+    if (*help) {
+        StrBuf text = { 0 };
+        cfg_write_help(&text, table);
+        printf("usage: hone %s %s [options]\n%s\n\n%s", c->name, c->usage, c->summary, strbuf_z(&text));
+        strbuf_release(&text);
+        return 0;
+    }
+    return cfg_parse_args(table, opts, argc, argv, pos, max_pos, n_pos, given, e);
+}
+
+int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
+{
+    const bool cpu = !device || !*device || !strcmp(device, "auto");
+    *be = backend_open(cpu ? "cpu" : device, (int)threads, e);
+    return *be ? 0 : e->code;
+}
+
+/* A run folder names its base in recipe.yaml; its result lies in adapter/ or model/. */
+static int find_run(const char *path, char **base, char **adapter, Err *e)
+{
+    char    *recipe = path_join(path, "recipe.yaml"), *model = path_join(path, "model"), *lora = path_join(path, "adapter"), *text = NULL;
+    TrainCfg cfg = { 0 };
+    size_t   n = 0;
+    int      rc = 0;
+    cfg_defaults(train_options, &cfg);
+    if (!file_exists(recipe)) {
+        *base = mem_strdup(path);
+    } else if (file_is_dir(model)) {
+        *base = mem_strdup(model);
+    } else if ((rc = file_read_text(recipe, &text, &n, e)) || (rc = cfg_parse_yaml(train_options, &cfg, (Str){ text, n }, recipe, NULL, e))) {
+        goto done;
+    } else if (!file_is_dir(lora)) {
+        rc = err_set(e, ERR_INPUT, "%s: this run has no result yet; let hone train finish (or reach its first evaluation)", path);
+    } else {
+        *base = mem_strdup(cfg.model);
+        *adapter = mem_strdup(lora);
+    }
+done:
+    cfg_release(train_options, &cfg);
+    free(text);
+    free(recipe);
+    free(model);
+    free(lora);
+    return rc;
+}
+
+int cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e)
+{
+    char *base = NULL, *lora = NULL;
+    *o = (Opened){ 0 };
+    int rc = find_run(path, &base, &lora, e);
+    if (!rc && lora && adapter && *adapter)
+        rc = err_set(e, ERR_ARG, "%s: this run brings its own adapter; --adapter goes with a model folder", path);
+    const char *use = lora ? lora : adapter;
+    if (rc || (rc = cli_backend(&o->be, device, threads, e)) || (rc = model_open(&o->model, base, o->be, e)) || (rc = tok_open(&o->tok, base, e)))
+        goto done;
+    if (tok_size(o->tok) > o->model->cfg.vocab)
+        rc = err_set(e, ERR_INPUT, "%s: the tokenizer has %d entries, the embedding %lld rows; they do not belong together", base, tok_size(o->tok),
+                     (long long)o->model->cfg.vocab);
+    else if (use && *use)
+        rc = adapter_open(&o->adapter, o->model, use, e);
+done:
+    if (rc)
+        cli_close(o);
+    free(base);
+    free(lora);
+    return rc;
+}
+
+void cli_close(Opened *o)
+{
+    tok_free(o->tok);
+    adapter_free(o->adapter);
+    model_close(o->model);
+    if (o->be)
+        o->be->close(o->be);
+    *o = (Opened){ 0 };
+}

@@ -1,0 +1,39 @@
+/* cli.h - what the commands share: the command table's row, opening the things every command needs, printing an error.
+ * To add a command: cmd_x.c with cmd_x(), a declaration here, a row in main.c. Results go to standard output, everything else to standard error. */
+#ifndef HONE_CLI_H
+#define HONE_CLI_H
+
+#include "base/cfg.h"
+#include "base/err.h"
+#include "model/lora.h"
+#include "tokenizer/tok.h"
+
+typedef int (*CommandFn)(int argc, char **argv, Err *e); /* argv[0] is the command's name; returns 0 or an ErrCode */
+
+typedef struct Command { const char *name; CommandFn run; const char *usage, *summary; } Command;
+extern const Command commands[];                         /* main.c; ends with name == NULL */
+
+int cmd_train(int argc, char **argv, Err *e);
+int cmd_init(int argc, char **argv, Err *e);
+int cmd_generate(int argc, char **argv, Err *e);
+int cmd_chat(int argc, char **argv, Err *e);
+int cmd_score(int argc, char **argv, Err *e);
+int cmd_eval(int argc, char **argv, Err *e);
+int cmd_tokenize(int argc, char **argv, Err *e);
+int cmd_render(int argc, char **argv, Err *e);
+int cmd_export(int argc, char **argv, Err *e);
+int cmd_inspect(int argc, char **argv, Err *e);
+
+/* Parses by table; --help prints the command's help and makes *help true (the command then returns 0). */
+int  cli_parse(const char *command, const CfgOption *table, void *opts, int argc, char **argv, const char **pos, int max_pos, int *n_pos,
+               bool *given, bool *help, Err *e);
+
+/* "auto" and "cpu" are the CPU backend, "ref" the slow judge. */
+int  cli_backend(Backend **be, const char *device, int64_t threads, Err *e);
+
+/* The model a command talks to: a model folder, or a run folder (its base with its adapter, or its model), with `adapter` on top when given. */
+typedef struct Opened { Backend *be; Model *model; Adapter *adapter; Tok *tok; } Opened;
+int  cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e);
+void cli_close(Opened *o);
+
+#endif

@@ -1,0 +1,72 @@
+/* main.c - the table of commands. */
+#include "cli/cli.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "base/thread.h"
+#include "tensor/backend.h"
+
+const Command commands[] = {
+    { "train",    cmd_train,    "RECIPE | --model DIR --data FILE --out RUN", "fine-tune a model; an unfinished run goes on" },
+    { "generate", cmd_generate, "MODEL --prompt TEXT",                        "continue a text" },
+    { "chat",     cmd_chat,     "MODEL",                                      "talk to a model" },
+    { "eval",     cmd_eval,     "MODEL --data FILE",                          "loss, perplexity and task score on a data file" },
+    { "score",    cmd_score,    "MODEL --data FILE",                          "log-probability of every token of texts" },
+    { "inspect",  cmd_inspect,  "PATH",                                       "what is this: model, adapter, run or data file" },
+    { "export",   cmd_export,   "RUN|MODEL --format F --out PATH",            "write a merged model or an adapter" },
+    { "tokenize", cmd_tokenize, "MODEL",                                      "lines of text to token ids, and back" },
+    { "render",   cmd_render,   "MODEL",                                      "conversations as the model sees them" },
+    { "init",     cmd_init,     "DIR --out MODEL",                            "a model with random weights, to train from scratch" },
+    { NULL, NULL, NULL, NULL },
+};
+
+static void print_help(FILE *f)
+{
+    fprintf(f, "hone %s: fine-tune open language models on your own machine\n\nusage: hone COMMAND [options]\n\n", HONE_VERSION);
+    for (const Command *c = commands; c->name; c++)
+        fprintf(f, "  %-10s %-45s %s\n", c->name, c->usage, c->summary);
+    fprintf(f, "\nhone COMMAND --help lists a command's options; hone --version says what this build is.\n");
+}
+
+static const Command *find(const char *name)
+{
+    for (const Command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, ""); /* numbers stay in the C locale */
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        print_help(stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("hone %s (compiler %s)\ncpu      %s\ndevices  cpu (%d cores), ref (the slow judge)\n", HONE_VERSION, __VERSION__, backend_cpu_features(),
+               thread_cores());
+        return 0;
+    }
+    const Command *c = find(argv[1]);
+    if (!c) {
+        fprintf(stderr, "hone: there is no command \"%s\"; hone --help lists them\n", argv[1]);
+        return 2;
+    }
+    Err e = { 0 };
+    int rc = c->run(argc - 1, argv + 1, &e);
+    if (rc)
+        fprintf(stderr, "hone %s: %s\n", c->name, e.text);
+    else if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "hone %s: the output could not be written completely (is the disk full, or the reader gone?)\n", c->name);
+        return 1;
+    }
+    return err_exit_status(rc);
+}
