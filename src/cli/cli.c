@@ -42,7 +42,7 @@ int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 }
 
 /* A run folder names its base in recipe.yaml; its result lies in adapter/ or model/. */
-static int find_run(const char *path, char **base, char **adapter, Err *e)
+static int find_run(const char *path, char **base, char **adapter, char **separator, Err *e)
 {
     char    *recipe = path_join(path, "recipe.yaml"), *model = path_join(path, "model"), *lora = path_join(path, "adapter"), *text = NULL;
     TrainCfg cfg = { 0 };
@@ -51,16 +51,19 @@ static int find_run(const char *path, char **base, char **adapter, Err *e)
     cfg_defaults(train_options, &cfg);
     if (!file_exists(recipe)) {
         *base = mem_strdup(path);
-    } else if (file_is_dir(model)) {
-        *base = mem_strdup(model);
-    } else if ((rc = file_read_text(recipe, &text, &n, e)) || (rc = cfg_parse_yaml(train_options, &cfg, (Str){ text, n }, recipe, NULL, e))) {
         goto done;
-    } else if (!file_is_dir(lora)) {
-        rc = err_set(e, ERR_INPUT, "%s: this run has no result yet; let hone train finish (or reach its first evaluation)", path);
-    } else {
+    }
+    if ((rc = file_read_text(recipe, &text, &n, e)) || (rc = cfg_parse_yaml(train_options, &cfg, (Str){ text, n }, recipe, NULL, e)))
+        goto done;
+    if (file_is_dir(model)) {
+        *base = mem_strdup(model);
+    } else if (file_is_dir(lora)) {
         *base = mem_strdup(cfg.model);
         *adapter = mem_strdup(lora);
+    } else {
+        rc = err_set(e, ERR_INPUT, "%s: this run has no result yet; let hone train finish (or reach its first evaluation)", path);
     }
+    *separator = cfg.separator && *cfg.separator ? mem_strdup(cfg.separator) : NULL;
 done:
     cfg_release(train_options, &cfg);
     free(text);
@@ -74,7 +77,7 @@ int cli_open(Opened *o, const char *path, const char *adapter, const char *devic
 {
     char *base = NULL, *lora = NULL;
     *o = (Opened){ 0 };
-    int rc = find_run(path, &base, &lora, e);
+    int rc = find_run(path, &base, &lora, &o->separator, e);
     if (!rc && lora && adapter && *adapter)
         rc = err_set(e, ERR_ARG, "%s: this run brings its own adapter; --adapter goes with a model folder", path);
     const char *use = lora ? lora : adapter;
@@ -95,6 +98,7 @@ done:
 
 void cli_close(Opened *o)
 {
+    free(o->separator);
     tok_free(o->tok);
     adapter_free(o->adapter);
     model_close(o->model);

@@ -32,7 +32,13 @@ int  cli_parse(const char *command, const CfgOption *table, void *opts, int argc
 int  cli_backend(Backend **be, const char *device, int64_t threads, Err *e);
 
 /* The model a command talks to: a model folder, or a run folder (its base with its adapter, or its model), with `adapter` on top when given. */
-typedef struct Opened { Backend *be; Model *model; Adapter *adapter; Tok *tok; } Opened;
+typedef struct Opened {
+    Backend *be;
+    Model   *model;
+    Adapter *adapter;
+    Tok     *tok;
+    char    *separator; /* of the run's recipe: what stands between prompt and completion; NULL: nothing, or no run */
+} Opened;
 int  cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e);
 void cli_close(Opened *o);
 

@@ -28,7 +28,7 @@ static const CfgOption table[] = {
     { "objective",  CFG_CHOICE, AT(objective),  "auto",  0, 0,    "auto|sft|text",        "loss on answers only, or on all text; auto: by the data" },
     { "max-length", CFG_INT,    AT(max_length), "0",     0, 1e7,  NULL,                   "most tokens of one example; 0: 2048, or what the model can" },
     { "on-long",    CFG_CHOICE, AT(on_long),    "fail",  0, 0,    "fail|drop|cut-prompt", "a row longer than max-length" },
-    { "separator",  CFG_STR,    AT(separator),  NULL,    0, 0,    "TEXT",                 "put between prompt and completion" },
+    { "separator",  CFG_STR,    AT(separator),  NULL,    0, 0,    "TEXT",                 "put between prompt and completion; as the run had it" },
     { "limit",      CFG_INT,    AT(limit),      "0",     0, 1e12, NULL,                   "only so many examples, from the beginning; 0: all" },
     { "generate",   CFG_BOOL,   AT(generate),   "false", 0, 0,    NULL,                   "answer the prompts (greedily) and compare with what is expected" },
     { "max-tokens", CFG_INT,    AT(max_tokens), "0",     0, 1e6,  NULL,                   "most tokens of such an answer; 0: twice the expected one, at least 64" },
@@ -154,7 +154,7 @@ static int check_options(const Options *o, int n_pos, Err *e)
 static int load_data(DataSet **d, const Options *o, const Opened *opened, int32_t *max_length, Err *e)
 {
     const int64_t positions = opened->model->cfg.max_positions;
-    DataOptions   opt = { .on_long = (LongPolicy)o->on_long, .separator = o->separator, .vocab = (int32_t)opened->model->cfg.vocab };
+    DataOptions   opt = { .on_long = (LongPolicy)o->on_long, .separator = *o->separator ? o->separator : opened->separator, .vocab = (int32_t)opened->model->cfg.vocab };
     DataKind      kind;
     int64_t       rows;
     char         *first = mem_strndup(o->data, strcspn(o->data, ","));

@@ -24,7 +24,7 @@ typedef struct Options {
 static const CfgOption table[] = {
     { "data",       CFG_LIST, AT(data),       NULL,    0, 0,    "FILE[,FILE]",  "texts: JSONL rows or plain text" },
     { "adapter",    CFG_STR,  AT(adapter),    NULL,    0, 0,    "DIR",          "adapter to put on the model" },
-    { "separator",  CFG_STR,  AT(separator),  NULL,    0, 0,    "TEXT",         "put between prompt and completion" },
+    { "separator",  CFG_STR,  AT(separator),  NULL,    0, 0,    "TEXT",         "put between prompt and completion; as the run had it" },
     { "max-length", CFG_INT,  AT(max_length), "0",     0, 1e7,  NULL,           "most tokens of one text; 0: 2048, or what the model can" },
     { "json",       CFG_BOOL, AT(json),       "false", 0, 0,    NULL,           "one JSON object per text; the only form there is" },
     { "device",     CFG_STR,  AT(device),     "auto",  0, 0,    "auto|cpu|ref", "where to compute; ref: the slow judge" },
@@ -33,10 +33,10 @@ static const CfgOption table[] = {
 };
 
 typedef struct Scorer {
-    const Options *opt;
-    const Tok     *tok;
-    PassCtx        pass;
-    int32_t        max_length, vocab;
+    const Tok  *tok;
+    const char *separator;
+    PassCtx     pass;
+    int32_t     max_length, vocab;
 } Scorer;
 
 static int score(Scorer *s, const Example *x, const char *where, Err *e)
@@ -127,7 +127,7 @@ static int score_file(Scorer *s, const char *path, Err *e)
     int64_t     rows;
     StrBuf      where = { 0 };
     int         rc = data_sniff(path, &kind, &rows, e);
-    DataOptions opt = { .objective = OBJECTIVE_TEXT, .separator = s->opt->separator, .vocab = s->vocab };
+    DataOptions opt = { .objective = OBJECTIVE_TEXT, .separator = s->separator, .vocab = s->vocab };
     if (rc || kind == DATA_TEXT_ROWS)
         return rc ? rc : score_text_file(s, path, e);
     opt.max_length = kind == DATA_RAW_TEXT ? s->max_length : ANY_LENGTH; /* a row that is too long is named by score(), not cut */
@@ -156,7 +156,7 @@ int cmd_score(int argc, char **argv, Err *e)
     Options     o = { 0 };
     const char *path = NULL, *rest;
     Opened      opened = { 0 };
-    Scorer      s = { .opt = &o };
+    Scorer      s = { 0 };
     Str         file;
     int         n_pos = 0, rc = cli_parse("score", table, &o, argc, argv, &path, 1, &n_pos, NULL, &o.help, e);
     if (rc || o.help || (rc = check_options(&o, n_pos, e)) || (rc = cli_open(&opened, path, o.adapter, o.device, o.threads, e)))
@@ -169,6 +169,7 @@ int cmd_score(int argc, char **argv, Err *e)
     }
     if ((rc = model_reserve_positions(opened.model, s.max_length, e)))
         goto done;
+    s.separator = *o.separator ? o.separator : opened.separator;
     s.tok = opened.tok;
     s.vocab = (int32_t)opened.model->cfg.vocab;
     pass_open(&s.pass, opened.model, opened.adapter);

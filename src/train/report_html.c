@@ -6,13 +6,16 @@
 
 #include "base/utf8.h"
 
-#define DASH "\xE2\x80\x93"
+#define DASH  "\xE2\x80\x93"
+#define MINUS "\xE2\x88\x92"
 
-/* Ranges that a browser would obey or hide instead of showing. Unicode 15: C1 controls, soft hyphen, zero width and bidirectional marks,
- * separators, byte order mark, interlinear and tag characters, noncharacters of the first plane. */
+/* Ranges that a browser would obey or hide instead of showing. Unicode 15: controls but tab and line feed, soft hyphen, zero width and
+ * bidirectional marks, separators, byte order mark, interlinear and tag characters, noncharacters of the first plane. Not the joiners U+200C and
+ * U+200D, which Persian, Indic scripts and pictures need and which move nothing. */
 static const struct { uint32_t first, last; } unseen[] = {
-    { 0x80, 0x9F },     { 0xAD, 0xAD },     { 0x61C, 0x61C },   { 0x180E, 0x180E }, { 0x200B, 0x200F },   { 0x2028, 0x202E },   { 0x2060, 0x206F },
-    { 0xFDD0, 0xFDEF }, { 0xFEFF, 0xFEFF }, { 0xFFF0, 0xFFFB }, { 0xFFFE, 0xFFFF }, { 0xE0000, 0xE007F },
+    { 0x00, 0x08 },     { 0x0B, 0x1F },     { 0x7F, 0x9F },     { 0xAD, 0xAD },     { 0x61C, 0x61C },   { 0x180E, 0x180E },   { 0x200B, 0x200B },
+    { 0x200E, 0x200F }, { 0x2028, 0x202E }, { 0x2060, 0x206F }, { 0xFDD0, 0xFDEF }, { 0xFEFF, 0xFEFF }, { 0xFFF0, 0xFFFB },   { 0xFFFE, 0xFFFF },
+    { 0xE0000, 0xE007F },
 };
 
 static bool is_unseen(uint32_t c)
@@ -23,20 +26,9 @@ static bool is_unseen(uint32_t c)
     return false;
 }
 
-static void put_ascii(StrBuf *out, char c)
-{
-    static const char *const entity[128] = { ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;" };
-    char picture[4];
-    if (entity[(unsigned char)c])
-        strbuf_addz(out, entity[(unsigned char)c]);
-    else if ((c >= 0x20 && c < 0x7F) || c == '\n' || c == '\t')
-        strbuf_addc(out, c);
-    else
-        strbuf_add(out, picture, (size_t)utf8_encode(c == 0x7F ? 0x2421u : 0x2400u + (uint32_t)c, picture));
-}
-
 void html_text(StrBuf *out, Str s)
 {
+    static const char *const entity[128] = { ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;" };
     StrBuf valid = { 0 };
     if (!utf8_valid(s, NULL)) {
         utf8_repair(&valid, s);
@@ -46,8 +38,8 @@ void html_text(StrBuf *out, Str s)
         uint32_t  c = 0;
         const int n = utf8_decode(s.p + i, s.n - i, &c);
         BUG_ON(n < 1);
-        if (c < 0x80)
-            put_ascii(out, s.p[i]);
+        if (c < 0x80 && entity[c])
+            strbuf_addz(out, entity[c]);
         else if (is_unseen(c))
             strbuf_addf(out, "[U+%04X]", (unsigned)c);
         else
@@ -94,8 +86,25 @@ void html_short(StrBuf *out, double v)
         strbuf_addz(out, DASH);
     else if (fabs(v) >= 100 && fabs(v) < 1e6)
         html_count(out, v);
+    else if (v == 0)
+        strbuf_addc(out, '0');
     else
-        strbuf_addf(out, "%.3g", v);
+        strbuf_addf(out, "%#.3g", v);
+}
+
+void html_epochs(StrBuf *out, double v)
+{
+    if (isfinite(v))
+        strbuf_addf(out, "%.2f", v);
+    else
+        strbuf_addz(out, DASH);
+}
+
+void html_change(StrBuf *out, double a, double b)
+{
+    const double percent = 100 * (b - a) / fabs(a);
+    if (isfinite(percent))
+        strbuf_addf(out, "%s%.1f\xC2\xA0%%", percent < 0 ? MINUS : "+", fabs(percent));
 }
 
 void html_seconds(StrBuf *out, double seconds)

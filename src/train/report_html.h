@@ -7,8 +7,8 @@
 
 extern const char report_style[];               /* the page's CSS (report_style.c) */
 
-/* Escaped for element content and for quoted attributes. Control characters are shown: U+001B as its picture U+241B, those that turn or hide
- * text (bidirectional marks, zero width, line separators) as [U+202E]; tab and line feed stay. Invalid UTF-8 becomes U+FFFD. */
+/* Escaped for element content and for quoted attributes. Control characters and those that turn or hide text (bidirectional marks, zero width, line
+ * separators) are shown as [U+202E]; tab and line feed stay. Invalid UTF-8 becomes U+FFFD. */
 void html_text(StrBuf *out, Str s);
 void html_textz(StrBuf *out, const char *z);
 
@@ -16,6 +16,8 @@ void html_textz(StrBuf *out, const char *z);
 void html_count(StrBuf *out, double v);         /* 1,234,567 */
 void html_loss(StrBuf *out, double v);          /* 1.870; four significant digits where that is too coarse */
 void html_short(StrBuf *out, double v);         /* three significant digits, no exponent between 1e-4 and 1e6 */
+void html_epochs(StrBuf *out, double v);        /* 2.40 */
+void html_change(StrBuf *out, double a, double b); /* the share by which b differs from a: -19.0 %; nothing when there is no such share */
 void html_seconds(StrBuf *out, double seconds); /* 1 h 12 min */
 
 #endif

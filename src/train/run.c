@@ -394,8 +394,10 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         res->early = s->step < r->total_steps;
         if (!(rc = journal_done(r, res, e)))
             rc = report_write(r->cfg.out, e);
-    } else if (rc != ERR_STOP) {
-        journal_failed(r, e->text);
+    } else {
+        if (rc != ERR_STOP)
+            journal_failed(r, e->text);
+        report_write(r->cfg.out, NULL); /* how far it came; the error that is told stays the run's own */
     }
     log_sink_remove(journal_log, r->cfg.out);
 done:

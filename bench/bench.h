@@ -1,0 +1,17 @@
+/* bench.h - what the measurements share: the FMA probe, medians, tensors full of numbers. */
+#ifndef HONE_BENCH_H
+#define HONE_BENCH_H
+
+#include "base/thread.h"
+#include "tensor/backend.h"
+
+#define BENCH_REPS_MAX 64
+
+/* GFLOP/s of a loop of fused multiply-adds that touches only registers, at the widest vectors of the machine, on all threads of the pool: what
+ * no product can beat. Takes about 20 ms. */
+double  bench_probe(Pool *pool);
+double  bench_median(double *v, int n);                          /* sorts v */
+Tensor *bench_tensor(TArena *a, int64_t rows, int64_t cols);     /* uniform in [-1, 1) */
+Tensor *bench_ids(TArena *a, int64_t n, int32_t limit);
+
+#endif

@@ -1,0 +1,7 @@
+#!/bin/sh
+# run.sh BUILD - every benchmark, one after the other. To compare with PyTorch: bench/step_vs_torch.sh.
+set -eu
+for bench in bench_gemm bench_ops; do
+    echo "== $bench"
+    "$1/bench/$bench"
+done

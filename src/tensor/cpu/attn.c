@@ -1,0 +1,169 @@
+/* attn.c - attention cut into blocks for the threads; the arithmetic stands in k_attn.h.
+ *
+ * Forward: a piece is up to ATTN_Q lanes of one segment and kv head. With many queries the lanes are queries of one query head; with few
+ * (decoding) they are pairs of query and head, so that the whole group reads each key once.
+ * Backward: a piece owns some key blocks of one segment and kv head, so dk and dv need no care. Every key block also adds to dq: key blocks are
+ * dealt in turn to a fixed number of stripes; the first stripe adds to dq itself, each other to a copy of its own, and the copies are added in
+ * order afterwards. The number of stripes follows from the shape, not from the threads: the bits stay the same. */
+#include "tensor/cpu/cpu_int.h"
+#include <string.h>
+
+#define PIECES_WANTED 12 /* backward pieces, if heads and segments are few; more would mean more copies of dq */
+#define STRIPES_MOST  8
+
+typedef struct AttnJob {
+    Cpu             *cpu;
+    const AttnShape *s;
+    Tensor          *o, *lse, *dq, *dk, *dv;
+    const Tensor    *q, *k, *v, *dout, *saved_o, *saved_lse;
+    float           *inner;         /* [Tq, H] dout . o */
+    float           *copies;        /* [stripes - 1][Tq, H d] */
+    int64_t          stripes;
+    int64_t          group;         /* query heads of a kv head */
+} AttnJob;
+
+/* Vector operations of a whole call, forward; the backward is about 2.5 times as much. */
+static int64_t attn_work(const AttnJob *j)
+{
+    const AttnShape *s = j->s;
+    int64_t pairs = 0;
+    for (int i = 0; i < s->n_seg; i++)
+        pairs += (int64_t)s->nq[i] * (s->window ? MIN(s->window, s->nk[i]) : s->nk[i] - s->nq[i] / 2);
+    return pairs * s->heads * (2 * s->head_dim + 16) / j->cpu->kern->vw;
+}
+
+/* ---- forward ---- */
+
+/* Heads that share a block: one when the queries fill it. */
+static int64_t heads_at_once(const AttnJob *j, int seg)
+{
+    return MAX(1, MIN(j->group, ATTN_Q / MAX(1, j->s->nq[seg])));
+}
+
+static int64_t blocks_of(const AttnJob *j, int seg)
+{
+    int64_t heads = heads_at_once(j, seg), per_block = ATTN_Q / heads;
+    return (j->group + heads - 1) / heads * ((j->s->nq[seg] + per_block - 1) / per_block) * j->s->kv_heads;
+}
+
+static void piece_attn(void *ctx, int64_t piece, int worker)
+{
+    const AttnJob *j = ctx;
+    const AttnShape *s = j->s;
+    int seg = 0;
+    for (int64_t n; piece >= (n = blocks_of(j, seg)); seg++)
+        piece -= n;
+    int64_t heads = heads_at_once(j, seg), per_block = ATTN_Q / heads, d = s->head_dim;
+    int64_t runs = (j->group + heads - 1) / heads, head_sets = runs * s->kv_heads;
+    int64_t queries = (s->nq[seg] + per_block - 1) / per_block;
+    int64_t block = queries - 1 - piece / head_sets;                    /* the last queries see most: they go first */
+    int64_t g = piece % head_sets / runs, h0 = piece % runs * heads;
+    int64_t i0 = block * per_block, i1 = MIN(i0 + per_block, s->nq[seg]);
+
+    AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .ldk = j->k->ld, .ldv = j->v->ld,
+                    .k = f32(j->k) + s->k0[seg] * j->k->ld + g * d, .v = f32(j->v) + s->k0[seg] * j->v->ld + g * d };
+    for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + heads, j->group); h++)
+        for (int64_t i = i0; i < i1; i++, b.n++) {
+            int64_t row = s->q0[seg] + i;
+            b.q[b.n] = f32(j->q) + row * j->q->ld + h * d;
+            b.o[b.n] = f32(j->o) + row * j->o->ld + h * d;
+            b.lse[b.n] = j->lse ? f32(j->lse) + row * j->lse->ld + h : NULL;
+            b.pos[b.n] = (int32_t)(s->nk[seg] - s->nq[seg] + i);
+        }
+    b.last = (int32_t)(s->nk[seg] - s->nq[seg] + i1 - 1);
+    b.first = s->window ? (int32_t)MAX(0, s->nk[seg] - s->nq[seg] + i0 - s->window + 1) : 0;
+    j->cpu->kern->attn(&b, cpu_worker(j->cpu, worker));
+}
+
+void cpu_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s)
+{
+    Cpu *c = cpu_of(be);
+    AttnJob j = { .cpu = c, .s = s, .o = o, .lse = lse, .q = q, .k = k, .v = v, .group = s->heads / s->kv_heads };
+    BUG_ON(s->heads % s->kv_heads);
+    if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)))
+        return;
+    int64_t pieces = 0;
+    for (int i = 0; i < s->n_seg; i++) {
+        BUG_ON(s->nk[i] < s->nq[i]);
+        pieces += blocks_of(&j, i);
+    }
+    cpu_for(c, pieces, attn_work(&j), piece_attn, &j);
+}
+
+/* ---- backward ---- */
+
+static void piece_inner(void *ctx, int64_t row, int worker)
+{
+    (void)worker;
+    const AttnJob *j = ctx;
+    int64_t d = j->s->head_dim, H = j->s->heads;
+    for (int64_t h = 0; h < H; h++)
+        j->inner[row * H + h] = j->cpu->kern->dot(d, f32(j->dout) + row * j->dout->ld + h * d, f32(j->saved_o) + row * j->saved_o->ld + h * d);
+}
+
+static void piece_attn_bwd(void *ctx, int64_t piece, int worker)
+{
+    const AttnJob *j = ctx;
+    const AttnShape *s = j->s;
+    int64_t d = s->head_dim, H = s->heads, width = H * d;
+    int64_t stripe = piece % j->stripes, g = piece / j->stripes % s->kv_heads, seg = piece / j->stripes / s->kv_heads;
+    int64_t q0 = s->q0[seg], k0 = s->k0[seg], first_head = g * j->group;
+
+    float *dq = j->dq ? f32(j->dq) + q0 * j->dq->ld + first_head * d : NULL;
+    int64_t lddq = j->dq ? j->dq->ld : 0;
+    if (dq && stripe > 0) {
+        dq = j->copies + ((stripe - 1) * tensor_rows(j->q) + q0) * width + first_head * d;
+        lddq = width;
+        for (int64_t i = 0; i < s->nq[seg]; i++)
+            memset(dq + i * lddq, 0, (size_t)(j->group * d) * sizeof(float));
+    }
+    AttnBwdBlock b = {
+        .d = s->head_dim, .heads = (int)j->group, .nq = s->nq[seg], .shift = s->nk[seg] - s->nq[seg], .window = s->window, .scale = s->scale,
+        .k = f32(j->k) + k0 * j->k->ld + g * d, .ldk = j->k->ld, .v = f32(j->v) + k0 * j->v->ld + g * d, .ldv = j->v->ld,
+        .q = f32(j->q) + q0 * j->q->ld + first_head * d, .ldq = j->q->ld,
+        .dout = f32(j->dout) + q0 * j->dout->ld + first_head * d, .ldo = j->dout->ld,
+        .lse = f32(j->saved_lse) + q0 * j->saved_lse->ld + first_head, .ldl = j->saved_lse->ld,
+        .inner = j->inner + q0 * H + first_head, .ldi = H,
+        .dq = dq, .lddq = lddq,
+        .dk = j->dk ? f32(j->dk) + k0 * j->dk->ld + g * d : NULL, .lddk = j->dk ? j->dk->ld : 0,
+        .dv = j->dv ? f32(j->dv) + k0 * j->dv->ld + g * d : NULL, .lddv = j->dv ? j->dv->ld : 0,
+    };
+    for (int64_t key = stripe * ATTN_K; key < s->nk[seg]; key += j->stripes * ATTN_K) {
+        b.key0 = (int32_t)key;
+        b.n_keys = (int32_t)MIN(ATTN_K, s->nk[seg] - key);
+        j->cpu->kern->attn_bwd(&b, cpu_worker(j->cpu, worker));
+    }
+}
+
+static void piece_add_copies(void *ctx, int64_t row, int worker)
+{
+    (void)worker;
+    const AttnJob *j = ctx;
+    int64_t width = (int64_t)j->s->heads * j->s->head_dim, rows = tensor_rows(j->q);
+    for (int64_t i = 0; i < j->stripes - 1; i++)
+        j->cpu->kern->axpy(width, f32(j->dq) + row * j->dq->ld, 1.0f, j->copies + (i * rows + row) * width);
+}
+
+void cpu_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse, const Tensor *q,
+                  const Tensor *k, const Tensor *v, const AttnShape *s)
+{
+    Cpu *c = cpu_of(be);
+    AttnJob j = { .cpu = c, .s = s, .dq = dq, .dk = dk, .dv = dv, .dout = dout, .saved_o = o, .saved_lse = lse, .q = q, .k = k, .v = v,
+                  .group = s->heads / s->kv_heads };
+    int64_t rows = tensor_rows(q), width = (int64_t)s->heads * s->head_dim, longest = 0;
+    for (int i = 0; i < s->n_seg; i++)
+        longest = MAX(longest, s->nk[i]);
+    if (rows == 0 || longest == 0)
+        return;
+    j.stripes = (PIECES_WANTED + s->n_seg * s->kv_heads - 1) / (s->n_seg * s->kv_heads);
+    j.stripes = MIN(MIN(j.stripes, STRIPES_MOST), (longest + ATTN_K - 1) / ATTN_K);
+
+    j.inner = cpu_slot(c, SLOT_ROWS, (size_t)(rows * s->heads) * sizeof(float));
+    j.copies = cpu_slot(c, SLOT_SUMS, (size_t)((dq ? j.stripes - 1 : 0) * rows * width) * sizeof(float));
+    if (!j.inner || !j.copies || !cpu_workers(c, c->kern->attn_scratch(s->head_dim)))
+        return;
+    cpu_for(c, rows, rows * width / c->kern->vw * 2, piece_inner, &j);
+    cpu_for(c, s->n_seg * s->kv_heads * j.stripes, attn_work(&j) * 5 / 2, piece_attn_bwd, &j);
+    if (dq && j.stripes > 1)
+        cpu_for(c, rows, rows * width / c->kern->vw * j.stripes, piece_add_copies, &j);
+}

@@ -1,0 +1,199 @@
+/* cpu.c - opening the cpu backend: which instruction set, how many threads; memory; the table of functions.
+ * Main struct: Cpu (cpu_int.h). To add an operation: its function in the file it belongs to, its line in cpu_int.h and in cpu_table. */
+#include "tensor/cpu/cpu.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "tensor/cpu/cpu_int.h"
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE   ((size_t)2 << 20)
+#define WORK_LEAST  20000  /* vector operations (about 10 us) below which waking a thread costs more than it gives */
+
+/* ---- instruction sets, best first ---- */
+
+static bool has_base(void) { return true; }
+#if defined(__x86_64__)
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+static const struct {
+    const Kern *kern;
+    bool      (*has)(void);
+    const char *features;
+} isa_table[] = {
+#if defined(__x86_64__)
+    { &kern_avx512, has_avx512, "avx512f avx512dq avx512bw avx512vl avx2 fma f16c" },
+    { &kern_avx2,   has_avx2,   "avx2 fma f16c" },
+#endif
+    { &kern_base,   has_base,   "base" },
+};
+
+static size_t isa_best(void)
+{
+    size_t i = 0;
+    while (!isa_table[i].has())
+        i++;
+    return i;
+}
+
+const char *backend_cpu_features(void)
+{
+    return isa_table[isa_best()].features;
+}
+
+/* ---- memory ---- */
+
+/* Large blocks stand on huge pages where the system grants them: a product walks many rows at once, one page each. */
+static void *block_alloc(size_t n)
+{
+    if (n > SIZE_MAX - HUGE_PAGE)
+        return NULL;
+    size_t align = n >= 2 * HUGE_PAGE ? HUGE_PAGE : KERN_ALIGN;
+    size_t size = (MAX(n, 1) + align - 1) / align * align;
+    void *p = aligned_alloc(align, size);
+    if (p && align == HUGE_PAGE)
+        madvise(p, size, MADV_HUGEPAGE); /* a hint: refusal changes nothing but speed */
+    return p;
+}
+
+static void *cpu_alloc(Backend *be, size_t nbytes)
+{
+    (void)be;
+    return block_alloc(nbytes);
+}
+
+static void cpu_release(Backend *be, void *p, size_t nbytes)
+{
+    (void)be;
+    (void)nbytes;
+    free(p);
+}
+
+static void cpu_copy(Backend *be, void *dst, const void *src, size_t nbytes)
+{
+    (void)be;
+    if (nbytes)
+        memcpy(dst, src, nbytes);
+}
+
+/* Grown by half more than asked, so that a sequence of rising sizes does not end in a sequence of allocations. */
+static bool scratch_grow(Cpu *c, Scratch *s, size_t n)
+{
+    if (s->n >= n)
+        return true;
+    free(s->p);
+    *s = (Scratch){ 0 };
+    size_t size = n <= SIZE_MAX / 2 ? n + n / 2 : n;
+    s->p = block_alloc(size);
+    if (s->p)
+        s->n = size;
+    else if (!c->refused)
+        c->refused = n;
+    return s->p != NULL;
+}
+
+void *cpu_slot(Cpu *c, Slot s, size_t n)
+{
+    return scratch_grow(c, &c->slot[s], MAX(n, KERN_ALIGN)) ? c->slot[s].p : NULL;
+}
+
+bool cpu_workers(Cpu *c, size_t n)
+{
+    for (int i = 0; i < c->be.threads; i++)
+        if (!scratch_grow(c, &c->worker[i], n))
+            return false;
+    return true;
+}
+
+static int cpu_sync(Backend *be, Err *e)
+{
+    Cpu *c = cpu_of(be);
+    size_t n = c->refused;
+    c->refused = 0;
+    if (n)
+        return err_set(e, ERR_MEM, "Out of memory: %.1f MiB of working space for a kernel did not fit; use a smaller batch or a shorter length, "
+                       "or close other programs.", (double)n / (1 << 20));
+    return 0;
+}
+
+const float *cpu_wide(Cpu *c, Slot s, const Tensor *t)
+{
+    if (!t || t->dtype == DT_F32)
+        return t ? t->data : NULL;
+    float *wide = cpu_slot(c, s, (size_t)tensor_cols(t) * sizeof(float));
+    if (wide)
+        dtype_to_f32(wide, t->data, t->dtype, tensor_cols(t));
+    return wide;
+}
+
+void cpu_for(Cpu *c, int64_t n, int64_t work, PoolFn fn, void *ctx)
+{
+    parallel_for(work < WORK_LEAST ? NULL : c->pool, n, fn, ctx);
+}
+
+/* ---- open and close ---- */
+
+static void cpu_close(Backend *be)
+{
+    Cpu *c = cpu_of(be);
+    for (int i = 0; i < SLOT_COUNT; i++)
+        free(c->slot[i].p);
+    for (int i = 0; i < be->threads; i++)
+        free(c->worker[i].p);
+    free(c->worker);
+    pool_free(c->pool);
+    free(c);
+}
+
+static const Backend cpu_table = {
+    .name = "cpu",
+    .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy, .download = cpu_copy, .sync = cpu_sync, .close = cpu_close,
+    .fill = cpu_fill, .add = cpu_add, .acc = cpu_acc, .scale = cpu_scale, .embed = cpu_embed, .embed_bwd = cpu_embed_bwd,
+    .linear = cpu_linear, .linear_dx = cpu_linear_dx, .linear_dw = cpu_linear_dw, .linear_db = cpu_linear_db,
+    .rmsnorm = cpu_rmsnorm, .rmsnorm_bwd = cpu_rmsnorm_bwd, .layernorm = cpu_layernorm, .layernorm_bwd = cpu_layernorm_bwd,
+    .rope = cpu_rope, .attn = cpu_attn, .attn_bwd = cpu_attn_bwd,
+    .glu = cpu_glu, .glu_bwd = cpu_glu_bwd, .act = cpu_act, .act_bwd = cpu_act_bwd,
+    .head_logp = cpu_head_logp, .head_logp_bwd = cpu_head_logp_bwd, .head_fused = cpu_head_fused,
+    .sumsq = cpu_sumsq, .adamw = cpu_adamw, .copy_rows = cpu_copy_rows,
+};
+
+static Backend *open_kern(const Kern *kern, int threads, Err *e)
+{
+    if (threads < 0) {
+        err_set(e, ERR_ARG, "The number of threads is %d, but it must be 0 (all cores) or more.", threads);
+        return NULL;
+    }
+    Cpu *c = mem_zalloc(1, sizeof *c);
+    c->be = cpu_table;
+    c->kern = kern;
+    c->pool = pool_new(threads);
+    c->be.threads = pool_threads(c->pool);
+    c->worker = mem_zalloc((size_t)c->be.threads, sizeof *c->worker);
+    return &c->be;
+}
+
+Backend *backend_cpu_open(int threads, Err *e)
+{
+    return open_kern(isa_table[isa_best()].kern, threads, e);
+}
+
+Backend *backend_cpu_open_isa(const char *isa, int threads, Err *e)
+{
+    StrBuf names = { 0 };
+    const Kern *kern = NULL;
+    for (size_t i = isa_best(); i < ARRAY_LEN(isa_table); i++) {
+        strbuf_addf(&names, "%s%s", names.n ? ", " : "", isa_table[i].kern->name);
+        if (!strcmp(isa, isa_table[i].kern->name))
+            kern = isa_table[i].kern;
+    }
+    if (!kern)
+        err_set(e, ERR_ARG, "This machine has no instruction set \"%.20s\" for the cpu backend; choose one of: %s.", isa, strbuf_z(&names));
+    strbuf_release(&names);
+    return kern ? open_kern(kern, threads, e) : NULL;
+}

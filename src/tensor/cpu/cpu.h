@@ -1,0 +1,15 @@
+/* cpu.h - the fast backend for the machine's own cores: packed matrix products, flash attention and vector kernels, f32.
+ *
+ * What holds for the bits: every output element is summed in an order that follows from the shape alone, so results do not depend on the number
+ * of threads. A row of `linear` (forward and dx) does not depend on the other rows or on their number either, except that 1 to 4 rows
+ * (decoding) take another path than 5 and more. A query's attention does not depend on the queries beside it. Different instruction sets
+ * round differently. */
+#ifndef HONE_CPU_H
+#define HONE_CPU_H
+
+#include "tensor/backend.h"
+
+Backend *backend_cpu_open(int threads, Err *e);                       /* threads 0: all usable cores; the widest instruction set found */
+Backend *backend_cpu_open_isa(const char *isa, int threads, Err *e);  /* "base", "avx2", "avx512"; ERR_ARG when the machine lacks it */
+
+#endif

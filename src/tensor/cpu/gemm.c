@@ -1,0 +1,293 @@
+/* gemm.c - the three matrix products, packed and cut into blocks that fit the caches (Goto & van de Geijn 2008; Van Zee & van de Geijn 2015).
+ *
+ *   for each slab of rows of a (at most A_BYTES when packed)
+ *     pack the slab, all of k, into panels of at most mr rows                                   [threads share the panels]
+ *     for each block of columns (a few panels of nr)                                            [threads share the blocks]
+ *       for each stretch of k (at most KC)
+ *         pack the block of b: it stays in the second cache                                     [each thread for itself]
+ *         for each panel of a, for each panel of b: one register tile
+ *
+ * Invariant: the stretches follow from k alone and each sum is one chain per stretch, so the bits of an element depend neither on the
+ * threads nor on how m and n are cut. Packing is a function of its own: a weight of another type becomes f32 there.
+ * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory; few columns (the inner side of
+ * a low-rank pair) would spend its time packing a, so a is read in place; and few columns of a tall result (the gradient of the outer side)
+ * are computed as the transposed product, which has few rows instead. */
+#include "tensor/cpu/cpu_int.h"
+
+#define KC          1024           /* longest stretch of k; c is read and written once for each */
+#define BLOCK_PANELS 4             /* panels of b packed at once: 4 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
+#define PACK_PANELS 8              /* panels of a packed at once: rows of a column-wise operand are read in runs of 8 mr */
+#define A_BYTES     ((int64_t)8 << 20)
+#define NARROW      256            /* at most so many columns: all of b is packed, a is not */
+#define NARROW_ROWS 64             /* most rows of one piece of a narrow product */
+#define SLIM        64             /* columns of a tall result that is better computed transposed */
+
+typedef struct Plan {
+    const Gemm *g;
+    Cpu        *cpu;
+    float      *ap;                /* packed slab of a: [stretch][panel], a_step floats each; in a narrow product b: [panel] */
+    int64_t     a_step;
+    int64_t     row0, rows;        /* the slab */
+    int64_t     height;            /* of a panel of a; the last may hold less */
+    int64_t     a_panels, b_panels;
+    int64_t     stretches;
+    int64_t     col_cuts, row_cuts;/* pieces: blocks of columns x parts of the slab */
+} Plan;
+
+/* The i-th of n nearly equal parts of a whole begins here; part n begins at the end. */
+static int64_t cut(int64_t whole, int64_t n, int64_t i)
+{
+    return whole * i / n;
+}
+
+static const void *b_at(const Gemm *g, int64_t i)
+{
+    return (const char *)g->b + (size_t)i * dtype_size(g->b_type);
+}
+
+/* Columns [j, j + n) of b, numbers [k0, k0 + k) of each, into panels of k nr floats. */
+static void pack_b(const Kern *kern, const Gemm *g, float *dst, int64_t j, int64_t n, int64_t k0, int64_t k)
+{
+    if (!g->b_rows) {
+        kern->pack_cols[g->b_type](dst, kern->nr, k * kern->nr, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += kern->nr)
+        kern->pack_rows[g->b_type](dst + i * k, kern->nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, kern->nr), k);
+}
+
+/* After the first stretch sums are added, and the bias is in. */
+static Epi epi_at(const Gemm *g, int64_t stretch, int64_t col)
+{
+    if (stretch > 0)
+        return (Epi){ .alpha = g->epi.alpha, .load = true };
+    return (Epi){ .alpha = g->epi.alpha, .load = g->epi.load, .bias = g->epi.bias ? g->epi.bias + col : NULL };
+}
+
+/* Packs PACK_PANELS panels of the slab. */
+static void piece_pack(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    const Plan *p = ctx;
+    const Gemm *g = p->g;
+    const Kern *kern = p->cpu->kern;
+    int64_t row = piece * PACK_PANELS * p->height, rows = MIN(p->rows - row, PACK_PANELS * p->height);
+    for (int64_t s = 0; s < p->stretches; s++) {
+        int64_t k0 = cut(g->k, p->stretches, s), k = cut(g->k, p->stretches, s + 1) - k0, first = p->row0 + row;
+        float *dst = p->ap + (s * p->a_panels + piece * PACK_PANELS) * p->a_step;
+        if (!g->a_rows)
+            kern->pack_cols[DT_F32](dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
+        else
+            for (int64_t i = 0; i < rows; i += p->height, dst += p->a_step)
+                kern->pack_rows[DT_F32](dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
+    }
+}
+
+static void piece_block(void *ctx, int64_t piece, int worker)
+{
+    const Plan *p = ctx;
+    const Gemm *g = p->g;
+    const Kern *kern = p->cpu->kern;
+    float *bp = cpu_worker(p->cpu, worker);
+    int64_t first = cut(p->b_panels, p->col_cuts, piece / p->row_cuts), last = cut(p->b_panels, p->col_cuts, piece / p->row_cuts + 1);
+    int64_t from = cut(p->a_panels, p->row_cuts, piece % p->row_cuts), to = cut(p->a_panels, p->row_cuts, piece % p->row_cuts + 1);
+    for (int64_t s = 0; s < p->stretches; s++) {
+        int64_t k0 = cut(g->k, p->stretches, s), k = cut(g->k, p->stretches, s + 1) - k0, step = k * kern->nr;
+        pack_b(kern, g, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, k);
+        for (int64_t i = from; i < to; i++) {
+            int64_t row = i * p->height, h = MIN(p->rows - row, p->height);
+            const float *a = p->ap + (s * p->a_panels + i) * p->a_step;
+            for (int64_t j = first; j < last; j++) {
+                int64_t col = j * kern->nr;
+                Epi e = epi_at(g, s, col);
+                kern->tile_cols(h, MIN(g->n - col, kern->nr), k, a, p->height, bp + (j - first) * step, kern->nr,
+                                g->c + (p->row0 + row) * g->ldc + col, g->ldc, &e);
+            }
+        }
+    }
+}
+
+/* Blocks of BLOCK_PANELS, but enough pieces for the threads: first by smaller blocks, then by parts of the rows, which costs packing b more
+ * than once. */
+static void plan_pieces(Plan *p)
+{
+    int64_t threads = p->cpu->be.threads, blocks = (p->b_panels + BLOCK_PANELS - 1) / BLOCK_PANELS;
+    p->col_cuts = MIN(p->b_panels, (MAX(blocks, 3 * threads) + threads - 1) / threads * threads);
+    p->row_cuts = 1;
+    if (p->col_cuts < threads)
+        p->row_cuts = MIN(p->a_panels, (2 * threads + p->col_cuts - 1) / p->col_cuts);
+}
+
+static void gemm_packed(Cpu *c, const Gemm *g)
+{
+    const Kern *kern = c->kern;
+    Plan p = { .g = g, .cpu = c };
+    p.stretches = MAX(1, (g->k + KC - 1) / KC);
+    p.b_panels = (g->n + kern->nr - 1) / kern->nr;
+    int64_t longest = (g->k + p.stretches - 1) / p.stretches;
+    p.a_step = (longest * kern->mr + kern->vw + 15) / 16 * 16;
+    int64_t slabs = MAX(1, (g->m * g->k * (int64_t)sizeof(float) + A_BYTES - 1) / A_BYTES);
+    slabs = MIN(slabs, MAX(1, g->m / 256));
+    int64_t most_panels = (g->m / slabs + 1 + kern->mr - 1) / kern->mr;
+    p.ap = cpu_slot(c, SLOT_PACK, (size_t)(most_panels * p.stretches * p.a_step) * sizeof(float));
+    if (!p.ap || !cpu_workers(c, (size_t)(MIN(p.b_panels, BLOCK_PANELS) * kern->nr * longest + kern->vw) * sizeof(float)))
+        return;
+    for (int64_t s = 0; s < slabs; s++) {
+        p.row0 = cut(g->m, slabs, s);
+        p.rows = cut(g->m, slabs, s + 1) - p.row0;
+        p.a_panels = (p.rows + kern->mr - 1) / kern->mr;
+        p.height = (p.rows + p.a_panels - 1) / p.a_panels; /* equal panels: a last one of two rows would cost as much as eight */
+        p.a_panels = (p.rows + p.height - 1) / p.height;
+        plan_pieces(&p);
+        int64_t work = p.rows * g->k / kern->vw;
+        cpu_for(c, (p.a_panels + PACK_PANELS - 1) / PACK_PANELS, work, piece_pack, &p);
+        cpu_for(c, p.col_cuts * p.row_cuts, work * g->n / 2, piece_block, &p);
+    }
+}
+
+/* ---- few columns, a by rows: b is packed once, a is read where it lies ---- */
+
+static void piece_narrow_pack(void *ctx, int64_t panel, int worker)
+{
+    (void)worker;
+    const Plan *p = ctx;
+    int64_t j = panel * p->cpu->kern->nr;
+    pack_b(p->cpu->kern, p->g, p->ap + panel * p->a_step, j, MIN(p->g->n - j, p->cpu->kern->nr), 0, p->g->k);
+}
+
+static void piece_narrow(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    const Plan *p = ctx;
+    const Gemm *g = p->g;
+    const Kern *kern = p->cpu->kern;
+    int64_t from = cut(g->m, p->row_cuts, piece), to = cut(g->m, p->row_cuts, piece + 1);
+    for (int64_t s = 0; s < p->stretches; s++) {
+        int64_t k0 = cut(g->k, p->stretches, s), k = cut(g->k, p->stretches, s + 1) - k0;
+        for (int64_t i = from; i < to; i += kern->mr_rows)
+            for (int64_t panel = 0; panel < p->b_panels; panel++) {
+                int64_t j = panel * kern->nr;
+                Epi e = epi_at(g, s, j);
+                kern->tile_rows(MIN(to - i, kern->mr_rows), MIN(g->n - j, kern->nr), k, g->a + i * g->lda + k0, g->lda,
+                                p->ap + panel * p->a_step + k0 * kern->nr, kern->nr, g->c + i * g->ldc + j, g->ldc, &e);
+            }
+    }
+}
+
+static void gemm_narrow(Cpu *c, const Gemm *g)
+{
+    const Kern *kern = c->kern;
+    Plan p = { .g = g, .cpu = c, .stretches = MAX(1, (g->k + KC - 1) / KC), .b_panels = (g->n + kern->nr - 1) / kern->nr };
+    p.a_step = (g->k * kern->nr + kern->vw + 15) / 16 * 16;
+    p.ap = cpu_slot(c, SLOT_PACK, (size_t)(p.b_panels * p.a_step) * sizeof(float));
+    if (!p.ap)
+        return;
+    int64_t rows = MIN(NARROW_ROWS, MAX(kern->mr_rows, g->m / (4 * c->be.threads)));
+    p.row_cuts = (g->m + rows - 1) / rows;
+    cpu_for(c, p.b_panels, g->n * g->k / kern->vw, piece_narrow_pack, &p);
+    cpu_for(c, p.row_cuts, g->m * g->n * g->k / (2 * kern->vw), piece_narrow, &p);
+}
+
+/* ---- few columns of a tall result, both operands by columns: the transposed product, then its transpose ---- */
+
+static void gemm_transposed(Cpu *c, const Gemm *g)
+{
+    int64_t ldt = g->m;
+    float *t = cpu_slot(c, SLOT_SUMS, (size_t)(g->n * ldt) * sizeof(float)); /* [n, m] */
+    if (!t)
+        return;
+    gemm_packed(c, &(Gemm){ .m = g->n, .n = g->m, .k = g->k, .a = g->b, .lda = g->ldb, .a_rows = g->b_rows, .b = g->a, .ldb = g->lda,
+                            .b_rows = g->a_rows, .b_type = DT_F32, .c = t, .ldc = ldt, .epi = { .alpha = g->epi.alpha } });
+    for (int64_t i = 0; i < g->m; i++)
+        for (int64_t j = 0; j < g->n; j++)
+            g->c[i * g->ldc + j] = (g->epi.load ? g->c[i * g->ldc + j] : 0.0f) + t[j * ldt + i] + (g->epi.bias ? g->epi.bias[j] : 0.0f);
+}
+
+/* ---- few rows ---- */
+
+#define GEMV_PIECE 65536 /* numbers of b in one piece */
+
+static void piece_gemv(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    const Plan *p = ctx;
+    const Gemm *g = p->g;
+    int64_t j = cut(g->n, p->col_cuts, piece), n = cut(g->n, p->col_cuts, piece + 1) - j;
+    Epi e = epi_at(g, 0, j);
+    p->cpu->kern->gemv[g->b_type](g->m, n, g->k, g->a, g->lda, b_at(g, j * g->ldb), g->ldb, g->c + j, g->ldc, &e);
+}
+
+static void gemm_few(Cpu *c, const Gemm *g)
+{
+    Plan p = { .g = g, .cpu = c, .col_cuts = MIN(MAX(1, g->n * g->k / GEMV_PIECE), (g->n + 3) / 4) };
+    cpu_for(c, p.col_cuts, g->m * g->n * g->k / c->kern->vw, piece_gemv, &p);
+}
+
+void cpu_gemm(Cpu *c, const Gemm *g)
+{
+    if (g->m == 0 || g->n == 0)
+        return;
+    if (g->m <= GEMV_ROWS && g->a_rows && g->b_rows)
+        gemm_few(c, g);
+    else if (g->n <= NARROW && g->a_rows)
+        gemm_narrow(c, g);
+    else if (g->n <= SLIM && g->m >= 4 * g->n && !g->a_rows && !g->b_rows && g->b_type == DT_F32)
+        gemm_transposed(c, g);
+    else
+        gemm_packed(c, g);
+}
+
+/* ---- the products of the backend ---- */
+
+void cpu_linear(Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate)
+{
+    Cpu *c = cpu_of(be);
+    const float *bias = cpu_wide(c, SLOT_WIDE, b);
+    if (b && !bias)
+        return;
+    cpu_gemm(c, &(Gemm){ .m = tensor_rows(x), .n = tensor_rows(w), .k = tensor_cols(x), .a = f32(x), .lda = x->ld, .a_rows = true,
+                                  .b = w->data, .b_type = w->dtype, .ldb = w->ld, .b_rows = true, .c = f32(y), .ldc = y->ld,
+                                  .epi = { .alpha = alpha, .load = accumulate, .bias = bias } });
+}
+
+void cpu_linear_dx(Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, float alpha)
+{
+    cpu_gemm(cpu_of(be), &(Gemm){ .m = tensor_rows(dx), .n = tensor_cols(dx), .k = tensor_cols(dy), .a = f32(dy), .lda = dy->ld, .a_rows = true,
+                                  .b = w->data, .b_type = w->dtype, .ldb = w->ld, .b_rows = false, .c = f32(dx), .ldc = dx->ld,
+                                  .epi = { .alpha = alpha, .load = true } });
+}
+
+void cpu_linear_dw(Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha)
+{
+    cpu_gemm(cpu_of(be), &(Gemm){ .m = tensor_cols(dy), .n = tensor_cols(x), .k = tensor_rows(x), .a = f32(dy), .lda = dy->ld, .a_rows = false,
+                                  .b = f32(x), .b_type = DT_F32, .ldb = x->ld, .b_rows = false, .c = f32(dw), .ldc = dw->ld,
+                                  .epi = { .alpha = alpha, .load = true } });
+}
+
+/* ---- bias gradient: column sums ---- */
+
+#define DB_COLS 256  /* columns of one piece */
+#define DB_RUN  128  /* rows summed before the sum joins the total: keeps f32 sums short */
+
+typedef struct ColumnSums { const Tensor *dy; Tensor *db; const Kern *kern; } ColumnSums;
+
+static void piece_db(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    const ColumnSums *p = ctx;
+    float run[DB_COLS], total[DB_COLS] = { 0 };
+    int64_t col = piece * DB_COLS, n = MIN(tensor_cols(p->dy) - col, DB_COLS), rows = tensor_rows(p->dy);
+    for (int64_t r0 = 0; r0 < rows; r0 += DB_RUN) {
+        memset(run, 0, sizeof run);
+        for (int64_t r = r0; r < MIN(rows, r0 + DB_RUN); r++)
+            p->kern->axpy(n, run, 1.0f, f32(p->dy) + r * p->dy->ld + col);
+        p->kern->axpy(n, total, 1.0f, run);
+    }
+    p->kern->axpy(n, f32(p->db) + col, 1.0f, total);
+}
+
+void cpu_linear_db(Backend *be, Tensor *db, const Tensor *dy)
+{
+    ColumnSums p = { .dy = dy, .db = db, .kern = cpu_of(be)->kern };
+    cpu_for(cpu_of(be), (tensor_cols(dy) + DB_COLS - 1) / DB_COLS, tensor_numel(dy) / cpu_of(be)->kern->vw, piece_db, &p);
+}

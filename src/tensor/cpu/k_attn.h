@@ -1,0 +1,227 @@
+/* k_attn.h - one block of attention, forward and backward, without a T x T matrix (Dao et al. 2022). Part of kern_body.h.
+ *
+ * Forward: lanes are queries. The scores stand transposed, [key][lane], so that maximum, exponential and sum over keys need no sums across a
+ * vector, and the probabilities are already the packed operand of the product with v. Running maximum and sum as in the paper's algorithm 1.
+ * Backward: lanes are keys; probabilities come back from the saved log-sum-exp (algorithm 4).
+ * Invariants: key blocks start at multiples of ATTN_K in the segment, masked scores give an exact 0, so a lane's result does not depend on
+ * the other lanes. Rows that are not whole vectors, or whose distance makes them collide in the cache, are copied into padded scratch. */
+#ifndef HONE_CPU_K_ATTN_H
+#define HONE_CPU_K_ATTN_H
+
+#include "tensor/cpu/k_gemm.h"
+#include "tensor/cpu/k_math.h"
+
+static const Epi epi_store = { .alpha = 1.0f, .load = false }, epi_add = { .alpha = 1.0f, .load = true };
+
+static int64_t attn_pad(int d)
+{
+    return (d + VW - 1) / VW * VW;
+}
+
+static size_t attn_scratch(int d)
+{
+    int64_t dp = attn_pad(d), rows = 64 * dp, square = 64 * 64;
+    _Static_assert(ATTN_Q == 64 && ATTN_K == 64 && ATTN_BWD_Q == 64, "the sizes above");
+    return (size_t)(7 * rows + 2 * square) * sizeof(float);
+}
+
+/* n rows of d numbers, ld apart, each readable in whole vectors. */
+typedef struct Rows { const float *p; int64_t ld; } Rows;
+
+/* dst[dp] = f * src[d], zeros behind */
+VINLINE void attn_copy(float *dst, const float *src, int64_t d, int64_t dp, float f)
+{
+    for (int64_t i = 0; i < dp; i += VW)
+        vstore(dst + i, f * vget(src + i, d - i));
+}
+
+/* The rows where they lie, if that serves; else a copy in `room` [n, dp]. */
+VINLINE Rows attn_take(float *room, const float *src, int64_t ld, int64_t n, int64_t d, int64_t dp)
+{
+    if (d == dp && ld % 1024) /* rows 4 KiB apart fall on the same few places of the first cache */
+        return (Rows){ src, ld };
+    for (int64_t r = 0; r < n; r++)
+        attn_copy(room + r * dp, src + r * ld, d, dp, 1.0f);
+    return (Rows){ room, dp };
+}
+
+/* c[h, d] += or = over k of a(i, kk) times row kk of b, in tiles of NR columns; a lies by columns or by rows, as in the tiles */
+VINLINE void attn_cols(int64_t h, int64_t d, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e)
+{
+    for (int64_t j = 0; j < d; j += NR)
+        tile_cols(h, MIN(d - j, NR), k, a, lda, b + j, ldb, c + j, ldc, e);
+}
+
+VINLINE void attn_rows(int64_t h, int64_t d, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e)
+{
+    for (int64_t j = 0; j < d; j += NR)
+        tile_rows(h, MIN(d - j, NR), k, a, lda, b + j, ldb, c + j, ldc, e);
+}
+
+/* ---- forward ---- */
+
+static void attn(const AttnBlock *b, void *scratch)
+{
+    int64_t d = b->d, dp = attn_pad(b->d), panels = (b->n + NR - 1) / NR;
+    float *kb = scratch, *vb = kb + ATTN_K * dp, *qb = vb + ATTN_K * dp, *out = qb + ATTN_Q * dp;
+    float *qt = out + ATTN_Q * dp, *st = qt + ATTN_Q * dp;          /* qt [d][ATTN_Q]; st [ATTN_K][ATTN_Q] */
+    float top[ATTN_Q], sum[ATTN_Q], shrink[ATTN_Q];
+    int32_t pos[ATTN_Q], least = INT32_MAX, most = 0, panel_most[ATTN_Q / NR] = { 0 };
+
+    for (int l = 0; l < ATTN_Q; l++) {
+        pos[l] = l < b->n ? b->pos[l] : b->first; /* idle lanes see a key, so that nothing is divided by 0 */
+        top[l] = -INFINITY;
+        sum[l] = 0;
+        panel_most[l / NR] = MAX(panel_most[l / NR], pos[l]);
+    }
+    for (int l = 0; l < b->n; l++) {
+        attn_copy(qb + l * dp, b->q[l], d, dp, b->scale);
+        least = MIN(least, pos[l]);
+        most = MAX(most, pos[l]);
+    }
+    pack_rows_F32(qt, ATTN_Q, qb, dp, b->n, d);
+
+    for (int64_t j0 = b->first / ATTN_K * ATTN_K; j0 <= b->last; j0 += ATTN_K) {
+        int64_t j = MAX(j0, b->first), keys = MIN(j0 + ATTN_K, (int64_t)b->last + 1) - j;
+        bool first = j0 <= b->first;
+        bool masked = least < j + keys - 1 || (b->window && most - j >= b->window);
+        Rows k = attn_take(kb, b->k + j * b->ldk, b->ldk, keys, d, dp), v = attn_take(vb, b->v + j * b->ldv, b->ldv, keys, d, dp);
+        for (int64_t p = 0; p < panels; p++) {
+            int64_t seen = MIN(keys, panel_most[p] - j + 1); /* keys that some lane of the panel sees, counted from j */
+            int64_t lanes = MIN(b->n - p * NR, NR);
+            if (seen <= 0 && !first)
+                continue;
+            seen = MAX(seen, 0);
+            for (int64_t r = 0; r < seen; r += MR_ROWS)
+                tile_rows(MIN(seen - r, MR_ROWS), NR, d, k.p + r * k.ld, k.ld, qt + p * NR, ATTN_Q, st + r * ATTN_Q + p * NR, ATTN_Q, &epi_store);
+
+            for (int64_t l = p * NR; l < (p + 1) * NR; l += VW) {
+                vf old = vload(top + l), high = old;
+                for (int64_t r = 0; r < seen; r++) {
+                    float *at = st + r * ATTN_Q + l;
+                    vf s = vload(at);
+                    if (masked) {
+                        vi ahead = *(const viu *)(pos + l) - (int32_t)(j + r);
+                        vi see = b->window ? (ahead >= 0) & (ahead < b->window) : ahead >= 0;
+                        s = vsel(see, s, vset(-INFINITY));
+                        vstore(at, s);
+                    }
+                    high = vmax(s, high);
+                }
+                vf base = vsel(high == -INFINITY, (vf){ 0 }, high), total = { 0 };
+                for (int64_t r = 0; r < seen; r++) {
+                    vf e = vexp(vload(st + r * ATTN_Q + l) - base);
+                    vstore(st + r * ATTN_Q + l, e);
+                    total += e;
+                }
+                vf fade = vexp(old - base);
+                vstore(top + l, high);
+                vstore(sum + l, vfma(vload(sum + l), fade, total));
+                vstore(shrink + l, fade);
+            }
+            if (!first)
+                for (int64_t l = p * NR; l < p * NR + lanes; l++)
+                    if (shrink[l] != 1.0f)
+                        for (int64_t i = 0; i < dp; i += VW)
+                            vstore(out + l * dp + i, vload(out + l * dp + i) * shrink[l]);
+            /* equal groups of lanes, each of at most MR */
+            int64_t groups = (lanes + MR - 1) / MR;
+            for (int64_t g = 0; g < groups; g++) {
+                int64_t l = p * NR + g * lanes / groups, h = p * NR + (g + 1) * lanes / groups - l;
+                attn_cols(h, d, seen, st + l, ATTN_Q, v.p, v.ld, out + l * dp, dp, first ? &epi_store : &epi_add);
+            }
+        }
+    }
+    for (int l = 0; l < b->n; l++) {
+        for (int64_t i = 0; i < d; i += VW)
+            vput(b->o[l] + i, vget(out + l * dp + i, d - i) / sum[l], d - i);
+        if (b->lse[l])
+            *b->lse[l] = (float)((double)top[l] + log((double)sum[l]));
+    }
+}
+
+/* ---- backward ---- */
+
+/* Probabilities and their gradient for `rows` queries from query i on, in place: s = scores -> p, dp = dout . v -> ds. Lanes are keys; those
+ * from `seen` on, which no query of these rows sees, become 0: dk and dv are summed over groups of keys that may reach beyond. */
+VINLINE void attn_bwd_rows(const AttnBwdBlock *b, int head, int32_t i, int64_t rows, int64_t seen, float *s, float *dp)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        int32_t ahead0 = i + (int32_t)r + b->shift - b->key0; /* distance from the first key */
+        bool masked = ahead0 < b->n_keys - 1 || (b->window && ahead0 >= b->window);
+        float lse = b->lse[(i + r) * b->ldl + head], inner = b->inner[(i + r) * b->ldi + head];
+        for (int64_t l = 0; l < b->n_keys; l += VW) {
+            if (l >= seen) {
+                vstore(s + r * ATTN_K + l, (vf){ 0 });
+                vstore(dp + r * ATTN_K + l, (vf){ 0 });
+                continue;
+            }
+            vf p = vexp(vfma(vload(s + r * ATTN_K + l), vset(b->scale), vset(-lse))), ds = p * (vload(dp + r * ATTN_K + l) - inner);
+            if (masked) {
+                vi ahead = ahead0 - (int32_t)l - VIOTA;
+                vi see = b->window ? (ahead >= 0) & (ahead < b->window) : ahead >= 0;
+                p = vsel(see, p, (vf){ 0 });
+                ds = vsel(see, ds, (vf){ 0 });
+            }
+            vstore(s + r * ATTN_K + l, p);
+            vstore(dp + r * ATTN_K + l, ds);
+        }
+    }
+}
+
+static void attn_bwd(const AttnBwdBlock *b, void *scratch)
+{
+    int64_t d = b->d, dp = attn_pad(b->d), keys = b->n_keys;
+    float *kb = scratch, *kt = kb + ATTN_K * dp, *vt = kt + ATTN_K * dp; /* kt, vt [d][ATTN_K] */
+    float *qb = vt + ATTN_K * dp, *ob = qb + ATTN_BWD_Q * dp, *dk = ob + ATTN_BWD_Q * dp, *dv = dk + ATTN_K * dp;
+    float *s = dv + ATTN_K * dp, *ds = s + ATTN_BWD_Q * ATTN_K;                                  /* [ATTN_BWD_Q][ATTN_K] */
+    const Epi to_dq = { .alpha = b->scale, .load = true };
+
+    Rows k = attn_take(kb, b->k + b->key0 * b->ldk, b->ldk, keys, d, dp);
+    pack_rows_F32(kt, ATTN_K, k.p, k.ld, keys, d);
+    pack_rows_F32(vt, ATTN_K, b->v + b->key0 * b->ldv, b->ldv, keys, d);
+    memset(dk, 0, (size_t)(keys * dp) * sizeof(float));
+    memset(dv, 0, (size_t)(keys * dp) * sizeof(float));
+
+    int32_t begin = MAX(0, b->key0 - b->shift), end = b->nq;
+    if (b->window)
+        end = (int32_t)MIN((int64_t)end, (int64_t)b->key0 + keys - 1 + b->window - b->shift);
+    for (int head = 0; head < b->heads; head++)
+        for (int32_t i = begin; i < end; i += ATTN_BWD_Q) {
+            int64_t rows = MIN(ATTN_BWD_Q, end - i);
+            Rows q = attn_take(qb, b->q + i * b->ldq + head * d, b->ldq, rows, d, dp);
+            Rows o = attn_take(ob, b->dout + i * b->ldo + head * d, b->ldo, rows, d, dp);
+            for (int64_t r = 0; r < rows; r += MR_ROWS) {
+                int64_t h = MIN(rows - r, MR_ROWS), seen = MIN(keys, i + r + h - 1 + b->shift - b->key0 + 1);
+                for (int64_t j = 0; j < seen; j += NR) {
+                    tile_rows(h, NR, d, q.p + r * q.ld, q.ld, kt + j, ATTN_K, s + r * ATTN_K + j, ATTN_K, &epi_store);
+                    tile_rows(h, NR, d, o.p + r * o.ld, o.ld, vt + j, ATTN_K, ds + r * ATTN_K + j, ATTN_K, &epi_store);
+                }
+                attn_bwd_rows(b, head, (int32_t)(i + r), h, seen, s + r * ATTN_K, ds + r * ATTN_K);
+                if (b->dq)
+                    attn_rows(h, d, seen, ds + r * ATTN_K, ATTN_K, k.p, k.ld, b->dq + (i + r) * b->lddq + head * d, b->lddq, &to_dq);
+            }
+            int64_t groups = (keys + MR - 1) / MR;
+            for (int64_t g = 0; g < groups; g++) {
+                int64_t l = g * keys / groups, h = (g + 1) * keys / groups - l;
+                int64_t r = MAX(0, b->key0 + l - b->shift - i); /* the first query that sees key l */
+                if (r >= rows)
+                    break;
+                if (b->dv)
+                    attn_cols(h, d, rows - r, s + r * ATTN_K + l, ATTN_K, o.p + r * o.ld, o.ld, dv + l * dp, dp, &epi_add);
+                if (b->dk)
+                    attn_cols(h, d, rows - r, ds + r * ATTN_K + l, ATTN_K, q.p + r * q.ld, q.ld, dk + l * dp, dp, &epi_add);
+            }
+        }
+    for (int64_t r = 0; r < keys; r++) {
+        float *to_k = b->dk ? b->dk + (b->key0 + r) * b->lddk : NULL, *to_v = b->dv ? b->dv + (b->key0 + r) * b->lddv : NULL;
+        for (int64_t i = 0; i < d; i += VW) {
+            if (to_k)
+                vput(to_k + i, vfma(vload(dk + r * dp + i), vset(b->scale), vget(to_k + i, d - i)), d - i);
+            if (to_v)
+                vput(to_v + i, vget(to_v + i, d - i) + vload(dv + r * dp + i), d - i);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,249 @@
+/* k_gemm.h - packing, the register tiles, and the product with few rows. Part of kern_body.h.
+ *
+ * A tile keeps h rows by two vectors of sums in registers; one step of k loads two vectors of b and multiplies them with h broadcast numbers of a.
+ * The height and the number of vectors are constants inside a tile function, so there is one function for each height, made by macro, and
+ * ragged edges cost what they hold. Each sum is one chain over k: its bits do not depend on the tile it was computed in. */
+#ifndef HONE_CPU_K_GEMM_H
+#define HONE_CPU_K_GEMM_H
+
+#include "tensor/cpu/kern.h"
+#include "tensor/cpu/simd.h"
+
+#if VW == 16
+#define MR 14      /* 28 sums, 2 of b, 1 broadcast: 31 of 32 registers */
+#define MR_ROWS 8  /* row pointers live in general registers, of which there are 16 */
+#elif VW == 8
+#define MR 6       /* 12 sums, 2 of b, 1 broadcast: 15 of 16 */
+#define MR_ROWS 6
+#else
+#define MR 4
+#define MR_ROWS 4
+#endif
+#define NR (2 * VW)
+_Static_assert(MR <= VW, "pack writes one vector per slice of a");
+
+/* ---- packing ---- */
+
+VINLINE void pack_rows(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k)
+{
+    for (int64_t i0 = 0; i0 < p; i0 += VW) {
+        int64_t rows = MIN(MAX(n - i0, 0), VW), kk = 0;
+        for (; kk + VW <= k; kk += VW) {
+            vf r[VW];
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < VW; i++) {
+                if (i < rows)
+                    __builtin_prefetch((const char *)src + ((i0 + i) * ld + kk) * (int64_t)(type == DT_F32 ? 4 : 2) + 256);
+                r[i] = i < rows ? vget_as(src, (i0 + i) * ld + kk, VW, type) : (vf){ 0 };
+            }
+            vtranspose(r);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < VW; i++) /* in order: where p < VW each store covers the overhang of the one before */
+                vstore(dst + (kk + i) * p + i0, r[i]);
+        }
+        if (kk < k)
+            for (int64_t i = 0; i < MIN(VW, p - i0); i++) {
+                vf v = i < rows ? vget_as(src, (i0 + i) * ld + kk, k - kk, type) : (vf){ 0 };
+                for (int64_t l = 0; l < k - kk; l++)
+                    dst[(kk + l) * p + i0 + i] = v[l];
+            }
+    }
+}
+
+VINLINE void pack_cols(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k)
+{
+    for (int64_t kk = 0; kk < k; kk++) { /* panels inside: a row of src is read in one go */
+        float *to = dst + kk * p;
+        for (int64_t i = 0; i < n; i += p, to += step)
+            for (int64_t l = 0; l < p; l += VW)
+                vstore(to + l, vget_as(src, kk * ld + i + l, n - i - l, type));
+    }
+}
+
+/* The functions of this file that read a stored type, once for each type. */
+#define PACK_ARGS float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k
+#define PACK_COLS_ARGS float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k
+#define PACK_FNS(T)                                                                             \
+    static void pack_rows_##T(PACK_ARGS) { pack_rows(DT_##T, dst, p, src, ld, n, k); }          \
+    static void pack_cols_##T(PACK_COLS_ARGS)                                                   \
+    {                                                                                           \
+        if (p == NR)                                                                            \
+            pack_cols(DT_##T, dst, NR, step, src, ld, n, k);                                    \
+        else                                                                                    \
+            pack_cols(DT_##T, dst, p, step, src, ld, n, k);                                     \
+    }
+PACK_FNS(F32)
+PACK_FNS(F16)
+PACK_FNS(BF16)
+
+/* ---- tiles ---- */
+
+/* The ends of rows and the bias, out of line: sums [h][NR]. */
+static void tile_edge(int64_t h, int64_t n, const float *sums, float *c, int64_t ldc, const Epi *e)
+{
+    for (int64_t i = 0; i < h; i++)
+        for (int64_t j = 0; j < n; j += VW) {
+            float *p = c + i * ldc + j;
+            vf v = vload(sums + i * NR + j) * e->alpha;
+            if (e->bias)
+                v += vget(e->bias + j, n - j);
+            vput(p, e->load ? vget(p, n - j) + v : v, n - j);
+        }
+}
+
+VINLINE void tile_store(int h, int nv, int64_t n, vf acc[][2], float *c, int64_t ldc, const Epi *e)
+{
+    if (n != nv * VW || e->bias) {
+        float sums[MR * NR];
+#pragma GCC unroll 16
+        for (int i = 0; i < h; i++)
+#pragma GCC unroll 2
+            for (int j = 0; j < nv; j++)
+                vstore(sums + i * NR + j * VW, acc[i][j]);
+        tile_edge(h, n, sums, c, ldc, e);
+        return;
+    }
+    vf alpha = vset(e->alpha);
+    __asm__("" : "+r"(c)); /* forget the addresses of the prefetches: fourteen of them would be kept in memory over the loop */
+#pragma GCC unroll 16
+    for (int i = 0; i < h; i++, c += ldc)
+#pragma GCC unroll 2
+        for (int j = 0; j < nv; j++) {
+            vf v = alpha * acc[i][j];
+            vstore(c + j * VW, e->load ? vload(c + j * VW) + v : v);
+        }
+}
+
+VINLINE void tile_step(int h, int nv, vf acc[][2], const float *a, int64_t ai, const float *b)
+{
+    vf b0 = vload(b), b1 = nv > 1 ? vload(b + VW) : b0;
+#pragma GCC unroll 16
+    for (int i = 0; i < h; i++) {
+        vf x = vset(a[i * ai]);
+        acc[i][0] = vfma(x, b0, acc[i][0]);
+        if (nv > 1)
+            acc[i][1] = vfma(x, b1, acc[i][1]);
+    }
+}
+
+/* h, nv and one of (ai, ak) are constants where this is inlined: a(i, kk) = a[i ai + kk ak]. */
+VINLINE void tile(int h, int nv, int64_t n, int64_t k, const float *a, int64_t ai, int64_t ak, const float *b, int64_t ldb, float *c, int64_t ldc,
+                  const Epi *e)
+{
+    vf acc[MR][2] = { { { 0 } } };
+#pragma GCC unroll 16
+    for (int i = 0; i < h; i++) { /* a row of a tile lies in up to nv + 1 lines of the cache, or in one of 64 bytes where vectors are short */
+        __builtin_prefetch(c + i * ldc, 1);
+        __builtin_prefetch(c + i * ldc + nv * VW - 1, 1);
+    }
+    for (int64_t kk = k / 4; kk > 0; kk--)
+#pragma GCC unroll 4
+        for (int u = 0; u < 4; u++, a += ak, b += ldb) {
+            tile_step(h, nv, acc, a, ai, b);
+            __asm__("" : "+r"(a), "+r"(b)); /* two pointers that move: left alone, the compiler keeps one for each broadcast, in memory */
+        }
+    for (int64_t kk = k % 4; kk > 0; kk--, a += ak, b += ldb)
+        tile_step(h, nv, acc, a, ai, b);
+    tile_store(h, nv, n, acc, c, ldc, e);
+}
+
+#define TILE_ARGS int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e
+typedef void (*TileFn)(TILE_ARGS);
+#define TILE_COLS(h)                                                                                         \
+    static void cols_##h##_1(TILE_ARGS) { tile(h, 1, n, k, a, 1, lda, b, ldb, c, ldc, e); }                  \
+    static void cols_##h##_2(TILE_ARGS) { tile(h, 2, n, k, a, 1, lda, b, ldb, c, ldc, e); }
+#define TILE_ROWS(h)                                                                                         \
+    static void rows_##h##_1(TILE_ARGS) { tile(h, 1, n, k, a, lda, 1, b, ldb, c, ldc, e); }                  \
+    static void rows_##h##_2(TILE_ARGS) { tile(h, 2, n, k, a, lda, 1, b, ldb, c, ldc, e); }
+#define TILE_PAIR(kind, h) [h] = { kind##_##h##_1, kind##_##h##_2 }
+
+TILE_COLS(1) TILE_COLS(2) TILE_COLS(3) TILE_COLS(4)
+TILE_ROWS(1) TILE_ROWS(2) TILE_ROWS(3) TILE_ROWS(4)
+#if VW >= 8
+TILE_COLS(5) TILE_COLS(6)
+TILE_ROWS(5) TILE_ROWS(6)
+#endif
+#if VW >= 16
+TILE_COLS(7) TILE_COLS(8) TILE_COLS(9) TILE_COLS(10) TILE_COLS(11) TILE_COLS(12) TILE_COLS(13) TILE_COLS(14)
+TILE_ROWS(7) TILE_ROWS(8)
+#endif
+
+static const TileFn cols_fn[MR + 1][2] = {
+    TILE_PAIR(cols, 1), TILE_PAIR(cols, 2), TILE_PAIR(cols, 3), TILE_PAIR(cols, 4),
+#if VW >= 8
+    TILE_PAIR(cols, 5), TILE_PAIR(cols, 6),
+#endif
+#if VW >= 16
+    TILE_PAIR(cols, 7), TILE_PAIR(cols, 8), TILE_PAIR(cols, 9), TILE_PAIR(cols, 10), TILE_PAIR(cols, 11), TILE_PAIR(cols, 12),
+    TILE_PAIR(cols, 13), TILE_PAIR(cols, 14),
+#endif
+};
+
+static const TileFn rows_fn[MR_ROWS + 1][2] = {
+    TILE_PAIR(rows, 1), TILE_PAIR(rows, 2), TILE_PAIR(rows, 3), TILE_PAIR(rows, 4),
+#if VW >= 8
+    TILE_PAIR(rows, 5), TILE_PAIR(rows, 6),
+#endif
+#if VW >= 16
+    TILE_PAIR(rows, 7), TILE_PAIR(rows, 8),
+#endif
+};
+
+static void tile_cols(int64_t h, TILE_ARGS)
+{
+    cols_fn[h][n > VW](n, k, a, lda, b, ldb, c, ldc, e);
+}
+
+static void tile_rows(int64_t h, TILE_ARGS)
+{
+    rows_fn[h][n > VW](n, k, a, lda, b, ldb, c, ldc, e);
+}
+
+/* ---- few rows: each number of w is read once, at the speed of memory ---- */
+
+/* Dot products of `rows` (constant) rows of w, from number `at` on, with one row of x. One chain for each row of w and lane: four rows hide the latency. */
+VINLINE void dots(DType type, int rows, int64_t k, const float *x, const void *w, int64_t at, int64_t ldw, float out[4])
+{
+    vf acc[4] = { { 0 } };
+    int64_t kk = 0;
+    for (; kk + VW <= k; kk += VW) {
+        vf xv = vload(x + kk);
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++)
+            acc[i] = vfma(xv, vget_as(w, at + i * ldw + kk, VW, type), acc[i]);
+    }
+    if (kk < k) {
+        vf xv = vget(x + kk, k - kk);
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++)
+            acc[i] = vfma(xv, vget_as(w, at + i * ldw + kk, k - kk, type), acc[i]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < rows; i++)
+        out[i] = vsum(acc[i]);
+}
+
+VINLINE void gemv(DType type, int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc,
+                  const Epi *e)
+{
+    for (int64_t j = 0; j < n; j += 4)
+        for (int64_t i = 0; i < t; i++) {
+            float sum[4], *out = c + i * ldc + j;
+            int64_t rows = MIN(n - j, 4);
+            if (rows == 4)
+                dots(type, 4, k, x + i * ldx, w, j * ldw, ldw, sum);
+            else
+                for (int64_t r = 0; r < rows; r++)
+                    dots(type, 1, k, x + i * ldx, w, (j + r) * ldw, ldw, sum + r);
+            for (int64_t r = 0; r < rows; r++)
+                out[r] = (e->load ? out[r] : 0.0f) + e->alpha * sum[r] + (e->bias ? e->bias[j + r] : 0.0f);
+        }
+}
+
+#define GEMV_ARGS int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e
+#define GEMV_FN(T) static void gemv_##T(GEMV_ARGS) { gemv(DT_##T, t, n, k, x, ldx, w, ldw, c, ldc, e); }
+GEMV_FN(F32)
+GEMV_FN(F16)
+GEMV_FN(BF16)
+
+#endif

@@ -1,0 +1,121 @@
+/* kern.h - the inner loops, once per instruction set. A Kern is a table of functions that work on plain rows and blocks, on one thread, in
+ * scratch memory that the caller gives. The drivers (gemm.c, attn.c, head.c, ...) cut tensors into such blocks, hand them to the threads
+ * and fix the order of summation; they know nothing of vectors. kern_body.h gathers the sources that kern_base.c, kern_avx2.c and
+ * kern_avx512.c compile at their vector width.
+ *
+ * To add an instruction set: a kern_x.c with VW and its flags in isa.cmake, a row in isa_table (cpu.c), and the few lines of simd.h.
+ * To add an inner loop: a pointer here, its source in one of the k_*.h, its row at the end of kern_body.h. */
+#ifndef HONE_CPU_KERN_H
+#define HONE_CPU_KERN_H
+
+#include "tensor/backend.h"
+
+#define KERN_ALIGN 64   /* bytes; every scratch block starts on it */
+#define GEMV_ROWS  4    /* most rows of x that gemv takes */
+#define ATTN_Q     64   /* lanes of an attention block: queries, or pairs of query and head */
+#define ATTN_K     64   /* keys of an attention block */
+#define ATTN_BWD_Q 64   /* queries of a block in the backward */
+
+/* How a tile of sums goes to memory: c = (load ? c : 0) + alpha * sum + (bias ? bias[column] : 0). */
+typedef struct Epi {
+    float        alpha;
+    bool         load;
+    const float *bias;
+} Epi;
+
+/* Elementwise loops: out[] and in[] hold up to three rows each, `arg` what the kind needs. NULL outputs are "not wanted". */
+typedef enum {
+    ELEM_FILL,     /* out0 = *(float *)arg                                   */
+    ELEM_ADD,      /* out0 = in0 + in1                                       */
+    ELEM_SCALE,    /* out0 *= *(float *)arg                                  */
+    ELEM_ADAMW,    /* w, m, v = out0..2; g = in0; arg: AdamStep              */
+    ELEM_GLU,      /* + ActKind: out0 = a(in0) in1                           */
+    ELEM_GLU_BWD = ELEM_GLU + 4,     /* out0 += in0 in2 a'(in1); out1 += in0 a(in1)     in: dy, gate, up */
+    ELEM_ACT = ELEM_GLU_BWD + 4,     /* out0 = a(in0)                                   */
+    ELEM_ACT_BWD = ELEM_ACT + 4,     /* out0 += in0 a'(in1)                  in: dy, x  */
+    ELEM_COUNT = ELEM_ACT_BWD + 4
+} ElemKind;
+typedef void (*ElemFn)(int64_t n, float *const out[3], const float *const in[3], const void *arg);
+
+/* AdamW with the constants of one step worked out in double. */
+typedef struct AdamStep { float b1, c1, b2, c2, grad_scale, unbias1, unbias2, lr, eps, decay; } AdamStep;
+
+typedef void (*PackFn)(float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
+typedef void (*PackColsFn)(float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
+typedef void (*GemvFn)(int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e);
+
+/* One block of attention: up to ATTN_Q lanes that share a kv head. Lane l reads its query at q[l] and stands at key position pos[l]; lanes
+ * are sorted by nothing, unused lanes are absent (n). Keys are rows j of k and v, j in [first, last], those that any lane sees. */
+typedef struct AttnBlock {
+    int          n, d;
+    const float *q[ATTN_Q];
+    float       *o[ATTN_Q];
+    float       *lse[ATTN_Q];      /* NULL: not wanted */
+    int32_t      pos[ATTN_Q];
+    const float *k, *v;            /* row 0 of the segment, at this kv head */
+    int64_t      ldk, ldv;
+    int32_t      first, last;
+    int          window;
+    float        scale;
+} AttnBlock;
+
+/* Backward of ATTN_K keys of one kv head against a run of query rows. The heads of the group follow each other in q, dout and dq. */
+typedef struct AttnBwdBlock {
+    int          d, heads;          /* head size; query heads of this kv head */
+    int32_t      n_keys, key0;      /* keys key0 .. key0 + n_keys of the segment */
+    int32_t      nq, shift;         /* query i of the segment stands at key position i + shift */
+    int          window;
+    float        scale;
+    const float *k, *v, *q, *dout, *lse, *inner;   /* row 0 of the segment, at this kv head or its first query head */
+    int64_t      ldk, ldv, ldq, ldo, ldl, ldi;     /* inner [rows, heads]: dout . o */
+    float       *dq, *dk, *dv;                     /* NULL: not wanted */
+    int64_t      lddq, lddk, lddv;
+} AttnBwdBlock;
+
+typedef struct Kern {
+    const char *name;
+    int vw;                 /* floats in a vector */
+    int mr, nr;             /* tile_cols: at most mr rows; both tiles: at most nr = 2 vw columns */
+    int mr_rows;            /* tile_rows: at most this many rows */
+
+    /* Packing, by type of src: here a stored weight becomes f32. A panel is k slices of p floats, slice kk at dst + kk p, zeros for the missing
+     * p - n; up to vw floats past its end may be overwritten. p is a multiple of vw, or less than vw. pack_rows fills one panel: element
+     * (i, kk) lies at src[i ld + kk]. pack_cols fills as many as n needs, `step` floats apart: element (i, kk) at src[kk ld + i]. */
+    PackFn     pack_rows[DT_COUNT];
+    PackColsFn pack_cols[DT_COUNT];
+
+    /* One tile of c [h, n] from sums over k of a(i, kk) b(kk, j). b: slices of nr floats readable in full, ldb apart.
+     * _cols: a(i, kk) = a[kk lda + i]; _rows: a(i, kk) = a[i lda + kk]. Sums run over k in order, one chain for each element. */
+    void (*tile_cols)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
+    void (*tile_rows)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
+    /* c[t, n] for t <= GEMV_ROWS rows of x and n rows of w, straight from memory. */
+    GemvFn gemv[DT_COUNT]; /* by type of w */
+
+    ElemFn elem[ELEM_COUNT];
+
+    /* rows */
+    float  (*dot)(int64_t n, const float *a, const float *b);
+    void   (*axpy)(int64_t n, float *y, float f, const float *x);                       /* y += f x */
+    double (*sumsq)(int64_t n, const float *x);                                         /* squares and sums in double */
+    float  (*row_max)(int64_t n, const float *x);                                       /* may overlook NaN: the sum of exp will not */
+    double (*row_sumexp)(int64_t n, const float *x, float top);                         /* sum of exp(x - top) */
+    double (*row_exp)(int64_t n, float *x, float top, float f);                         /* x = f exp(x - top); the sum of exp */
+    void   (*rope)(float *x, const float *cosv, const float *sinv, int64_t half, float sign);  /* one head */
+    float  (*rmsnorm)(int64_t n, float *y, const float *x, const float *w, float eps);  /* one group; returns rstd */
+    void   (*layernorm)(int64_t n, float *y, const float *x, const float *w, const float *b, float eps, float stat[2]);
+    /* dx, dw, db (each may be NULL) +=; mean is 0 and `centred` false for the rms norm */
+    void   (*norm_bwd)(int64_t n, float *dx, float *dw, float *db, const float *dy, const float *x, const float *w, float mean, float rstd,
+                       bool centred);
+
+    /* attention; scratch: attn_scratch(d) bytes */
+    size_t (*attn_scratch)(int d);
+    void   (*attn)(const AttnBlock *b, void *scratch);
+    void   (*attn_bwd)(const AttnBwdBlock *b, void *scratch);
+} Kern;
+
+extern const Kern kern_base;
+#if defined(__x86_64__)
+extern const Kern kern_avx2, kern_avx512;
+#endif
+
+#endif

@@ -1,0 +1,18 @@
+/* kern_body.h - everything an instruction set brings, compiled by kern_base.c, kern_avx2.c and kern_avx512.c with VW and KERN_NAME set. */
+#include "tensor/cpu/k_attn.h"
+#include "tensor/cpu/k_elem.h"
+#include "tensor/cpu/k_gemm.h"
+#include "tensor/cpu/k_rows.h"
+
+#define BY_TYPE(f) { [DT_F32] = f##_F32, [DT_F16] = f##_F16, [DT_BF16] = f##_BF16 }
+#define KERN_TABLE(isa)                                                                                                          \
+    {                                                                                                                            \
+        .name = isa, .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS,                                                           \
+        .pack_rows = BY_TYPE(pack_rows), .pack_cols = BY_TYPE(pack_cols), .gemv = BY_TYPE(gemv),                                \
+        .tile_cols = tile_cols, .tile_rows = tile_rows,                                                                          \
+        .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_ADAMW] = elem_adamw,          \
+                  ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF), ACT_ROWS(ACT_RELU) },                     \
+        .dot = row_dot, .axpy = row_axpy, .sumsq = row_sumsq, .row_max = row_max, .row_sumexp = row_sumexp, .row_exp = row_exp,  \
+        .rope = row_rope, .rmsnorm = row_rmsnorm, .layernorm = row_layernorm, .norm_bwd = row_norm_bwd,                          \
+        .attn_scratch = attn_scratch, .attn = attn, .attn_bwd = attn_bwd,                                                        \
+    }
