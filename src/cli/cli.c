@@ -44,12 +44,12 @@ int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 /* A run folder names its base in recipe.yaml; its result lies in adapter/ or model/. */
 static int find_run(const char *path, char **base, char **adapter, char **separator, Err *e)
 {
-    char    *recipe = path_join(path, "recipe.yaml"), *model = path_join(path, "model"), *lora = path_join(path, "adapter"), *text = NULL;
+    char    *recipe = path_join(path, "recipe.yaml"), *config = path_join(path, "config.json"), *model = path_join(path, "model"), *lora = path_join(path, "adapter"), *text = NULL;
     TrainCfg cfg = { 0 };
     size_t   n = 0;
     int      rc = 0;
     cfg_defaults(train_options, &cfg);
-    if (!file_exists(recipe)) {
+    if (!file_exists(recipe) || file_exists(config)) { /* a model folder may keep the recipe that made it */
         *base = mem_strdup(path);
         goto done;
     }
@@ -68,6 +68,7 @@ done:
     cfg_release(train_options, &cfg);
     free(text);
     free(recipe);
+    free(config);
     free(model);
     free(lora);
     return rc;

@@ -321,7 +321,7 @@ static bool has_file(const char *dir, const char *name)
 }
 
 static bool is_adapter(const char *path) { return has_file(path, "adapter_config.json"); }
-static bool is_run(const char *path) { return has_file(path, "recipe.yaml"); }
+static bool is_run(const char *path) { return has_file(path, "recipe.yaml") && !has_file(path, "config.json"); } /* a model folder may keep the recipe that made it */
 static bool is_folder(const char *path) { return file_is_dir(path); }
 static bool is_safetensors(const char *path) { return str_ends(str_of(path), ".safetensors"); }
 static bool is_any(const char *path) { return path != NULL; }

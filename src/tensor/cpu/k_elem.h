@@ -73,7 +73,7 @@ VINLINE vf act(ActKind a, vf x, vf *df)
         *df = vfma(0.398942280f * vmin(vset(100.0f), vmax(vset(-100.0f), x)), y, s);
         return f;
     default: /* ACT_RELU */
-        *df = vsel(x > 0.0f, vset(1.0f), x * 0.0f); /* x * 0: NaN stays */
+        *df = vsel(x > 0.0f, vset(1.0f), vsel(x == x, (vf){ 0 }, x)); /* NaN stays */
         return vmax((vf){ 0 }, x);
     }
 }

@@ -21,14 +21,14 @@ typedef int32_t viu __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 /* f(0, b), f(1, b), ... for each lane: the only way to write a constant vector of any width. */
 #define LANES4(f, b, i) f((i), b), f((i) + 1, b), f((i) + 2, b), f((i) + 3, b)
 #if VW == 16
-#define LANES(f, b) { LANES4(f, b, 0), LANES4(f, b, 4), LANES4(f, b, 8), LANES4(f, b, 12) }
+#define LANES(f, b) LANES4(f, b, 0), LANES4(f, b, 4), LANES4(f, b, 8), LANES4(f, b, 12)
 #elif VW == 8
-#define LANES(f, b) { LANES4(f, b, 0), LANES4(f, b, 4) }
+#define LANES(f, b) LANES4(f, b, 0), LANES4(f, b, 4)
 #else
-#define LANES(f, b) { LANES4(f, b, 0) }
+#define LANES(f, b) LANES4(f, b, 0)
 #endif
 #define LANE_NUMBER(i, b) (i)
-#define VIOTA ((vi)LANES(LANE_NUMBER, 0))
+#define VIOTA ((vi){ LANES(LANE_NUMBER, 0) })
 
 VINLINE vf vset(float f) { return f - (vf){ 0 }; } /* minus, so that -0 stays -0 */
 VINLINE vi viset(int32_t i) { return i + (vi){ 0 }; }
@@ -154,8 +154,8 @@ VINLINE float vtop(vf v)
     for (int i_ = 0; i_ < VW; i_++)                                        \
         if (!(i_ & (b))) {                                                 \
             vf up_ = (r)[i_], down_ = (r)[i_ + (b)];                       \
-            (r)[i_] = __builtin_shuffle(up_, down_, (vi)LANES(SWAP_UP, b)); \
-            (r)[i_ + (b)] = __builtin_shuffle(up_, down_, (vi)LANES(SWAP_DOWN, b)); \
+            (r)[i_] = __builtin_shufflevector(up_, down_, LANES(SWAP_UP, b)); \
+            (r)[i_ + (b)] = __builtin_shufflevector(up_, down_, LANES(SWAP_DOWN, b)); \
         }
 
 VINLINE void vtranspose(vf r[VW])
