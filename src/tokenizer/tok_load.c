@@ -134,6 +134,9 @@ static int template_ids(Template *x, const Json *specials, Str name, TokIds *to,
         int64_t id = json_kind(json_at(ids, i)) == JSON_INT ? json_int(json_at(ids, i)) : -1;
         if (id < 0 || id >= x->t->size)
             rc = err_set(e, ERR_INPUT, "%s: the special token \"%.*s\" should have ids from 0 to %d", x->where, (int)MIN(name.n, 60), name.p, x->t->size - 1);
+        else if (!tok_text(x->t, (int32_t)id).p)
+            rc = err_set(e, ERR_INPUT, "%s: the special token \"%.*s\" has the id %d, which is no token of this vocabulary", x->where,
+                         (int)MIN(name.n, 60), name.p, (int)id);
         else
             *vec_push(to) = (int32_t)id;
     }

@@ -106,6 +106,9 @@ static const struct { const char *file, *says; } wrong[] = {
     { POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{}}"), "\"<s>\"" },
     { POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[99]}}}"),
       "ids from 0 to 4" },
+    { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+      "[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[1]}}}}",
+      "id 1, which is no token" },
     { ADDED("{\"id\":5,\"content\":\"x\"}"), "single_word" },
     { ADDED("7"), "an object was expected" },
 };

@@ -31,7 +31,6 @@ typedef int32_t viu __attribute__((vector_size(4 * VW), aligned(4), may_alias));
 #define VIOTA ((vi){ LANES(LANE_NUMBER, 0) })
 
 VINLINE vf vset(float f) { return f - (vf){ 0 }; } /* minus, so that -0 stays -0 */
-VINLINE vi viset(int32_t i) { return i + (vi){ 0 }; }
 VINLINE vf vload(const float *p) { return *(const vfu *)p; }
 VINLINE void vstore(float *p, vf v) { *(vfu *)p = v; }
 VINLINE vf vsel(vi mask, vf yes, vf no) { return (vf)((mask & (vi)yes) | (~mask & (vi)no)); }
