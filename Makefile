@@ -11,13 +11,16 @@ CMAKE_ARGS = -G Ninja -DHONE_SHARED_DIR=$(SHARED)
 
 all: setup
 	@cmake -S . -B $(BUILD) $(CMAKE_ARGS) >/dev/null
-	@cmake --build $(BUILD)
+	@cmake --build $(BUILD) -- --quiet
 
 # Installs the Debian packages that are missing: as root, or through sudo without a question; else says which command to run.
 setup:
 	@tools/setup.sh packages.txt
 
-demo: all
+demo: setup
+	@echo "building hone (about a minute)"
+	@cmake -S . -B $(BUILD) $(CMAKE_ARGS) >/dev/null
+	@cmake --build $(BUILD) --target hone -- --quiet
 	@tools/demo.sh $(BUILD)/hone
 
 test: all
@@ -25,25 +28,25 @@ test: all
 
 asan: setup
 	@cmake -S . -B $(BUILD)-asan $(CMAKE_ARGS) -DHONE_ASAN=ON >/dev/null
-	@cmake --build $(BUILD)-asan
+	@cmake --build $(BUILD)-asan -- --quiet
 	@ctest --test-dir $(BUILD)-asan --output-on-failure -j 2
 
 tsan: setup
 	@cmake -S . -B $(BUILD)-tsan $(CMAKE_ARGS) -DHONE_TSAN=ON >/dev/null
-	@cmake --build $(BUILD)-tsan
+	@cmake --build $(BUILD)-tsan -- --quiet
 	@ctest --test-dir $(BUILD)-tsan --output-on-failure -j 2
 
 bench: setup
 	@tools/setup.sh packages-bench.txt
 	@cmake -S . -B $(BUILD)-bench $(CMAKE_ARGS) -DHONE_BENCH=ON >/dev/null
-	@cmake --build $(BUILD)-bench
+	@cmake --build $(BUILD)-bench -- --quiet
 	@bench/run.sh $(BUILD)-bench
 
 # Every fuzz target for FUZZ_SECONDS; needs the packages of packages-fuzz.txt (clang).
 fuzz:
 	@tools/setup.sh packages-fuzz.txt
 	@CC=clang-14 cmake -S . -B $(BUILD)-fuzz $(CMAKE_ARGS) -DHONE_FUZZ=ON -DHONE_FUZZ_SECONDS=$(FUZZ_SECONDS) >/dev/null
-	@cmake --build $(BUILD)-fuzz
+	@cmake --build $(BUILD)-fuzz -- --quiet
 	@ctest --test-dir $(BUILD)-fuzz --output-on-failure
 
 install: all

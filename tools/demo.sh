@@ -13,7 +13,7 @@ mkdir -p "$out"
 
 echo "== 1. What the base model makes of 100 held-out mails"
 "$hone" eval $base --data $mails --generate --show 3 > $out/before.txt
-grep -v '^ \|^[0-9]*\. ' $out/before.txt
+grep -v '^   \|^[0-9]*\. ' $out/before.txt
 
 echo
 echo "== 2. Fine-tuning (LoRA) on 480 mails"
@@ -22,7 +22,7 @@ echo "== 2. Fine-tuning (LoRA) on 480 mails"
 echo
 echo "== 3. The same 100 mails afterwards"
 "$hone" eval $run --data $mails --generate --show 3 > $out/after.txt
-grep -v '^ \|^[0-9]*\. ' $out/after.txt
+grep -v '^   \|^[0-9]*\. ' $out/after.txt
 
 echo
 echo "== 4. Three of them side by side"

@@ -41,6 +41,15 @@ static const CfgOption table[] = {
 
 typedef struct Showing { int64_t left; int64_t number; } Showing;
 
+/* One answer under its label; further lines stand under the first, so that answers cannot be taken for labels. */
+static void show_text(const char *label, Str text)
+{
+    printf("   %-10s", label);
+    for (size_t i = 0; i < text.n; i++)
+        text.p[i] == '\n' ? printf("\n%13s", "") : putchar(text.p[i]);
+    putchar('\n');
+}
+
 static void show_answer(void *user, const TaskAnswer *a)
 {
     Showing *s = user;
@@ -48,8 +57,9 @@ static void show_answer(void *user, const TaskAnswer *a)
     if (s->left <= 0)
         return;
     s->left--;
-    printf("%lld. %s\n   expected  %.*s\n   got       %.*s\n", (long long)s->number, a->exact ? "equal" : "different", (int)a->expected.n, a->expected.p,
-           (int)a->got.n, a->got.p);
+    printf("%lld. %s\n", (long long)s->number, a->exact ? "equal" : "different");
+    show_text("expected", a->expected);
+    show_text("got", a->got);
 }
 
 static bool stop_asked(void *user)
