@@ -149,7 +149,7 @@ int cmd_generate(int argc, char **argv, Err *e)
     Generator   g = { 0 };
     StopList    stop = { 0 };
     TokIds      ids = { 0 };
-    StrBuf      echo = { 0 };
+    StrBuf      prompt = { 0 }, echo = { 0 };
     int         n_pos = 0, rc = cli_parse("generate", table, &o, argc, argv, &path, 1, &n_pos, given, &o.help, e);
     if (rc || o.help || (rc = check_options(&o, given, n_pos, e)) || (rc = stop_list_parse(&stop, o.stop, e)))
         goto done;
@@ -158,7 +158,10 @@ int cmd_generate(int argc, char **argv, Err *e)
     if ((rc = cli_open(&opened, path, o.adapter, o.device, o.threads, e)))
         goto done;
     generator_open(&g, opened.model, opened.adapter, opened.tok);
-    if ((rc = make_prompt(&g, &o, file ? (Str){ file, n_file } : str_of(o.prompt), &ids, e)))
+    strbuf_add(&prompt, file ? file : o.prompt, file ? n_file : strlen(o.prompt));
+    if (opened.separator && !o.chat)
+        strbuf_addz(&prompt, opened.separator); /* the run saw its prompts with it */
+    if ((rc = make_prompt(&g, &o, strbuf_str(&prompt), &ids, e)))
         goto done;
     const int64_t positions = opened.model->cfg.max_positions, wanted = o.max_tokens ? (int64_t)ids.n + o.max_tokens : positions;
     if ((rc = model_reserve_positions(opened.model, MIN(wanted, positions), e)) || (rc = generator_prompt(&g, ids.p, (int32_t)ids.n, e)))
@@ -169,6 +172,7 @@ int cmd_generate(int argc, char **argv, Err *e)
     for (int64_t i = 0; i < o.n && !rc; i++)
         rc = answer(&g, &o, &stop, i, strbuf_str(&echo), e);
 done:
+    strbuf_release(&prompt);
     strbuf_release(&echo);
     vec_release(&ids);
     generator_close(&g);

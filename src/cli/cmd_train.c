@@ -121,7 +121,7 @@ static void show_opened(const TrainRun *r)
     if (d->cut_long)
         fprintf(stderr, "; %lld prompts cut from the left", (long long)d->cut_long);
     fprintf(stderr, "\nheld out  %zu examples\n", r->held_out ? r->held_out->n : 0);
-    fprintf(stderr, "plan      %lld steps of at most %lld tokens, %.1f %% padding\n", (long long)r->total_steps, (long long)r->cfg.batch_tokens,
+    fprintf(stderr, "plan      %lld steps of at most %lld tokens, %.1f %% of the room unused\n", (long long)r->total_steps, (long long)r->cfg.batch_tokens,
             100 * r->pad_share);
 }
 
@@ -169,11 +169,16 @@ static void show_result(const TrainRun *r, const TrainResult *res)
 
 static int read_recipe(TrainArgs *a, const char *path, const bool *given, Err *e)
 {
-    char  *text = NULL;
+    char  *text = NULL, *inside = file_is_dir(path) ? path_join(path, "recipe.yaml") : NULL; /* a run folder: go on with it */
     size_t n = 0;
-    int    rc = file_read_text(path, &text, &n, e);
+    int    rc = file_read_text(inside ? inside : path, &text, &n, e);
     if (!rc)
-        rc = cfg_parse_yaml(train_options, &a->cfg, (Str){ text, n }, path, given, e);
+        rc = cfg_parse_yaml(train_options, &a->cfg, (Str){ text, n }, inside ? inside : path, given, e);
+    if (!rc && inside) {
+        free(a->cfg.out);
+        a->cfg.out = mem_strdup(path);
+    }
+    free(inside);
     free(text);
     return rc;
 }

@@ -167,6 +167,8 @@ int rows_open(RowReader *r, Str text, const char *name, Err *e)
     int first = first_character(r->text);
     bool one_json = str_ends(str_of(name), ".json"), named_json = one_json || str_ends(str_of(name), ".jsonl");
 
+    if (str_ends(str_of(name), ".csv") || str_ends(str_of(name), ".tsv"))
+        return err_set(e, ERR_INPUT, "%s: tables are not read yet; convert it to JSONL, one object with prompt and completion per line", name);
     if (first < 0)
         return err_set(e, ERR_INPUT, "%s: the file is empty; expected rows or text to train on", name);
     if (first == '{' && first_line_is_object(r, &why))

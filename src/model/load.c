@@ -147,6 +147,8 @@ static int begin(Model **out, const char *path, const HfDir *d, Backend *be, Err
     m->file_dtype = DT_F32;
     tarena_init(&m->weights, be);
     tarena_init(&m->rope_arena, be);
+    if (!d->config)
+        return err_set(e, ERR_INPUT, "%s: this is an adapter, not a model; name its base model, and this folder as --adapter", path);
     char *where = path_join(path, "config.json");
     int   rc = model_config_read(&m->cfg, &m->fam, d->config, d->generation, where, e);
     free(where);

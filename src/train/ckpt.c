@@ -228,6 +228,8 @@ int ckpt_load(const char *run, Optimizer *o, RunState *s, bool *found, Err *e)
             *found = true;
         free(path);
     }
+    if (!rc && l.n && !*found)
+        log_warn("train", "%s: no checkpoint is whole, so the run starts again from the beginning", dir);
     file_list_release(&l);
     free(dir);
     return rc;

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #define WEIGHT_RMS_MAX 1e4 /* weights of a working model are of the order of one; norms can hide an explosion from the loss */
-#define ADVICE "try a lower lr (now %g) or more warm-up; the checkpoints before this step are kept"
+#define ADVICE "try a lower lr (now %g) or more warm-up, with another --out; the checkpoints before this step are kept"
 
 static double limit(const TrainRun *r)
 {

@@ -57,25 +57,6 @@ static int check_recipe(const TrainRun *r, const char *path, Err *e)
     return rc;
 }
 
-int journal_begin(const TrainRun *r, bool *done, Err *e)
-{
-    char  *recipe = path_join(r->cfg.out, "recipe.yaml"), *mark = path_join(r->cfg.out, "DONE");
-    StrBuf text = { 0 };
-    int    rc = 0;
-    *done = false;
-    if (file_exists(recipe)) {
-        rc = check_recipe(r, recipe, e);
-        *done = !rc && file_exists(mark);
-    } else {
-        cfg_write_yaml(&text, train_options, &r->cfg, true);
-        rc = put_file(r, "recipe.yaml", strbuf_str(&text), e);
-    }
-    strbuf_release(&text);
-    free(recipe);
-    free(mark);
-    return rc;
-}
-
 static Json *data_facts(const DataSet *d)
 {
     Json *files = json_arr_new(), *j = json_obj_new();
@@ -96,19 +77,91 @@ static Json *data_facts(const DataSet *d)
     return j;
 }
 
-int journal_facts(const TrainRun *r, Err *e)
+/* Hashes of the files that make up the base model. */
+static int base_facts(const TrainRun *r, Json **out, Err *e)
 {
     static const char *const base_file[] = { "config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json" };
-    Json  *j = json_obj_new(), *base = json_obj_new();
-    char   now[32];
-    StrBuf text = { 0 };
-    int    rc = 0;
+    int rc = 0;
+    *out = json_obj_new();
     for (size_t i = 0; i < ARRAY_LEN(base_file) && !rc; i++) {
-        char  hex[SHA256_HEX], *path = path_join(r->cfg.model, base_file[i]);
+        char hex[SHA256_HEX], *path = path_join(r->cfg.model, base_file[i]);
         if (file_exists(path) && !(rc = sha256_file(path, hex, e)))
-            json_set(base, base_file[i], json_str_new(str_of(hex)));
+            json_set(*out, base_file[i], json_str_new(str_of(hex)));
         free(path);
     }
+    return rc;
+}
+
+/* A run goes on only with the very files it began with: name the first that has changed. */
+static int compare_data(const TrainRun *r, const Json *then, const DataSet *now, Err *e)
+{
+    const Json *files = json_get(then, "files");
+    for (size_t i = 0; then && now && i < now->n_files; i++)
+        if (!str_eqz(json_str(json_get(json_at(files, i), "sha256")), now->file[i].sha256))
+            return err_set(e, ERR_INPUT, "%s: this file has changed since the run in %s began; choose another --out, or remove the folder",
+                           now->file[i].path, r->cfg.out);
+    return 0;
+}
+
+static int check_inputs(const TrainRun *r, Err *e)
+{
+    Json *then = NULL, *now = NULL, *hash;
+    char *path = path_join(r->cfg.out, "run.json");
+    Str   name;
+    int   rc = 0;
+    if (!file_exists(path) || (rc = json_read_file(&then, path, e)) || (rc = base_facts(r, &now, e)))
+        goto done;
+    for (JsonIter it = { 0 }; !rc && json_each(now, &it, &name, &hash);)
+        if (!str_eq(json_str(hash), json_str(json_get(json_get(then, "base_sha256"), name.p))))
+            rc = err_set(e, ERR_INPUT, "%s/%.*s: the base model has changed since the run in %s began; choose another --out, or remove the folder",
+                         r->cfg.model, (int)name.n, name.p, r->cfg.out);
+    if (!rc && !(rc = compare_data(r, json_get(then, "data"), r->train, e)))
+        rc = compare_data(r, json_get(then, "held_out"), r->held_out, e);
+done:
+    json_free(then);
+    json_free(now);
+    free(path);
+    return rc;
+}
+
+/* A new run starts in a folder of its own: whatever else lies there is not ours to mix with. */
+static int check_empty(const TrainRun *r, Err *e)
+{
+    FileList l = { 0 };
+    int      rc = file_list(&l, r->cfg.out, e);
+    for (size_t i = 0; i < l.n && !rc; i++)
+        if (strcmp(l.name[i], "lock") != 0 && !strstr(l.name[i], ".tmp-"))
+            rc = err_set(e, ERR_ARG, "%s: the folder holds %s and no run; choose another --out", r->cfg.out, l.name[i]);
+    file_list_release(&l);
+    return rc;
+}
+
+int journal_begin(const TrainRun *r, bool *done, Err *e)
+{
+    char  *recipe = path_join(r->cfg.out, "recipe.yaml"), *mark = path_join(r->cfg.out, "DONE");
+    StrBuf text = { 0 };
+    int    rc = 0;
+    *done = false;
+    if (file_exists(recipe)) {
+        if (!(rc = check_recipe(r, recipe, e)))
+            rc = check_inputs(r, e);
+        *done = !rc && file_exists(mark);
+    } else if (!(rc = check_empty(r, e))) {
+        cfg_write_yaml(&text, train_options, &r->cfg, true);
+        rc = put_file(r, "recipe.yaml", strbuf_str(&text), e);
+    }
+    strbuf_release(&text);
+    free(recipe);
+    free(mark);
+    return rc;
+}
+
+int journal_facts(const TrainRun *r, Err *e)
+{
+    Json  *j = json_obj_new(), *base = NULL;
+    char   now[32];
+    StrBuf text = { 0 };
+    int    rc = base_facts(r, &base, e);
     clock_iso8601(now);
     json_set(j, "hone_version", json_str_new(str_of(HONE_VERSION)));
     json_set(j, "started", json_str_new(str_of(now)));
@@ -116,8 +169,9 @@ int journal_facts(const TrainRun *r, Err *e)
     json_set(j, "cpu_features", json_str_new(str_of(backend_cpu_features())));
     json_set(j, "threads", json_int_new(r->be->threads));
     json_set(j, "family", json_str_new(str_of(r->model->fam->hf)));
-    json_set(j, "parameters", json_int_new(model_param_count(r->model)));
+    json_set(j, "parameters", json_int_new(model_param_count(r->model) + (r->adapter ? r->opt.n_values : 0)));
     json_set(j, "trained_parameters", json_int_new(r->opt.n_values));
+    json_set(j, "seed", json_int_new(r->cfg.seed));
     json_set(j, "total_steps", json_int_new(r->total_steps));
     json_set(j, "padding_share", json_num_new(r->pad_share));
     json_set(j, "base_sha256", base);

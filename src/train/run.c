@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "train/advice.h"
 #include "train/guard.h"
 #include "train/identity.h"
 #include "train/journal.h"
@@ -99,6 +100,28 @@ static int first_kind(const char *files, DataKind *kind, Err *e)
     return rc;
 }
 
+/* A given adapter brings its own rank and scale; a recipe that says otherwise would be ignored in silence. */
+static int open_adapter(TrainRun *r, Err *e)
+{
+    TrainCfg *c = &r->cfg, usual = { 0 };
+    if (!c->init_adapter || !*c->init_adapter)
+        return adapter_new(&r->adapter, r->model, c->target_modules, (int)c->rank, c->alpha, c->rslora, (uint64_t)c->seed, e);
+    int rc = adapter_open(&r->adapter, r->model, c->init_adapter, e);
+    if (rc)
+        return rc;
+    const Adapter *a = r->adapter;
+    cfg_defaults(train_options, &usual);
+    if ((c->rank != usual.rank && c->rank != a->rank) || (c->alpha != usual.alpha && c->alpha != a->alpha) || (c->rslora && !a->rslora) ||
+        strcmp(c->target_modules, usual.target_modules) != 0)
+        rc = err_set(e, ERR_ARG, "%s: this adapter has rank %d and alpha %g on linears of its own; leave out rank, alpha, rslora and target-modules",
+                     c->init_adapter, a->rank, a->alpha);
+    c->rank = a->rank;
+    c->alpha = a->alpha;
+    c->rslora = a->rslora;
+    cfg_release(train_options, &usual);
+    return rc;
+}
+
 int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
 {
     TrainRun *r = *out = mem_zalloc(1, sizeof *r);
@@ -125,12 +148,11 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     }
     if ((rc = load_data(r, e)) || (rc = model_reserve_positions(r->model, r->cfg.max_length, e)))
         goto done;
+    advise_on_overlap(r);
     count_steps(r);
-    if (r->cfg.method == METHOD_LORA)
-        rc = r->cfg.init_adapter && *r->cfg.init_adapter
-                 ? adapter_open(&r->adapter, r->model, r->cfg.init_adapter, e)
-                 : adapter_new(&r->adapter, r->model, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, (uint64_t)r->cfg.seed, e);
-    if (rc || (rc = optimizer_open(&r->opt, r->model, r->adapter, e)))
+    if ((r->cfg.method == METHOD_LORA && (rc = open_adapter(r, e))) || (rc = optimizer_open(&r->opt, r->model, r->adapter, e)))
+        goto done;
+    if ((rc = advise_on_end_token(r, e)))
         goto done;
     pass_open(&r->pass, r->model, r->adapter);
 done:

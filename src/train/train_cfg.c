@@ -63,6 +63,8 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
         return err_set(e, ERR_ARG, "method qlora needs 4-bit weights, which this version does not have; use lora");
     if (c->method == METHOD_FULL && c->init_adapter && *c->init_adapter)
         return err_set(e, ERR_ARG, "init-adapter goes with method lora, the recipe says full");
+    if (c->separator && strstr(c->separator, "\\n"))
+        return err_set(e, ERR_ARG, "separator holds a backslash and an n; for a line break write --separator $'\\n' in the shell, or \"\\n\" in double quotes in a recipe");
     if (c->steps == 0 && !(c->epochs > 0))
         return err_set(e, ERR_ARG, "epochs is 0 and steps is 0: say how long to train");
     if (c->objective == GOAL_AUTO)
