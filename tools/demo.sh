@@ -20,7 +20,7 @@ echo "== 2. Fine-tuning (LoRA) on 480 mails"
 "$hone" train examples/triage/recipe.yaml --out $run
 
 echo
-echo "== 3. The same 100 mails afterwards"
+echo "== 3. The same 100 mails afterwards (harder than the validation mails: most hold sentences or products that training never showed)"
 "$hone" eval $run --data $mails --generate --show 3 > $out/after.txt
 grep -v '^   \|^[0-9]*\. ' $out/after.txt
 
@@ -36,4 +36,6 @@ for i in 1 2 3; do
 done
 echo
 echo "Curves, samples and the full record of the run: $run/report.html"
-echo "Talk to it: $hone generate $run --prompt 'Subject: ...' (the mail, then a blank line and \"Triage:\")"
+printf 'Subject: Label printer\nDear team,\n\nThe Pika 11 we got last week (order HX-204417) does not switch on. Please send us a new one.\nKind regards,\nAda Grant\n\nTriage:\n' > $out/mail.txt
+echo "Try a mail of your own: edit $out/mail.txt, then"
+echo "  $hone generate $run --prompt-file $out/mail.txt --temperature 0"
