@@ -135,7 +135,7 @@ def rate(recipe, step, total):
     warm = math.ceil(warm * total) if warm < 1.0 else int(warm)
     if step <= warm:
         return recipe["lr"] * step / warm
-    return recipe["lr"] * SCHEDULES[recipe["schedule"]]((step - warm) / (total - warm), recipe["lr_floor"])
+    return recipe["lr"] * SCHEDULES[recipe["schedule"]]((step - warm - 1) / (total - warm), recipe["lr_floor"])
 
 
 def model_ready(recipe, args):

@@ -551,6 +551,15 @@ int file_write_atomic(const char *path, const void *p, size_t n, Err *e)
 
 /* ---- in place ---- */
 
+int file_sync(const char *path, Err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) != 0 ? file_fail(e, path, "flush") : 0;
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
 int file_append_line(const char *path, Str line, Err *e)
 {
     struct stat st;

@@ -36,6 +36,7 @@ int   file_out_commit(FileOut **f, Err *e);                                /* fl
 void  file_out_abort(FileOut **f);                                         /* removes the temporary file; NULL is fine */
 int   file_write_atomic(const char *path, const void *p, size_t n, Err *e);
 int   file_append_line(const char *path, Str line, Err *e);                /* one write() of line + '\n', O_APPEND */
+int   file_sync(const char *path, Err *e);                                 /* what is in it survives a power loss */
 int   file_truncate(const char *path, uint64_t size, Err *e);
 
 /* A folder that appears whole or not at all: begin gives PATH.tmp-PID to fill; commit flushes every file in it, renames, flushes the parent. */

@@ -106,18 +106,11 @@ static void add_tokenizer(Json *j, const char *path, const ModelConfig *c, Json 
 static void add_config(Json *j, const HfDir *d, ModelConfig *c, Json *problems)
 {
     Err           e = { 0 };
-    Str           type = json_str(json_get(d->config, "model_type"));
-    const Family *f = family_find(type);
-    json_set(j, "family", json_str_new(type));
+    const Family *f = NULL;
+    json_set(j, "family", json_str_new(json_str(json_get(d->config, "model_type"))));
     *c = (ModelConfig){ 0 };
-    if (!f) {
-        StrBuf names = { 0 };
-        family_names(&names);
-        problem(problems, "the family is not one that hone knows (%s)", strbuf_z(&names));
-        strbuf_release(&names);
-        return;
-    }
-    if (f->read_config(c, d->config, "config.json", &e)) {
+    if (model_config_read(c, &f, d->config, d->generation, "config.json", &e)) {
+        *c = (ModelConfig){ 0 };
         problem(problems, "%s", e.text);
         return;
     }
@@ -131,8 +124,6 @@ static void add_config(Json *j, const HfDir *d, ModelConfig *c, Json *problems)
     set_int(j, "vocabulary", c->vocab);
     set_int(j, "positions", c->max_positions);
     json_set(j, "tied", json_bool_new(c->tied));
-    if (json_get(d->config, "quantization_config") && json_kind(json_get(d->config, "quantization_config")) != JSON_NULL)
-        problem(problems, "the weights are quantised (quantization_config), which hone cannot read yet");
 }
 
 static int inspect_model(const char *path, const Options *o, Json *j, Json *problems, Err *e)

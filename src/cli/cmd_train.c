@@ -169,12 +169,13 @@ static void show_result(const TrainRun *r, const TrainResult *res)
 
 static int read_recipe(TrainArgs *a, const char *path, const bool *given, Err *e)
 {
+    const bool out_given = a->cfg.out && *a->cfg.out;
     char  *text = NULL, *inside = file_is_dir(path) ? path_join(path, "recipe.yaml") : NULL; /* a run folder: go on with it */
     size_t n = 0;
     int    rc = file_read_text(inside ? inside : path, &text, &n, e);
     if (!rc)
         rc = cfg_parse_yaml(train_options, &a->cfg, (Str){ text, n }, inside ? inside : path, given, e);
-    if (!rc && inside) {
+    if (!rc && inside && !out_given) {
         free(a->cfg.out);
         a->cfg.out = mem_strdup(path);
     }
@@ -237,8 +238,10 @@ int cmd_train(int argc, char **argv, Err *e)
         strbuf_release(&text);
         goto done;
     }
-    if (a.preview && !(a.cfg.out && *a.cfg.out))
+    if (a.preview && !(a.cfg.out && *a.cfg.out)) {
+        free(a.cfg.out);
         a.cfg.out = mem_strdup("-"); /* a preview writes nothing */
+    }
     if ((rc = cli_backend(&be, a.cfg.device, a.cfg.threads, e)) || (rc = train_open(&r, &a.cfg, be, e)))
         goto done;
     show_opened(r);

@@ -23,17 +23,20 @@ static Tensor *embed(Tape *t, const Model *m, const Step *s)
     return m->pos_embed ? op_add(t, x, op_embed(t, m->pos_embed, s->pos)) : x;
 }
 
-/* Runs one block without a tape and leaves only its output: out is taken first, so that the rest can be rewound. */
+/* Runs one block without a tape and leaves only its output: out is taken first, so that the rest can be rewound. NULL, here as in every op:
+ * the arena was refused memory; the pass reports it at its end (tarena_failed). */
 static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const Step *s)
 {
     Tape t;
     tape_init(&t, m->be, a, false);
-    Tensor    *out = tape_new(&t, tensor_rows(x), m->cfg.hidden);
+    Tensor    *out = x ? tape_new(&t, tensor_rows(x), m->cfg.hidden) : NULL;
     TArenaMark mark = tarena_mark(a);
-    m->be->copy_rows(m->be, out, 0, block_forward(&t, m, layer, x, s), 0, tensor_rows(x));
+    Tensor    *y = out ? block_forward(&t, m, layer, x, s) : NULL;
+    if (y)
+        m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(x));
     tarena_rewind(a, mark);
     tape_release(&t);
-    return out;
+    return y ? out : NULL;
 }
 
 Tensor *model_hidden(Tape *t, const Model *m, const Step *s)
@@ -72,7 +75,9 @@ static Tensor *head_both_ways(Tape *t, const Model *m, Tensor *x, const Tensor *
 
 static Tensor *leaf(TArena *a, Tensor *x, Tensor *grad)
 {
-    Tensor *l = tarena_tensor(a, NULL, DT_F32, 1, (int64_t[]){ 0 });
+    Tensor *l = x ? tarena_tensor(a, NULL, DT_F32, 1, (int64_t[]){ 0 }) : NULL;
+    if (!l)
+        return NULL;
     *l = *x;
     l->wants_grad = grad != NULL;
     l->grad = grad;
@@ -94,6 +99,10 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
         x[i + 1] = block_run(m, a, i, x[i], s);
     tape_release(&t);
 
+    if (tarena_failed(a, e)) {
+        free(x);
+        return e->code;
+    }
     /* Two gradient buffers change places: that of a block's output and that of its input. */
     Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = tarena_tensor(a, NULL, DT_F32, 2, dim);
     *logp = tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ row->dim[0], 1 });
@@ -104,19 +113,24 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
     TArenaMark mark = tarena_mark(a);
     m->be->fill(m->be, gout, 0);
     tape_init(&t, m->be, a, true);
-    m->be->copy_rows(m->be, *logp, 0, head_both_ways(&t, m, leaf(a, x[n], gout), row, target, coef), 0, row->dim[0]);
-    tape_backward(&t);
+    Tensor *lp = head_both_ways(&t, m, leaf(a, x[n], gout), row, target, coef);
+    if (!tarena_failed(a, NULL)) {
+        m->be->copy_rows(m->be, *logp, 0, lp, 0, row->dim[0]);
+        tape_backward(&t);
+    }
     tape_release(&t);
     tarena_rewind(a, mark);
 
-    for (int i = n - 1; i >= 0; i--) {
+    for (int i = n - 1; i >= 0 && !tarena_failed(a, NULL); i--) {
         const bool wanted = i > 0 || embed_wants;
         if (wanted)
             m->be->fill(m->be, gin, 0);
         tape_init(&t, m->be, a, true);
         Tensor *out = block_forward(&t, m, i, leaf(a, x[i], wanted ? gin : NULL), s);
-        out->grad = gout;
-        tape_backward(&t);
+        if (!tarena_failed(a, NULL)) {
+            out->grad = gout;
+            tape_backward(&t);
+        }
         tape_release(&t);
         tarena_rewind(a, mark);
         Tensor *swap = gout;
@@ -125,8 +139,11 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
     }
     if (embed_wants) {
         tape_init(&t, m->be, a, true);
-        embed(&t, m, s)->grad = gout;
-        tape_backward(&t);
+        Tensor *first = embed(&t, m, s);
+        if (!tarena_failed(a, NULL)) {
+            first->grad = gout;
+            tape_backward(&t);
+        }
         tape_release(&t);
     }
     rc = finish(m, a, e);

@@ -102,7 +102,9 @@ static int check_tied(const Model *m, const StFile *f, Map *used, Err *e)
     char name[256];
     snprintf(name, sizeof name, "%s%s.weight", m->fam->prefix, m->fam->embed);
     const StTensor *embed = st_find(f, name);
-    if (embed && (embed->nbytes != head->nbytes || memcmp(embed->data, head->data, head->nbytes) != 0))
+    if (!embed) /* a file without prefixes */
+        embed = st_find(f, name + strlen(m->fam->prefix));
+    if (!embed || (embed->nbytes != head->nbytes || memcmp(embed->data, head->data, head->nbytes) != 0))
         return err_set(e, ERR_INPUT, "%s: config.json ties lm_head.weight to %s, but the file holds two different tables; set tie_word_embeddings to "
                        "false to keep the head", st_where(f, head), name);
     map_put(used, str_of("lm_head.weight"), 1);

@@ -176,6 +176,13 @@ static int read_adapter_config(Adapter *a, const Json *j, const char *where, Err
         if (!is_off(json_get(j, must_be_off[i])))
             return err_set(e, ERR_INPUT, "%s: %s is set, which hone does not compute; merge the adapter with the tool that made it", where,
                            must_be_off[i]);
+    if (!(fabs(a->alpha) <= 1e6))
+        return err_set(e, ERR_INPUT, "%s: lora_alpha is %g, expected at most a million", where, a->alpha);
+    /* Some initialisations move part of the base weights into the adapter; such an adapter belongs to a base that is not the one in the folder. */
+    Str init = json_str(json_get(j, "init_lora_weights"));
+    if (init.p && !str_eqz(init, "gaussian") && !str_eqz(init, "orthogonal") && !str_eqz(init, "eva"))
+        return err_set(e, ERR_INPUT, "%s: init_lora_weights is \"%.*s\", which changes the base weights as well; merge the adapter with the tool that made it",
+                       where, (int)MIN(init.n, 40), init.p);
     a->rank = (int)rank;
     a->base = base.p ? mem_strndup(base.p, base.n) : NULL;
     set_scale(a);
@@ -202,36 +209,33 @@ static void load_factor(const Model *m, Tensor *dst, const StTensor *t)
 
 static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *path, Err *e)
 {
-    size_t used = 0;
-    int    rc = 0;
-    for (int i = 0; i < m->n_linear; i++) {
+    Map    *used = map_new();
+    int64_t dummy;
+    int     rc = 0;
+    for (int i = 0; i < m->n_linear && !rc; i++) {
         const Linear   *l = &m->linear[i];
-        char            name[512];
-        snprintf(name, sizeof name, PEFT_PREFIX "%s.lora_A.weight", l->module);
-        const StTensor *ta = st_find(f, name);
-        snprintf(name, sizeof name, PEFT_PREFIX "%s.lora_B.weight", l->module);
-        const StTensor *tb = st_find(f, name);
+        char            name[2][512];
+        snprintf(name[0], sizeof name[0], PEFT_PREFIX "%s.lora_A.weight", l->module);
+        snprintf(name[1], sizeof name[1], PEFT_PREFIX "%s.lora_B.weight", l->module);
+        const StTensor *ta = st_find(f, name[0]), *tb = st_find(f, name[1]);
         if (!ta && !tb)
             continue;
-        if (!ta || !tb)
-            return err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
-        if ((rc = check_factor(f, ta, a->rank, l->w->dim[1], e)) || (rc = check_factor(f, tb, l->w->dim[0], a->rank, e)) ||
-            (rc = pair_make(a, m, i, a->rank, e)))
-            return rc;
-        load_factor(m, a->pair[i].a, ta);
-        load_factor(m, a->pair[i].b, tb);
-        used += 2;
+        if (!ta || !tb) {
+            rc = err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
+        } else if (!(rc = check_factor(f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(f, tb, l->w->dim[0], a->rank, e)) &&
+                   !(rc = pair_make(a, m, i, a->rank, e))) {
+            load_factor(m, a->pair[i].a, ta);
+            load_factor(m, a->pair[i].b, tb);
+            map_put(used, str_of(name[0]), 1);
+            map_put(used, str_of(name[1]), 1);
+        }
     }
-    for (size_t i = 0; used < st_count(f) && i < st_count(f); i++) {
-        const StTensor *t = st_at(f, i);
-        bool            known = false;
-        for (int k = 0; k < m->n_linear && !known; k++)
-            known = str_starts(str_of(t->name), PEFT_PREFIX) &&
-                    strncmp(t->name + strlen(PEFT_PREFIX), m->linear[k].module, strlen(m->linear[k].module)) == 0 &&
-                    strncmp(t->name + strlen(PEFT_PREFIX) + strlen(m->linear[k].module), ".lora_", 6) == 0;
-        if (!known)
-            return err_set(e, ERR_INPUT, "%s: %s fits no linear of the base model %s", path, t->name, m->path);
-    }
+    for (size_t i = 0; i < st_count(f) && !rc; i++)
+        if (!map_get(used, str_of(st_at(f, i)->name), &dummy))
+            rc = err_set(e, ERR_INPUT, "%s: %s fits no linear of the base model %s", path, st_at(f, i)->name, m->path);
+    map_free(used);
+    if (rc)
+        return rc;
     if (!a->n_adapted)
         return err_set(e, ERR_INPUT, "%s: the adapter holds no tensors", path);
     return 0;

@@ -127,6 +127,8 @@ int   model_train_pass(const Model *m, TArena *scratch, const Step *s, const Ten
 int   kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, Err *e);
 void  kv_close(KvCache *kv);
 
+/* Reads and range-checks config.json (and the end-of-text ids of generation_config.json, may be NULL). */
+int   model_config_read(ModelConfig *c, const Family **fam, const Json *config, const Json *generation, const char *where, Err *e);
 const Family *family_find(Str model_type);
 void  family_names(StrBuf *out);                                /* "llama, qwen2, ..." for errors */
 

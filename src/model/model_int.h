@@ -4,9 +4,6 @@
 
 #include "model/model.h"
 
-/* Reads and range-checks config.json (and the end-of-text ids of generation_config.json, may be NULL). */
-int model_config_read(ModelConfig *c, const Family **fam, const Json *config, const Json *generation, const char *where, Err *e);
-
 /* One weight of the model: the name files use for it (without the family's prefix), where it lies, its shape in memory. */
 typedef struct Slot {
     char    *name;                  /* "layers.0.self_attn.q_proj.weight"; the prefix is added by who reads or writes */

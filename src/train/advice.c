@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "tensor/inspect.h"
 
 /* Held-out rows that are also trained on measure memory, not skill. */
@@ -22,35 +23,41 @@ void advise_on_overlap(const TrainRun *r)
     map_free(seen);
 }
 
+#define ROWS_AT_ONCE 1024
+
 /* An end token whose row in the head equals many others was never trained: an adapter on the linears cannot tell it from them, so answers
- * trained with it would not end (their loss cannot fall below the log of the number of such rows). */
+ * trained with it would not end (their loss cannot fall below the log of the number of such rows). Conversations end with their own token. */
 int advise_on_end_token(const TrainRun *r, Err *e)
 {
     const Tensor *head = r->model->head_w;
     const int64_t width = tensor_cols(head), rows = tensor_rows(head);
-    const int32_t end = chat_terminator(r->tok, NULL);
+    const int32_t end = r->train->file[0].kind == DATA_MESSAGES ? chat_terminator(r->tok, NULL) : tok_eos(r->tok);
+    int64_t       same = 0;
     if (r->cfg.objective != GOAL_SFT || !r->adapter || end < 0)
         return 0;
-    float *w = malloc((size_t)(width * rows) * sizeof *w);
-    if (!w)
-        return err_set(e, ERR_MEM, "%s: no memory to look at the %lld rows of the head", r->cfg.model, (long long)rows);
-    tensor_get(head, w);
-    const float *x = w + (int64_t)end * width;
-    double       nx = 0;
-    int64_t      same = 0;
+    float *x = mem_alloc((size_t)width * sizeof *x), *w = mem_alloc((size_t)(width * ROWS_AT_ONCE) * sizeof *w);
+    Tensor row = tensor_row_view(head, end, 1);
+    tensor_get(&row, x);
+    double nx = 0;
     for (int64_t k = 0; k < width; k++)
         nx += (double)x[k] * (double)x[k];
-    for (int64_t i = 0; i < rows; i++) {
-        double dot = 0, ny = 0;
-        for (int64_t k = 0; k < width; k++) {
-            dot += (double)x[k] * (double)w[i * width + k];
-            ny += (double)w[i * width + k] * (double)w[i * width + k];
+    for (int64_t first = 0; first < rows; first += ROWS_AT_ONCE) {
+        const int64_t n = MIN(rows - first, ROWS_AT_ONCE);
+        Tensor        part = tensor_row_view(head, first, n);
+        tensor_get(&part, w);
+        for (int64_t i = 0; i < n; i++) {
+            double dot = 0, ny = 0;
+            for (int64_t k = 0; k < width; k++) {
+                dot += (double)x[k] * (double)w[i * width + k];
+                ny += (double)w[i * width + k] * (double)w[i * width + k];
+            }
+            same += first + i != end && (nx == 0 ? ny == 0 : dot * dot > 0.998 * nx * ny); /* cosine above 0.999 */
         }
-        same += i != end && dot * dot > 0.998 * nx * ny; /* cosine above 0.999 */
     }
+    free(x);
     free(w);
     if (same)
         log_warn("train", "the end token of answers was never trained in this model: %lld other tokens have the same row in its head, and an adapter cannot "
                  "tell them apart, so answers will not end well; method full can learn it", (long long)same);
-    return 0;
+    return r->be->sync(r->be, e);
 }

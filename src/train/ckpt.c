@@ -173,13 +173,15 @@ static bool is_step_name(const char *name, int64_t *step)
     return true;
 }
 
-static void prune(const char *dir, int64_t keep)
+/* After the checkpoint of step `newest`: keeps the newest ones. Later steps are of a past that was damaged and is being gone through again;
+ * unfinished folders are of saves that were killed. The run's lock is held, so nobody else writes here. */
+static void prune(const char *dir, int64_t newest, int64_t keep)
 {
     FileList l = { 0 };
     int64_t  step, n = 0;
     if (file_list(&l, dir, NULL) == 0) {
         for (size_t i = l.n; i-- > 0;) { /* names sort by step, newest last */
-            if (!is_step_name(l.name[i], &step) || n++ < keep)
+            if (is_step_name(l.name[i], &step) ? step <= newest && n++ < keep : !strstr(l.name[i], ".tmp-"))
                 continue;
             char *path = path_join(dir, l.name[i]);
             dir_remove(path, NULL);
@@ -200,7 +202,7 @@ int ckpt_save(const char *run, const Optimizer *o, const RunState *s, int64_t ke
         err_wrap(e, "the checkpoint of step %lld was not saved", (long long)s->step);
         goto done;
     }
-    prune(dir, keep);
+    prune(dir, s->step, keep);
 done:
     folder_abort(&tmp);
     free(path);

@@ -27,10 +27,12 @@ static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, floa
     Tape tape;
     tape_init(&tape, m->be, &p->scratch, false);
     Tensor *out = op_head_logp(&tape, model_hidden(&tape, m, &s), m->head_w, target);
-    m->be->download(m->be, logp, out->data, sizeof *logp);
+    int rc = tarena_failed(&p->scratch, e) ? e->code : 0;
+    if (!rc)
+        m->be->download(m->be, logp, out->data, sizeof *logp);
     tape_release(&tape);
     tarena_rewind(&p->scratch, mark);
-    return m->be->sync(m->be, e);
+    return rc ? rc : m->be->sync(m->be, e);
 }
 
 int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *largest, Err *e)
@@ -48,8 +50,9 @@ int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *larges
         float served;
         rc = decode_one(p, &kv, x, t, &served, e);
         if (!rc && row < p->batch.n_rows && p->batch.row[row] == t) {
-            *largest = MAX(*largest, fabs((double)p->logp[row] - (double)served));
-            row++;
+            const double off = fabs((double)p->logp[row++] - (double)served);
+            if (!(off <= *largest)) /* a NaN is the largest of all and stays */
+                *largest = isnan(*largest) ? *largest : off;
         }
     }
     kv_close(&kv);

@@ -77,19 +77,30 @@ static Json *data_facts(const DataSet *d)
     return j;
 }
 
-/* Hashes of the files that make up the base model. */
-static int base_facts(const TrainRun *r, Json **out, Err *e)
+/* Hashes of what the run stands on: every weight and JSON file of the base folder, and the adapter it goes on from. */
+static int hash_folder(Json *out, const char *dir, const char *prefix, Err *e)
 {
-    static const char *const base_file[] = { "config.json", "model.safetensors", "model.safetensors.index.json", "tokenizer.json" };
-    int rc = 0;
-    *out = json_obj_new();
-    for (size_t i = 0; i < ARRAY_LEN(base_file) && !rc; i++) {
-        char hex[SHA256_HEX], *path = path_join(r->cfg.model, base_file[i]);
-        if (file_exists(path) && !(rc = sha256_file(path, hex, e)))
-            json_set(*out, base_file[i], json_str_new(str_of(hex)));
+    FileList l = { 0 };
+    int      rc = file_list(&l, dir, e);
+    for (size_t i = 0; i < l.n && !rc; i++) {
+        char   hex[SHA256_HEX], *path = path_join(dir, l.name[i]);
+        StrBuf key = { 0 };
+        strbuf_addf(&key, "%s%s", prefix, l.name[i]);
+        if ((str_ends(str_of(path), ".json") || str_ends(str_of(path), ".safetensors")) && !file_is_dir(path) && !(rc = sha256_file(path, hex, e)))
+            json_set(out, strbuf_z(&key), json_str_new(str_of(hex)));
+        strbuf_release(&key);
         free(path);
     }
+    file_list_release(&l);
     return rc;
+}
+
+static int base_facts(const TrainRun *r, Json **out, Err *e)
+{
+    const char *adapter = r->cfg.init_adapter;
+    *out = json_obj_new();
+    int rc = hash_folder(*out, r->cfg.model, "", e);
+    return rc || !adapter || !*adapter ? rc : hash_folder(*out, adapter, "init-adapter/", e);
 }
 
 /* A run goes on only with the very files it began with: name the first that has changed. */
@@ -113,8 +124,8 @@ static int check_inputs(const TrainRun *r, Err *e)
         goto done;
     for (JsonIter it = { 0 }; !rc && json_each(now, &it, &name, &hash);)
         if (!str_eq(json_str(hash), json_str(json_get(json_get(then, "base_sha256"), name.p))))
-            rc = err_set(e, ERR_INPUT, "%s/%.*s: the base model has changed since the run in %s began; choose another --out, or remove the folder",
-                         r->cfg.model, (int)name.n, name.p, r->cfg.out);
+            rc = err_set(e, ERR_INPUT, "%.*s of the base model %s has changed since the run in %s began; choose another --out, or remove the folder",
+                         (int)name.n, name.p, r->cfg.model, r->cfg.out);
     if (!rc && !(rc = compare_data(r, json_get(then, "data"), r->train, e)))
         rc = compare_data(r, json_get(then, "held_out"), r->held_out, e);
 done:
@@ -195,6 +206,8 @@ int journal_rewind(const TrainRun *r, Err *e)
         uint64_t      size = 0;
         if (file_exists(path) && !(rc = file_size(path, &size, e)) && size > (uint64_t)keep)
             rc = file_truncate(path, (uint64_t)keep, e);
+        else if (!rc && size < (uint64_t)keep)
+            rc = err_set(e, ERR_INPUT, "%s: the file is shorter than when the last checkpoint was made; put it back, or remove the folder to start again", path);
         free(path);
     }
     return rc;
@@ -206,7 +219,7 @@ int journal_mark(TrainRun *r, Err *e)
     for (size_t i = 0; i < ARRAY_LEN(journal) && !rc; i++) {
         char    *path = path_join(r->cfg.out, journal[i].name);
         uint64_t size = 0;
-        if (file_exists(path))
+        if (file_exists(path) && !(rc = file_sync(path, e)))
             rc = file_size(path, &size, e);
         *(int64_t *)(void *)((char *)&r->state + journal[i].off) = (int64_t)size;
         free(path);
@@ -284,11 +297,7 @@ int journal_done(const TrainRun *r, const TrainResult *res, Err *e)
     }
     json_set(j, "stopped_early", json_bool_new(res->early));
     json_write(&text, j, true);
-    int   rc = put_file(r, "DONE", strbuf_str(&text), e);
-    char *failed = path_join(r->cfg.out, "FAILED");
-    if (!rc && file_exists(failed))
-        remove(failed);
-    free(failed);
+    int rc = put_file(r, "DONE", strbuf_str(&text), e);
     strbuf_release(&text);
     json_free(j);
     return rc;
@@ -314,6 +323,13 @@ int journal_read_done(const TrainRun *r, TrainResult *res, Err *e)
     json_free(j);
     free(path);
     return rc;
+}
+
+void journal_running(const TrainRun *r)
+{
+    char *failed = path_join(r->cfg.out, "FAILED");
+    remove(failed); /* absent most of the time */
+    free(failed);
 }
 
 void journal_failed(const TrainRun *r, const char *sentence)

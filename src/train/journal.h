@@ -16,6 +16,7 @@ int  journal_eval(const TrainRun *r, const TrainProgress *p, Err *e);
 int  journal_sample(const TrainRun *r, const Example *x, Str prompt, Str expected, Str output, Err *e);
 int  journal_done(const TrainRun *r, const TrainResult *res, Err *e);
 int  journal_read_done(const TrainRun *r, TrainResult *res, Err *e);
+void journal_running(const TrainRun *r);                           /* an earlier failure is over: the run goes on */
 void journal_failed(const TrainRun *r, const char *sentence);
 void journal_log(void *run_out, LogLevel level, const char *room, const char *text); /* a log sink: appends to log.txt */
 

@@ -18,6 +18,7 @@
 #include "train/report.h"
 #include "train/schedule.h"
 
+#define IDENTITY_MAX 1e-2 /* rounding explains about 1e-5 */
 #define FEW_STEPS 50 /* fewer optimizer steps than this teach little (LoRA Without Regret, 2025); worth a warning */
 
 /* --- opening ------------------------------------------------------------------------------------------------------------------------------ */
@@ -63,7 +64,12 @@ static int load_data(TrainRun *r, Err *e)
     return share > 0 ? dataset_split(r->train, share, (uint64_t)r->cfg.seed, &r->held_out, e) : 0;
 }
 
-static int64_t bins_per_step(const TrainRun *r) { return MAX(r->cfg.batch_tokens / r->cfg.micro_tokens, 1); }
+/* Micro-batches of one step. Unpacked ones hold one example each, so their mean length counts. */
+static int64_t bins_per_step(const TrainRun *r)
+{
+    const int64_t mean = MAX(r->train->stats.tokens / (int64_t)MAX(r->train->n, 1), 1);
+    return MAX(r->cfg.batch_tokens / (r->cfg.packing ? r->cfg.micro_tokens : mean), 1);
+}
 static int64_t steps_of(const TrainRun *r, const PackPlan *p) { return (p->n_bins + bins_per_step(r) - 1) / bins_per_step(r); }
 
 static void plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch)
@@ -146,7 +152,9 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
                      tok_size(r->tok), (long long)r->model->cfg.vocab);
         goto done;
     }
-    if ((rc = load_data(r, e)) || (rc = model_reserve_positions(r->model, r->cfg.max_length, e)))
+    if ((rc = load_data(r, e)) || (rc = model_reserve_positions(r->model, MIN(r->cfg.max_length + r->cfg.sample_tokens, r->model->cfg.max_positions), e)))
+        goto done;
+    if ((rc = train_cfg_resolve_batch(&r->cfg, MAX(r->train->stats.longest, r->held_out ? r->held_out->stats.longest : 0), e)))
         goto done;
     advise_on_overlap(r);
     count_steps(r);
@@ -367,7 +375,7 @@ static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         c.bin += bins_per_step(r);
         const bool last = r->state.step == r->total_steps;
         const bool stop = h->stop_asked && h->stop_asked(h->user);
-        if (r->held_out && !stop && (last || r->state.step % r->cfg.eval_every == 0) && (rc = evaluate(r, h, &p, e)))
+        if (r->held_out && (last || r->state.step % r->cfg.eval_every == 0) && (rc = evaluate(r, h, &p, e)))
             break;
         if ((stop || last || r->state.step % r->cfg.save_every == 0 || r->state.step % r->cfg.eval_every == 0) && (rc = save(r, h, e)))
             break;
@@ -380,6 +388,8 @@ static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         rc = write_best(r, e);
     if (!rc)
         rc = identity_check(&r->pass, r->held_out ? r->held_out : r->train, 0, &res->identity, e);
+    if (!rc && !(res->identity <= IDENTITY_MAX))
+        log_warn("train", "log-probabilities of the trained and the served model differ by %.2g; please report this", res->identity);
     return rc;
 }
 
@@ -399,6 +409,7 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
             rc = report_write(r->cfg.out, e); /* the one thing that may have failed after DONE */
         goto done;
     }
+    journal_running(r);
     log_sink_add(journal_log, r->cfg.out);
     if (r->total_steps < FEW_STEPS)
         log_warn("train", "only %lld optimizer steps; more epochs, more data or fewer batch-tokens give the model more to learn from",

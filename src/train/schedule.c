@@ -16,5 +16,5 @@ double schedule_lr(const TrainCfg *c, int64_t step, int64_t total)
     const int64_t warm = (int64_t)ceil(c->warmup * (double)total);
     if (step <= warm)
         return c->lr * (double)step / (double)warm;
-    return c->lr * shape[c->schedule]((double)(step - warm) / (double)MAX(total - warm, 1), c->lr_floor);
+    return c->lr * shape[c->schedule]((double)(step - warm - 1) / (double)MAX(total - warm, 1), c->lr_floor);
 }

@@ -18,7 +18,7 @@ const CfgOption train_options[] = {
     { "epochs",           CFG_REAL,   AT(epochs),           "3",    0, 10000, NULL,          "passes over the data" },
     { "steps",            CFG_INT,    AT(steps),            "0",    0, 1e9,   NULL,          "optimizer steps; 0: as many as the epochs need" },
     { "batch-tokens",     CFG_INT,    AT(batch_tokens),     "0",    0, 1e9,   NULL,          "tokens per optimizer step; 0: 4096, or one micro-batch if larger" },
-    { "micro-tokens",     CFG_INT,    AT(micro_tokens),     "0",    0, 1e7,   NULL,          "most tokens computed at once; 0: the largest of 1024 and max-length" },
+    { "micro-tokens",     CFG_INT,    AT(micro_tokens),     "0",    0, 1e7,   NULL,          "most tokens computed at once; 0: 1024, or the longest example" },
     { "max-length",       CFG_INT,    AT(max_length),       "0",    0, 1e7,   NULL,          "most tokens of one example; 0: 2048, or what the model can" },
     { "on-long",          CFG_CHOICE, AT(on_long),          "fail", 0, 0,     "fail|drop|cut-prompt", "a row longer than max-length" },
     { "packing",          CFG_BOOL,   AT(packing),          "true", 0, 0,     NULL,          "several examples in one micro-batch, isolated from each other" },
@@ -30,7 +30,7 @@ const CfgOption train_options[] = {
     { "weight-decay",     CFG_REAL,   AT(weight_decay),     "0",    0, 10,    NULL,          "AdamW's decay, on matrices of linears only" },
     { "beta1",            CFG_REAL,   AT(beta1),            "0.9",  0, 0.999999, NULL,       "AdamW" },
     { "beta2",            CFG_REAL,   AT(beta2),            "0.999", 0, 0.9999999, NULL,     "AdamW" },
-    { "adam-eps",         CFG_REAL,   AT(adam_eps),         "1e-8", 0, 1,     NULL,          "AdamW" },
+    { "adam-eps",         CFG_REAL,   AT(adam_eps),         "1e-8", 1e-30, 1,     NULL,          "AdamW" },
     { "clip",             CFG_REAL,   AT(clip),             "1",    0, 1e30,  NULL,          "largest gradient norm; 0: no clipping" },
     { "rank",             CFG_INT,    AT(rank),             "16",   1, 4096,  NULL,          "rank of the adapter" },
     { "alpha",            CFG_REAL,   AT(alpha),            "32",   0, 1e6,   NULL,          "the adapter is scaled by alpha / rank" },
@@ -75,15 +75,23 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
         return err_set(e, ERR_ARG, "max-length is %lld, the model has positions for %lld", (long long)c->max_length, (long long)m->cfg.max_positions);
     if (c->max_length < 2)
         return err_set(e, ERR_ARG, "max-length is %lld, at least 2 tokens are needed to learn from one to the next", (long long)c->max_length);
-    if (c->micro_tokens == 0)
-        c->micro_tokens = MAX(c->max_length, c->batch_tokens ? MIN(1024, c->batch_tokens) : 1024);
-    if (c->micro_tokens < c->max_length)
-        return err_set(e, ERR_ARG, "micro-tokens is %lld, less than max-length %lld: the longest example must fit into one micro-batch",
-                       (long long)c->micro_tokens, (long long)c->max_length);
-    if (c->batch_tokens == 0)
-        c->batch_tokens = MAX(4096, c->micro_tokens);
     if (c->lr == 0)
         c->lr = c->method == METHOD_FULL ? 2e-5 : 2e-4;
+    return 0;
+}
+
+int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e)
+{
+    if (c->micro_tokens == 0)
+        c->micro_tokens = MAX(longest, c->batch_tokens ? MIN(1024, c->batch_tokens) : 1024);
+    if (c->micro_tokens < longest)
+        return err_set(e, ERR_ARG, "micro-tokens is %lld, less than the %lld tokens of the longest example, which must fit into one micro-batch",
+                       (long long)c->micro_tokens, (long long)longest);
+    if (c->batch_tokens == 0)
+        c->batch_tokens = MAX(4096, c->micro_tokens);
+    if (c->batch_tokens < c->micro_tokens)
+        return err_set(e, ERR_ARG, "batch-tokens is %lld, but a step computes at least one micro-batch of %lld tokens (the longest example has %lld)",
+                       (long long)c->batch_tokens, (long long)c->micro_tokens, (long long)longest);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/file_test.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "formats/jsonl.h"
 #include "train/run.h"
 
 static char *home; /* scratch folder with model/ and data.jsonl */
@@ -156,27 +157,127 @@ static void test_threads_do_not_matter(void **state)
     check_same("t1/adapter/adapter_model.safetensors", "t4/adapter/adapter_model.safetensors");
 }
 
+/* metrics.jsonl without its times, which no two runs share. */
+static void metrics_of(const char *name, StrBuf *out)
+{
+    static const char *const key[] = { "step", "epoch", "loss", "lr", "grad_norm", "tokens", "trained_tokens", "eval_loss", "best" };
+    Err   e = { 0 };
+    Jsonl lines;
+    Json *row;
+    char *path = at(name);
+    if (jsonl_open(&lines, path, &e))
+        fail_msg("%s", e.text);
+    while (jsonl_next(&lines, &row, &e) == 1) {
+        for (size_t i = 0; i < ARRAY_LEN(key); i++) {
+            if (json_get(row, key[i]))
+                json_write(out, json_get(row, key[i]), false);
+            strbuf_addc(out, ' ');
+        }
+        strbuf_addc(out, '\n');
+        json_free(row);
+    }
+    jsonl_close(&lines);
+    free(path);
+}
+
+static void check_same_metrics(const char *a, const char *b)
+{
+    StrBuf x = { 0 }, y = { 0 };
+    metrics_of(a, &x);
+    metrics_of(b, &y);
+    assert_string_equal(strbuf_z(&x), strbuf_z(&y));
+    strbuf_release(&x);
+    strbuf_release(&y);
+}
+
+static void remove_run(const char *name)
+{
+    Err   e = { 0 };
+    char *path = at(name);
+    dir_remove(path, &e);
+    free(path);
+}
+
 static void test_interrupted_run_ends_the_same(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res, want;
+    Err         e = { 0 };
+    must_run(&(Plan){ .out = "whole" }, &c, &want);
+    for (int64_t after = 1; after <= 12; after++) {
+        assert_int_equal(run(&(Plan){ .out = "broken", .stop_after = after }, &c, &res, &e), after < 12 ? ERR_STOP : 0);
+        must_run(&(Plan){ .out = "broken" }, &c, &res);
+        assert_int_equal(c.steps, 12 - after);
+        assert_int_equal(res.best_step, want.best_step);
+        check_same("whole" CKPT, "broken" CKPT);
+        check_same("whole/order.jsonl", "broken/order.jsonl");
+        check_same("whole/adapter/adapter_model.safetensors", "broken/adapter/adapter_model.safetensors");
+        check_same_metrics("whole/metrics.jsonl", "broken/metrics.jsonl");
+        remove_run("broken");
+    }
+    must_run(&(Plan){ .out = "whole" }, &c, &res);
+    assert_true(res.already_done);
+    assert_int_equal(c.steps, 0);
+}
+
+/* A rate that makes the held-out loss rise after a while: the best step is not the last, and patience ends the run, wherever it was interrupted. */
+static void test_early_stop_survives_interruption(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res, want;
+    Err         e = { 0 };
+    const Plan  rising = { .out = "rise", .more = { "steps", "60", "lr", "0.2", "patience", "2", "eval-every", "2", "schedule", "constant", "clip", "0" } };
+    must_run(&rising, &c, &want);
+    assert_true(want.early);
+    assert_true(want.best_step < want.steps);
+    for (int64_t after = 1; after < want.steps; after += 3) {
+        Plan broken = rising;
+        broken.out = "rise-broken";
+        broken.stop_after = after;
+        assert_int_equal(run(&broken, &c, &res, &e), ERR_STOP);
+        broken.stop_after = 0;
+        must_run(&broken, &c, &res);
+        assert_int_equal(res.steps, want.steps);
+        assert_int_equal(res.best_step, want.best_step);
+        check_same_metrics("rise/metrics.jsonl", "rise-broken/metrics.jsonl");
+        check_same("rise/adapter/adapter_model.safetensors", "rise-broken/adapter/adapter_model.safetensors");
+        remove_run("rise-broken");
+    }
+}
+
+/* Other data or another base under the same recipe is another run. */
+static void test_changed_inputs_are_refused(void **state)
 {
     (void)state;
     Counter     c;
     TrainResult res;
     Err         e = { 0 };
-    must_run(&(Plan){ .out = "whole" }, &c, &res);
-    for (int64_t after = 1; after < 12; after += 2) {
-        assert_int_equal(run(&(Plan){ .out = "broken", .stop_after = after }, &c, &res, &e), ERR_STOP);
-        must_run(&(Plan){ .out = "broken" }, &c, &res);
-        assert_int_equal(c.steps, 12 - after);
-        check_same("whole" CKPT, "broken" CKPT);
-        check_same("whole/order.jsonl", "broken/order.jsonl");
-        check_same("whole/adapter/adapter_model.safetensors", "broken/adapter/adapter_model.safetensors");
-        char *path = at("broken");
-        dir_remove(path, &e);
-        free(path);
-    }
-    must_run(&(Plan){ .out = "whole" }, &c, &res);
-    assert_true(res.already_done);
-    assert_int_equal(c.steps, 0);
+    write_file("mine.jsonl", "{\"prompt\":\"a\",\"completion\":\" b\"}\n{\"prompt\":\"c\",\"completion\":\" d\"}\n");
+    char *mine = at("mine.jsonl");
+    const Plan p = { .out = "fixed", .more = { "data", mine, "eval", "0" }, .stop_after = 2 };
+    assert_int_equal(run(&p, &c, &res, &e), ERR_STOP);
+    write_file("mine.jsonl", "{\"prompt\":\"a\",\"completion\":\" b\"}\n{\"prompt\":\"c\",\"completion\":\" e\"}\n");
+    assert_int_equal(run(&p, &c, &res, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "mine.jsonl");
+    free(mine);
+}
+
+/* A damaged checkpoint is passed over, and does not outlive the new ones. */
+static void test_damaged_checkpoint_is_passed_over(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    must_run(&(Plan){ .out = "sound" }, &c, &res);
+    assert_int_equal(run(&(Plan){ .out = "hurt", .stop_after = 9, .more = { "keep-checkpoints", "1" } }, &c, &res, &e), ERR_STOP);
+    write_file("hurt/checkpoints/step-000000009/state.safetensors", "damaged");
+    assert_int_equal(run(&(Plan){ .out = "hurt", .stop_after = 3, .more = { "keep-checkpoints", "1" } }, &c, &res, &e), ERR_STOP);
+    must_run(&(Plan){ .out = "hurt", .more = { "keep-checkpoints", "1" } }, &c, &res);
+    assert_int_equal(c.steps, 9); /* from the checkpoint of step 3, not again from the beginning */
+    check_same("sound" CKPT, "hurt" CKPT);
 }
 
 static void test_full_method_and_checkpointing(void **state)
@@ -288,6 +389,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_interrupted_run_ends_the_same),
+        cmocka_unit_test(test_early_stop_survives_interruption),
+        cmocka_unit_test(test_changed_inputs_are_refused),
+        cmocka_unit_test(test_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(test_full_method_and_checkpointing),
         cmocka_unit_test(test_overfits_one_batch),
         cmocka_unit_test(test_divergence_stops_with_the_step),
