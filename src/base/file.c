@@ -331,10 +331,19 @@ static int dir_blocked(const char *path, Err *e)
     return err_set(e, ERR_INPUT, "%s: a file is in the way of the folder to be made there", path);
 }
 
+/* Makes the names in the folder of `path` durable. */
+static int parent_flush(const char *path, Err *e)
+{
+    char *parent = path_parent(path);
+    int rc = path_flush(parent, true, e);
+    free(parent);
+    return rc;
+}
+
 static int dir_make_one(const char *path, Err *e)
 {
     if (mkdir(path, 0777) == 0)
-        return 0;
+        return parent_flush(path, e);
     if (errno != EEXIST)
         return file_fail(e, path, "make");
     return file_is_dir(path) ? 0 : dir_blocked(path, e);
@@ -437,15 +446,6 @@ static void leftovers_clear(const char *path)
         file_list_release(&list);
     }
     free(parent);
-}
-
-/* Makes the names in the folder of `path` durable. */
-static int parent_flush(const char *path, Err *e)
-{
-    char *parent = path_parent(path);
-    int rc = path_flush(parent, true, e);
-    free(parent);
-    return rc;
 }
 
 /* ---- one file, whole or not at all ---- */
@@ -553,11 +553,7 @@ int file_write_atomic(const char *path, const void *p, size_t n, Err *e)
 
 int file_sync(const char *path, Err *e)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 || fsync(fd) != 0 ? file_fail(e, path, "flush") : 0;
-    if (fd >= 0)
-        close(fd);
-    return rc;
+    return path_flush(path, false, e);
 }
 
 int file_append_line(const char *path, Str line, Err *e)

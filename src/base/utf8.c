@@ -154,3 +154,16 @@ bool utf8_is_mark_nonspacing(uint32_t cp)
 {
     return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_MN;
 }
+
+void utf8_visible(StrBuf *out, Str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        uint32_t c = 0;
+        int n = utf8_decode(s.p + i, s.n - i, &c);
+        if (n < 1 || (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0))
+            strbuf_addf(out, "\\x%02x", n < 1 ? (unsigned)(unsigned char)s.p[i] : (unsigned)c);
+        else
+            strbuf_add(out, s.p + i, (size_t)n);
+        i += (size_t)MAX(n, 1);
+    }
+}

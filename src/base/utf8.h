@@ -16,6 +16,8 @@ void   utf8_repair(StrBuf *out, Str s);                   /* appends s; each tru
 
 typedef enum { UTF8_NFC, UTF8_NFD, UTF8_NFKC, UTF8_NFKD } Utf8Form;
 void   utf8_normalise(StrBuf *out, Str s, Utf8Form form); /* s must be valid; appends */
+/* Foreign text for a terminal: control characters other than line break and tab, and bytes that are no UTF-8, become \xNN. */
+void   utf8_visible(StrBuf *out, Str s);
 void   utf8_lower(StrBuf *out, Str s);
 bool   utf8_is_space(uint32_t cp);                        /* Unicode White_Space */
 bool   utf8_is_punct(uint32_t cp);                        /* category P* */

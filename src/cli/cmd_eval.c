@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/term.h"
+#include "base/utf8.h"
 #include "eval/task.h"
 #include "train/pass.h"
 
@@ -44,10 +45,13 @@ typedef struct Showing { int64_t left; int64_t number; } Showing;
 /* One answer under its label; further lines stand under the first, so that answers cannot be taken for labels. */
 static void show_text(const char *label, Str text)
 {
+    StrBuf seen = { 0 };
+    utf8_visible(&seen, text);
     printf("   %-10s", label);
-    for (size_t i = 0; i < text.n; i++)
-        text.p[i] == '\n' ? printf("\n%13s", "") : putchar(text.p[i]);
+    for (const char *p = strbuf_z(&seen); *p; p++)
+        *p == '\n' ? printf("\n%13s", "") : putchar(*p);
     putchar('\n');
+    strbuf_release(&seen);
 }
 
 static void show_answer(void *user, const TaskAnswer *a)

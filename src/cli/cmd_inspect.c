@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "data/dataset.h"
 #include "formats/jsonl.h"
 #include "tokenizer/chat.h"
@@ -334,7 +335,7 @@ static const struct {
 static void print_value(StrBuf *out, const Json *v)
 {
     if (json_kind(v) == JSON_STRING)
-        strbuf_add(out, json_str(v).p, json_str(v).n);
+        utf8_visible(out, json_str(v));
     else
         json_write(out, v, false);
 }

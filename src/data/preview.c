@@ -9,21 +9,6 @@ static const Look looks[2] = {
     [true] = { "\x1b[1;32m", "\x1b[2m", "\x1b[0m" },
 };
 
-static void add_visible(StrBuf *out, Str text)
-{
-    for (size_t i = 0; i < text.n;) {
-        uint32_t c = 0;
-        int n = utf8_decode(text.p + i, text.n - i, &c);
-        BUG_ON(n < 1); /* a TokStream gives whole characters */
-        bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c < 0xA0);
-        if (control)
-            strbuf_addf(out, "\\x%02x", (unsigned)c);
-        else
-            strbuf_add(out, text.p + i, (size_t)n);
-        i += (size_t)n;
-    }
-}
-
 void dataset_preview(const DataSet *d, size_t i, const Tok *tok, bool colour, StrBuf *out)
 {
     BUG_ON(i >= d->n);
@@ -42,7 +27,7 @@ void dataset_preview(const DataSet *d, size_t i, const Tok *tok, bool colour, St
         tok_stream_push(s, x->ids[t], &piece);
         if (t + 1 == x->n)
             tok_stream_end(s, &piece);
-        add_visible(out, strbuf_str(&piece));
+        utf8_visible(out, strbuf_str(&piece));
         if (ends && (colour || x->train[t]))
             strbuf_addz(out, look->end);
     }

@@ -136,11 +136,21 @@ static void test_classes(void **state)
     assert_false(utf8_is_mark_nonspacing(0x903) || utf8_is_mark_nonspacing('a')); /* 903 is a spacing mark */
 }
 
+static void test_visible(void **state)
+{
+    (void)state;
+    StrBuf b = { 0 };
+    utf8_visible(&b, (Str){ "a\n\t\x1b[31m \xC3\xA4\xC2\x9B\xFFz\0", 16 });
+    assert_string_equal(b.p, "a\n\t\\x1b[31m \xC3\xA4\\x9b\\xffz\\x00");
+    strbuf_release(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_character), cmocka_unit_test(test_refused), cmocka_unit_test(test_complete), cmocka_unit_test(test_repair),
         cmocka_unit_test(test_forms),           cmocka_unit_test(test_lower),   cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_visible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
