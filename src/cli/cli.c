@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/term.h"
 #include "train/train_cfg.h"
 
 static const Command *command_of(const char *name)
@@ -106,4 +107,25 @@ void cli_close(Opened *o)
     if (o->be)
         o->be->close(o->be);
     *o = (Opened){ 0 };
+}
+
+void cli_print_piece(void *user, Str piece)
+{
+    (void)user;
+    fwrite(piece.p, 1, piece.n, stdout);
+    fflush(stdout);
+}
+
+bool cli_stop_asked(void *user)
+{
+    (void)user;
+    return term_stop_asked();
+}
+
+void cli_message_add(Json *messages, const char *role, Str content)
+{
+    Json *m = json_obj_new();
+    json_set(m, "role", json_str_new(str_of(role)));
+    json_set(m, "content", json_str_new(content));
+    json_push(messages, m);
 }

@@ -42,4 +42,9 @@ typedef struct Opened {
 int  cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e);
 void cli_close(Opened *o);
 
+/* What commands that write texts share; user is not looked at. */
+void cli_print_piece(void *user, Str piece);                             /* to standard output, at once */
+bool cli_stop_asked(void *user);                                         /* Ctrl-C, after term_catch_stop */
+void cli_message_add(Json *messages, const char *role, Str content);     /* one more {"role", "content"} */
+
 #endif

@@ -131,13 +131,6 @@ static void run_word(Chat *c, Str line)
         fprintf(stderr, "  %-8s %s\n", words[i].word, words[i].help);
 }
 
-static void print_piece(void *user, Str piece)
-{
-    (void)user;
-    fwrite(piece.p, 1, piece.n, stdout);
-    fflush(stdout);
-}
-
 static bool stop_asked(void *user)
 {
     (void)user;
@@ -150,7 +143,7 @@ static int answer(Chat *c, Err *e)
     const GenOptions opt = { .max_tokens = o->max_tokens,
                              .sample = { .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p, .min_p = o->min_p,
                                          .repetition_penalty = o->repetition_penalty, .seed = (uint64_t)o->seed } };
-    const GenHooks   hooks = { .text = print_piece, .stop_asked = stop_asked };
+    const GenHooks   hooks = { .text = cli_print_piece, .stop_asked = stop_asked };
     const int64_t    positions = c->model->cfg.max_positions;
     ChatOut          prompt = { 0 };
     StrBuf           text = { 0 };

@@ -66,12 +66,6 @@ static void show_answer(void *user, const TaskAnswer *a)
     show_text("got", a->got);
 }
 
-static bool stop_asked(void *user)
-{
-    (void)user;
-    return term_stop_asked();
-}
-
 /* The measures of a score, for both ways of printing. */
 typedef struct Measure { const char *key, *of; TaskShare share; } Measure;
 #define MEASURES 3
@@ -213,7 +207,7 @@ int cmd_eval(int argc, char **argv, Err *e)
         goto done;
     if (o.generate) {
         Showing           showing = { .left = o.show };
-        const TaskOptions task = { .max_tokens = o.max_tokens, .user = &showing, .answered = show_answer, .stop_asked = stop_asked };
+        const TaskOptions task = { .max_tokens = o.max_tokens, .user = &showing, .answered = show_answer, .stop_asked = cli_stop_asked };
         term_catch_stop();
         generator_open(&g, opened.model, opened.adapter, opened.tok);
         generator_end_add(&g, chat_terminator(opened.tok, NULL));

@@ -54,14 +54,6 @@ static int check_options(const Options *o, const bool *given, int n_pos, Err *e)
     return 0;
 }
 
-static void add_message(Json *messages, const char *role, Str content)
-{
-    Json *m = json_obj_new();
-    json_set(m, "role", json_str_new(str_of(role)));
-    json_set(m, "content", json_str_new(content));
-    json_push(messages, m);
-}
-
 static int make_prompt(Generator *g, const Options *o, Str text, TokIds *ids, Err *e)
 {
     if (!o->chat) {
@@ -71,8 +63,8 @@ static int make_prompt(Generator *g, const Options *o, Str text, TokIds *ids, Er
     Json   *messages = json_arr_new();
     ChatOut out = { 0 };
     if (*o->system)
-        add_message(messages, "system", str_of(o->system));
-    add_message(messages, "user", text);
+        cli_message_add(messages, "system", str_of(o->system));
+    cli_message_add(messages, "user", text);
     int rc = chat_render(g->tok, messages, true, "the prompt", &out, e);
     for (size_t i = 0; i < out.ids.n; i++)
         *vec_push(ids) = out.ids.p[i];
@@ -81,19 +73,6 @@ static int make_prompt(Generator *g, const Options *o, Str text, TokIds *ids, Er
     chat_out_release(&out);
     json_free(messages);
     return rc;
-}
-
-static void print_piece(void *user, Str piece)
-{
-    (void)user;
-    fwrite(piece.p, 1, piece.n, stdout);
-    fflush(stdout);
-}
-
-static bool stop_asked(void *user)
-{
-    (void)user;
-    return term_stop_asked();
 }
 
 static void print_json(const Generator *g, const GenResult *r, int64_t number, Str echo, Str text)
@@ -119,13 +98,13 @@ static int answer(Generator *g, const Options *o, const StopList *stop, int64_t 
     const GenOptions opt = { .max_tokens = o->max_tokens, .stop = stop,
                              .sample = { .temperature = o->temperature, .top_k = o->top_k, .top_p = o->top_p, .min_p = o->min_p,
                                          .repetition_penalty = o->repetition_penalty, .seed = (uint64_t)o->seed } };
-    const GenHooks   hooks = { .text = o->json ? NULL : print_piece, .stop_asked = stop_asked };
+    const GenHooks   hooks = { .text = o->json ? NULL : cli_print_piece, .stop_asked = cli_stop_asked };
     GenResult        r;
     StrBuf           text = { 0 };
     if (!o->json) {
         if (number)
             putchar('\n');
-        print_piece(NULL, echo);
+        cli_print_piece(NULL, echo);
     }
     int rc = generator_run(g, &opt, (uint64_t)number, &hooks, &text, &r, e);
     if (!o->json)

@@ -89,12 +89,6 @@ static void show(void *user, const TrainProgress *p)
         fprintf(stderr, "going on from step %lld of %lld\n", (long long)p->step, (long long)p->total);
 }
 
-static bool stop_asked(void *user)
-{
-    (void)user;
-    return term_stop_asked();
-}
-
 static int answer(void *user, const Model *m, const Adapter *a, const Tok *tok, const int32_t *prompt, int32_t n, int64_t max_tokens, StrBuf *out, Err *e)
 {
     Generator g;
@@ -255,7 +249,7 @@ int cmd_train(int argc, char **argv, Err *e)
         goto done;
     }
     Screen     screen = { .tty = term_is_tty(STDERR_FILENO) };
-    TrainHooks hooks = { .user = &screen, .progress = show, .stop_asked = stop_asked, .answer = answer };
+    TrainHooks hooks = { .user = &screen, .progress = show, .stop_asked = cli_stop_asked, .answer = answer };
     term_catch_stop();
     rc = train_go(r, &hooks, &res, e);
     if (screen.line_open)

@@ -102,6 +102,24 @@ static inline Tensor *golden_put(TArena *a, DType t, const void *src, int64_t n)
     return x;
 }
 
+/* The same tests on ref and on cpu: a main function's whole work. `be` is what the tests compute on. */
+#define golden_main(be, tests)                                                                                                                       \
+    do {                                                                                                                                             \
+        static const char *const backend[] = { "ref", "cpu" };                                                                                       \
+        int failed = 0;                                                                                                                              \
+        for (size_t i_ = 0; i_ < ARRAY_LEN(backend); i_++) {                                                                                         \
+            Err e_ = { 0 };                                                                                                                          \
+            (be) = backend_open(backend[i_], 2, &e_);                                                                                                \
+            if (!(be)) {                                                                                                                             \
+                fprintf(stderr, "%s\n", e_.text);                                                                                                    \
+                return 1;                                                                                                                            \
+            }                                                                                                                                        \
+            failed += cmocka_run_group_tests_name(backend[i_], tests, NULL, NULL);                                                                   \
+            (be)->close(be);                                                                                                                         \
+        }                                                                                                                                            \
+        return failed;                                                                                                                               \
+    } while (0)
+
 #define must(call)                                                                                                                                   \
     do {                                                                                                                                             \
         if ((call) != 0)                                                                                                                             \

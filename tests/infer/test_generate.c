@@ -337,22 +337,10 @@ static void test_ends(void **state)
 
 int main(void)
 {
-    static const char *const backend[] = { "ref", "cpu" };
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_greedy_equals_pytorch), cmocka_unit_test(test_cached_decode_equals_full), cmocka_unit_test(test_chunks_equal_one_pass),
         cmocka_unit_test(test_prefix_is_reused),      cmocka_unit_test(test_wrong_prompts),             cmocka_unit_test(test_known_story),
         cmocka_unit_test(test_sequences),             cmocka_unit_test(test_stop_text_and_hooks),       cmocka_unit_test(test_ends),
     };
-    int failed = 0;
-    for (size_t i = 0; i < ARRAY_LEN(backend); i++) {
-        Err e = { 0 };
-        be = backend_open(backend[i], 2, &e);
-        if (!be) {
-            fprintf(stderr, "%s\n", e.text);
-            return 1;
-        }
-        failed += cmocka_run_group_tests_name(backend[i], tests, NULL, NULL);
-        be->close(be);
-    }
-    return failed;
+    golden_main(be, tests);
 }

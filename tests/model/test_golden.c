@@ -375,7 +375,6 @@ static void test_wrong_weights_are_named(void **state)
 
 int main(void)
 {
-    static const char *const backend[] = { "ref", "cpu" };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_logits),
         cmocka_unit_test(test_packed_equals_alone),
@@ -386,16 +385,5 @@ int main(void)
         cmocka_unit_test(test_merged_equals_unmerged),
         cmocka_unit_test(test_wrong_weights_are_named),
     };
-    int failed = 0;
-    for (size_t i = 0; i < ARRAY_LEN(backend); i++) {
-        Err e = { 0 };
-        be = backend_open(backend[i], 2, &e);
-        if (!be) {
-            fprintf(stderr, "%s\n", e.text);
-            return 1;
-        }
-        failed += cmocka_run_group_tests_name(backend[i], tests, NULL, NULL);
-        be->close(be);
-    }
-    return failed;
+    golden_main(be, tests);
 }

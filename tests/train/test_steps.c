@@ -44,7 +44,7 @@ static void follow(const char *family, bool lora)
         const double norm = optimizer_grad_norm(&o);
         if (!(off <= LOSS_TOL))
             fail_msg("%s %s step %d: loss %.6f, PyTorch says %.6f", family, lora ? "lora" : "full", step, loss, (double)want[step - 1]);
-        assert_true(fabs(norm - (double)norms[step - 1]) <= 2e-3 * (double)norms[step - 1]);
+        assert_true(fabs(norm - (double)norms[step - 1]) <= 5e-4 * (double)norms[step - 1]);
         worst = fmax(worst, off);
         optimizer_step(&o, &cfg, lora ? 1e-2 : 3e-3, norm, step);
     }
@@ -74,18 +74,6 @@ static void test_lora(void **state)
 
 int main(void)
 {
-    static const char *const backend[] = { "ref", "cpu" };
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_full), cmocka_unit_test(test_lora) };
-    int failed = 0;
-    for (size_t i = 0; i < ARRAY_LEN(backend); i++) {
-        Err e = { 0 };
-        be = backend_open(backend[i], 2, &e);
-        if (!be) {
-            fprintf(stderr, "%s\n", e.text);
-            return 1;
-        }
-        failed += cmocka_run_group_tests_name(backend[i], tests, NULL, NULL);
-        be->close(be);
-    }
-    return failed;
+    golden_main(be, tests);
 }
