@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "formats/weights.h"
 
 /* Names that files carry but that are no weights: constants that older exporters saved along. */
 static bool is_constant(Str name)
@@ -21,29 +22,26 @@ static bool is_constant(Str name)
     return false;
 }
 
-static const StTensor *find(const Model *m, const StFile *f, const Slot *s)
+static const WeightInfo *find(const Model *m, const Weights *w, const Slot *s)
 {
     char buf[512];
     snprintf(buf, sizeof buf, "%s%s", s->prefixed ? m->fam->prefix : "", s->name);
-    const StTensor *t = st_find(f, buf);
-    return t || !s->prefixed ? t : st_find(f, s->name); /* some files leave the prefix out */
+    const WeightInfo *t = weights_find(w, buf);
+    return t || !s->prefixed ? t : weights_find(w, s->name); /* some files leave the prefix out */
 }
 
-static int check_shape(const StFile *f, const StTensor *t, const Slot *s, Err *e)
+static int check_shape(const Weights *w, const WeightInfo *t, const Slot *s, Err *e)
 {
     const int64_t d0 = s->transposed ? s->dim[1] : s->dim[0], d1 = s->transposed ? s->dim[0] : s->dim[1];
-    if (t->rank != s->rank || t->dim[0] != d0 || (s->rank == 2 && t->dim[1] != d1)) {
-        char got[128] = "";
-        for (int i = 0, n = 0; i < t->rank && n < 100; i++)
-            n += snprintf(got + n, sizeof got - (size_t)n, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
-        if (s->rank == 2)
-            return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld, %lld]", st_where(f, t), t->name, got, (long long)d0,
-                           (long long)d1);
-        return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld]", st_where(f, t), t->name, got, (long long)d0);
-    }
-    if (!t->known || (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16))
-        return err_set(e, ERR_INPUT, "%s: %s is stored as %s; hone reads weights in F32, F16 and BF16", st_where(f, t), t->name, t->dtype_text);
-    return 0;
+    if (t->rank == s->rank && t->dim[0] == d0 && (s->rank != 2 || t->dim[1] == d1))
+        return 0;
+    char got[128] = "";
+    for (int i = 0, n = 0; i < t->rank && n < 100; i++)
+        n += snprintf(got + n, sizeof got - (size_t)n, "%s%lld", i ? ", " : "", (long long)t->dim[i]);
+    if (s->rank == 2)
+        return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld, %lld]", weights_where(w, t), t->name, got, (long long)d0,
+                       (long long)d1);
+    return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld]", weights_where(w, t), t->name, got, (long long)d0);
 }
 
 static int make_tensor(Model *m, const Slot *s, Err *e)
@@ -63,25 +61,23 @@ static void transpose(float *dst, const float *src, int64_t rows, int64_t cols) 
             dst[j * rows + i] = src[i * cols + j];
 }
 
-static int load_slot(Model *m, const StFile *f, const Slot *s, Map *used, Err *e)
+static int load_slot(Model *m, const Weights *w, const Slot *s, Map *used, Err *e)
 {
-    const StTensor *t = find(m, f, s);
+    const WeightInfo *t = find(m, w, s);
     if (!t)
         return err_set(e, ERR_INPUT, "%s: the weights lack %s%s, which config.json asks for", m->path, s->prefixed ? m->fam->prefix : "", s->name);
-    int rc = check_shape(f, t, s, e);
+    int rc = check_shape(w, t, s, e);
     if (rc || (rc = make_tensor(m, s, e)))
         return rc;
     map_put(used, str_of(t->name), 1);
     if (s->linear >= 0)
         m->file_dtype = t->dtype;
     float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (s->transposed ? 2 : 1));
-    dtype_to_f32(host, t->data, t->dtype, t->count);
-    for (int64_t i = 0; i < t->count; i++)
-        if (!isfinite(host[i])) {
-            rc = err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number at element %lld; the file is damaged", st_where(f, t), t->name,
-                         (long long)i);
-            break;
-        }
+    rc = weights_read(w, t, 0, t->count, host, e);
+    for (int64_t i = 0; i < t->count && !rc; i++)
+        if (!isfinite(host[i]))
+            rc = err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number at element %lld; the file is damaged", weights_where(w, t),
+                         t->name, (long long)i);
     float *dense = host;
     if (!rc && s->transposed) {
         dense = host + t->count;
@@ -93,31 +89,51 @@ static int load_slot(Model *m, const StFile *f, const Slot *s, Map *used, Err *e
     return rc;
 }
 
-/* A tied model may still carry lm_head.weight; it must then be the embedding, or somebody's tool trained a head that would be lost. */
-static int check_tied(const Model *m, const StFile *f, Map *used, Err *e)
+static int same_numbers(const Weights *w, const WeightInfo *a, const WeightInfo *b, bool *same, Err *e)
 {
-    const StTensor *head = m->cfg.tied ? st_find(f, "lm_head.weight") : NULL;
+    int rc = 0;
+    *same = a->count == b->count && a->rank == 2 && b->rank == 2 && a->dim[1] == b->dim[1];
+    if (!*same)
+        return 0;
+    float *row = mem_alloc((size_t)MAX(2 * a->dim[1], 1) * sizeof *row);
+    for (int64_t i = 0; i < a->count && *same && !rc; i += a->dim[1]) {
+        rc = weights_read(w, a, i, a->dim[1], row, e);
+        rc = rc ? rc : weights_read(w, b, i, a->dim[1], row + a->dim[1], e);
+        *same = !rc && memcmp(row, row + a->dim[1], (size_t)a->dim[1] * sizeof *row) == 0;
+    }
+    free(row);
+    return rc;
+}
+
+/* A tied model may still carry lm_head.weight; it must then be the embedding, or somebody's tool trained a head that would be lost. */
+static int check_tied(const Model *m, const Weights *w, Map *used, Err *e)
+{
+    const WeightInfo *head = m->cfg.tied ? weights_find(w, "lm_head.weight") : NULL;
     if (!head)
         return 0;
     char name[256];
     snprintf(name, sizeof name, "%s%s.weight", m->fam->prefix, m->fam->embed);
-    const StTensor *embed = st_find(f, name);
+    const WeightInfo *embed = weights_find(w, name);
     if (!embed) /* a file without prefixes */
-        embed = st_find(f, name + strlen(m->fam->prefix));
-    if (!embed || (embed->nbytes != head->nbytes || memcmp(embed->data, head->data, head->nbytes) != 0))
+        embed = weights_find(w, name + strlen(m->fam->prefix));
+    bool same = false;
+    int  rc = embed ? same_numbers(w, head, embed, &same, e) : 0;
+    if (rc)
+        return rc;
+    if (!same)
         return err_set(e, ERR_INPUT, "%s: config.json ties lm_head.weight to %s, but the file holds two different tables; set tie_word_embeddings to "
-                       "false to keep the head", st_where(f, head), name);
+                       "false to keep the head", weights_where(w, head), name);
     map_put(used, str_of("lm_head.weight"), 1);
     return 0;
 }
 
-static int check_leftovers(const StFile *f, const Map *used, Err *e)
+static int check_leftovers(const Weights *w, const Map *used, Err *e)
 {
     int64_t dummy;
-    for (size_t i = 0; i < st_count(f); i++) {
-        const StTensor *t = st_at(f, i);
+    for (size_t i = 0; i < w->n; i++) {
+        const WeightInfo *t = &w->info[i];
         if (!map_get(used, str_of(t->name), &dummy) && !is_constant(str_of(t->name)))
-            return err_set(e, ERR_INPUT, "%s: %s has no place in the model that config.json describes", st_where(f, t), t->name);
+            return err_set(e, ERR_INPUT, "%s: %s has no place in the model that config.json describes", weights_where(w, t), t->name);
     }
     return 0;
 }
@@ -163,6 +179,7 @@ int model_open(Model **out, const char *path, Backend *be, Err *e)
 {
     HfDir   *d = NULL;
     Model   *m = NULL;
+    Weights *w = NULL;
     Map     *used = map_new();
     int      rc = hf_dir_open(&d, path, e);
     if (rc || (rc = begin(&m, path, d, be, e)))
@@ -171,15 +188,18 @@ int model_open(Model **out, const char *path, Backend *be, Err *e)
         rc = err_set(e, ERR_INPUT, "%s: there is a config.json but no model.safetensors (and no model.safetensors.index.json)", path);
         goto done;
     }
+    if ((rc = weights_open_st(&w, d->weights, e)))
+        goto done;
     for (int i = 0; i < m->slots->n; i++)
-        if ((rc = load_slot(m, d->weights, &m->slots->p[i], used, e)))
+        if ((rc = load_slot(m, w, &m->slots->p[i], used, e)))
             goto done;
-    if ((rc = check_tied(m, d->weights, used, e)) || (rc = check_leftovers(d->weights, used, e)))
+    if ((rc = check_tied(m, w, used, e)) || (rc = check_leftovers(w, used, e)))
         goto done;
     finish(m);
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
 done:
     map_free(used);
+    weights_close(w);
     hf_dir_close(d);
     if (rc) {
         model_close(m);

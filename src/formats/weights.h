@@ -1,0 +1,45 @@
+/* weights.h - a model's weights by their Hugging Face names, whatever they lie in: plain safetensors, safetensors whose matrices are packed
+ * (NF4, INT8, FP8, GPTQ, AWQ), or a GGUF file. The model room sees names, shapes and f32 numbers; who packs them otherwise embeds Weights as
+ * its first member and fills the face.
+ * Invariants: names are unique; info[] does not move while the Weights is open; reading is thread-safe. */
+#ifndef HONE_WEIGHTS_H
+#define HONE_WEIGHTS_H
+
+#include "base/map.h"
+#include "formats/safetensors.h"
+
+#define WEIGHT_RANK_MAX 4
+
+typedef struct WeightInfo {
+    const char *name;
+    char        stored[24];             /* "BF16", "NF4", "Q4_K": for people */
+    DType       dtype;                  /* the plain type that a copy of these numbers is best written in: F32, F16 or BF16 */
+    bool        readable;               /* false: hone cannot turn `stored` into numbers; weights_read says so */
+    bool        packed;                 /* fewer than 16 bits a number: a frozen base, not to be trained in full */
+    int         rank;
+    int64_t     dim[WEIGHT_RANK_MAX];
+    int64_t     count;
+    size_t      nbytes;                 /* as stored, scales included */
+    const void *source;                 /* the implementer's own */
+} WeightInfo;
+
+typedef struct Weights Weights;
+struct Weights {
+    WeightInfo *info;
+    size_t      n;
+    Map        *by_name;                /* name -> index in info */
+    int  (*read)(const Weights *, const WeightInfo *, int64_t first, int64_t n, float *dst, Err *);
+    const char *(*where)(const Weights *, const WeightInfo *);   /* path of the file that holds it */
+    void (*close)(Weights *);
+};
+
+/* A safetensors file or shard set, all tensors as they stand. Borrows f. */
+int  weights_open_st(Weights **out, const StFile *f, Err *e);
+
+void weights_close(Weights *w);                                  /* NULL is fine */
+const WeightInfo *weights_find(const Weights *w, const char *name);          /* NULL: absent */
+const char *weights_where(const Weights *w, const WeightInfo *i);
+/* Numbers [first, first + n) in row-major order as f32; first and n are multiples of the last dimension (or the whole tensor). */
+int  weights_read(const Weights *w, const WeightInfo *i, int64_t first, int64_t n, float *dst, Err *e);
+
+#endif
