@@ -12,6 +12,7 @@ typedef struct Model { const char *name; int64_t D, hidden, V; int heads, kv_hea
 static const Model models[] = {
     { "135M", 576, 1536, 49152, 9, 3, 64 },
     { "0.5B", 896, 4864, 151936, 14, 2, 64 },
+    { "2B wide heads", 1024, 2048, 32000, 8, 4, 256 },
 };
 
 typedef struct Bench {
@@ -28,16 +29,18 @@ typedef struct Bench {
     int32_t      start, len;
 } Bench;
 
+static const HeadCfg plain_head = { .scale = 1 };
+
 static void run_attn(Bench *b) { b->be->attn(b->be, b->o, b->lse, b->q, b->k, b->v, &b->shape); }
 static void run_attn_bwd(Bench *b) { b->be->attn_bwd(b->be, b->dq, b->dk, b->dv, b->dout, b->o, b->lse, b->q, b->k, b->v, &b->shape); }
-static void run_rmsnorm(Bench *b) { b->be->rmsnorm(b->be, b->dx, b->stat, b->x, b->w, 1e-5f); }
-static void run_rmsnorm_bwd(Bench *b) { b->be->rmsnorm_bwd(b->be, b->dx, NULL, b->x, b->x, b->w, b->stat); }
+static void run_rmsnorm(Bench *b) { b->be->rmsnorm(b->be, b->dx, b->stat, b->x, b->w, 1e-5f, 0); }
+static void run_rmsnorm_bwd(Bench *b) { b->be->rmsnorm_bwd(b->be, b->dx, NULL, b->x, b->x, b->w, b->stat, 0); }
 static void run_rope(Bench *b) { b->be->rope(b->be, b->q, b->ids, &b->rope, b->m->head_dim, 1); }
 static void run_glu(Bench *b) { b->be->glu(b->be, b->y, b->gate, b->up, ACT_SILU); }
 static void run_glu_bwd(Bench *b) { b->be->glu_bwd(b->be, b->dgate, b->dup, b->y, b->gate, b->up, ACT_SILU); }
 static void run_add(Bench *b) { b->be->add(b->be, b->dx, b->x, b->dx); }
-static void run_head(Bench *b) { b->be->head_fused(b->be, b->logp, b->dh, NULL, b->x, b->embed, b->ids, b->coef); }
-static void run_head_logp(Bench *b) { b->be->head_logp(b->be, b->logp, NULL, b->x, b->embed, b->ids); }
+static void run_head(Bench *b) { b->be->head_fused(b->be, b->logp, b->dh, NULL, NULL, b->x, b->embed, NULL, b->ids, b->coef, &plain_head); }
+static void run_head_logp(Bench *b) { b->be->head_logp(b->be, b->logp, NULL, b->x, b->embed, NULL, b->ids, &plain_head); }
 static void run_adamw(Bench *b)
 {
     b->be->adamw(b->be, b->big[0], b->big[1], b->big[2], b->big[3], &(AdamW){ .lr = 1e-4f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 9 }, 1);

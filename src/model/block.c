@@ -5,7 +5,7 @@
 
 Tensor *nn_norm(Tape *t, const Model *m, const Norm *n, Tensor *x)
 {
-    return m->fam->norm == NORM_RMS ? op_rmsnorm(t, x, n->w, m->cfg.norm_eps) : op_layernorm(t, x, n->w, n->b, m->cfg.norm_eps);
+    return m->fam->norm == NORM_RMS ? op_rmsnorm(t, x, n->w, m->cfg.norm_eps, 0) : op_layernorm(t, x, n->w, n->b, m->cfg.norm_eps);
 }
 
 static Tensor *nn_linear(Tape *t, const Linear *l, Tensor *x, const Step *s)
@@ -18,7 +18,7 @@ static Tensor *nn_linear(Tape *t, const Linear *l, Tensor *x, const Step *s)
 static Tensor *position(Tape *t, const Model *m, const Norm *n, Tensor *x, const Step *s)
 {
     if (n->w)
-        x = op_rmsnorm(t, x, n->w, m->cfg.norm_eps);
+        x = op_rmsnorm(t, x, n->w, m->cfg.norm_eps, 0);
     return m->fam->pos == POS_ROPE ? op_rope(t, x, s->pos, &m->rope, (int)m->cfg.head_dim) : x;
 }
 

@@ -61,7 +61,7 @@ int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row
 {
     Tape t;
     tape_init(&t, m->be, scratch, false);
-    *logp = op_head_logp(&t, op_embed(&t, model_hidden(&t, m, s), row), m->head_w, target);
+    *logp = op_head_logp(&t, op_embed(&t, model_hidden(&t, m, s), row), m->head_w, NULL, target, &(HeadCfg){ .scale = 1 });
     tape_release(&t);
     return finish(m, scratch, e);
 }
@@ -70,7 +70,7 @@ int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row
 static Tensor *head_both_ways(Tape *t, const Model *m, Tensor *x, const Tensor *row, const Tensor *target, const Tensor *coef)
 {
     Tensor *h = op_embed(t, nn_norm(t, m, &m->final_norm, x), row);
-    return op_head_fused(t, h, m->head_w, target, coef);
+    return op_head_fused(t, h, m->head_w, NULL, target, coef, &(HeadCfg){ .scale = 1 });
 }
 
 static Tensor *leaf(TArena *a, Tensor *x, Tensor *grad)

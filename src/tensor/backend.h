@@ -10,7 +10,8 @@
 
 #include "tensor/tensor.h"
 
-typedef enum { ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU } ActKind;
+/* gelu_quick is x sigmoid(1.702 x); relu_squared is max(0, x)^2. */
+typedef enum { ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_GELU_QUICK, ACT_RELU_SQUARED, ACT_COUNT } ActKind;
 
 /* Which keys each query may see. Rows are laid out flat; segment s owns query rows [q0[s], q0[s]+nq[s]) and key rows [k0[s], k0[s]+nk[s]).
  * Query i of a segment stands at position nk-nq+i and sees keys 0..that position (causal), at most `window` of them when window > 0.
@@ -22,9 +23,14 @@ typedef struct AttnShape {
     int     heads, kv_heads, head_dim;  /* H, G, d; H is a multiple of G: query head h reads kv head h / (H/G) */
     float   scale;                      /* scores are scale * q.k */
     int     window;                     /* 0: all */
+    float   softcap;                    /* > 0: scores become softcap * tanh(score / softcap) before they are masked */
 } AttnShape;
 
-/* Rotary tables: cos and sin are [positions, rot/2] f32, built in double. Pairing is half-split: element i turns with element i + rot/2. */
+/* How hidden rows become logits: z = scale * h w' + bias, then softcap * tanh(z / softcap) when softcap > 0. */
+typedef struct HeadCfg { float scale, softcap; } HeadCfg;
+
+/* Rotary tables: cos and sin are [positions, rot/2] f32, built in double, both times a factor where the family asks for one. The first `rot`
+ * elements of a head turn, element i with element i + rot/2 (half-split); those behind stay. */
 typedef struct RopeTable { Tensor *cos, *sin; int rot; } RopeTable;
 
 typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
@@ -44,6 +50,7 @@ struct Backend {
     void (*add)(Backend *, Tensor *y, const Tensor *a, const Tensor *b);            /* y = a + b; y may be a or b */
     void (*acc)(Backend *, Tensor *y, const Tensor *x);                             /* y += x */
     void (*scale)(Backend *, Tensor *y, float f);                                   /* y *= f */
+    void (*softcap)(Backend *, Tensor *y, float cap);                               /* y = cap * tanh(y / cap); cap > 0 */
     void (*embed)(Backend *, Tensor *y, const Tensor *table, const Tensor *ids);    /* y[i,:] = table[ids[i],:]; ids I32 [n] */
     void (*embed_bwd)(Backend *, Tensor *dtable, const Tensor *dy, const Tensor *ids); /* dtable[ids[i],:] += dy[i,:], in order of i */
 
@@ -54,17 +61,19 @@ struct Backend {
     void (*linear_db)(Backend *, Tensor *db, const Tensor *dy);                                    /* db += column sums    */
 
     /* Normalise groups of w->dim[0] elements: a row of width D holds D / dim(w) groups (1 for a block norm, H for a per-head norm).
-     * stat holds one f32 per group for the backward: rstd (rmsnorm); mean and rstd, interleaved (layernorm). x^ = (x - mean) * rstd. */
-    void (*rmsnorm)(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps);
-    void (*rmsnorm_bwd)(Backend *, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat);
+     * stat holds one f32 per group for the backward: rstd (rmsnorm); mean and rstd, interleaved (layernorm). x^ = (x - mean) * rstd.
+     * rmsnorm: y = x^ * (offset + w), where offset is 0 or 1. layernorm: y = x^ * w + b; b NULL: none. */
+    void (*rmsnorm)(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps, float offset);
+    void (*rmsnorm_bwd)(Backend *, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat, float offset);
     void (*layernorm)(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps);
     void (*layernorm_bwd)(Backend *, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w,
                           const Tensor *stat);
 
-    /* In place: each head of x[T, heads*d] is turned by the angle of pos[t]; sign -1 turns back (the gradient). pos I32 [T]. */
+    /* In place: each head of x[T, heads*d] is turned by the angle of pos[t]; sign -1 turns the other way, which with a factor in the tables is
+     * the transpose (the gradient) and not the inverse. pos I32 [T]. */
     void (*rope)(Backend *, Tensor *x, const Tensor *pos, const RopeTable *r, int head_dim, int sign);
 
-    /* o[Tq, H*d] = softmax(scale * q k') v per head; lse[Tq, H] is the log of the sum of exp of the scores (may be NULL when no gradient
+    /* o[Tq, H*d] = softmax(scale * q k', capped) v per head; lse[Tq, H] is the log of the sum of exp of the scores (may be NULL when no gradient
      * is wanted). Backward reads o and lse and accumulates into dq, dk, dv. */
     void (*attn)(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
     void (*attn_bwd)(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse,
@@ -75,15 +84,16 @@ struct Backend {
     void (*act)(Backend *, Tensor *y, const Tensor *x, ActKind a);
     void (*act_bwd)(Backend *, Tensor *dx, const Tensor *dy, const Tensor *x, ActKind a);
 
-    /* Head: projection, log-softmax and pick in one, in chunks of rows: T x V logits never exist. h[n,D], w[V,D], target I32 [n].
+    /* Head: projection, log-softmax and pick in one, in chunks: T x V logits never exist. h[n,D], w[V,D], b[V] (NULL: none), target I32 [n].
      * logp[n] = log p(target); lse[n] saved for the backward (may be NULL). */
-    void (*head_logp)(Backend *, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *target);
-    void (*head_logp_bwd)(Backend *, Tensor *dh, Tensor *dw, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,
-                          const Tensor *target);
+    void (*head_logp)(Backend *, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *target,
+                      const HeadCfg *cfg);
+    void (*head_logp_bwd)(Backend *, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h,
+                          const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg);
     /* Both directions at once when d(loss)/d(logp) is known beforehand (coef[n], F32): saves rebuilding the logits.
-     * dh is overwritten, dw (may be NULL) accumulated. */
-    void (*head_fused)(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, const Tensor *h, const Tensor *w, const Tensor *target,
-                       const Tensor *coef);
+     * dh is overwritten, dw and db (may be NULL) accumulated. */
+    void (*head_fused)(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b,
+                       const Tensor *target, const Tensor *coef, const HeadCfg *cfg);
 
     /* services */
     double (*sumsq)(Backend *, const Tensor *x);                                     /* in double, fixed order */

@@ -1,4 +1,4 @@
-/* op_misc.c - the residual addition. */
+/* op_misc.c - the residual addition, and a tensor times a number. */
 #include "tensor/ops.h"
 #include "tensor/tape_int.h"
 
@@ -40,4 +40,32 @@ void back_add(Tape *t, const TapeRec *r)
     }
     if (heir)
         heir->grad = dy;
+}
+
+Tensor *op_scale(Tape *t, Tensor *x, float f)
+{
+    if (!x)
+        return NULL;
+    Tensor *y = tape_new(t, tensor_rows(x), tensor_cols(x));
+    if (!y)
+        return NULL;
+    t->be->copy_rows(t->be, y, 0, x, 0, tensor_rows(x));
+    t->be->scale(t->be, y, f);
+    y->wants_grad = t->recording && x->wants_grad;
+    if (y->wants_grad) {
+        TapeRec *r = tape_push(t, OP_SCALE, y);
+        r->in[0] = x;
+        r->u.factor = f;
+    }
+    return y;
+}
+
+void back_scale(Tape *t, const TapeRec *r)
+{
+    Tensor *x = r->in[0], *dy = r->out->grad;
+    t->be->scale(t->be, dy, r->u.factor);
+    if (x->grad)
+        t->be->acc(t->be, x->grad, dy);
+    else
+        x->grad = dy;
 }

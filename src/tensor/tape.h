@@ -28,7 +28,8 @@ typedef struct TapeRec {
         AttnShape        attn;
         struct { const RopeTable *table; int head_dim; } rope;
         ActKind          act;
-        float            lora_scale;
+        float            lora_scale, factor, offset;
+        HeadCfg          head;
     } u;
 } TapeRec;
 

@@ -26,7 +26,7 @@ static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, floa
     s.adapter = p->adapter;
     Tape tape;
     tape_init(&tape, m->be, &p->scratch, false);
-    Tensor *out = op_head_logp(&tape, model_hidden(&tape, m, &s), m->head_w, target);
+    Tensor *out = op_head_logp(&tape, model_hidden(&tape, m, &s), m->head_w, NULL, target, &(HeadCfg){ .scale = 1 });
     int rc = tarena_failed(&p->scratch, e) ? e->code : 0;
     if (!rc)
         m->be->download(m->be, logp, out->data, sizeof *logp);

@@ -13,9 +13,12 @@ typedef struct OpCase {
     int      T;                        /* rows; attention: see nq */
     int      K, N;                     /* input width; output width, table rows or vocabulary */
     int      rank;                     /* linear: width of the low-rank pair; 0: none */
-    bool     bias;                     /* linear */
+    bool     bias;                     /* linear, layernorm, head */
+    float    offset;                   /* rmsnorm */
+    float    scale, softcap;           /* head, 0: 1 and none; attention: softcap; op_scale: scale */
     int      group;                    /* norms: elements per group, divides K; 0: K */
     int      heads, kv_heads, head_dim, rot;
+    float    rope_factor;              /* of cos and sin; 0: 1 */
     int      n_seg, nq[CASE_SEGS_MAX], nk[CASE_SEGS_MAX];
     int      window, key_gap;          /* attention; key_gap: cache rows between segments that nobody may read */
     ActKind  act;

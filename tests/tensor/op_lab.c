@@ -40,8 +40,8 @@ static double pool_at(int64_t i)
 static float draw(Lab *l)
 {
     double v = (l->c->sigma > 0 ? l->c->sigma : 1.0) * pool_at(l->drawn++);
-    /* relu has a kink at 0 where finite differences mean nothing */
-    return (float)(l->c->act == ACT_RELU ? v + copysign(0.2, v) : v);
+    /* relu has a kink at 0, its square one in the slope, where finite differences mean nothing */
+    return (float)(l->c->act == ACT_RELU || l->c->act == ACT_RELU_SQUARED ? v + copysign(0.2, v) : v);
 }
 
 static Box *box_new(Lab *l, const char *name, BoxKind kind, DType type, int rank, int64_t rows, int64_t cols, int pad)
@@ -138,9 +138,9 @@ void lab_rope(Lab *l)
     Box *c = box_new(l, "cos", BOX_IN, DT_F32, 2, ROPE_POSITIONS, half, 0), *s = box_new(l, "sin", BOX_IN, DT_F32, 2, ROPE_POSITIONS, half, 0);
     for (int p = 0; p < ROPE_POSITIONS; p++)
         for (int i = 0; i < half; i++) {
-            double angle = p * pow(10000.0, -2.0 * i / l->c->rot);
-            ((float *)(void *)host_row(c, p))[i] = (float)cos(angle);
-            ((float *)(void *)host_row(s, p))[i] = (float)sin(angle);
+            double angle = p * pow(10000.0, -2.0 * i / l->c->rot), f = l->c->rope_factor > 0 ? l->c->rope_factor : 1.0;
+            ((float *)(void *)host_row(c, p))[i] = (float)(f * cos(angle));
+            ((float *)(void *)host_row(s, p))[i] = (float)(f * sin(angle));
         }
     l->be->upload(l->be, c->raw, c->before, c->nbytes);
     l->be->upload(l->be, s->raw, s->before, s->nbytes);
@@ -160,7 +160,8 @@ void lab_attn(Lab *l)
         l->k_rows += c->nk[s] + c->key_gap;
     }
     l->attn = (AttnShape){ .n_seg = c->n_seg, .q0 = l->q0, .nq = l->nq, .k0 = l->k0, .nk = l->nk, .heads = c->heads,
-                           .kv_heads = c->kv_heads, .head_dim = c->head_dim, .scale = (float)(1.0 / sqrt(c->head_dim)), .window = c->window };
+                           .kv_heads = c->kv_heads, .head_dim = c->head_dim, .scale = (float)(1.0 / sqrt(c->head_dim)), .window = c->window,
+                           .softcap = c->softcap };
 }
 
 void lab_check_guards(const Lab *l)

@@ -92,25 +92,26 @@ static void norm_setup(Lab *l)
 {
     l->leaf[0] = lab_mat(l, "x", BOX_IN, l->c->T, l->c->K);
     l->leaf[1] = lab_vec(l, "w", BOX_IN, norm_group(l->c));
-    if (l->c->op == OP_LAYERNORM)
+    if (l->c->op == OP_LAYERNORM && l->c->bias)
         l->leaf[2] = lab_vec(l, "b", BOX_IN, norm_group(l->c));
 }
 
 static Tensor *rmsnorm_call(Lab *l, Tape *t)
 {
-    return op_rmsnorm(t, l->leaf[0], l->leaf[1], EPS);
+    return op_rmsnorm(t, l->leaf[0], l->leaf[1], EPS, l->c->offset);
 }
 
 static void rmsnorm_kernels(Lab *l)
 {
     Backend *be = l->be;
     int T = l->c->T, K = l->c->K, D = norm_group(l->c);
+    float offset = l->c->offset;
     norm_setup(l);
     Tensor *x = l->leaf[0], *w = l->leaf[1], *dy = lab_mat(l, "dy", BOX_IN, T, K), *stat = lab_col(l, "rstd", BOX_SET, T, K / D);
-    be->rmsnorm(be, lab_mat(l, "y", BOX_SET, T, K), stat, x, w, EPS);
-    be->rmsnorm_bwd(be, lab_mat(l, "dx", BOX_ACC, T, K), lab_vec(l, "dw", BOX_ACC, D), dy, x, w, stat);
-    be->rmsnorm_bwd(be, lab_mat(l, "dx alone", BOX_ACC, T, K), NULL, dy, x, w, stat);
-    be->rmsnorm_bwd(be, NULL, lab_vec(l, "dw alone", BOX_ACC, D), dy, x, w, stat);
+    be->rmsnorm(be, lab_mat(l, "y", BOX_SET, T, K), stat, x, w, EPS, offset);
+    be->rmsnorm_bwd(be, lab_mat(l, "dx", BOX_ACC, T, K), lab_vec(l, "dw", BOX_ACC, D), dy, x, w, stat, offset);
+    be->rmsnorm_bwd(be, lab_mat(l, "dx alone", BOX_ACC, T, K), NULL, dy, x, w, stat, offset);
+    be->rmsnorm_bwd(be, NULL, lab_vec(l, "dw alone", BOX_ACC, D), dy, x, w, stat, offset);
 }
 
 static Tensor *layernorm_call(Lab *l, Tape *t)
@@ -249,10 +250,32 @@ static void add_kernels(Lab *l)
     be->acc(be, lab_exact(l, lab_mat(l, "y += x", BOX_ACC, T, K)), a);
 }
 
+static void scale_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "x", BOX_IN, l->c->T, l->c->K);
+}
+
+static Tensor *scale_call(Lab *l, Tape *t)
+{
+    Tensor *y = op_scale(t, l->leaf[0], l->c->scale);
+    return l->c->same ? op_add(t, y, l->leaf[0]) : y; /* x has a gradient already when the scaling is undone */
+}
+
+static void scale_kernels(Lab *l)
+{
+    l->be->scale(l->be, lab_exact(l, lab_mat(l, "y", BOX_ACC, l->c->T, l->c->K)), l->c->scale);
+}
+
+static HeadCfg head_cfg(const OpCase *c)
+{
+    return (HeadCfg){ .scale = c->scale > 0 ? c->scale : 1.0f, .softcap = c->softcap };
+}
+
 static void head_setup(Lab *l)
 {
     l->leaf[0] = lab_mat(l, "h", BOX_IN, l->c->T, l->c->K);
     l->leaf[1] = lab_mat(l, "w", BOX_IN, l->c->N, l->c->K);
+    l->leaf[2] = l->c->bias ? lab_vec(l, "b", BOX_IN, l->c->N) : NULL;
     l->index = lab_ids(l, "target", l->c->T, l->c->N);
     if (l->c->op == OP_HEAD_FUSED)
         l->coef = lab_vec(l, "coef", BOX_IN, l->c->T);
@@ -260,7 +283,8 @@ static void head_setup(Lab *l)
 
 static Tensor *head_logp_call(Lab *l, Tape *t)
 {
-    return op_head_logp(t, l->leaf[0], l->leaf[1], l->index);
+    HeadCfg cfg = head_cfg(l->c);
+    return op_head_logp(t, l->leaf[0], l->leaf[1], l->leaf[2], l->index, &cfg);
 }
 
 static void head_logp_kernels(Lab *l)
@@ -268,17 +292,21 @@ static void head_logp_kernels(Lab *l)
     Backend *be = l->be;
     int T = l->c->T, K = l->c->K, V = l->c->N;
     head_setup(l);
-    Tensor *h = l->leaf[0], *w = l->leaf[1], *dlogp = lab_col(l, "dlogp", BOX_IN, T, 1), *lse = lab_col(l, "lse", BOX_SET, T, 1);
-    be->head_logp(be, lab_col(l, "logp", BOX_SET, T, 1), lse, h, w, l->index);
-    be->head_logp(be, lab_col(l, "logp without lse", BOX_SET, T, 1), NULL, h, w, l->index);
-    be->head_logp_bwd(be, lab_mat(l, "dh", BOX_ACC, T, K), lab_mat(l, "dw", BOX_ACC, V, K), dlogp, lse, h, w, l->index);
-    be->head_logp_bwd(be, lab_mat(l, "dh alone", BOX_ACC, T, K), NULL, dlogp, lse, h, w, l->index);
-    be->head_logp_bwd(be, NULL, lab_mat(l, "dw alone", BOX_ACC, V, K), dlogp, lse, h, w, l->index);
+    HeadCfg cfg = head_cfg(l->c);
+    Tensor *h = l->leaf[0], *w = l->leaf[1], *b = l->leaf[2], *dlogp = lab_col(l, "dlogp", BOX_IN, T, 1), *lse = lab_col(l, "lse", BOX_SET, T, 1);
+    be->head_logp(be, lab_col(l, "logp", BOX_SET, T, 1), lse, h, w, b, l->index, &cfg);
+    be->head_logp(be, lab_col(l, "logp without lse", BOX_SET, T, 1), NULL, h, w, b, l->index, &cfg);
+    be->head_logp_bwd(be, lab_mat(l, "dh", BOX_ACC, T, K), lab_mat(l, "dw", BOX_ACC, V, K), lab_vec(l, "db", BOX_ACC, V), dlogp, lse, h, w, b,
+                      l->index, &cfg);
+    be->head_logp_bwd(be, lab_mat(l, "dh alone", BOX_ACC, T, K), NULL, NULL, dlogp, lse, h, w, b, l->index, &cfg);
+    be->head_logp_bwd(be, NULL, lab_mat(l, "dw alone", BOX_ACC, V, K), NULL, dlogp, lse, h, w, b, l->index, &cfg);
+    be->head_logp_bwd(be, NULL, NULL, lab_vec(l, "db alone", BOX_ACC, V), dlogp, lse, h, w, b, l->index, &cfg);
 }
 
 static Tensor *head_fused_call(Lab *l, Tape *t)
 {
-    return op_head_fused(t, l->leaf[0], l->leaf[1], l->index, l->coef);
+    HeadCfg cfg = head_cfg(l->c);
+    return op_head_fused(t, l->leaf[0], l->leaf[1], l->leaf[2], l->index, l->coef, &cfg);
 }
 
 static void head_fused_kernels(Lab *l)
@@ -286,11 +314,14 @@ static void head_fused_kernels(Lab *l)
     Backend *be = l->be;
     int T = l->c->T, K = l->c->K, V = l->c->N;
     head_setup(l);
-    Tensor *h = l->leaf[0], *w = l->leaf[1];
-    be->head_fused(be, lab_col(l, "logp", BOX_SET, T, 1), lab_mat(l, "dh", BOX_SET, T, K), lab_mat(l, "dw", BOX_ACC, V, K), h, w,
-                   l->index, l->coef);
-    be->head_fused(be, lab_col(l, "logp, w frozen", BOX_SET, T, 1), lab_mat(l, "dh, w frozen", BOX_SET, T, K), NULL, h, w, l->index,
-                   l->coef);
+    HeadCfg cfg = head_cfg(l->c);
+    Tensor *h = l->leaf[0], *w = l->leaf[1], *b = l->leaf[2];
+    be->head_fused(be, lab_col(l, "logp", BOX_SET, T, 1), lab_mat(l, "dh", BOX_SET, T, K), lab_mat(l, "dw", BOX_ACC, V, K),
+                   lab_vec(l, "db", BOX_ACC, V), h, w, b, l->index, l->coef, &cfg);
+    be->head_fused(be, lab_col(l, "logp, w frozen", BOX_SET, T, 1), lab_mat(l, "dh, w frozen", BOX_SET, T, K), NULL, NULL, h, w, b, l->index,
+                   l->coef, &cfg);
+    be->head_fused(be, lab_col(l, "logp, only b trains", BOX_SET, T, 1), lab_mat(l, "dh, only b trains", BOX_SET, T, K), NULL,
+                   lab_vec(l, "db alone", BOX_ACC, V), h, w, b, l->index, l->coef, &cfg);
 }
 
 static void services_kernels(Lab *l)
@@ -300,6 +331,8 @@ static void services_kernels(Lab *l)
     Tensor *x = lab_mat(l, "x", BOX_IN, T, K);
     be->fill(be, lab_exact(l, lab_mat(l, "filled", BOX_SET, T, K)), -2.5f);
     be->scale(be, lab_exact(l, lab_mat(l, "scaled", BOX_ACC, T, K)), 0.3f);
+    be->softcap(be, lab_mat(l, "capped", BOX_ACC, T, K), 0.75f);
+    be->softcap(be, lab_mat(l, "hardly capped", BOX_ACC, T, K), 30.0f);
     l->scalar = be->sumsq(be, x);
 
     Tensor *cache = lab_exact(l, lab_mat(l, "cache", BOX_ACC, T + 4, K));
@@ -316,7 +349,7 @@ static void services_kernels(Lab *l)
 }
 
 /* A function added to the seam after copy_rows or between: bring it into a kit above, then raise the number. */
-_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 27 * sizeof(void (*)(void)), "a backend function has no row here");
+_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 28 * sizeof(void (*)(void)), "a backend function has no row here");
 
 static const Kit kits[OP_COUNT + 1] = {
     [OP_EMBED]      = { embed_setup, embed_call, embed_kernels },
@@ -328,6 +361,7 @@ static const Kit kits[OP_COUNT + 1] = {
     [OP_GLU]        = { glu_setup, glu_call, glu_kernels },
     [OP_ACT]        = { act_setup, act_call, act_kernels },
     [OP_ADD]        = { add_setup, add_call, add_kernels },
+    [OP_SCALE]      = { scale_setup, scale_call, scale_kernels },
     [OP_HEAD_LOGP]  = { head_setup, head_logp_call, head_logp_kernels },
     [OP_HEAD_FUSED] = { head_setup, head_fused_call, head_fused_kernels },
     [CASE_SERVICES] = { NULL, NULL, services_kernels },

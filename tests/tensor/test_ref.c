@@ -1,7 +1,7 @@
 /* test_ref.c - the reference backend against the outside world.
  * The gradient check holds backward against forward; this holds forward against another implementation: the numbers below are PyTorch 2 in
  * float64 on the same inputs, sin(a i + b) rounded to f32. What could be misread in a definition shows here: where eps stands, which gelu,
- * which pairing of the rotation, whether a window counts the query's own key, what the optimiser decays. */
+ * which pairing of the rotation, whether a window counts the query's own key, where a cap stands, what the optimiser decays. */
 #include "tensor/inspect.h"
 #include <math.h>
 #include <setjmp.h>
@@ -72,11 +72,20 @@ static void activations(void **state)
     static const float relu[7] = {
         0.0f, 0.0f, 0.0f, 0.0f, 0.5f, 1.0f, 4.0f,
     };
-    static const float *const want[] = { [ACT_SILU] = silu, [ACT_GELU_TANH] = gelu_tanh, [ACT_GELU_ERF] = gelu_erf, [ACT_RELU] = relu };
+    static const float gelu_quick[7] = {
+        -0.0180713097f, -0.154204234f, -0.0988003501f, 0.0f, 0.350388437f, 0.845795766f, 3.99558528f,
+    };
+    static const float relu_squared[7] = {
+        0.0f, 0.0f, 0.0f, 0.0f, 0.25f, 1.0f, 16.0f,
+    };
+    static const float *const want[ACT_COUNT] = {
+        [ACT_SILU] = silu, [ACT_GELU_TANH] = gelu_tanh, [ACT_GELU_ERF] = gelu_erf, [ACT_RELU] = relu,
+        [ACT_GELU_QUICK] = gelu_quick, [ACT_RELU_SQUARED] = relu_squared,
+    };
     Tensor *x = blank(1, 7), *y = blank(1, 7), *one = blank(1, 7);
     tensor_put(x, in);
     be->fill(be, one, 1.0f);
-    for (int a = ACT_SILU; a <= ACT_RELU; a++) {
+    for (int a = 0; a < ACT_COUNT; a++) {
         be->act(be, y, x, (ActKind)a);
         expect(y, want[a]);
         be->glu(be, y, x, one, (ActKind)a);
@@ -95,11 +104,23 @@ static void norms_of_groups(void **state)
         1.05915906f, 0.591224922f, -1.82415029f, 1.16995592f, -0.0103246412f, -1.47363578f, 0.672748589f, 0.223526278f,
         0.520637114f, 1.06324362f, 0.580029417f, -1.82711522f,
     };
+    static const float rms_offset[12] = {
+        1.42604845f, 1.84595964f, 1.01949926f, -0.400227946f, -1.75795174f, -2.51474672f, -1.5710902f, -0.253796048f,
+        2.07612718f, 1.43884008f, 1.83959581f, 0.987442559f,
+    };
+    static const float layer_without_bias[12] = {
+        0.149861658f, 0.351975589f, -1.2122924f, 0.260658511f, -0.249573975f, -0.861777888f, -0.236548818f, -0.0157230556f,
+        1.13249501f, 0.153946215f, 0.340780084f, -1.21525733f,
+    };
     Tensor *x = seq(2, 6, 0.7, 1.3), *w = seq(1, 3, 0.5, 0.2), *b = seq(1, 3, 0.9, 2.0), *y = blank(2, 6);
-    be->rmsnorm(be, y, blank(2, 2), x, w, 0.01f);
+    be->rmsnorm(be, y, blank(2, 2), x, w, 0.01f, 0);
     expect(y, rms);
+    be->rmsnorm(be, y, blank(2, 2), x, w, 0.01f, 1);
+    expect(y, rms_offset);
     be->layernorm(be, y, blank(2, 4), x, w, b, 0.01f);
     expect(y, layer);
+    be->layernorm(be, y, blank(2, 4), x, w, NULL, 0.01f);
+    expect(y, layer_without_bias);
 }
 
 static void rotation_of_part_of_a_head(void **state)
@@ -123,7 +144,7 @@ static void rotation_of_part_of_a_head(void **state)
 }
 
 /* One packed document of three tokens and one decoding step over five cached keys; four query heads read two key heads. */
-static void attention_with_and_without_window(void **state)
+static void attention_with_window_and_softcap(void **state)
 {
     (void)state;
     static const float all[32] = {
@@ -142,6 +163,16 @@ static void attention_with_and_without_window(void **state)
         0.436842142f, 0.24599825f, 0.618007626f, 0.489634447f, -0.11592634f, -0.34056406f, -0.607637686f, -0.688355934f,
         0.314632777f, 0.471551199f, -0.10019755f, 0.205685753f, 0.452695027f, 0.590231584f, 0.518327011f, 0.306469139f,
     };
+    static const float softcap[32] = {
+        -0.717356086f, -0.266731441f, -0.717356086f, -0.266731441f, 0.257080555f, 0.710353255f, 0.257080555f, 0.710353255f,
+        0.161676283f, 0.373489227f, 0.184700712f, 0.39025848f, 0.483762628f, 0.458630668f, 0.47738613f, 0.465711549f,
+        0.0265842557f, 0.0585552475f, 0.0383861082f, 0.0773500167f, 0.00633225963f, 0.004450734f, -0.311214022f, -0.301889238f,
+        0.106279744f, 0.199141551f, -0.0220658231f, 0.040327215f, 0.0530202018f, 0.0900080712f, 0.297366069f, 0.265585211f,
+    };
+    static const float softcap_lse[16] = {
+        0.410768226f, -8.44622227e-05f, -0.481929559f, -0.337062614f, 1.12321903f, 1.08149068f, 0.318233812f, 0.236218442f,
+        1.25208193f, 1.45009842f, 1.14831056f, 1.01083713f, 1.64088645f, 1.69989617f, 1.67123554f, 1.66395465f,
+    };
     static const int32_t q0[] = { 0, 3 }, nq[] = { 3, 1 }, k0[] = { 0, 3 }, nk[] = { 3, 5 };
     AttnShape s = { .n_seg = 2, .q0 = q0, .nq = nq, .k0 = k0, .nk = nk, .heads = 4, .kv_heads = 2, .head_dim = 2, .scale = 0.6f };
     Tensor *q = seq(4, 8, 0.7, 1.3), *k = seq(8, 4, 0.31, 0.4), *v = seq(8, 4, 0.53, -0.8), *o = blank(4, 8), *lse = blank(4, 4);
@@ -151,6 +182,11 @@ static void attention_with_and_without_window(void **state)
     s.window = 2;
     be->attn(be, o, lse, q, k, v, &s);
     expect(o, window);
+    s.window = 0;
+    s.softcap = 0.5f;
+    be->attn(be, o, lse, q, k, v, &s);
+    expect(o, softcap);
+    expect(lse, softcap_lse);
 }
 
 static void head_log_probabilities(void **state)
@@ -159,12 +195,19 @@ static void head_log_probabilities(void **state)
     static const float want[2] = {
         -4.28628608f, -3.17178062f,
     };
+    static const float scaled_biased_capped[2] = {
+        -2.98497642f, -2.25802788f,
+    };
     Tensor *h = seq(2, 3, 0.7, 1.3), *w = seq(4, 3, 0.4, 0.1), *logp = blank(2, 1), *target = ints(2, (int32_t[]){ 3, 0 });
-    be->head_logp(be, logp, NULL, h, w, target);
+    HeadCfg cfg = { .scale = 1 };
+    be->head_logp(be, logp, NULL, h, w, NULL, target, &cfg);
     expect(logp, want);
     be->fill(be, logp, 0.0f);
-    be->head_fused(be, logp, blank(2, 3), NULL, h, w, target, seq(2, 1, 1, 1));
+    be->head_fused(be, logp, blank(2, 3), NULL, NULL, h, w, NULL, target, seq(2, 1, 1, 1), &cfg);
     expect(logp, want);
+    cfg = (HeadCfg){ .scale = 0.5f, .softcap = 1.5f };
+    be->head_logp(be, logp, NULL, h, w, seq(1, 4, 1.1, 0.0), target, &cfg);
+    expect(logp, scaled_biased_capped);
 }
 
 static void linear_with_low_rank_addition(void **state)
@@ -202,7 +245,7 @@ int main(void)
         cmocka_unit_test(activations),
         cmocka_unit_test(norms_of_groups),
         cmocka_unit_test(rotation_of_part_of_a_head),
-        cmocka_unit_test(attention_with_and_without_window),
+        cmocka_unit_test(attention_with_window_and_softcap),
         cmocka_unit_test(head_log_probabilities),
         cmocka_unit_test(linear_with_low_rank_addition),
         cmocka_unit_test(three_steps_of_adamw),

@@ -12,6 +12,8 @@
 
 typedef struct Room { Backend *be; TArena arena; Tape t; Rng rng; } Room;
 
+static const HeadCfg plain = { .scale = 1 };
+
 static void room_open(Room *r, bool recording)
 {
     *r = (Room){ .be = backend_open("ref", 1, NULL), .rng = rng_at(3, RNG_TEST, 0, 0) };
@@ -173,9 +175,9 @@ static void nothing_is_recorded_without_need(void **state)
         Tensor *x = leaf(&r, 2, 4, !recording), *w = leaf(&r, 4, 4, !recording);
         const Tensor *target = ids(&r, 2, 4), *coef = leaf(&r, 2, 1, false);
         Tensor *norm = leaf(&r, 1, 4, !recording);
-        Tensor *y = op_linear(&r.t, op_rmsnorm(&r.t, x, norm, 1e-5f), w, NULL, w, w, 1.0f);
+        Tensor *y = op_linear(&r.t, op_rmsnorm(&r.t, x, norm, 1e-5f, 0), w, NULL, w, w, 1.0f);
         y = op_act(&r.t, op_add(&r.t, y, x), ACT_SILU);
-        Tensor *p = op_head_fused(&r.t, y, w, target, coef);
+        Tensor *p = op_head_fused(&r.t, y, w, NULL, target, coef, &plain);
         assert_int_equal(r.t.n, 0);
         assert_false(p->wants_grad || y->wants_grad);
         assert_null(w->grad);
@@ -251,7 +253,7 @@ static void tied_head_gathers_both_gradients(void **state)
         Tensor *w = leaf(&r, 7, 5, true), *coef = leaf(&r, 4, 1, false);
         const Tensor *tok = ids(&r, 4, 7), *target = ids(&r, 4, 7);
         Tensor *h = op_act(&r.t, op_embed(&r.t, w, tok), ACT_GELU_TANH);
-        Tensor *p = fused ? op_head_fused(&r.t, h, w, target, coef) : op_head_logp(&r.t, h, w, target);
+        Tensor *p = fused ? op_head_fused(&r.t, h, w, NULL, target, coef, &plain) : op_head_logp(&r.t, h, w, NULL, target, &plain);
         if (!fused)
             r.be->acc(r.be, tape_grad(&r.t, p), coef);
         tape_backward(&r.t);
@@ -264,7 +266,7 @@ static void tied_head_gathers_both_gradients(void **state)
             double loss[2], h_step = 1.0 / 128;
             for (int side = 0; side < 2; side++) {
                 *x = keep + (float)(side ? h_step : -h_step);
-                Tensor *q = op_head_logp(&r.t, op_act(&r.t, op_embed(&r.t, w, tok), ACT_GELU_TANH), w, target);
+                Tensor *q = op_head_logp(&r.t, op_act(&r.t, op_embed(&r.t, w, tok), ACT_GELU_TANH), w, NULL, target, &plain);
                 loss[side] = 0;
                 for (int k = 0; k < 4; k++)
                     loss[side] += (double)((float *)coef->data)[k] * ((float *)q->data)[k];
@@ -287,7 +289,7 @@ static void fused_head_over_frozen_states(void **state)
     Room r;
     room_open(&r, true);
     Tensor *h = leaf(&r, 3, 4, false), *w = leaf(&r, 5, 4, true), *coef = leaf(&r, 3, 1, false);
-    Tensor *p = op_head_fused(&r.t, h, w, ids(&r, 3, 5), coef);
+    Tensor *p = op_head_fused(&r.t, h, w, NULL, ids(&r, 3, 5), coef, &plain);
     assert_true(p->wants_grad);
     assert_int_equal(r.t.n, 0);
     assert_non_null(w->grad);
@@ -304,7 +306,7 @@ static void fused_head_adds_to_an_earlier_gradient(void **state)
         Room r;
         room_open(&r, true);
         Tensor *h = leaf(&r, 3, 4, true), *w = leaf(&r, 5, 4, false), *coef = leaf(&r, 3, 1, false);
-        op_head_fused(&r.t, h, w, ids(&r, 3, 5), coef);
+        op_head_fused(&r.t, h, w, NULL, ids(&r, 3, 5), coef, &plain);
         if (twice)
             fill_grad(&r, op_add(&r.t, h, h), 0.25f);
         tape_backward(&r.t);
@@ -330,12 +332,12 @@ static Tensor *every_op(Room *r, const Tensor *tok, Tensor *table, Tensor *w, Te
 {
     Tape   *t = &r->t;
     Tensor *x = op_embed(t, table, tok);
-    Tensor *h = op_layernorm(t, op_rmsnorm(t, x, norm, 1e-5f), norm, norm, 1e-5f);
+    Tensor *h = op_layernorm(t, op_rmsnorm(t, x, norm, 1e-5f, 0), norm, norm, 1e-5f);
     Tensor *q = op_rope(t, op_linear(t, h, w, norm, w, w, 0.5f), tok, rope, 8);
     Tensor *o = op_attention(t, q, op_cols(t, op_linear(t, h, w, NULL, NULL, NULL, 0), 0, tensor_cols(w)), h, s);
     x = op_add(t, x, op_act(t, op_glu(t, o, h, ACT_SILU), ACT_RELU));
-    Tensor *p = op_head_logp(t, x, table, tok);
-    return op_add(t, p, op_head_fused(t, x, table, tok, p));
+    Tensor *p = op_head_logp(t, x, table, NULL, tok, &plain);
+    return op_add(t, p, op_head_fused(t, x, table, NULL, tok, p, &plain));
 }
 
 static void every_allocation_may_fail(void **state)

@@ -60,7 +60,7 @@ static void piece_attn(void *ctx, int64_t piece, int worker)
     int64_t g = piece % head_sets / runs, h0 = piece % runs * heads;
     int64_t i0 = block * per_block, i1 = MIN(i0 + per_block, s->nq[seg]);
 
-    AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .ldk = j->k->ld, .ldv = j->v->ld,
+    AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .softcap = s->softcap, .ldk = j->k->ld, .ldv = j->v->ld,
                     .k = f32(j->k) + s->k0[seg] * j->k->ld + g * d, .v = f32(j->v) + s->k0[seg] * j->v->ld + g * d };
     for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + heads, j->group); h++)
         for (int64_t i = i0; i < i1; i++, b.n++) {
@@ -118,7 +118,8 @@ static void piece_attn_bwd(void *ctx, int64_t piece, int worker)
             memset(dq + i * lddq, 0, (size_t)(j->group * d) * sizeof(float));
     }
     AttnBwdBlock b = {
-        .d = s->head_dim, .heads = (int)j->group, .nq = s->nq[seg], .shift = s->nk[seg] - s->nq[seg], .window = s->window, .scale = s->scale,
+        .d = s->head_dim, .heads = (int)j->group, .nq = s->nq[seg], .shift = s->nk[seg] - s->nq[seg], .window = s->window,
+        .scale = s->scale, .softcap = s->softcap,
         .k = f32(j->k) + k0 * j->k->ld + g * d, .ldk = j->k->ld, .v = f32(j->v) + k0 * j->v->ld + g * d, .ldv = j->v->ld,
         .q = f32(j->q) + q0 * j->q->ld + first_head * d, .ldq = j->q->ld,
         .dout = f32(j->dout) + q0 * j->dout->ld + first_head * d, .ldo = j->dout->ld,

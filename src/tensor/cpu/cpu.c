@@ -155,7 +155,8 @@ static void cpu_close(Backend *be)
 static const Backend cpu_table = {
     .name = "cpu",
     .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy, .download = cpu_copy, .sync = cpu_sync, .close = cpu_close,
-    .fill = cpu_fill, .add = cpu_add, .acc = cpu_acc, .scale = cpu_scale, .embed = cpu_embed, .embed_bwd = cpu_embed_bwd,
+    .fill = cpu_fill, .add = cpu_add, .acc = cpu_acc, .scale = cpu_scale, .softcap = cpu_softcap,
+    .embed = cpu_embed, .embed_bwd = cpu_embed_bwd,
     .linear = cpu_linear, .linear_dx = cpu_linear_dx, .linear_dw = cpu_linear_dw, .linear_db = cpu_linear_db,
     .rmsnorm = cpu_rmsnorm, .rmsnorm_bwd = cpu_rmsnorm_bwd, .layernorm = cpu_layernorm, .layernorm_bwd = cpu_layernorm_bwd,
     .rope = cpu_rope, .attn = cpu_attn, .attn_bwd = cpu_attn_bwd,

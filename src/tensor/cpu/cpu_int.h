@@ -80,6 +80,7 @@ void cpu_fill(Backend *, Tensor *x, float v);
 void cpu_add(Backend *, Tensor *y, const Tensor *a, const Tensor *b);
 void cpu_acc(Backend *, Tensor *y, const Tensor *x);
 void cpu_scale(Backend *, Tensor *y, float f);
+void cpu_softcap(Backend *, Tensor *y, float cap);
 void cpu_glu(Backend *, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a);
 void cpu_glu_bwd(Backend *, Tensor *dgate, Tensor *dup, const Tensor *dy, const Tensor *gate, const Tensor *up, ActKind a);
 void cpu_act(Backend *, Tensor *y, const Tensor *x, ActKind a);
@@ -92,8 +93,8 @@ void cpu_embed_bwd(Backend *, Tensor *dtable, const Tensor *dy, const Tensor *id
 void cpu_copy_rows(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n);
 void cpu_rope(Backend *, Tensor *x, const Tensor *pos, const RopeTable *r, int head_dim, int sign);
 
-void cpu_rmsnorm(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps);
-void cpu_rmsnorm_bwd(Backend *, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat);
+void cpu_rmsnorm(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps, float offset);
+void cpu_rmsnorm_bwd(Backend *, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat, float offset);
 void cpu_layernorm(Backend *, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps);
 void cpu_layernorm_bwd(Backend *, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat);
 
@@ -101,9 +102,10 @@ void cpu_attn(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *
 void cpu_attn_bwd(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse, const Tensor *q,
                   const Tensor *k, const Tensor *v, const AttnShape *s);
 
-void cpu_head_logp(Backend *, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *target);
-void cpu_head_logp_bwd(Backend *, Tensor *dh, Tensor *dw, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,
-                       const Tensor *target);
-void cpu_head_fused(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, const Tensor *h, const Tensor *w, const Tensor *target, const Tensor *coef);
+void cpu_head_logp(Backend *, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg);
+void cpu_head_logp_bwd(Backend *, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,
+                       const Tensor *b, const Tensor *target, const HeadCfg *cfg);
+void cpu_head_fused(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b,
+                    const Tensor *target, const Tensor *coef, const HeadCfg *cfg);
 
 #endif

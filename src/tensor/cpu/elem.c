@@ -72,6 +72,11 @@ void cpu_scale(Backend *be, Tensor *y, float f)
     elem_run(be, ELEM_SCALE, 2, (ElemJob){ .out = { y }, .arg = &f });
 }
 
+void cpu_softcap(Backend *be, Tensor *y, float cap)
+{
+    elem_run(be, ELEM_SOFTCAP, 20, (ElemJob){ .out = { y }, .arg = &cap });
+}
+
 void cpu_glu(Backend *be, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a)
 {
     elem_run(be, ELEM_GLU + (int)a, 20, (ElemJob){ .out = { y }, .in = { gate, up } });

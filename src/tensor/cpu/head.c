@@ -3,7 +3,7 @@
  * The vocabulary is walked in chunks: a chunk of logits [n, chunk] (at most LOGIT_BYTES) is made by one product, used and forgotten, so that each
  * row of w is read once for all n rows of h. The forward keeps a running maximum and sum for each row, as flash attention does. head_fused with a
  * frozen w carries that to its end: dh is attention over the vocabulary with w as keys and values, coef (w[target] - sum p w), and needs
- * two products. When dw is wanted as well the final sum must be known first: rows are taken in slabs whose whole logits fit in
+ * two products. When dw (or the bias's gradient) is wanted as well the final sum must be known first: rows are taken in slabs whose whole logits fit in
  * LOGIT_BYTES_DW, and three products follow.
  * Invariant: chunks and slabs follow from the shape alone; rows are independent, dh and dw are products (see gemm.c). */
 #include "tensor/cpu/cpu_int.h"
@@ -19,7 +19,9 @@ typedef struct RowState { double sum; float top, picked, fade; } RowState; /* su
 
 typedef struct HeadJob {
     Cpu          *cpu;
-    const Tensor *h, *w, *target, *coef, *lse;
+    const Tensor *h, *w, *b, *target, *coef, *lse;
+    const float  *bv;               /* b as f32 */
+    HeadCfg       cfg;
     Tensor       *dh;
     int64_t       row0, rows;       /* of h */
     int64_t       col, cols;        /* of the vocabulary: this chunk */
@@ -53,27 +55,58 @@ static void run(HeadJob *j, PoolFn fn)
 
 /* ---- the three products of a chunk ---- */
 
-static void logits(const HeadJob *j)
+static void piece_softcap(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    const HeadJob *j = ctx;
+    for (int64_t i = piece * PIECE; i < MIN(j->rows, (piece + 1) * PIECE); i++)
+        j->cpu->kern->elem[ELEM_SOFTCAP](j->cols, (float *[3]){ j->z + i * j->cols }, (const float *[3]){ NULL }, &j->cfg.softcap);
+}
+
+static void logits(HeadJob *j)
 {
     cpu_gemm(j->cpu, &(Gemm){ .m = j->rows, .n = j->cols, .k = tensor_cols(j->h), .a = row_of(j->h, j->row0), .lda = j->h->ld, .a_rows = true,
-                              .b = elem_at(j->w, j->col * j->w->ld), .b_type = j->w->dtype, .ldb = j->w->ld, .b_rows = true, .c = j->z, .ldc = j->cols, .epi = { .alpha = 1.0f } });
+                              .b = elem_at(j->w, j->col * j->w->ld), .b_type = j->w->dtype, .ldb = j->w->ld, .b_rows = true, .c = j->z, .ldc = j->cols,
+                              .epi = { .alpha = j->cfg.scale, .bias = j->bv ? j->bv + j->col : NULL } });
+    if (j->cfg.softcap > 0)
+        run(j, piece_softcap);
 }
 
 static void add_dh(const HeadJob *j, Tensor *dh)
 {
     cpu_gemm(j->cpu, &(Gemm){ .m = j->rows, .n = tensor_cols(dh), .k = j->cols, .a = j->z, .lda = j->cols, .a_rows = true,
                               .b = elem_at(j->w, j->col * j->w->ld), .b_type = j->w->dtype, .ldb = j->w->ld, .c = row_of(dh, j->row0), .ldc = dh->ld,
-                              .epi = { .alpha = 1.0f, .load = true } });
+                              .epi = { .alpha = j->cfg.scale, .load = true } });
 }
 
 static void add_dw(const HeadJob *j, Tensor *dw)
 {
     cpu_gemm(j->cpu, &(Gemm){ .m = j->cols, .n = tensor_cols(dw), .k = j->rows, .a = j->z, .lda = j->cols,
                               .b = row_of(j->h, j->row0), .b_type = DT_F32, .ldb = j->h->ld, .c = row_of(dw, j->col), .ldc = dw->ld,
-                              .epi = { .alpha = 1.0f, .load = true } });
+                              .epi = { .alpha = j->cfg.scale, .load = true } });
+}
+
+static void add_db(const HeadJob *j, Tensor *db)
+{
+    Tensor z = { .dtype = DT_F32, .rank = 2, .dim = { j->rows, j->cols }, .ld = j->cols, .data = j->z };
+    Tensor part = { .dtype = DT_F32, .rank = 1, .dim = { j->cols }, .ld = j->cols, .data = f32(db) + j->col };
+    cpu_linear_db(&j->cpu->be, &part, &z);
 }
 
 /* ---- the work on the rows of a chunk ---- */
+
+/* x = f exp(x - top) times the slope of the softcap, if there is one; the sum of exp */
+static double row_exp(const HeadJob *j, float *x, float top, float f)
+{
+    const Kern *kern = j->cpu->kern;
+    return j->cfg.softcap > 0 ? kern->row_exp_capped(j->cols, x, top, f, j->cfg.softcap) : kern->row_exp(j->cols, x, top, f);
+}
+
+static float slope_of(const HeadJob *j, float z)
+{
+    float t = j->cfg.softcap > 0 ? z / j->cfg.softcap : 0.0f;
+    return 1.0f - t * t;
+}
 
 /* Running maximum and sum; picks the target's logit when it comes by. */
 static void piece_running(void *ctx, int64_t piece, int worker)
@@ -96,7 +129,7 @@ static void piece_running(void *ctx, int64_t piece, int worker)
             s->sum += kern->row_sumexp(j->cols, z, base);
             continue;
         }
-        s->sum += kern->row_exp(j->cols, z, base, 1.0f);
+        s->sum += row_exp(j, z, base, 1.0f);
         if (s->fade != 1.0f) {
             float *dh = row_of(j->dh, j->row0 + i);
             kern->elem[ELEM_SCALE](tensor_cols(j->dh), (float *[3]){ dh }, (const float *[3]){ NULL }, &s->fade);
@@ -109,7 +142,7 @@ static double lse_of(const RowState *s)
     return (double)s->top + log(s->sum);
 }
 
-/* z becomes d(loss)/d(z) = coef ([v == target] - exp(z - lse)). */
+/* z becomes d(loss)/d(z) = coef ([v == target] - exp(z - lse)) times the slope of the softcap. */
 static void piece_gradient(void *ctx, int64_t piece, int worker)
 {
     (void)worker;
@@ -117,14 +150,16 @@ static void piece_gradient(void *ctx, int64_t piece, int worker)
     for (int64_t i = piece * PIECE; i < MIN(j->rows, (piece + 1) * PIECE); i++) {
         float *z = j->z + i * j->cols, coef = coef_of(j, i);
         float lse = j->lse ? f32(j->lse)[(j->row0 + i) * step_of(j->lse)] : (float)lse_of(&j->state[i]);
-        j->cpu->kern->row_exp(j->cols, z, lse, -coef);
         int64_t t = target_of(j, i) - j->col;
-        if (t >= 0 && t < j->cols)
-            z[t] += coef;
+        bool here = t >= 0 && t < j->cols;
+        float slope = here ? slope_of(j, z[t]) : 0.0f;
+        row_exp(j, z, lse, -coef);
+        if (here)
+            z[t] += coef * slope;
     }
 }
 
-/* dh = coef (w[target] - dh / sum): the end of the fused pass over a frozen w. */
+/* dh = coef (scale slope w[target] - dh / sum), where scale is in dh already: the end of the fused pass over a frozen w. */
 static void piece_finish_dh(void *ctx, int64_t piece, int worker)
 {
     const HeadJob *j = ctx;
@@ -134,7 +169,7 @@ static void piece_finish_dh(void *ctx, int64_t piece, int worker)
         float *dh = row_of(j->dh, j->row0 + i), coef = coef_of(j, i), f = (float)(-coef / j->state[i].sum);
         j->cpu->kern->elem[ELEM_SCALE](D, (float *[3]){ dh }, (const float *[3]){ NULL }, &f);
         dtype_to_f32(wide, elem_at(j->w, target_of(j, i) * j->w->ld), j->w->dtype, D);
-        j->cpu->kern->axpy(D, dh, coef, wide);
+        j->cpu->kern->axpy(D, dh, coef * (j->cfg.scale * slope_of(j, j->state[i].picked)), wide);
     }
 }
 
@@ -144,7 +179,8 @@ static bool begin(HeadJob *j, int64_t rows, int64_t cols)
 {
     j->z = cpu_slot(j->cpu, SLOT_LOGITS, (size_t)(rows * cols) * sizeof(float));
     j->state = cpu_slot(j->cpu, SLOT_ROWS, (size_t)rows * sizeof(RowState));
-    return j->z && j->state;
+    j->bv = cpu_wide(j->cpu, SLOT_WIDE, j->b);
+    return j->z && j->state && (!j->b || j->bv);
 }
 
 static void state_clear(HeadJob *j)
@@ -187,18 +223,19 @@ static void forward(HeadJob *j, Tensor *logp, Tensor *lse)
         run(j, piece_finish_dh);
 }
 
-void cpu_head_logp(Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *target)
+void cpu_head_logp(Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *target,
+                   const HeadCfg *cfg)
 {
-    HeadJob j = { .cpu = cpu_of(be), .h = h, .w = w, .target = target, .rows = tensor_rows(h) };
+    HeadJob j = { .cpu = cpu_of(be), .h = h, .w = w, .b = b, .target = target, .cfg = *cfg, .rows = tensor_rows(h) };
     forward(&j, logp, lse);
 }
 
-void cpu_head_logp_bwd(Backend *be, Tensor *dh, Tensor *dw, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,
-                       const Tensor *target)
+void cpu_head_logp_bwd(Backend *be, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h,
+                       const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg)
 {
-    HeadJob j = { .cpu = cpu_of(be), .h = h, .w = w, .target = target, .coef = dlogp, .lse = lse, .rows = tensor_rows(h) };
+    HeadJob j = { .cpu = cpu_of(be), .h = h, .w = w, .b = b, .target = target, .cfg = *cfg, .coef = dlogp, .lse = lse, .rows = tensor_rows(h) };
     int64_t V = tensor_rows(w), chunk = chunk_of(j.rows, V);
-    if ((!dh && !dw) || !begin(&j, j.rows, chunk))
+    if ((!dh && !dw && !db) || !begin(&j, j.rows, chunk))
         return;
     for (j.col = 0; j.col < V; j.col += chunk) {
         j.cols = MIN(chunk, V - j.col);
@@ -208,14 +245,17 @@ void cpu_head_logp_bwd(Backend *be, Tensor *dh, Tensor *dw, const Tensor *dlogp,
             add_dh(&j, dh);
         if (dw)
             add_dw(&j, dw);
+        if (db)
+            add_db(&j, db);
     }
 }
 
-void cpu_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, const Tensor *h, const Tensor *w, const Tensor *target, const Tensor *coef)
+void cpu_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b,
+                    const Tensor *target, const Tensor *coef, const HeadCfg *cfg)
 {
-    HeadJob j = { .cpu = cpu_of(be), .h = h, .w = w, .target = target, .coef = coef, .rows = tensor_rows(h) };
+    HeadJob j = { .cpu = cpu_of(be), .h = h, .w = w, .b = b, .target = target, .cfg = *cfg, .coef = coef, .rows = tensor_rows(h) };
     cpu_fill(be, dh, 0.0f);
-    if (!dw) {
+    if (!dw && !db) {
         j.dh = dh;
         j.keep_exp = true;
         forward(&j, logp, NULL);
@@ -233,6 +273,9 @@ void cpu_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, const Ten
         write_results(&j, logp, NULL);
         run(&j, piece_gradient);
         add_dh(&j, dh);
-        add_dw(&j, dw);
+        if (dw)
+            add_dw(&j, dw);
+        if (db)
+            add_db(&j, db);
     }
 }

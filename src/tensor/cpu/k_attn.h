@@ -60,6 +60,15 @@ VINLINE void attn_rows(int64_t h, int64_t d, int64_t k, const float *a, int64_t 
 
 /* ---- forward ---- */
 
+/* Of one panel of scores, [seen] rows of NR lanes. */
+static void attn_softcap(float cap, int64_t seen, float *st)
+{
+    float inverse = 1.0f / cap;
+    for (int64_t r = 0; r < seen; r++)
+        for (int64_t l = 0; l < NR; l += VW)
+            vstore(st + r * ATTN_Q + l, cap * vtanh(vload(st + r * ATTN_Q + l) * inverse));
+}
+
 static void attn(const AttnBlock *b, void *scratch)
 {
     int64_t d = b->d, dp = attn_pad(b->d), panels = (b->n + NR - 1) / NR;
@@ -95,6 +104,8 @@ static void attn(const AttnBlock *b, void *scratch)
             for (int64_t r = 0; r < seen; r += MR_ROWS)
                 tile_rows(MIN(seen - r, MR_ROWS), NR, d, k.p + r * k.ld, k.ld, qt + p * NR, ATTN_Q, st + r * ATTN_Q + p * NR, ATTN_Q, &epi_store);
 
+            if (b->softcap > 0)
+                attn_softcap(b->softcap, seen, st + p * NR);
             for (int64_t l = p * NR; l < (p + 1) * NR; l += VW) {
                 vf old = vload(top + l), high = old;
                 for (int64_t r = 0; r < seen; r++) {
@@ -146,6 +157,7 @@ static void attn(const AttnBlock *b, void *scratch)
  * from `seen` on, which no query of these rows sees, become 0: dk and dv are summed over groups of keys that may reach beyond. */
 VINLINE void attn_bwd_rows(const AttnBwdBlock *b, int head, int32_t i, int64_t rows, int64_t seen, float *s, float *dp)
 {
+    float to_cap = b->softcap > 0 ? b->scale / b->softcap : 0.0f;
     for (int64_t r = 0; r < rows; r++) {
         int32_t ahead0 = i + (int32_t)r + b->shift - b->key0; /* distance from the first key */
         bool masked = ahead0 < b->n_keys - 1 || (b->window && ahead0 >= b->window);
@@ -156,7 +168,15 @@ VINLINE void attn_bwd_rows(const AttnBwdBlock *b, int head, int32_t i, int64_t r
                 vstore(dp + r * ATTN_K + l, (vf){ 0 });
                 continue;
             }
-            vf p = vexp(vfma(vload(s + r * ATTN_K + l), vset(b->scale), vset(-lse))), ds = p * (vload(dp + r * ATTN_K + l) - inner);
+            vf score = vload(s + r * ATTN_K + l), p, ds = vload(dp + r * ATTN_K + l) - inner;
+            if (b->softcap > 0) {
+                vf t = vtanh(score * to_cap);
+                p = vexp(b->softcap * t - lse);
+                ds *= p * (1.0f - t * t);
+            } else {
+                p = vexp(vfma(score, vset(b->scale), vset(-lse)));
+                ds *= p;
+            }
             if (masked) {
                 vi ahead = ahead0 - (int32_t)l - VIOTA;
                 vi see = b->window ? (ahead >= 0) & (ahead < b->window) : ahead >= 0;

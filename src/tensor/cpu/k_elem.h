@@ -1,5 +1,5 @@
 /* k_elem.h - elementwise loops: arithmetic, activations and gated products with their gradients, the optimiser. Part of kern_body.h.
- * To add an activation: a case in `act` and the four rows of ACT_FNS. */
+ * To add an activation: a case in `act`, its line of ACT_FNS and its ACT_ROWS in kern_body.h. */
 #ifndef HONE_CPU_K_ELEM_H
 #define HONE_CPU_K_ELEM_H
 
@@ -29,6 +29,14 @@ static void elem_scale(ELEM_ARGS)
     vf f = vset(*(const float *)arg);
     for (int64_t i = 0; i < n; i += VW)
         vput(out[0] + i, vget(out[0] + i, n - i) * f, n - i);
+}
+
+static void elem_softcap(ELEM_ARGS)
+{
+    (void)in;
+    float cap = *(const float *)arg, inverse = 1.0f / cap;
+    for (int64_t i = 0; i < n; i += VW)
+        vput(out[0] + i, cap * vtanh(vget(out[0] + i, n - i) * inverse), n - i);
 }
 
 /* Loshchilov & Hutter 2019, algorithm 2 */
@@ -72,6 +80,15 @@ VINLINE vf act(ActKind a, vf x, vf *df)
         f = x * s;
         *df = vfma(0.398942280f * vmin(vset(100.0f), vmax(vset(-100.0f), x)), y, s);
         return f;
+    case ACT_GELU_QUICK:
+        s = vsigmoid(1.702f * x);
+        f = x * s;
+        *df = vfma(1.702f * f, 1.0f - s, s);
+        return f;
+    case ACT_RELU_SQUARED:
+        y = vmax((vf){ 0 }, x); /* NaN stays */
+        *df = 2.0f * y;
+        return y * y;
     default: /* ACT_RELU */
         *df = vsel(x > 0.0f, vset(1.0f), vsel(x == x, (vf){ 0 }, x)); /* NaN stays */
         return vmax((vf){ 0 }, x);
@@ -124,6 +141,8 @@ ACT_FNS(ACT_SILU)
 ACT_FNS(ACT_GELU_TANH)
 ACT_FNS(ACT_GELU_ERF)
 ACT_FNS(ACT_RELU)
+ACT_FNS(ACT_GELU_QUICK)
+ACT_FNS(ACT_RELU_SQUARED)
 #define ACT_ROWS(A) \
     [ELEM_GLU + A] = glu_##A, [ELEM_GLU_BWD + A] = glu_bwd_##A, [ELEM_ACT + A] = act_##A, [ELEM_ACT_BWD + A] = act_bwd_##A
 

@@ -89,6 +89,23 @@ static double row_exp(int64_t n, float *x, float top, float f)
     return sum;
 }
 
+/* x is a softcapped logit; with it goes the slope of the cap. */
+static double row_exp_capped(int64_t n, float *x, float top, float f, float cap)
+{
+    double sum = 0;
+    float inverse = 1.0f / cap;
+    for (int64_t i0 = 0; i0 < n; i0 += EXP_RUN) {
+        vf s = { 0 };
+        for (int64_t i = i0; i < MIN(n, i0 + EXP_RUN); i += VW) {
+            vf z = vget(x + i, n - i), p = vkeep(vexp(z - top), n - i), t = z * inverse;
+            vput(x + i, f * p * (1.0f - t * t), n - i);
+            s += p;
+        }
+        sum += vsum(s);
+    }
+    return sum;
+}
+
 static void row_rope(float *x, const float *cosv, const float *sinv, int64_t half, float sign)
 {
     for (int64_t i = 0; i < half; i += VW) {
@@ -101,11 +118,11 @@ static void row_rope(float *x, const float *cosv, const float *sinv, int64_t hal
 
 /* ---- norms ---- */
 
-static float row_rmsnorm(int64_t n, float *y, const float *x, const float *w, float eps)
+static float row_rmsnorm(int64_t n, float *y, const float *x, const float *w, float eps, float offset)
 {
     float rstd = (float)(1.0 / sqrt((double)row_dot(n, x, x) / (double)n + eps));
     for (int64_t i = 0; i < n; i += VW)
-        vput(y + i, vget(x + i, n - i) * rstd * vget(w + i, n - i), n - i);
+        vput(y + i, vget(x + i, n - i) * rstd * (vget(w + i, n - i) + offset), n - i);
     return rstd;
 }
 
@@ -121,19 +138,19 @@ static void row_layernorm(int64_t n, float *y, const float *x, const float *w, c
     }
     float rstd = (float)(1.0 / sqrt((double)vsum(q) / (double)n + eps));
     for (int64_t i = 0; i < n; i += VW)
-        vput(y + i, vfma((vget(x + i, n - i) - mean) * rstd, vget(w + i, n - i), vget(b + i, n - i)), n - i);
+        vput(y + i, vfma((vget(x + i, n - i) - mean) * rstd, vget(w + i, n - i), b ? vget(b + i, n - i) : (vf){ 0 }), n - i);
     stat[0] = mean;
     stat[1] = rstd;
 }
 
-/* With x^ = (x - mean) rstd and a = dy w:  dx = rstd (a - mean(a) - x^ mean(a x^)).  The rms norm has neither mean. */
+/* With x^ = (x - mean) rstd and a = dy (offset + w):  dx = rstd (a - mean(a) - x^ mean(a x^)).  The rms norm has neither mean. */
 static void row_norm_bwd(int64_t n, float *dx, float *dw, float *db, const float *dy, const float *x, const float *w, float mean, float rstd,
-                         bool centred)
+                         float offset, bool centred)
 {
     vf sum_a = { 0 }, sum_ax = { 0 };
     for (int64_t i = 0; i < n; i += VW) {
         int64_t left = n - i;
-        vf d = vget(dy + i, left), a = d * vget(w + i, left), xh = (vget(x + i, left) - mean) * rstd;
+        vf d = vget(dy + i, left), a = d * (vget(w + i, left) + offset), xh = (vget(x + i, left) - mean) * rstd;
         sum_a += a;
         sum_ax = vfma(a, xh, sum_ax);
         if (dw)
@@ -146,7 +163,7 @@ static void row_norm_bwd(int64_t n, float *dx, float *dw, float *db, const float
     float mean_a = centred ? vsum(sum_a) / (float)n : 0.0f, mean_ax = vsum(sum_ax) / (float)n;
     for (int64_t i = 0; i < n; i += VW) {
         int64_t left = n - i;
-        vf a = vget(dy + i, left) * vget(w + i, left), xh = (vget(x + i, left) - mean) * rstd;
+        vf a = vget(dy + i, left) * (vget(w + i, left) + offset), xh = (vget(x + i, left) - mean) * rstd;
         vput(dx + i, vfma(a - mean_a - xh * mean_ax, vset(rstd), vget(dx + i, left)), left);
     }
 }

@@ -28,12 +28,13 @@ typedef enum {
     ELEM_FILL,     /* out0 = *(float *)arg                                   */
     ELEM_ADD,      /* out0 = in0 + in1                                       */
     ELEM_SCALE,    /* out0 *= *(float *)arg                                  */
+    ELEM_SOFTCAP,  /* out0 = cap tanh(out0 / cap), cap = *(float *)arg       */
     ELEM_ADAMW,    /* w, m, v = out0..2; g = in0; arg: AdamStep              */
     ELEM_GLU,      /* + ActKind: out0 = a(in0) in1                           */
-    ELEM_GLU_BWD = ELEM_GLU + 4,     /* out0 += in0 in2 a'(in1); out1 += in0 a(in1)     in: dy, gate, up */
-    ELEM_ACT = ELEM_GLU_BWD + 4,     /* out0 = a(in0)                                   */
-    ELEM_ACT_BWD = ELEM_ACT + 4,     /* out0 += in0 a'(in1)                  in: dy, x  */
-    ELEM_COUNT = ELEM_ACT_BWD + 4
+    ELEM_GLU_BWD = ELEM_GLU + ACT_COUNT,     /* out0 += in0 in2 a'(in1); out1 += in0 a(in1)     in: dy, gate, up */
+    ELEM_ACT = ELEM_GLU_BWD + ACT_COUNT,     /* out0 = a(in0)                                   */
+    ELEM_ACT_BWD = ELEM_ACT + ACT_COUNT,     /* out0 += in0 a'(in1)                  in: dy, x  */
+    ELEM_COUNT = ELEM_ACT_BWD + ACT_COUNT
 } ElemKind;
 typedef void (*ElemFn)(int64_t n, float *const out[3], const float *const in[3], const void *arg);
 
@@ -56,7 +57,7 @@ typedef struct AttnBlock {
     int64_t      ldk, ldv;
     int32_t      first, last;
     int          window;
-    float        scale;
+    float        scale, softcap;
 } AttnBlock;
 
 /* Backward of ATTN_K keys of one kv head against a run of query rows. The heads of the group follow each other in q, dout and dq. */
@@ -65,7 +66,7 @@ typedef struct AttnBwdBlock {
     int32_t      n_keys, key0;      /* keys key0 .. key0 + n_keys of the segment */
     int32_t      nq, shift;         /* query i of the segment stands at key position i + shift */
     int          window;
-    float        scale;
+    float        scale, softcap;
     const float *k, *v, *q, *dout, *lse, *inner;   /* row 0 of the segment, at this kv head or its first query head */
     int64_t      ldk, ldv, ldq, ldo, ldl, ldi;     /* inner [rows, heads]: dout . o */
     float       *dq, *dk, *dv;                     /* NULL: not wanted */
@@ -100,12 +101,13 @@ typedef struct Kern {
     float  (*row_max)(int64_t n, const float *x);                                       /* may overlook NaN: the sum of exp will not */
     double (*row_sumexp)(int64_t n, const float *x, float top);                         /* sum of exp(x - top) */
     double (*row_exp)(int64_t n, float *x, float top, float f);                         /* x = f exp(x - top); the sum of exp */
+    double (*row_exp_capped)(int64_t n, float *x, float top, float f, float cap);       /* x = f exp(x - top) (1 - (x / cap)^2); the sum of exp */
     void   (*rope)(float *x, const float *cosv, const float *sinv, int64_t half, float sign);  /* one head */
-    float  (*rmsnorm)(int64_t n, float *y, const float *x, const float *w, float eps);  /* one group; returns rstd */
-    void   (*layernorm)(int64_t n, float *y, const float *x, const float *w, const float *b, float eps, float stat[2]);
+    float  (*rmsnorm)(int64_t n, float *y, const float *x, const float *w, float eps, float offset);  /* one group; returns rstd */
+    void   (*layernorm)(int64_t n, float *y, const float *x, const float *w, const float *b, float eps, float stat[2]);    /* b may be NULL */
     /* dx, dw, db (each may be NULL) +=; mean is 0 and `centred` false for the rms norm */
     void   (*norm_bwd)(int64_t n, float *dx, float *dw, float *db, const float *dy, const float *x, const float *w, float mean, float rstd,
-                       bool centred);
+                       float offset, bool centred);
 
     /* attention; scratch: attn_scratch(d) bytes */
     size_t (*attn_scratch)(int d);

@@ -10,9 +10,11 @@
         .name = isa, .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS,                                                           \
         .pack_rows = BY_TYPE(pack_rows), .pack_cols = BY_TYPE(pack_cols), .gemv = BY_TYPE(gemv),                                \
         .tile_cols = tile_cols, .tile_rows = tile_rows,                                                                          \
-        .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_ADAMW] = elem_adamw,          \
-                  ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF), ACT_ROWS(ACT_RELU) },                     \
+        .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
+                  [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \
+                  ACT_ROWS(ACT_RELU), ACT_ROWS(ACT_GELU_QUICK), ACT_ROWS(ACT_RELU_SQUARED) },                                    \
         .dot = row_dot, .axpy = row_axpy, .sumsq = row_sumsq, .row_max = row_max, .row_sumexp = row_sumexp, .row_exp = row_exp,  \
+        .row_exp_capped = row_exp_capped,                                                                                        \
         .rope = row_rope, .rmsnorm = row_rmsnorm, .layernorm = row_layernorm, .norm_bwd = row_norm_bwd,                          \
         .attn_scratch = attn_scratch, .attn = attn, .attn_bwd = attn_bwd,                                                        \
     }

@@ -11,7 +11,7 @@ typedef struct NormJob {
     Tensor       *y, *stat, *dx;
     const Tensor *x, *w, *b, *dy, *saved;
     const float  *wv, *bv;            /* w and b as f32 */
-    float         eps;
+    float         eps, offset;        /* offset: y = x^ (offset + w) */
     bool          centred;            /* layernorm */
     int64_t       rows, groups, D;
     int64_t       runs;
@@ -34,7 +34,7 @@ static void piece_norm(void *ctx, int64_t piece, int worker)
             if (j->centred)
                 j->kern->layernorm(j->D, y, x, j->wv, j->bv, j->eps, stat);
             else
-                stat[0] = j->kern->rmsnorm(j->D, y, x, j->wv, j->eps);
+                stat[0] = j->kern->rmsnorm(j->D, y, x, j->wv, j->eps, j->offset);
             int n = j->centred ? 2 : 1;
             for (int i = 0; i < n; i++)
                 f32(j->stat)[at(j->stat, r) + g * n + i] = stat[i];
@@ -54,7 +54,7 @@ static void piece_norm_bwd(void *ctx, int64_t piece, int worker)
         for (int64_t g = 0; g < j->groups; g++) {
             const float *stat = f32(j->saved) + at(j->saved, r) + g * (j->centred ? 2 : 1);
             j->kern->norm_bwd(j->D, j->dx ? f32(j->dx) + at(j->dx, r) + g * j->D : NULL, dw, db, f32(j->dy) + at(j->dy, r) + g * j->D,
-                              f32(j->x) + at(j->x, r) + g * j->D, j->wv, j->centred ? stat[0] : 0.0f, stat[j->centred], j->centred);
+                              f32(j->x) + at(j->x, r) + g * j->D, j->wv, j->centred ? stat[0] : 0.0f, stat[j->centred], j->offset, j->centred);
         }
 }
 
@@ -92,14 +92,14 @@ static void norm_bwd_run(Backend *be, NormJob *j, Tensor *dw, Tensor *db)
     }
 }
 
-void cpu_rmsnorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps)
+void cpu_rmsnorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps, float offset)
 {
-    norm_run(be, &(NormJob){ .y = y, .stat = stat, .x = x, .w = w, .eps = eps }, 6, piece_norm);
+    norm_run(be, &(NormJob){ .y = y, .stat = stat, .x = x, .w = w, .eps = eps, .offset = offset }, 6, piece_norm);
 }
 
-void cpu_rmsnorm_bwd(Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat)
+void cpu_rmsnorm_bwd(Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat, float offset)
 {
-    norm_bwd_run(be, &(NormJob){ .dx = dx, .dy = dy, .x = x, .w = w, .saved = stat }, dw, NULL);
+    norm_bwd_run(be, &(NormJob){ .dx = dx, .dy = dy, .x = x, .w = w, .saved = stat, .offset = offset }, dw, NULL);
 }
 
 void cpu_layernorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps)

@@ -126,6 +126,24 @@ static void ref_scale(Backend *be, Tensor *y, float f)
             row_f32(y, r)[c] *= f;
 }
 
+static double capped(double x, double cap) /* cap 0: as it is */
+{
+    return cap > 0 ? cap * tanh(x / cap) : x;
+}
+
+static double capped_slope(double y, double cap) /* of y = capped(x) */
+{
+    return cap > 0 ? 1.0 - (y / cap) * (y / cap) : 1.0;
+}
+
+static void ref_softcap(Backend *be, Tensor *y, float cap)
+{
+    (void)be;
+    for (int64_t r = 0; r < tensor_rows(y); r++)
+        for (int64_t c = 0; c < tensor_cols(y); c++)
+            row_f32(y, r)[c] = (float)capped(row_f32(y, r)[c], cap);
+}
+
 static void ref_embed(Backend *be, Tensor *y, const Tensor *table, const Tensor *ids)
 {
     (void)be;
@@ -206,7 +224,7 @@ static void ref_linear_db(Backend *be, Tensor *db, const Tensor *dy)
 
 /* ---- norms: groups of D = dim(w) elements, G groups in a row ---- */
 
-static void ref_rmsnorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps)
+static void ref_rmsnorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps, float offset)
 {
     (void)be;
     int64_t D = tensor_cols(w), G = tensor_cols(x) / D;
@@ -217,14 +235,14 @@ static void ref_rmsnorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, c
             float *yv = row_f32(y, t) + g * D;
             double rstd = 1.0 / sqrt(dot(xv, xv, D) / (double)D + eps);
             for (int64_t i = 0; i < D; i++)
-                yv[i] = (float)(xv[i] * rstd * wv[i]);
+                yv[i] = (float)(xv[i] * rstd * ((double)offset + wv[i]));
             row_f32(stat, t)[g] = (float)rstd;
         }
 }
 
-/* With x^ = (x - mean) rstd and a = dy w:  dx = rstd (a - mean(a) - x^ mean(a x^)).  The rms norm has neither mean. */
+/* With x^ = (x - mean) rstd and a = dy (offset + w):  dx = rstd (a - mean(a) - x^ mean(a x^)).  The rms norm has neither mean. */
 static void norm_bwd(Backend *be, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat,
-                     bool centred)
+                     double offset, bool centred)
 {
     ArenaMark mark = scratch_mark(be);
     int64_t D = tensor_cols(w), G = tensor_cols(x) / D;
@@ -237,14 +255,14 @@ static void norm_bwd(Backend *be, Tensor *dx, Tensor *dw, Tensor *db, const Tens
             double mean = centred ? st[0] : 0.0, rstd = centred ? st[1] : st[0];
             double mean_a = 0, mean_ax = 0;
             for (int64_t i = 0; i < D; i++) {
-                double xh = (xv[i] - mean) * rstd, a = (double)d[i] * wv[i];
+                double xh = (xv[i] - mean) * rstd, a = d[i] * (offset + wv[i]);
                 mean_a += a / (double)D;
                 mean_ax += a * xh / (double)D;
                 sum_w[i] += d[i] * xh;
                 sum_b[i] += d[i];
             }
             for (int64_t i = 0; dx && i < D; i++) {
-                double xh = (xv[i] - mean) * rstd, a = (double)d[i] * wv[i];
+                double xh = (xv[i] - mean) * rstd, a = d[i] * (offset + wv[i]);
                 float *out = row_f32(dx, t) + g * D + i;
                 *out = (float)(*out + rstd * (a - (centred ? mean_a : 0.0) - xh * mean_ax));
             }
@@ -256,16 +274,17 @@ static void norm_bwd(Backend *be, Tensor *dx, Tensor *dw, Tensor *db, const Tens
     scratch_rewind(be, mark);
 }
 
-static void ref_rmsnorm_bwd(Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat)
+static void ref_rmsnorm_bwd(Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat,
+                            float offset)
 {
-    norm_bwd(be, dx, dw, NULL, dy, x, w, stat, false);
+    norm_bwd(be, dx, dw, NULL, dy, x, w, stat, offset, false);
 }
 
 static void ref_layernorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps)
 {
     (void)be;
     int64_t D = tensor_cols(w), G = tensor_cols(x) / D;
-    const float *wv = row_f32(w, 0), *bv = row_f32(b, 0);
+    const float *wv = row_f32(w, 0), *bv = b ? row_f32(b, 0) : NULL;
     for (int64_t t = 0; t < tensor_rows(x); t++)
         for (int64_t g = 0; g < G; g++) {
             const float *xv = row_f32(x, t) + g * D;
@@ -277,7 +296,7 @@ static void ref_layernorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x,
                 var += (xv[i] - mean) * (xv[i] - mean) / (double)D;
             double rstd = 1.0 / sqrt(var + eps);
             for (int64_t i = 0; i < D; i++)
-                yv[i] = (float)((xv[i] - mean) * rstd * wv[i] + bv[i]);
+                yv[i] = (float)((xv[i] - mean) * rstd * wv[i] + (bv ? bv[i] : 0.0f));
             row_f32(stat, t)[2 * g] = (float)mean;
             row_f32(stat, t)[2 * g + 1] = (float)rstd;
         }
@@ -286,7 +305,7 @@ static void ref_layernorm(Backend *be, Tensor *y, Tensor *stat, const Tensor *x,
 static void ref_layernorm_bwd(Backend *be, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w,
                               const Tensor *stat)
 {
-    norm_bwd(be, dx, dw, db, dy, x, w, stat, true);
+    norm_bwd(be, dx, dw, db, dy, x, w, stat, 0.0, true);
 }
 
 /* ---- rotary positions ---- */
@@ -332,7 +351,7 @@ static void ref_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const
                 double *score = doubles(be, last + 1), *out = doubles(be, d);
                 double top = -INFINITY, sum = 0;
                 for (int64_t j = first; j <= last; j++) {
-                    score[j] = s->scale * dot(row_f32(q, row) + h * d, row_f32(k, s->k0[seg] + j) + g * d, d);
+                    score[j] = capped(s->scale * dot(row_f32(q, row) + h * d, row_f32(k, s->k0[seg] + j) + g * d, d), s->softcap);
                     top = fmax(top, score[j]);
                 }
                 for (int64_t j = first; j <= last; j++) {
@@ -350,7 +369,7 @@ static void ref_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const
             }
 }
 
-/* p_j = exp(score_j - lse);  dv_j += p_j dout;  ds_j = p_j (dout . v_j - dout . o);  dq += scale sum ds_j k_j;  dk_j += scale ds_j q.
+/* p_j = exp(score_j - lse);  dv_j += p_j dout;  ds_j = p_j (dout . v_j - dout . o) cap'_j;  dq += scale sum ds_j k_j;  dk_j += scale ds_j q.
  * Keys gather from many queries, so their sums stand in double until the segment is done. Dao et al. 2022, algorithm 4. */
 static void ref_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse,
                          const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s)
@@ -370,8 +389,8 @@ static void ref_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const 
                     memset(sum_q, 0, (size_t)d * sizeof *sum_q);
                     for (int64_t j = first; j <= last; j++) {
                         const float *kj = row_f32(k, s->k0[seg] + j) + g * d, *vj = row_f32(v, s->k0[seg] + j) + g * d;
-                        double p = exp(s->scale * dot(qi, kj, d) - row_f32(lse, row)[h]);
-                        double ds = s->scale * p * (dot(doi, vj, d) - inner);
+                        double score = capped(s->scale * dot(qi, kj, d), s->softcap), p = exp(score - row_f32(lse, row)[h]);
+                        double ds = s->scale * p * (dot(doi, vj, d) - inner) * capped_slope(score, s->softcap);
                         for (int c = 0; c < d; c++) {
                             sum_q[c] += ds * kj[c];
                             sum_k[j * d + c] += ds * qi[c];
@@ -424,8 +443,22 @@ static Slope relu(double x)
     return (Slope){ x > 0 ? x : 0.0, x > 0 ? 1.0 : 0.0 };
 }
 
-static Slope (*const act_table[])(double) = {
+#define QUICK 1.702
+
+static Slope gelu_quick(double x)
+{
+    double s = 1.0 / (1.0 + exp(-QUICK * x));
+    return (Slope){ x * s, s * (1.0 + QUICK * x * (1.0 - s)) };
+}
+
+static Slope relu_squared(double x) /* So et al. 2021 */
+{
+    return (Slope){ x > 0 ? x * x : 0.0, x > 0 ? 2.0 * x : 0.0 };
+}
+
+static Slope (*const act_table[ACT_COUNT])(double) = {
     [ACT_SILU] = silu, [ACT_GELU_TANH] = gelu_tanh, [ACT_GELU_ERF] = gelu_erf, [ACT_RELU] = relu,
+    [ACT_GELU_QUICK] = gelu_quick, [ACT_RELU_SQUARED] = relu_squared,
 };
 
 static void ref_glu(Backend *be, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a)
@@ -474,16 +507,22 @@ static float *per_row(const Tensor *t, int64_t i)
     return t->rank == 1 ? row_f32(t, 0) + i : row_f32(t, i);
 }
 
-/* logp[i] = z_i[target] - lse_i with z = h w'. `lse` (may be NULL) and `lse_wide` (may be NULL) receive the log of the sum of exp. */
-static void head_forward(Backend *be, Tensor *logp, Tensor *lse, double *lse_wide, const Tensor *h, const Tensor *w, const Tensor *target)
+static double logit(const Tensor *h, int64_t i, const Tensor *w, const Tensor *b, int64_t v, const HeadCfg *cfg)
+{
+    return capped(cfg->scale * dot(row_f32(h, i), row_f32(w, v), tensor_cols(h)) + (b ? row_f32(b, 0)[v] : 0.0f), cfg->softcap);
+}
+
+/* logp[i] = z_i[target] - lse_i. `lse` (may be NULL) and `lse_wide` (may be NULL) receive the log of the sum of exp. */
+static void head_forward(Backend *be, Tensor *logp, Tensor *lse, double *lse_wide, const Tensor *h, const Tensor *w, const Tensor *b,
+                         const Tensor *target, const HeadCfg *cfg)
 {
     ArenaMark mark = scratch_mark(be);
-    int64_t D = tensor_cols(h), V = tensor_rows(w);
+    int64_t V = tensor_rows(w);
     double *z = doubles(be, V);
     for (int64_t i = 0; i < tensor_rows(h); i++) {
         double top = -INFINITY, sum = 0;
         for (int64_t v = 0; v < V; v++) {
-            z[v] = dot(row_f32(h, i), row_f32(w, v), D);
+            z[v] = logit(h, i, w, b, v, cfg);
             top = fmax(top, z[v]);
         }
         for (int64_t v = 0; v < V; v++)
@@ -498,57 +537,62 @@ static void head_forward(Backend *be, Tensor *logp, Tensor *lse, double *lse_wid
     scratch_rewind(be, mark);
 }
 
-/* dz_i[v] = dlogp_i ([v == target_i] - exp(z_i[v] - lse_i));  dh += dz w;  dw += dz' h. */
-static void head_backward(Backend *be, Tensor *dh, Tensor *dw, const Tensor *dlogp, const double *lse, const Tensor *h, const Tensor *w,
-                          const Tensor *target)
+/* dz_i[v] = dlogp_i ([v == target_i] - exp(z_i[v] - lse_i)) cap'(z);  dh += scale dz w;  dw += scale dz' h;  db += column sums of dz. */
+static void head_backward(Backend *be, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const double *lse, const Tensor *h,
+                          const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg)
 {
     ArenaMark mark = scratch_mark(be);
     int64_t n = tensor_rows(h), D = tensor_cols(h), V = tensor_rows(w);
     double *sum_h = doubles(be, n * D), *sum_w = doubles(be, D);
     for (int64_t v = 0; v < V; v++) {
         const float *wv = row_f32(w, v);
+        double sum_b = 0;
         memset(sum_w, 0, (size_t)D * sizeof *sum_w);
         for (int64_t i = 0; i < n; i++) {
             const float *hi = row_f32(h, i);
-            double p = exp(dot(hi, wv, D) - lse[i]);
-            double dz = *per_row(dlogp, i) * ((v == index_at(target, i, V) ? 1.0 : 0.0) - p);
+            double z = logit(h, i, w, b, v, cfg), p = exp(z - lse[i]);
+            double dz = *per_row(dlogp, i) * ((v == index_at(target, i, V) ? 1.0 : 0.0) - p) * capped_slope(z, cfg->softcap);
+            sum_b += dz;
             for (int64_t c = 0; c < D; c++) {
                 sum_h[i * D + c] += dz * wv[c];
                 sum_w[c] += dz * hi[c];
             }
         }
         if (dw)
-            add_doubles(row_f32(dw, v), sum_w, 1.0, D);
+            add_doubles(row_f32(dw, v), sum_w, cfg->scale, D);
+        if (db)
+            add_doubles(row_f32(db, 0) + v, &sum_b, 1.0, 1);
     }
     for (int64_t i = 0; dh && i < n; i++)
-        add_doubles(row_f32(dh, i), sum_h + i * D, 1.0, D);
+        add_doubles(row_f32(dh, i), sum_h + i * D, cfg->scale, D);
     scratch_rewind(be, mark);
 }
 
-static void ref_head_logp(Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *target)
+static void ref_head_logp(Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *target,
+                          const HeadCfg *cfg)
 {
-    head_forward(be, logp, lse, NULL, h, w, target);
+    head_forward(be, logp, lse, NULL, h, w, b, target, cfg);
 }
 
-static void ref_head_logp_bwd(Backend *be, Tensor *dh, Tensor *dw, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,
-                              const Tensor *target)
+static void ref_head_logp_bwd(Backend *be, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h,
+                              const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg)
 {
     ArenaMark mark = scratch_mark(be);
     double *lse_wide = doubles(be, tensor_rows(h));
     for (int64_t i = 0; i < tensor_rows(h); i++)
         lse_wide[i] = *per_row(lse, i);
-    head_backward(be, dh, dw, dlogp, lse_wide, h, w, target);
+    head_backward(be, dh, dw, db, dlogp, lse_wide, h, w, b, target, cfg);
     scratch_rewind(be, mark);
 }
 
-static void ref_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, const Tensor *h, const Tensor *w, const Tensor *target,
-                           const Tensor *coef)
+static void ref_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b,
+                           const Tensor *target, const Tensor *coef, const HeadCfg *cfg)
 {
     ArenaMark mark = scratch_mark(be);
     double *lse_wide = doubles(be, tensor_rows(h));
-    head_forward(be, logp, NULL, lse_wide, h, w, target);
+    head_forward(be, logp, NULL, lse_wide, h, w, b, target, cfg);
     ref_fill(be, dh, 0.0f);
-    head_backward(be, dh, dw, coef, lse_wide, h, w, target);
+    head_backward(be, dh, dw, db, coef, lse_wide, h, w, b, target, cfg);
     scratch_rewind(be, mark);
 }
 
@@ -584,7 +628,7 @@ static void ref_adamw(Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor
 static const Backend ref_table = {
     .name = "ref", .threads = 1,
     .alloc = ref_alloc, .release = ref_free, .upload = ref_copy, .download = ref_copy, .sync = ref_sync, .close = ref_close,
-    .fill = ref_fill, .add = ref_add, .acc = ref_acc, .scale = ref_scale, .embed = ref_embed, .embed_bwd = ref_embed_bwd,
+    .fill = ref_fill, .add = ref_add, .acc = ref_acc, .scale = ref_scale, .softcap = ref_softcap, .embed = ref_embed, .embed_bwd = ref_embed_bwd,
     .linear = ref_linear, .linear_dx = ref_linear_dx, .linear_dw = ref_linear_dw, .linear_db = ref_linear_db,
     .rmsnorm = ref_rmsnorm, .rmsnorm_bwd = ref_rmsnorm_bwd, .layernorm = ref_layernorm, .layernorm_bwd = ref_layernorm_bwd,
     .rope = ref_rope, .attn = ref_attn, .attn_bwd = ref_attn_bwd,
