@@ -8,67 +8,31 @@
  * To add a format: a row in formats[], and its two block functions when hone computes with it. */
 #include "formats/dtype.h"
 
+#include "formats/half.h"
+#include "formats/quant.h"
+
 #define BLOCK 256                      /* elements; both sides of a block stay in the first-level cache */
 
 typedef struct {
     const char *name;
-    size_t      size;                  /* bytes of one element */
+    int64_t     block;                 /* numbers in a block; 1: plain */
+    size_t      size;                  /* bytes of a block */
     void      (*widen)(float *restrict dst, const uint16_t *restrict src);    /* exactly BLOCK elements; NULL: not converted */
     void      (*narrow)(uint16_t *restrict dst, const float *restrict src);
+    QuantWiden  widen_blocks;          /* of blocked formats */
+    QuantNarrow narrow_blocks;         /* NULL: hone only reads the format */
 } Format;
-
-static inline float float_of_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static inline uint32_t bits_of_float(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
-/* yes where cond, else no. Written with masks: a ?: would let the compiler move float arithmetic behind a branch, which it may then not
- * turn back into vector code. */
-static inline uint32_t pick(bool cond, uint32_t yes, uint32_t no)
-{
-    uint32_t mask = 0u - (uint32_t)cond;
-    return (yes & mask) | (no & ~mask);
-}
-
-/* F16: 1 sign, 5 exponent (bias 15), 10 fraction bits. F32: 1, 8 (bias 127), 23. The exponents differ by 112. */
-#define EXP_SHIFT     (112u << 23)
-#define F32_INF       0x7f800000u
-#define F16_MIN_NORM  0x38800000u      /* 2^-14 as F32 bits */
 
 static void f16_widen(float *restrict dst, const uint16_t *restrict src)
 {
-    for (int i = 0; i < BLOCK; i++) {
-        uint32_t h = src[i], sign = (h & 0x8000u) << 16, em = h & 0x7fffu;
-        uint32_t normal = (em << 13) + EXP_SHIFT;
-        uint32_t special = normal + EXP_SHIFT;                                /* infinity and NaN: all exponent bits set */
-        uint32_t tiny = bits_of_float((float)(int32_t)em * 0x1p-24f);         /* zero and subnormal: a multiple of 2^-24 */
-        uint32_t u = pick(em < 0x0400u, tiny, pick(em >= 0x7c00u, special, normal));
-        dst[i] = float_of_bits(u | sign);
-    }
+    for (int i = 0; i < BLOCK; i++)
+        dst[i] = f32_of_f16(src[i]);
 }
 
 static void f16_narrow(uint16_t *restrict dst, const float *restrict src)
 {
-    for (int i = 0; i < BLOCK; i++) {
-        uint32_t x = bits_of_float(src[i]), sign = (x >> 16) & 0x8000u, a = x & 0x7fffffffu;
-        /* Adding just under half of the last kept bit, plus that bit itself when odd, is round to nearest even. */
-        uint32_t normal = ((a + 0xfffu + ((a >> 13) & 1u)) >> 13) - (112u << 10);
-        normal = normal > 0x7c00u ? 0x7c00u : normal;
-        /* The last bit of 0.5f weighs 2^-24, as in an F16 subnormal: the processor's own addition rounds. */
-        uint32_t tiny = bits_of_float(float_of_bits(a) + 0.5f) - 0x3f000000u;
-        uint32_t nan = 0x7e00u | ((a >> 13) & 0x3ffu);
-        uint32_t h = pick(a < F16_MIN_NORM, tiny, pick(a > F32_INF, nan, normal));
-        dst[i] = (uint16_t)(h | sign);
-    }
+    for (int i = 0; i < BLOCK; i++)
+        dst[i] = f16_of_f32(src[i]);
 }
 
 /* BF16 is the upper half of F32. */
@@ -84,15 +48,27 @@ static void bf16_narrow(uint16_t *restrict dst, const float *restrict src)
         uint32_t x = bits_of_float(src[i]);
         uint32_t rounded = (x + 0x7fffu + ((x >> 16) & 1u)) >> 16;
         uint32_t nan = (x >> 16) | 0x40u;                                     /* the quiet bit: the payload's upper half may be zero */
-        dst[i] = (uint16_t)((x & 0x7fffffffu) > F32_INF ? nan : rounded);
+        dst[i] = (uint16_t)((x & 0x7fffffffu) > F32_INF_BITS ? nan : rounded);
     }
 }
 
 static const Format formats[DT_COUNT] = {
-    [DT_F32]  = { "F32",  4, NULL,       NULL        },
-    [DT_F16]  = { "F16",  2, f16_widen,  f16_narrow  },
-    [DT_BF16] = { "BF16", 2, bf16_widen, bf16_narrow },
-    [DT_I32]  = { "I32",  4, NULL,       NULL        },
+    [DT_F32]    = { "F32",    1,   4,   NULL,       NULL        },
+    [DT_F16]    = { "F16",    1,   2,   f16_widen,  f16_narrow  },
+    [DT_BF16]   = { "BF16",   1,   2,   bf16_widen, bf16_narrow },
+    [DT_I32]    = { "I32",    1,   4,   NULL,       NULL        },
+    [DT_Q4_0]   = { "Q4_0",   32,  18,  NULL, NULL, q4_0_widen,   q4_0_narrow   },
+    [DT_Q4_1]   = { "Q4_1",   32,  20,  NULL, NULL, q4_1_widen,   q4_1_narrow   },
+    [DT_Q5_0]   = { "Q5_0",   32,  22,  NULL, NULL, q5_0_widen,   q5_0_narrow   },
+    [DT_Q5_1]   = { "Q5_1",   32,  24,  NULL, NULL, q5_1_widen,   q5_1_narrow   },
+    [DT_Q8_0]   = { "Q8_0",   32,  34,  NULL, NULL, q8_0_widen,   q8_0_narrow   },
+    [DT_Q2_K]   = { "Q2_K",   256, 84,  NULL, NULL, q2_k_widen,   NULL },
+    [DT_Q3_K]   = { "Q3_K",   256, 110, NULL, NULL, q3_k_widen,   NULL },
+    [DT_Q4_K]   = { "Q4_K",   256, 144, NULL, NULL, q4_k_widen,   NULL },
+    [DT_Q5_K]   = { "Q5_K",   256, 176, NULL, NULL, q5_k_widen,   NULL },
+    [DT_Q6_K]   = { "Q6_K",   256, 210, NULL, NULL, q6_k_widen,   NULL },
+    [DT_IQ4_NL] = { "IQ4_NL", 32,  18,  NULL, NULL, iq4_nl_widen, NULL },
+    [DT_IQ4_XS] = { "IQ4_XS", 256, 136, NULL, NULL, iq4_xs_widen, NULL },
 };
 
 static const Format *format_of(DType t)
@@ -108,13 +84,34 @@ const char *dtype_name(DType t)
 
 size_t dtype_size(DType t)
 {
-    return format_of(t)->size;
+    const Format *f = format_of(t);
+    BUG_ON(f->block != 1);
+    return f->size;
+}
+
+int64_t dtype_block(DType t)
+{
+    return format_of(t)->block;
+}
+
+size_t dtype_bytes(DType t, int64_t n)
+{
+    const Format *f = format_of(t);
+    size_t bytes;
+    BUG_ON(n < 0 || n % f->block || __builtin_mul_overflow((size_t)(n / f->block), f->size, &bytes));
+    return bytes;
+}
+
+bool dtype_writable(DType t)
+{
+    const Format *f = format_of(t);
+    return t == DT_F32 || f->narrow || f->narrow_blocks;
 }
 
 bool dtype_find(Str safetensors_name, DType *t)
 {
     for (unsigned i = 0; i < DT_COUNT; i++)
-        if (str_eqz(safetensors_name, formats[i].name)) {
+        if (formats[i].block == 1 && str_eqz(safetensors_name, formats[i].name)) {
             *t = (DType)i;
             return true;
         }
@@ -125,9 +122,13 @@ void dtype_to_f32(float *dst, const void *src, DType t, int64_t n)
 {
     const Format *f = format_of(t);
     const uint8_t *from = src;
-    BUG_ON(n < 0 || (t != DT_F32 && !f->widen));
+    BUG_ON(n < 0 || n % f->block || (t != DT_F32 && !f->widen && !f->widen_blocks));
     if (n == 0)
         return;
+    if (f->block > 1) {
+        f->widen_blocks(dst, src, n / f->block);
+        return;
+    }
     if (t == DT_F32) {
         memcpy(dst, src, (size_t)n * sizeof *dst);
         return;
@@ -151,9 +152,13 @@ void dtype_from_f32(void *dst, const float *src, DType t, int64_t n)
 {
     const Format *f = format_of(t);
     uint8_t *to = dst;
-    BUG_ON(n < 0 || (t != DT_F32 && !f->narrow));
+    BUG_ON(n < 0 || n % f->block || (t != DT_F32 && !f->narrow && !f->narrow_blocks));
     if (n == 0)
         return;
+    if (f->block > 1) {
+        f->narrow_blocks(dst, src, n / f->block);
+        return;
+    }
     if (t == DT_F32) {
         memcpy(dst, src, (size_t)n * sizeof *src);
         return;

@@ -1,17 +1,31 @@
 /* dtype.h - the number formats that files and tensors share: name in each file format, block length, bytes, conversion to float.
- * To add a format: a row in dtype.c and its conversion pair. */
+ * Plain formats hold one number in dtype_size bytes. Blocked ones (GGUF's, from DT_Q4_0 on) hold a block of 32 or 256 numbers of one row in some
+ * bytes with common scales; they are how weights are stored, never what a tensor is computed in.
+ * To add a format: a row in dtype.c and its conversion pair; blocked ones live in quant_*.c. */
 #ifndef HONE_DTYPE_H
 #define HONE_DTYPE_H
 
 #include "base/base.h"
 #include "base/str.h"
 
-typedef enum { DT_F32, DT_F16, DT_BF16, DT_I32, DT_COUNT } DType;
+typedef enum {
+    DT_F32, DT_F16, DT_BF16, DT_I32,
+    DT_Q4_0, DT_Q4_1, DT_Q5_0, DT_Q5_1, DT_Q8_0, DT_Q2_K, DT_Q3_K, DT_Q4_K, DT_Q5_K, DT_Q6_K, DT_IQ4_NL, DT_IQ4_XS,
+    DT_COUNT
+} DType;
 
-const char *dtype_name(DType t);                            /* "F32", as safetensors writes it */
-size_t      dtype_size(DType t);                            /* bytes of one element */
-bool        dtype_find(Str safetensors_name, DType *t);
-void        dtype_to_f32(float *dst, const void *src, DType t, int64_t n);   /* F32, F16, BF16; exact */
-void        dtype_from_f32(void *dst, const float *src, DType t, int64_t n); /* round to nearest even; overflow to infinity; NaN stays NaN */
+const char *dtype_name(DType t);                            /* "F32", as safetensors writes it; "Q4_K", as GGUF does */
+size_t      dtype_size(DType t);                            /* bytes of one element of a plain format */
+int64_t     dtype_block(DType t);                           /* numbers in a block; 1: a plain format */
+size_t      dtype_bytes(DType t, int64_t n);                /* bytes of n numbers; n a multiple of the block */
+bool        dtype_find(Str safetensors_name, DType *t);     /* plain formats only */
+bool        dtype_writable(DType t);                        /* dtype_from_f32 knows it */
+
+/* Plain: exact to F32. Blocked: the bits that ggml's own reading gives. */
+void        dtype_to_f32(float *dst, const void *src, DType t, int64_t n);
+
+/* Plain: round to nearest even; overflow to infinity; NaN stays NaN. Blocked: the bytes of ggml's reference quantiser without an importance matrix,
+ * each block by itself, so callers may divide the work by rows. Infinite and NaN numbers spoil their block, but never crash. */
+void        dtype_from_f32(void *dst, const float *src, DType t, int64_t n);
 
 #endif

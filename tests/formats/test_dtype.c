@@ -225,6 +225,8 @@ static void test_names_and_sizes(void **state)
     (void)state;
     static const size_t sizes[DT_COUNT] = { [DT_F32] = 4, [DT_F16] = 2, [DT_BF16] = 2, [DT_I32] = 4 };
     for (unsigned i = 0; i < DT_COUNT; i++) {
+        if (dtype_block((DType)i) > 1)                                         /* test_quant.c */
+            continue;
         DType found = DT_COUNT;
         assert_true(dtype_find(str_of(dtype_name((DType)i)), &found));
         assert_int_equal(found, i);
