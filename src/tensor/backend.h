@@ -29,6 +29,12 @@ typedef struct AttnShape {
 /* How hidden rows become logits: z = scale * h w' + bias, then softcap * tanh(z / softcap) when softcap > 0. */
 typedef struct HeadCfg { float scale, softcap; } HeadCfg;
 
+/* Which experts a token goes to: the top_k of the softmax over all experts. Equal logits: the lower index first (PyTorch promises no order). */
+typedef struct RouteCfg {
+    int  top_k;
+    bool renormalise;   /* the top_k weights are divided by their sum */
+} RouteCfg;
+
 /* Rotary tables: cos and sin are [positions, rot/2] f32, built in double, both times a factor where the family asks for one. The first `rot`
  * elements of a head turn, element i with element i + rot/2 (half-split); those behind stay. */
 typedef struct RopeTable { Tensor *cos, *sin; int rot; } RopeTable;
@@ -94,6 +100,20 @@ struct Backend {
      * dh is overwritten, dw and db (may be NULL) accumulated. */
     void (*head_fused)(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b,
                        const Tensor *target, const Tensor *coef, const HeadCfg *cfg);
+
+    /* Mixture of experts, E experts, K = top_k. prob[T,E] = softmax(logits); pick[T,K] I32 the experts, best first; weight[T,K] their
+     * probabilities. dweight[T,K] may be NULL; aux (host, [E], NULL: none) is a gradient that every row of prob gets besides. */
+    void (*route)(Backend *, Tensor *weight, Tensor *pick, Tensor *prob, const Tensor *logits, const RouteCfg *cfg);
+    void (*route_bwd)(Backend *, Tensor *dlogits, const Tensor *dweight, const float *aux, const Tensor *pick, const Tensor *prob,
+                      const RouteCfg *cfg);
+    /* host: count[e] += tokens that picked e, sum[e] += column sums of prob; in double, in order of rows */
+    void (*route_count)(Backend *, double *count, double *sum, const Tensor *pick, const Tensor *prob);
+    /* y[rows[i],:] += weight.flat[pick[i]] * x[i,:], in order of i; weight NULL: coefficient 1. rows, pick I32 [n]; no pick comes twice. */
+    void (*combine)(Backend *, Tensor *y, const Tensor *x, const Tensor *rows, const Tensor *weight, const Tensor *pick);
+    void (*combine_bwd)(Backend *, Tensor *dx, Tensor *dweight, const Tensor *dy, const Tensor *x, const Tensor *rows, const Tensor *weight,
+                        const Tensor *pick);
+    void (*gate_rows)(Backend *, Tensor *y, const Tensor *x, const Tensor *g);                  /* y[t,:] = x[t,:] * sigmoid(g[t]); g [T,1] */
+    void (*gate_rows_bwd)(Backend *, Tensor *dx, Tensor *dg, const Tensor *dy, const Tensor *x, const Tensor *g);
 
     /* services */
     double (*sumsq)(Backend *, const Tensor *x);                                     /* in double, fixed order */

@@ -1,5 +1,5 @@
 /* ops.h - the differentiable ops. Each runs at once on the tape's backend and is noted when the tape records and an input wants a gradient.
- * Forward and backward of an op stand in the same file (op_linear.c, op_norm.c, op_attn.c, op_mlp.c, op_embed.c, op_head.c, op_misc.c).
+ * Forward and backward of an op stand in the same file (op_linear.c, op_norm.c, op_attn.c, op_mlp.c, op_moe.c, op_embed.c, op_head.c, op_misc.c).
  * All activations are F32 [T, cols]. Shape mistakes are BUG_ON: the model checked the shapes when it was loaded. */
 #ifndef HONE_OPS_H
 #define HONE_OPS_H
@@ -23,6 +23,31 @@ Tensor *op_scale(Tape *t, Tensor *x, float f);                    /* f x; the sa
 
 /* Columns [first, first+cols) of x as a view: no copy, no record; its gradient is the same view of x's. For fused projections. */
 Tensor *op_cols(Tape *t, Tensor *x, int64_t first, int64_t cols);
+
+/* ---- mixture of experts: route, then for each expert in order gather its rows (op_embed), its MLP by ordinary ops, op_combine ---- */
+
+#define ROUTE_EXPERTS_MAX 1024
+
+/* The load-balancing loss of a pass, over all its routers together (Fedus et al. 2021, eq. 4 to 6, as Mixtral has it):
+ * experts * sum over e of (count[e] / rows) (sum[e] / rows). Zeroed but for coef before a pass; op_route adds to it in the forward. `frozen` is set
+ * when all blocks have run: under checkpointing they run again, which must not count twice, and the backward needs the finished sums. */
+typedef struct RouteStats {
+    float   coef;                       /* coef * route_aux is added to the loss: its gradient goes to the logits; 0: only counted */
+    bool    frozen;
+    int     experts;
+    int64_t rows;                       /* tokens, times routers */
+    double  count[ROUTE_EXPERTS_MAX];   /* tokens that picked the expert, in any place */
+    double  sum[ROUTE_EXPERTS_MAX];     /* of its probabilities */
+} RouteStats;
+double route_aux(const RouteStats *s);  /* 0 before any row */
+
+/* weight [T, K] from logits [T, E]; *pick becomes I32 [T, K], in the tape's arena, best expert first (read it with the backend's download). stats
+ * may be NULL. */
+Tensor *op_route(Tape *t, Tensor *logits, const RouteCfg *cfg, RouteStats *stats, Tensor **pick);
+/* In place, returns y: y[rows[i], :] += weight.flat[pick[i]] * x[i, :]; rows and pick are I32 [n] and live as long as the tape. weight NULL (then
+ * pick too): coefficient 1. No place of weight may be picked twice in a call. Whoever used y before must not need its numbers again. */
+Tensor *op_combine(Tape *t, Tensor *y, Tensor *x, const Tensor *rows, Tensor *weight, const Tensor *pick);
+Tensor *op_gate_rows(Tape *t, Tensor *x, Tensor *g);              /* x[t, :] * sigmoid(g[t]); g [T, 1] */
 
 /* log p(target) per row: logp [n, 1]; b [V] may be NULL. See backend.h. */
 Tensor *op_head_logp(Tape *t, Tensor *h, Tensor *w, Tensor *b, const Tensor *target, const HeadCfg *cfg);

@@ -23,13 +23,15 @@ typedef struct TapeRec {
     OpKind  op;
     Tensor *out, *in[5];
     Tensor *saved[2];
-    const Tensor *index;     /* token ids, positions or targets: read again, never differentiated */
+    const Tensor *index;     /* token ids, positions, targets or rows: read again, never differentiated */
+    const Tensor *pick;      /* route: the experts; combine: places of the weights */
     union {
         AttnShape        attn;
         struct { const RopeTable *table; int head_dim; } rope;
         ActKind          act;
         float            lora_scale, factor, offset;
         HeadCfg          head;
+        struct { RouteCfg cfg; struct RouteStats *stats; } route;
     } u;
 } TapeRec;
 

@@ -15,6 +15,9 @@ typedef struct OpCase {
     int      rank;                     /* linear: width of the low-rank pair; 0: none */
     bool     bias;                     /* linear, layernorm, head */
     float    offset;                   /* rmsnorm */
+    int      top_k;                    /* route, combine */
+    bool     renormalise;              /* route */
+    float    aux;                      /* route: coefficient of the load-balancing loss */
     float    scale, softcap;           /* head, 0: 1 and none; attention: softcap; op_scale: scale */
     int      group;                    /* norms: elements per group, divides K; 0: K */
     int      heads, kv_heads, head_dim, rot;

@@ -106,6 +106,34 @@ Tensor *lab_ids(Lab *l, const char *name, int64_t n, int64_t limit)
     return &b->t;
 }
 
+Tensor *lab_numbers(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols, const int32_t *v)
+{
+    Box *b = box_new(l, name, kind, DT_I32, 2, rows, cols, 0);
+    for (int64_t i = 0; i < rows * cols; i++)
+        ((int32_t *)(void *)(b->before + b->first))[i] = v ? v[i] : -1;
+    l->be->upload(l->be, b->raw, b->before, b->nbytes);
+    return &b->t;
+}
+
+/* Finite differences must not change who is picked: 0.4 apart, where the probe moves one by 1/8. */
+Tensor *lab_logits(Lab *l, int64_t rows, int64_t cols)
+{
+    Box *b = box_new(l, "logits", BOX_IN, DT_F32, 2, rows, cols, l->c->pad);
+    for (int64_t r = 0; r < rows; r++) {
+        float *z = (float *)(void *)host_row(b, r);
+        for (int64_t i = 0; i < cols; i++)
+            z[i] = 0.4f * (float)(i - cols / 2);
+        for (int64_t i = cols - 1; i > 0; i--) {
+            int64_t k = (int64_t)rng_below(&l->rng, (uint64_t)i + 1);
+            float   z_i = z[i];
+            z[i] = z[k];
+            z[k] = z_i;
+        }
+    }
+    l->be->upload(l->be, b->raw, b->before, b->nbytes);
+    return &b->t;
+}
+
 static Box *box_of(Lab *l, const Tensor *t)
 {
     int i = 0;

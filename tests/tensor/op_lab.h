@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "tensor/op_cases.h"
+#include "tensor/ops.h"
 
 typedef enum {
     BOX_IN,   /* read: not one byte may change                                                    */
@@ -36,6 +37,8 @@ typedef struct Lab {
     Tensor       *leaf[5];            /* gradient check: the op's inputs in the order of its arguments; NULL: none */
     const Tensor *index, *coef;       /* ids, positions or targets; the fused head's weights */
     RopeTable     rope;
+    const Tensor *pick;
+    RouteStats    route;
     AttnShape     attn;
     int32_t       q0[CASE_SEGS_MAX], nq[CASE_SEGS_MAX], k0[CASE_SEGS_MAX], nk[CASE_SEGS_MAX];
     int           q_rows, k_rows;
@@ -47,6 +50,8 @@ Tensor *lab_mat(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t co
 Tensor *lab_vec(Lab *l, const char *name, BoxKind kind, int64_t n);                     /* rank 1 */
 Tensor *lab_col(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols);   /* never with a gap: statistics, logp */
 Tensor *lab_ids(Lab *l, const char *name, int64_t n, int64_t limit);                    /* I32 [n] below limit */
+Tensor *lab_numbers(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols, const int32_t *v); /* I32; v NULL: -1 everywhere */
+Tensor *lab_logits(Lab *l, int64_t rows, int64_t cols);                                  /* each row a permutation of well separated numbers */
 Tensor *lab_exact(Lab *l, Tensor *t);                                                   /* marks the box of t */
 Tensor *lab_poison_gaps(Lab *l, Tensor *t);                                             /* NaN in the key rows between segments */
 void    lab_rope(Lab *l);                                                               /* table and positions */

@@ -266,6 +266,110 @@ static void scale_kernels(Lab *l)
     l->be->scale(l->be, lab_exact(l, lab_mat(l, "y", BOX_ACC, l->c->T, l->c->K)), l->c->scale);
 }
 
+static RouteCfg route_cfg(const OpCase *c)
+{
+    return (RouteCfg){ .top_k = c->top_k, .renormalise = c->renormalise };
+}
+
+static void route_setup(Lab *l)
+{
+    l->leaf[0] = lab_logits(l, l->c->T, l->c->N);
+}
+
+/* Twice, as two layers would, so that the statistics run over more than one router. */
+static Tensor *route_call(Lab *l, Tape *t)
+{
+    RouteCfg cfg = route_cfg(l->c);
+    Tensor  *pick;
+    l->route = (RouteStats){ .coef = l->c->aux };
+    Tensor *first = op_route(t, l->leaf[0], &cfg, l->c->aux > 0 ? &l->route : NULL, &pick);
+    return op_add(t, first, op_route(t, op_scale(t, l->leaf[0], 2.0f), &cfg, l->c->aux > 0 ? &l->route : NULL, &pick));
+}
+
+static void route_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int      T = l->c->T, E = l->c->N, K = l->c->top_k;
+    RouteCfg cfg = route_cfg(l->c);
+    double   count[ROUTE_EXPERTS_MAX] = { 0 }, sum[ROUTE_EXPERTS_MAX] = { 0 };
+    float    aux[ROUTE_EXPERTS_MAX];
+    route_setup(l);
+    Tensor *pick = lab_exact(l, lab_numbers(l, "pick", BOX_SET, T, K, NULL)), *prob = lab_mat(l, "prob", BOX_SET, T, E);
+    Tensor *dweight = lab_mat(l, "dweight", BOX_IN, T, K);
+    be->route(be, lab_mat(l, "weight", BOX_SET, T, K), pick, prob, l->leaf[0], &cfg);
+    be->route_count(be, count, sum, pick, prob);
+    double counted = 0, mass = 0;
+    for (int e = 0; e < E; e++) {
+        aux[e] = 0.1f * (float)(e % 7);
+        counted += count[e];
+        mass += sum[e];
+        l->scalar += e * count[e]; /* compared with ref's */
+    }
+    assert_true(counted == (double)T * K && fabs(mass - T) < 1e-5 * T);
+    be->route_bwd(be, lab_mat(l, "dlogits", BOX_ACC, T, E), dweight, NULL, pick, prob, &cfg);
+    be->route_bwd(be, lab_mat(l, "dlogits with aux", BOX_ACC, T, E), dweight, aux, pick, prob, &cfg);
+    be->route_bwd(be, lab_mat(l, "dlogits of aux alone", BOX_ACC, T, E), NULL, aux, pick, prob, &cfg);
+}
+
+/* Row i goes to a token, in no order; with weights each to another one and another place, without them tokens come again. */
+static void combine_setup(Lab *l)
+{
+    int T = l->c->T, tokens = l->c->N, K = l->c->top_k;
+    int32_t rows[256], pick[256];
+    assert_true(T <= 256 && (!K || T <= tokens));
+    for (int i = 0; i < T; i++) {
+        rows[i] = (int32_t)((tokens - 1 - i % tokens + tokens / 2) % tokens);
+        pick[i] = (int32_t)(rows[i] * K + i % MAX(K, 1));
+    }
+    l->leaf[0] = lab_mat(l, "x", BOX_IN, T, l->c->K);
+    l->leaf[1] = K ? lab_col(l, "weight", BOX_IN, tokens, K) : NULL;
+    l->leaf[2] = lab_mat(l, "y0", BOX_IN, tokens, l->c->K);
+    l->index = lab_numbers(l, "rows", BOX_IN, 1, T, rows);
+    l->pick = K ? lab_numbers(l, "pick", BOX_IN, 1, T, pick) : NULL;
+}
+
+static Tensor *combine_call(Lab *l, Tape *t) /* in place, so on a copy and not on a leaf */
+{
+    Tensor *y = op_combine(t, op_scale(t, l->leaf[2], 1.0f), l->leaf[0], l->index, l->leaf[1], l->pick);
+    return op_combine(t, y, l->leaf[0], l->index, l->leaf[1], l->pick);
+}
+
+static void combine_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, D = l->c->K, tokens = l->c->N, K = l->c->top_k;
+    combine_setup(l);
+    const Tensor *x = l->leaf[0], *w = l->leaf[1], *dy = lab_mat(l, "dy", BOX_IN, tokens, D);
+    be->combine(be, lab_mat(l, "y", BOX_ACC, tokens, D), x, l->index, w, l->pick);
+    be->combine_bwd(be, lab_mat(l, "dx", BOX_ACC, T, D), K ? lab_col(l, "dweight", BOX_ACC, tokens, K) : NULL, dy, x, l->index, w, l->pick);
+    be->combine_bwd(be, lab_mat(l, "dx alone", BOX_ACC, T, D), NULL, dy, x, l->index, w, l->pick);
+    if (K)
+        be->combine_bwd(be, NULL, lab_col(l, "dweight alone", BOX_ACC, tokens, K), dy, x, l->index, w, l->pick);
+}
+
+static void gate_rows_setup(Lab *l)
+{
+    l->leaf[0] = lab_mat(l, "x", BOX_IN, l->c->T, l->c->K);
+    l->leaf[1] = lab_mat(l, "g", BOX_IN, l->c->T, 1);
+}
+
+static Tensor *gate_rows_call(Lab *l, Tape *t)
+{
+    return op_gate_rows(t, l->leaf[0], l->leaf[1]);
+}
+
+static void gate_rows_kernels(Lab *l)
+{
+    Backend *be = l->be;
+    int T = l->c->T, K = l->c->K;
+    gate_rows_setup(l);
+    const Tensor *x = l->leaf[0], *g = l->leaf[1], *dy = lab_mat(l, "dy", BOX_IN, T, K);
+    be->gate_rows(be, lab_mat(l, "y", BOX_SET, T, K), x, g);
+    be->gate_rows_bwd(be, lab_mat(l, "dx", BOX_ACC, T, K), lab_mat(l, "dg", BOX_ACC, T, 1), dy, x, g);
+    be->gate_rows_bwd(be, lab_mat(l, "dx alone", BOX_ACC, T, K), NULL, dy, x, g);
+    be->gate_rows_bwd(be, NULL, lab_mat(l, "dg alone", BOX_ACC, T, 1), dy, x, g);
+}
+
 static HeadCfg head_cfg(const OpCase *c)
 {
     return (HeadCfg){ .scale = c->scale > 0 ? c->scale : 1.0f, .softcap = c->softcap };
@@ -349,7 +453,7 @@ static void services_kernels(Lab *l)
 }
 
 /* A function added to the seam after copy_rows or between: bring it into a kit above, then raise the number. */
-_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 28 * sizeof(void (*)(void)), "a backend function has no row here");
+_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 35 * sizeof(void (*)(void)), "a backend function has no row here");
 
 static const Kit kits[OP_COUNT + 1] = {
     [OP_EMBED]      = { embed_setup, embed_call, embed_kernels },
@@ -362,6 +466,9 @@ static const Kit kits[OP_COUNT + 1] = {
     [OP_ACT]        = { act_setup, act_call, act_kernels },
     [OP_ADD]        = { add_setup, add_call, add_kernels },
     [OP_SCALE]      = { scale_setup, scale_call, scale_kernels },
+    [OP_ROUTE]      = { route_setup, route_call, route_kernels },
+    [OP_COMBINE]    = { combine_setup, combine_call, combine_kernels },
+    [OP_GATE_ROWS]  = { gate_rows_setup, gate_rows_call, gate_rows_kernels },
     [OP_HEAD_LOGP]  = { head_setup, head_logp_call, head_logp_kernels },
     [OP_HEAD_FUSED] = { head_setup, head_fused_call, head_fused_kernels },
     [CASE_SERVICES] = { NULL, NULL, services_kernels },
@@ -401,6 +508,7 @@ static double loss_of(Probe *p)
     double s = 0;
     for (int64_t i = 0; i < n; i++)
         s += (double)p->coef[i] * v[i];
+    s += p->lab.c->aux * route_aux(&p->lab.route);
     free(v);
     tape_release(&t);
     tarena_rewind(&p->arena, mark);

@@ -3,6 +3,7 @@
  * float64 on the same inputs, sin(a i + b) rounded to f32. What could be misread in a definition shows here: where eps stands, which gelu,
  * which pairing of the rotation, whether a window counts the query's own key, where a cap stands, what the optimiser decays. */
 #include "tensor/inspect.h"
+#include "tensor/ops.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -210,6 +211,59 @@ static void head_log_probabilities(void **state)
     expect(logp, scaled_biased_capped);
 }
 
+/* Two routers of four experts; the loss is sum(c * weight) of the first plus a quarter of the load-balancing loss of both, which is
+ * load_balancing_loss_func of transformers 5 for Mixtral. */
+static void routing_with_load_balancing(void **state)
+{
+    (void)state;
+    static const float as_they_are[6] = {
+        0.353649202f, 0.334971239f, 0.413679326f, 0.221991747f, 0.313736452f, 0.293772456f,
+    };
+    static const float renormalised[6] = {
+        0.51356187f, 0.48643813f, 0.650775761f, 0.349224239f, 0.516431031f, 0.483568969f,
+    };
+    static const float picked[6] = { 0, 1, 3, 2, 1, 2 };
+    static const float grad_first[12] = {
+        -0.187537015f, 0.192433277f, -0.00132441418f, -0.00357184707f, 0.00136444175f, 0.00575332805f, -0.137403559f, 0.130285789f,
+        -0.000789737632f, 0.123387576f, -0.116930132f, -0.0056677064f,
+    };
+    static const float grad_second[12] = {
+        0.000421447744f, 0.00690858221f, 0.000669402459f, -0.00799943242f, -0.000736592367f, 0.00701974876f, -0.000587679011f,
+        -0.00569547739f, -0.00122473616f, 0.00668203591f, -0.000665859145f, -0.0047914406f,
+    };
+    static RouteStats stats, again;
+    Tape t;
+    Tensor *first = seq(3, 4, 0.7, 1.3), *second = seq(3, 4, 0.31, 0.4), *pick, *c = seq(3, 2, 0.9, 0.1);
+    first->wants_grad = second->wants_grad = true;
+    tape_init(&t, be, &arena, true);
+    expect(op_route(&t, first, &(RouteCfg){ .top_k = 2 }, NULL, &pick), as_they_are);
+    expect(pick, picked);
+
+    stats = (RouteStats){ .coef = 0.25f };
+    RouteCfg cfg = { .top_k = 2, .renormalise = true };
+    Tensor *w = op_route(&t, first, &cfg, &stats, &pick), *u = op_route(&t, second, &cfg, &stats, &pick);
+    expect(w, renormalised);
+    assert_true(fabs(route_aux(&stats) - 2.02649689) < TOL);
+    stats.frozen = true; /* a block that is run again is not counted again */
+    again = stats;
+    op_route(&t, first, &cfg, &stats, &pick);
+    assert_memory_equal(&again, &stats, sizeof stats);
+    be->acc(be, tape_grad(&t, w), c);
+    be->fill(be, tape_grad(&t, u), 0.0f);
+    tape_backward(&t);
+    expect(first->grad, grad_first);
+    expect(second->grad, grad_second);
+    tape_release(&t);
+
+    /* equal logits: the lower expert first */
+    Tensor *flat = blank(3, 4);
+    be->fill(be, flat, 1.0f);
+    tape_init(&t, be, &arena, false);
+    op_route(&t, flat, &cfg, NULL, &pick);
+    expect(pick, (const float[6]){ 0, 1, 0, 1, 0, 1 });
+    tape_release(&t);
+}
+
 static void linear_with_low_rank_addition(void **state)
 {
     (void)state;
@@ -247,6 +301,7 @@ int main(void)
         cmocka_unit_test(rotation_of_part_of_a_head),
         cmocka_unit_test(attention_with_window_and_softcap),
         cmocka_unit_test(head_log_probabilities),
+        cmocka_unit_test(routing_with_load_balancing),
         cmocka_unit_test(linear_with_low_rank_addition),
         cmocka_unit_test(three_steps_of_adamw),
     };

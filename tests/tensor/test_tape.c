@@ -336,6 +336,8 @@ static Tensor *every_op(Room *r, const Tensor *tok, Tensor *table, Tensor *w, Te
     Tensor *q = op_rope(t, op_linear(t, h, w, norm, w, w, 0.5f), tok, rope, 8);
     Tensor *o = op_attention(t, q, op_cols(t, op_linear(t, h, w, NULL, NULL, NULL, 0), 0, tensor_cols(w)), h, s);
     x = op_add(t, x, op_act(t, op_glu(t, o, h, ACT_SILU), ACT_RELU));
+    Tensor *pick, *weight = op_route(t, x, &(RouteCfg){ .top_k = 1 }, NULL, &pick);
+    x = op_combine(t, op_gate_rows(t, op_scale(t, x, 0.5f), weight), h, tok, weight, tok);
     Tensor *p = op_head_logp(t, x, table, NULL, tok, &plain);
     return op_add(t, p, op_head_fused(t, x, table, NULL, tok, p, &plain));
 }

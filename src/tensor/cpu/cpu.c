@@ -162,6 +162,8 @@ static const Backend cpu_table = {
     .rope = cpu_rope, .attn = cpu_attn, .attn_bwd = cpu_attn_bwd,
     .glu = cpu_glu, .glu_bwd = cpu_glu_bwd, .act = cpu_act, .act_bwd = cpu_act_bwd,
     .head_logp = cpu_head_logp, .head_logp_bwd = cpu_head_logp_bwd, .head_fused = cpu_head_fused,
+    .route = cpu_route, .route_bwd = cpu_route_bwd, .route_count = cpu_route_count, .combine = cpu_combine, .combine_bwd = cpu_combine_bwd,
+    .gate_rows = cpu_gate_rows, .gate_rows_bwd = cpu_gate_rows_bwd,
     .sumsq = cpu_sumsq, .adamw = cpu_adamw, .copy_rows = cpu_copy_rows,
 };
 

@@ -12,7 +12,7 @@
 typedef enum {
     SLOT_PACK,   /* gemm: packed rows of a */
     SLOT_SUMS,   /* partial sums of norms, biases, attention's dq */
-    SLOT_ROWS,   /* one or two numbers for each row: running sums, inner products */
+    SLOT_ROWS,   /* a few numbers for each row: running sums, inner products, a router's gradients */
     SLOT_LOGITS, /* head */
     SLOT_WIDE,   /* small weights of 16 bits as f32 */
     SLOT_WIDE_B, /* a second one */
@@ -107,5 +107,14 @@ void cpu_head_logp_bwd(Backend *, Tensor *dh, Tensor *dw, Tensor *db, const Tens
                        const Tensor *b, const Tensor *target, const HeadCfg *cfg);
 void cpu_head_fused(Backend *, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b,
                     const Tensor *target, const Tensor *coef, const HeadCfg *cfg);
+
+void cpu_route(Backend *, Tensor *weight, Tensor *pick, Tensor *prob, const Tensor *logits, const RouteCfg *cfg);
+void cpu_route_bwd(Backend *, Tensor *dlogits, const Tensor *dweight, const float *aux, const Tensor *pick, const Tensor *prob, const RouteCfg *cfg);
+void cpu_route_count(Backend *, double *count, double *sum, const Tensor *pick, const Tensor *prob);
+void cpu_combine(Backend *, Tensor *y, const Tensor *x, const Tensor *rows, const Tensor *weight, const Tensor *pick);
+void cpu_combine_bwd(Backend *, Tensor *dx, Tensor *dweight, const Tensor *dy, const Tensor *x, const Tensor *rows, const Tensor *weight,
+                     const Tensor *pick);
+void cpu_gate_rows(Backend *, Tensor *y, const Tensor *x, const Tensor *g);
+void cpu_gate_rows_bwd(Backend *, Tensor *dx, Tensor *dg, const Tensor *dy, const Tensor *x, const Tensor *g);
 
 #endif

@@ -596,6 +596,147 @@ static void ref_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, Te
     scratch_rewind(be, mark);
 }
 
+/* ---- mixture of experts ---- */
+
+static int32_t *row_i32(const Tensor *t, int64_t r)
+{
+    BUG_ON(t->dtype != DT_I32);
+    return (int32_t *)t->data + r * t->ld;
+}
+
+/* The places of the k largest of z[n], largest first, the lower place first among equals. */
+static void top_places(int32_t *place, int k, const float *z, int64_t n)
+{
+    for (int i = 0; i < k; i++) {
+        int64_t best = -1;
+        for (int64_t e = 0; e < n; e++) {
+            bool taken = false;
+            for (int j = 0; j < i; j++)
+                taken |= place[j] == e;
+            if (!taken && (best < 0 || z[e] > z[best]))
+                best = e;
+        }
+        place[i] = (int32_t)best;
+    }
+}
+
+static void ref_route(Backend *be, Tensor *weight, Tensor *pick, Tensor *prob, const Tensor *logits, const RouteCfg *cfg)
+{
+    ArenaMark mark = scratch_mark(be);
+    int64_t E = tensor_cols(logits);
+    double *p = doubles(be, E);
+    for (int64_t t = 0; t < tensor_rows(logits); t++) {
+        const float *z = row_f32(logits, t);
+        int32_t *at = row_i32(pick, t);
+        double top = -INFINITY, sum = 0, kept = 0;
+        for (int64_t e = 0; e < E; e++)
+            top = fmax(top, z[e]);
+        for (int64_t e = 0; e < E; e++)
+            sum += p[e] = exp(z[e] - top);
+        for (int64_t e = 0; e < E; e++)
+            row_f32(prob, t)[e] = (float)(p[e] / sum);
+        top_places(at, cfg->top_k, z, E);
+        for (int k = 0; k < cfg->top_k; k++)
+            kept += p[at[k]];
+        for (int k = 0; k < cfg->top_k; k++)
+            row_f32(weight, t)[k] = (float)(p[at[k]] / (cfg->renormalise ? kept : sum));
+    }
+    scratch_rewind(be, mark);
+}
+
+/* With w_k = p_k / s, s the sum of the picked (or 1):  dp_k = (dw_k - sum dw w) / s (or dw_k), plus aux;  dz = p (dp - sum p dp). */
+static void ref_route_bwd(Backend *be, Tensor *dlogits, const Tensor *dweight, const float *aux, const Tensor *pick, const Tensor *prob,
+                          const RouteCfg *cfg)
+{
+    ArenaMark mark = scratch_mark(be);
+    int64_t E = tensor_cols(prob);
+    double *dp = doubles(be, E);
+    for (int64_t t = 0; t < tensor_rows(prob); t++) {
+        const float *p = row_f32(prob, t), *dw = dweight ? row_f32(dweight, t) : NULL;
+        const int32_t *at = row_i32(pick, t);
+        double kept = 0, inner = 0, mean = 0;
+        for (int64_t e = 0; e < E; e++)
+            dp[e] = aux ? aux[e] : 0.0;
+        for (int k = 0; dw && k < cfg->top_k; k++) {
+            kept += p[at[k]];
+            inner += (double)dw[k] * p[at[k]];
+        }
+        for (int k = 0; dw && k < cfg->top_k; k++)
+            dp[at[k]] += cfg->renormalise ? (dw[k] - inner / kept) / kept : dw[k];
+        for (int64_t e = 0; e < E; e++)
+            mean += p[e] * dp[e];
+        for (int64_t e = 0; e < E; e++)
+            row_f32(dlogits, t)[e] = (float)(row_f32(dlogits, t)[e] + p[e] * (dp[e] - mean));
+    }
+    scratch_rewind(be, mark);
+}
+
+static void ref_route_count(Backend *be, double *count, double *sum, const Tensor *pick, const Tensor *prob)
+{
+    (void)be;
+    for (int64_t t = 0; t < tensor_rows(prob); t++) {
+        for (int64_t k = 0; k < tensor_cols(pick); k++)
+            count[row_i32(pick, t)[k]] += 1;
+        for (int64_t e = 0; e < tensor_cols(prob); e++)
+            sum[e] += row_f32(prob, t)[e];
+    }
+}
+
+static float *picked_weight(const Tensor *weight, const Tensor *pick, int64_t i)
+{
+    return row_f32(weight, 0) + index_at(pick, i, tensor_numel(weight));
+}
+
+static void ref_combine(Backend *be, Tensor *y, const Tensor *x, const Tensor *rows, const Tensor *weight, const Tensor *pick)
+{
+    (void)be;
+    for (int64_t i = 0; i < tensor_rows(x); i++) {
+        float *to = row_f32(y, index_at(rows, i, tensor_rows(y)));
+        double f = weight ? *picked_weight(weight, pick, i) : 1.0;
+        for (int64_t c = 0; c < tensor_cols(x); c++)
+            to[c] = (float)(to[c] + f * row_f32(x, i)[c]);
+    }
+}
+
+static void ref_combine_bwd(Backend *be, Tensor *dx, Tensor *dweight, const Tensor *dy, const Tensor *x, const Tensor *rows,
+                            const Tensor *weight, const Tensor *pick)
+{
+    (void)be;
+    for (int64_t i = 0; i < tensor_rows(x); i++) {
+        const float *d = row_f32(dy, index_at(rows, i, tensor_rows(dy)));
+        double f = weight ? *picked_weight(weight, pick, i) : 1.0;
+        if (dweight)
+            *picked_weight(dweight, pick, i) += (float)dot(d, row_f32(x, i), tensor_cols(x));
+        for (int64_t c = 0; dx && c < tensor_cols(x); c++)
+            row_f32(dx, i)[c] = (float)(row_f32(dx, i)[c] + f * d[c]);
+    }
+}
+
+static double sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+static void ref_gate_rows(Backend *be, Tensor *y, const Tensor *x, const Tensor *g)
+{
+    (void)be;
+    for (int64_t t = 0; t < tensor_rows(x); t++)
+        for (int64_t c = 0; c < tensor_cols(x); c++)
+            row_f32(y, t)[c] = (float)(row_f32(x, t)[c] * sigmoid(*row_f32(g, t)));
+}
+
+static void ref_gate_rows_bwd(Backend *be, Tensor *dx, Tensor *dg, const Tensor *dy, const Tensor *x, const Tensor *g)
+{
+    (void)be;
+    for (int64_t t = 0; t < tensor_rows(x); t++) {
+        double s = sigmoid(*row_f32(g, t));
+        if (dg)
+            *row_f32(dg, t) += (float)(s * (1.0 - s) * dot(row_f32(dy, t), row_f32(x, t), tensor_cols(x)));
+        for (int64_t c = 0; dx && c < tensor_cols(x); c++)
+            row_f32(dx, t)[c] = (float)(row_f32(dx, t)[c] + s * row_f32(dy, t)[c]);
+    }
+}
+
 /* ---- services ---- */
 
 static double ref_sumsq(Backend *be, const Tensor *x)
@@ -634,6 +775,8 @@ static const Backend ref_table = {
     .rope = ref_rope, .attn = ref_attn, .attn_bwd = ref_attn_bwd,
     .glu = ref_glu, .glu_bwd = ref_glu_bwd, .act = ref_act, .act_bwd = ref_act_bwd,
     .head_logp = ref_head_logp, .head_logp_bwd = ref_head_logp_bwd, .head_fused = ref_head_fused,
+    .route = ref_route, .route_bwd = ref_route_bwd, .route_count = ref_route_count, .combine = ref_combine, .combine_bwd = ref_combine_bwd,
+    .gate_rows = ref_gate_rows, .gate_rows_bwd = ref_gate_rows_bwd,
     .sumsq = ref_sumsq, .adamw = ref_adamw, .copy_rows = ref_copy_rows,
 };
 
