@@ -2,25 +2,34 @@
 #include "cli/cli.h"
 #include "cli/lines.h"
 
-typedef struct Options { bool decode, no_special, help; } Options;
+typedef struct Options { bool decode, no_special, json, help; } Options;
 
 static const CfgOption table[] = {
     { "decode",     CFG_BOOL, offsetof(Options, decode),     "false", 0, 0, NULL, "the way back: one JSON array of ids per line to text" },
     { "no-special", CFG_BOOL, offsetof(Options, no_special), "false", 0, 0, NULL, "leave out the special tokens (BOS ...) that the tokenizer adds, or spells out" },
+    { "json",       CFG_BOOL, offsetof(Options, json),       "false", 0, 0, NULL, "each line is a JSON string, so that a text may hold line breaks; with --decode such strings are printed" },
     { 0 },
 };
 
 static int encode_line(const Tok *tok, const Lines *in, const Options *o, StrBuf *out, Err *e)
 {
     TokIds ids = { 0 };
-    int    rc = tok_encode(tok, strbuf_str(&in->text), o->no_special ? 0 : TOK_SPECIAL, &ids, e);
+    Json  *j = NULL;
+    int    rc = o->json ? lines_json(in, &j, e) : 0;
+    if (!rc && o->json && json_kind(j) != JSON_STRING)
+        rc = err_set(e, ERR_INPUT, "%s: expected a JSON string, found %s", in->where, json_kind_name(j));
+    if (rc)
+        goto done;
+    rc = tok_encode(tok, o->json ? json_str(j) : strbuf_str(&in->text), o->no_special ? 0 : TOK_SPECIAL, &ids, e);
     if (rc)
         err_wrap(e, "%s", in->where);
     strbuf_addc(out, '[');
     for (size_t i = 0; i < ids.n; i++)
         strbuf_addf(out, "%s%d", i ? "," : "", ids.p[i]);
     strbuf_addc(out, ']');
+done:
     vec_release(&ids);
+    json_free(j);
     return rc;
 }
 
@@ -40,8 +49,15 @@ static int decode_line(const Tok *tok, const Lines *in, const Options *o, StrBuf
         else
             *vec_push(&ids) = (int32_t)json_int(v);
     }
-    if (!rc)
-        tok_decode(tok, ids.p, ids.n, o->no_special, out);
+    if (!rc) {
+        StrBuf text = { 0 };
+        tok_decode(tok, ids.p, ids.n, o->no_special, &text);
+        if (o->json)
+            json_write_string(out, strbuf_str(&text));
+        else
+            strbuf_add(out, text.p, text.n);
+        strbuf_release(&text);
+    }
     vec_release(&ids);
     json_free(j);
     return rc;

@@ -172,7 +172,7 @@ static int normal_form(Tok *t, Added *a, Err *e)
 int added_parse(Tok *t, const Json *list, const char *where, Err *e)
 {
     AddedSet *set = &t->added;
-    int32_t next_id = (int32_t)map_count(t->bpe.vocab);
+    int32_t next_id = (int32_t)t->vocab_size;
     set->by_content = map_new();
     for (int plain = 0; plain < 2; plain++) {
         trie_init(&set->raw[plain]);
@@ -191,7 +191,7 @@ int added_parse(Tok *t, const Json *list, const char *where, Err *e)
         int64_t index = -1;
         if (map_get(set->by_content, a.content, &index))
             known = set->list.p[index].id;
-        else if (!map_get(t->bpe.vocab, a.content, &known))
+        else if (!map_get(t->vocab, a.content, &known))
             known = next_id++;
         if (known >= TOK_ID_MAX)
             return err_set(e, ERR_INPUT, "%s: there are more tokens than the %d that hone accepts", where, TOK_ID_MAX);

@@ -270,12 +270,11 @@ static void id_add(Work *w, const Piece *p, Sym s, TokIds *ids, TokSpans *spans)
         *vec_push(spans) = work_span(w, p->begin + s.begin, p->begin + s.end);
 }
 
-int bpe_encode(const Tok *t, Work *w, const Piece *piece, bool plain, TokIds *ids, TokSpans *spans, Err *e)
+int bpe_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds *ids, TokSpans *spans, Err *e)
 {
     const Bpe *b = &t->bpe;
     BpeScratch *k = w->bpe;
     Str s = { w->text.p + piece->begin, piece->end - piece->begin };
-    bool guard = plain && b->makes_special;
     CacheSlot *slot = NULL;
     if (!spans && !guard && s.n <= CACHE_WORD) {
         uint64_t h = hash64(s.p, s.n);
@@ -316,22 +315,15 @@ int bpe_encode(const Tok *t, Work *w, const Piece *piece, bool plain, TokIds *id
 
 /* --- parsing ---------------------------------------------------------------------------------------------------------------------- */
 
-static int vocab_parse(Bpe *b, const Json *vocab, const char *where, Err *e)
+static int vocab_parse(Tok *t, const Json *vocab, const char *where, Err *e)
 {
-    if (json_kind(vocab) != JSON_OBJECT)
-        return err_set(e, ERR_INPUT, "%s: \"vocab\" should be an object of texts and ids, it is %s", where, json_kind_name(vocab));
-    JsonIter it = { 0 };
-    Str key;
-    Json *value;
-    while (json_each(vocab, &it, &key, &value)) {
-        int64_t id = json_kind(value) == JSON_INT ? json_int(value) : -1;
-        if (id < 0 || id >= TOK_ID_MAX)
-            return err_set(e, ERR_INPUT, "%s: the entry \"%.*s\" of the vocabulary should have an id from 0 to %d", where, (int)MIN(key.n, 60), key.p,
-                           TOK_ID_MAX - 1);
-        map_put(b->vocab, key, id);
+    Bpe *b = &t->bpe;
+    int rc = vocab_object(t, vocab, where, e);
+    for (size_t i = 0; !rc && i < map_count(t->vocab); i++) {
+        Str key = map_key(t->vocab, i);
         uint32_t cp;
         if (one_char(key) && utf8_decode(key.p, key.n, &cp) > 0 && cp < BPE_LOW)
-            b->low[cp] = (int32_t)id;
+            b->low[cp] = (int32_t)map_value(t->vocab, i);
     }
     for (unsigned i = 0; i < 256; i++) {
         char name[8], c[4];
@@ -339,7 +331,7 @@ static int vocab_parse(Bpe *b, const Json *vocab, const char *where, Err *e)
         b->fallback[i] = vocab_id(b, str_of(name));
         b->byte_id[i] = vocab_id(b, (Str){ c, (size_t)byte_char((unsigned char)i, c) });
     }
-    return 0;
+    return rc;
 }
 
 /* "a b" or ["a", "b"]. */
@@ -405,7 +397,7 @@ static int opt_text(Tok *t, const Json *model, const char *key, Str *text, const
 int bpe_parse(Tok *t, const Json *model, const char *where, Err *e)
 {
     Bpe *b = &t->bpe;
-    b->vocab = map_new();
+    b->vocab = t->vocab;
     memset(b->low, -1, sizeof b->low);
     b->unk_id = -1;
     double dropout = 0;
@@ -420,7 +412,7 @@ int bpe_parse(Tok *t, const Json *model, const char *where, Err *e)
     rc = rc ? rc : json_opt_bool(model, "fuse_unk", &b->fuse_unk, where, e);
     rc = rc ? rc : json_opt_bool(model, "byte_fallback", &b->byte_fallback, where, e);
     rc = rc ? rc : json_opt_bool(model, "ignore_merges", &b->ignore_merges, where, e);
-    rc = rc ? rc : vocab_parse(b, json_get(model, "vocab"), where, e);
+    rc = rc ? rc : vocab_parse(t, json_get(model, "vocab"), where, e);
     rc = rc ? rc : merges_parse(t, json_get(model, "merges"), where, e);
     if (!rc && b->unk.n)
         b->unk_id = vocab_id(b, b->unk);
@@ -458,17 +450,16 @@ void bpe_finish(Tok *t)
         if (b->raw_vocab && raw_text(map_key(b->vocab, i), &bytes))
             map_put(b->raw_vocab, strbuf_str(&bytes), map_value(b->vocab, i));
         if (b->ignore_merges && t->entries[map_value(b->vocab, i)].special)
-            b->makes_special = true;
+            t->makes_special = true;
     }
     strbuf_release(&bytes);
     for (size_t i = 0; i <= b->merge_mask; i++)
         if (b->merges[i].pair != NO_PAIR && t->entries[b->merges[i].to].special)
-            b->makes_special = true;
+            t->makes_special = true;
 }
 
 void bpe_release(Bpe *b)
 {
-    map_free(b->vocab);
     map_free(b->raw_vocab);
     free(b->merges);
 }

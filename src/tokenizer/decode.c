@@ -22,6 +22,8 @@ typedef struct DecodeStep {
     Str     content;      /* what Replace writes; the character of Strip and Metaspace; the suffix of BPEDecoder */
     size_t  start, stop;  /* Strip: at most so many at each end */
     bool    drop_first;   /* Metaspace: the first token loses its marks */
+    Str     pad;          /* CTC: dropped; content is the delimiter of words. WordPiece: content is the prefix */
+    bool    cleanup;      /* WordPiece, CTC */
     bool    fused;        /* the input is one token in fragments */
 } DecodeStep;
 
@@ -251,6 +253,74 @@ static void suffix_end(TokStream *st, size_t i)
     strbuf_clear(&st->state[i].hold);
 }
 
+/* Every `from` in `in`, read from the left, becomes `to`. */
+static void replace_all(StrBuf *out, Str in, Str from, const char *to)
+{
+    strbuf_clear(out);
+    for (size_t at = 0; at < in.n;)
+        if (from.n && at_char(in, at, from)) {
+            strbuf_addz(out, to);
+            at += from.n;
+        } else {
+            strbuf_addc(out, in.p[at++]);
+        }
+}
+
+/* English spacing put right inside one token, one rule after the other, as the library does it. */
+static void cleanup(StrBuf *text, StrBuf *tmp)
+{
+    static const struct { const char *from, *to; } rules[] = {
+        { " .", "." }, { " ?", "?" }, { " !", "!" }, { " ,", "," }, { " ' ", "'" }, { " n't", "n't" }, { " 'm", "'m" }, { " do not", " don't" },
+        { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        replace_all(tmp, strbuf_str(text), str_of(rules[i].from), rules[i].to);
+        StrBuf was = *text;
+        *text = *tmp;
+        *tmp = was;
+    }
+}
+
+static void wordpiece_push(TokStream *st, size_t i, Str token)
+{
+    const DecodeStep *s = &st->t->decoder->steps.p[i];
+    StepState *x = &st->state[i];
+    strbuf_clear(&x->tmp);
+    if (x->count && at_char(token, 0, s->content))
+        token = (Str){ token.p + s->content.n, token.n - s->content.n };
+    else if (x->count)
+        strbuf_addc(&x->tmp, ' ');
+    x->count = 1;
+    strbuf_add(&x->tmp, token.p, token.n);
+    if (s->cleanup)
+        cleanup(&x->tmp, &x->hold);
+    strbuf_clear(&x->hold);
+    feed(st, i + 1, strbuf_str(&x->tmp));
+}
+
+/* Of equal tokens in a row the first counts; the padding goes, the delimiter of words becomes a space, what is empty then is no token. */
+static void ctc_push(TokStream *st, size_t i, Str token)
+{
+    const DecodeStep *s = &st->t->decoder->steps.p[i];
+    StepState *x = &st->state[i];
+    StrBuf text = { 0 };
+    if (x->count && str_eq(strbuf_str(&x->hold), token))
+        return;
+    x->count = 1;
+    strbuf_clear(&x->hold);
+    strbuf_add(&x->hold, token.p, token.n);
+    replace_all(&text, token, s->pad, "");
+    if (s->cleanup) {
+        cleanup(&text, &x->tmp);
+        replace_all(&x->tmp, strbuf_str(&text), s->content, " ");
+        strbuf_clear(&text);
+        strbuf_add(&text, x->tmp.p, x->tmp.n);
+    }
+    if (text.n)
+        feed(st, i + 1, strbuf_str(&text));
+    strbuf_release(&text);
+}
+
 static void join_push(TokStream *st, size_t i, Str token)
 {
     if (st->state[i].count++)
@@ -332,6 +402,29 @@ static int parse_suffix(Decoder *d, DecodeStep *s, const Json *c, const char *wh
     return rc;
 }
 
+static int parse_wordpiece(Decoder *d, DecodeStep *s, const Json *c, const char *where, Err *e)
+{
+    int rc = json_need_str(c, "prefix", &s->content, where, e);
+    rc = rc ? rc : need_bool(c, "cleanup", &s->cleanup, where, e);
+    if (!rc)
+        s->content = arena_str(&d->arena, s->content);
+    return rc;
+}
+
+static int parse_ctc(Decoder *d, DecodeStep *s, const Json *c, const char *where, Err *e)
+{
+    int rc = json_need_str(c, "pad_token", &s->pad, where, e);
+    rc = rc ? rc : json_need_str(c, "word_delimiter_token", &s->content, where, e);
+    rc = rc ? rc : need_bool(c, "cleanup", &s->cleanup, where, e);
+    if (!rc && !s->content.n)
+        rc = err_set(e, ERR_INPUT, "%s: the word_delimiter_token of a CTC decoder is empty", where);
+    if (!rc) {
+        s->pad = arena_str(&d->arena, s->pad);
+        s->content = arena_str(&d->arena, s->content);
+    }
+    return rc;
+}
+
 static const DecodeVerb decoders[] = {
     { "ByteLevel", "type|add_prefix_space|trim_offsets|use_regex", parse_none, byte_level_push, byte_level_end, true, false },
     { "ByteFallback", "type", parse_none, fallback_push, fallback_end, false, false },
@@ -340,6 +433,8 @@ static const DecodeVerb decoders[] = {
     { "Strip", "type|content|start|stop", parse_strip, strip_push, NULL, false, true },
     { "Metaspace", "type|replacement|prepend_scheme|add_prefix_space|split|str_rep", parse_metaspace, metaspace_push, NULL, false, true },
     { "BPEDecoder", "type|suffix", parse_suffix, suffix_push, suffix_end, false, false },
+    { "WordPiece", "type|prefix|cleanup", parse_wordpiece, wordpiece_push, NULL, false, false },
+    { "CTC", "type|pad_token|word_delimiter_token|cleanup", parse_ctc, ctc_push, NULL, false, false },
 };
 static const DecodeVerb join_with_spaces = { "", "", parse_none, join_push, NULL, true, false };
 

@@ -3,8 +3,8 @@
  * step_rewrite walks the unfinished pieces and lets one verb write each of them anew. A verb says for all it writes which bytes of the user's
  * text it came from: a replaced stretch points at what it replaced, an inserted prefix at the first character.
  *
- * The library's StripAccents goes by an old table of marks; ours by Unicode 14 (some three hundred rare marks more). The normal forms and
- * Lowercase agree for every character of Unicode 14, but for a few compatibility forms of Unicode 13 and 14.
+ * The classes of characters are the library's own (classes.c). The normal forms and Lowercase agree for every character of Unicode 14, but for a
+ * few compatibility forms of Unicode 13 and 14.
  *
  * To add a normaliser: a row in normalisers[] that parses it into the steps we have; a new verb only when no row can say it. */
 #include "base/utf8.h"
@@ -190,9 +190,36 @@ static int write_bytes(Work *w, const Step *s, Piece p, Err *e)
     return 0;
 }
 
+static int write_chars(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)e;
+    size_t done = p.begin; /* what stays is copied in one go */
+    for (size_t i = p.begin, len; i < p.end; i += len) {
+        uint32_t cp;
+        char out[12];
+        len = (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
+        int n = s->write(cp, out);
+        if (n == CHAR_SAME)
+            continue;
+        work_copy(w, done, i);
+        work_put(w, out, (size_t)n, work_span(w, i, i + len));
+        done = i + len;
+    }
+    work_copy(w, done, p.end);
+    return 0;
+}
+
+static int write_charsmap(Work *w, const Step *s, Piece p, Err *e)
+{
+    (void)e;
+    charsmap_write(w, s->charsmap, p);
+    return 0;
+}
+
 static int (*const verbs[])(Work *, const Step *, Piece, Err *) = {
     [STEP_FORM] = write_form, [STEP_LOWER] = write_lower,     [STEP_STRIP] = write_strip,
     [STEP_REPLACE] = write_replace, [STEP_PREPEND] = write_prepend, [STEP_BYTES] = write_bytes,
+    [STEP_CHARS] = write_chars, [STEP_CHARSMAP] = write_charsmap,
 };
 
 static bool is_ascii(Str s)
@@ -259,6 +286,7 @@ typedef struct Normaliser {
     const char *name, *keys;
     int (*parse)(StepParse *sp, const struct Normaliser *row, const Json *c, Err *e);
     int form;
+    CharWrite *write;
 } Normaliser;
 
 static int parse_form(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
@@ -316,12 +344,102 @@ static int parse_replace(StepParse *sp, const Normaliser *row, const Json *c, Er
     return pattern_parse(&s->pattern, json_get(c, "pattern"), sp->arena, sp->where, e);
 }
 
-static int parse_accents(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+/* --- characters one by one --- */
+
+static int put_space(char out[12])
+{
+    out[0] = ' ';
+    return 1;
+}
+
+static int drop_mark(uint32_t cp, char out[12])
+{
+    (void)out;
+    return cp >= 0x300 && class_has(CLASS_MARK, cp) ? 0 : CHAR_SAME;
+}
+
+static int bert_clean(uint32_t cp, char out[12])
+{
+    if (cp > ' ' && cp < 0x7F)
+        return CHAR_SAME;
+    if (class_has(CLASS_BERT_SPACE, cp))
+        return cp == ' ' ? CHAR_SAME : put_space(out);
+    return class_has(CLASS_BERT_CONTROL, cp) ? 0 : CHAR_SAME;
+}
+
+static int bert_chinese(uint32_t cp, char out[12])
+{
+    if (cp < 0x3400 || !class_has(CLASS_CHINESE, cp))
+        return CHAR_SAME;
+    put_space(out);
+    int n = 1 + utf8_encode(cp, out + 1);
+    return n + put_space(out + n);
+}
+
+static int bert_accent(uint32_t cp, char out[12])
+{
+    (void)out;
+    return cp >= 0x300 && class_has(CLASS_BERT_ACCENT, cp) ? 0 : CHAR_SAME;
+}
+
+/* The preparation of texts for machine translation: some controls go, what should part words becomes a space. */
+static int nmt(uint32_t cp, char out[12])
+{
+    if ((cp >= 0x01 && cp <= 0x08) || cp == 0x0B || (cp >= 0x0E && cp <= 0x1F) || cp == 0x7F || cp == 0x8F || cp == 0x9F)
+        return 0;
+    bool space = cp == 0x09 || cp == 0x0A || cp == 0x0C || cp == 0x0D || cp == 0x1680 || (cp >= 0x200B && cp <= 0x200F) || cp == 0x2028 ||
+                 cp == 0x2029 || cp == 0x2581 || cp == 0xFEFF || cp == 0xFFFD;
+    return space ? put_space(out) : CHAR_SAME;
+}
+
+static int chars_add(StepParse *sp, CharWrite *write, Err *e)
+{
+    Step *s = step_add(sp, STEP_CHARS, e);
+    if (!s)
+        return ERR_INPUT;
+    s->write = write;
+    return 0;
+}
+
+static int parse_chars(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)c;
+    return chars_add(sp, row->write, e);
+}
+
+/* strip_accents null: as lowercase says. */
+static int parse_bert(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
 {
     (void)row;
-    (void)c;
-    Step *s = step_add(sp, STEP_REPLACE, e);
-    return s ? pattern_regex(&s->pattern, STR_LIT("\\p{M}+"), sp->where, e) : ERR_INPUT;
+    bool clean, chinese, lower, accents;
+    int rc = need_bool(c, "clean_text", &clean, sp->where, e);
+    rc = rc ? rc : need_bool(c, "handle_chinese_chars", &chinese, sp->where, e);
+    rc = rc ? rc : need_bool(c, "lowercase", &lower, sp->where, e);
+    accents = !rc && lower;
+    rc = rc ? rc : json_opt_bool(c, "strip_accents", &accents, sp->where, e);
+    if (!rc && clean)
+        rc = chars_add(sp, bert_clean, e);
+    if (!rc && chinese)
+        rc = chars_add(sp, bert_chinese, e);
+    if (!rc && accents) {
+        Step *s = step_add(sp, STEP_FORM, e);
+        if (!s)
+            return ERR_INPUT;
+        s->form = UTF8_NFD;
+        rc = chars_add(sp, bert_accent, e);
+    }
+    if (!rc && lower && !step_add(sp, STEP_LOWER, e))
+        rc = ERR_INPUT;
+    return rc;
+}
+
+static int parse_precompiled(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
+{
+    (void)row;
+    Str map;
+    int rc = json_need_str(c, "precompiled_charsmap", &map, sp->where, e);
+    Step *s = rc ? NULL : step_add(sp, STEP_CHARSMAP, e);
+    return s ? charsmap_parse(&s->charsmap, map, sp->where, e) : ERR_INPUT;
 }
 
 static int parse_sequence(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
@@ -335,17 +453,20 @@ static int parse_sequence(StepParse *sp, const Normaliser *row, const Json *c, E
 }
 
 static const Normaliser normalisers[] = {
-    { "NFC",          "type",                        parse_form,     UTF8_NFC   },
-    { "NFD",          "type",                        parse_form,     UTF8_NFD   },
-    { "NFKC",         "type",                        parse_form,     UTF8_NFKC  },
-    { "NFKD",         "type",                        parse_form,     UTF8_NFKD  },
-    { "Lowercase",    "type",                        parse_plain,    STEP_LOWER },
-    { "ByteLevel",    "type",                        parse_plain,    STEP_BYTES },
-    { "StripAccents", "type",                        parse_accents,  0          },
-    { "Strip",        "type|strip_left|strip_right", parse_strip,    0          },
-    { "Prepend",      "type|prepend",                parse_prepend,  0          },
-    { "Replace",      "type|pattern|content",        parse_replace,  0          },
-    { "Sequence",     "type|normalizers",            parse_sequence, 0          },
+    { "NFC",          "type",                        parse_form,        UTF8_NFC,   NULL      },
+    { "NFD",          "type",                        parse_form,        UTF8_NFD,   NULL      },
+    { "NFKC",         "type",                        parse_form,        UTF8_NFKC,  NULL      },
+    { "NFKD",         "type",                        parse_form,        UTF8_NFKD,  NULL      },
+    { "Lowercase",    "type",                        parse_plain,       STEP_LOWER, NULL      },
+    { "ByteLevel",    "type",                        parse_plain,       STEP_BYTES, NULL      },
+    { "StripAccents", "type",                        parse_chars,       0,          drop_mark },
+    { "Nmt",          "type",                        parse_chars,       0,          nmt       },
+    { "Strip",        "type|strip_left|strip_right", parse_strip,       0,          NULL      },
+    { "Prepend",      "type|prepend",                parse_prepend,     0,          NULL      },
+    { "Replace",      "type|pattern|content",        parse_replace,     0,          NULL      },
+    { "Precompiled",  "type|precompiled_charsmap",   parse_precompiled, 0,          NULL      },
+    { "BertNormalizer", "type|clean_text|handle_chinese_chars|strip_accents|lowercase", parse_bert, 0, NULL },
+    { "Sequence",     "type|normalizers",            parse_sequence,    0,          NULL      },
 };
 
 int normal_parse(StepParse *sp, const Json *component, Err *e)

@@ -3,11 +3,32 @@
  * Every pre-tokenizer here is a pattern and a behaviour, some with a rewriting step before (normal.c has those verbs). A piece is cut on its
  * own: look-behind and anchors do not see its neighbours, as in the tokenizers library.
  *
- * The library's Punctuation goes by a table of Unicode 8, ours by Unicode 14: about a hundred rare marks that came in between (U+0C84, U+2E43)
- * are punctuation only here. Whitespace, Digits and WhitespaceSplit agree for every character of Unicode 14.
+ * Classes of characters are the library's own (classes.c). Digits and WhitespaceSplit agree for every character of Unicode 14.
  *
  * To add a pre-tokenizer: a row in pretokenizers[]. If it is only a pattern, the row says everything. */
+#include "base/utf8.h"
 #include "tokenizer/tok_int.h"
+
+static void cut_add(Work *w, size_t begin, size_t end, bool is_match)
+{
+    if (begin != end)
+        *vec_push(&w->cuts) = (Cut){ begin, end, is_match };
+}
+
+static void cuts_by_char(Work *w, const Step *s, Str in)
+{
+    size_t done = 0;
+    for (size_t i = 0, len; i < in.n; i += len) {
+        uint32_t cp;
+        len = (size_t)utf8_decode(in.p + i, in.n - i, &cp);
+        if (!s->test(s, cp))
+            continue;
+        cut_add(w, done, i, s->invert);
+        cut_add(w, i, i + len, !s->invert);
+        done = i + len;
+    }
+    cut_add(w, done, in.n, s->invert);
+}
 
 static int cuts_find(Work *w, const Step *s, Str in, Err *e)
 {
@@ -15,15 +36,61 @@ static int cuts_find(Work *w, const Step *s, Str in, Err *e)
     size_t begin, end, done = 0;
     int rc;
     vec_clear(&w->cuts);
+    if (s->test || s->find) {
+        (s->test ? cuts_by_char : s->find)(w, s, in);
+        return 0;
+    }
     while ((rc = pattern_next(&s->pattern, w->matcher, in, &it, &begin, &end, e)) > 0) {
-        if (done != begin)
-            *vec_push(&w->cuts) = (Cut){ done, begin, s->invert };
+        cut_add(w, done, begin, s->invert);
         *vec_push(&w->cuts) = (Cut){ begin, end, !s->invert };
         done = end;
     }
-    if (!rc && done != in.n)
-        *vec_push(&w->cuts) = (Cut){ done, in.n, s->invert };
+    if (!rc)
+        cut_add(w, done, in.n, s->invert);
     return rc;
+}
+
+/* --- cuts that no pattern tells --------------------------------------------------------------------------------------------------- */
+
+static bool is_punct(const Step *s, uint32_t cp)     { return (void)s, class_has(CLASS_PUNCT, cp); }
+static bool is_space(const Step *s, uint32_t cp)     { return (void)s, utf8_is_space(cp); }
+static bool is_delimiter(const Step *s, uint32_t cp) { return cp == s->number; }
+
+/* A cut where the script changes; Hiragana and Katakana count as Han, the space goes with any script. What stands before the first character
+ * that has a script is lost, as in the library. */
+static void cuts_by_script(Work *w, const Step *s, Str in)
+{
+    (void)s;
+    size_t begin = SIZE_MAX;
+    int last = 0;
+    for (size_t i = 0, len; i < in.n; i += len) {
+        uint32_t cp;
+        len = (size_t)utf8_decode(in.p + i, in.n - i, &cp);
+        int script = char_script(cp);
+        if (!script)
+            continue;
+        if (script != last) {
+            if (begin != SIZE_MAX)
+                cut_add(w, begin, i, false);
+            begin = i;
+        }
+        last = script;
+    }
+    if (begin != SIZE_MAX)
+        cut_add(w, begin, in.n, false);
+}
+
+static void cuts_by_length(Work *w, const Step *s, Str in)
+{
+    size_t begin = 0, chars = 0;
+    for (size_t i = 0; i < in.n; i++) {
+        if (((unsigned char)in.p[i] & 0xC0) == 0x80 || chars++ < s->number)
+            continue;
+        cut_add(w, begin, i, false);
+        begin = i;
+        chars = 1;
+    }
+    cut_add(w, begin, in.n, false);
 }
 
 /* Joins neighbours in place, reading in order (dir 1) or backwards (dir -1): a cut for which `joins` holds extends the one before it. */
@@ -142,11 +209,76 @@ static int behaviour_parse(const Json *c, SplitBehaviour *behaviour, const char 
     return 0;
 }
 
+static int test_add(StepParse *sp, CharTest *test, SplitBehaviour behaviour, Err *e)
+{
+    Step *s = step_add(sp, STEP_SPLIT, e);
+    if (!s)
+        return ERR_INPUT;
+    s->test = test;
+    s->behaviour = behaviour;
+    return 0;
+}
+
 static int parse_punctuation(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
 {
     SplitBehaviour behaviour = row->behaviour;
     int rc = behaviour_parse(c, &behaviour, sp->where, e);
-    return rc ? rc : split_add(sp, str_of(row->regex), behaviour, false, e);
+    return rc ? rc : test_add(sp, is_punct, behaviour, e);
+}
+
+static int parse_whitespace(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
+{
+    (void)c;
+    return test_add(sp, is_space, row->behaviour, e);
+}
+
+static int parse_bert(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
+{
+    (void)row;
+    (void)c;
+    int rc = test_add(sp, is_space, SPLIT_REMOVED, e);
+    return rc ? rc : test_add(sp, is_punct, SPLIT_ISOLATED, e);
+}
+
+static int parse_delimiter(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
+{
+    (void)row;
+    Str text;
+    int rc = json_need_str(c, "delimiter", &text, sp->where, e);
+    if (!rc && !one_char(text))
+        rc = err_set(e, ERR_INPUT, "%s: the delimiter of a CharDelimiterSplit should be one character", sp->where);
+    rc = rc ? rc : test_add(sp, is_delimiter, SPLIT_REMOVED, e);
+    if (!rc)
+        utf8_decode(text.p, text.n, &sp->out->p[sp->out->n - 1].number);
+    return rc;
+}
+
+static int parse_length(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
+{
+    (void)row;
+    int64_t length;
+    int rc = json_need_int(c, "length", &length, sp->where, e);
+    if (!rc && (length < 1 || length > (int64_t)TOK_TEXT_MAX))
+        rc = err_set(e, ERR_INPUT, "%s: the length of a FixedLength should be 1 or more", sp->where);
+    Step *s = rc ? NULL : step_add(sp, STEP_SPLIT, e);
+    if (!s)
+        return ERR_INPUT;
+    s->find = cuts_by_length;
+    s->number = (uint32_t)length;
+    s->behaviour = SPLIT_ISOLATED;
+    return 0;
+}
+
+static int parse_scripts(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
+{
+    (void)row;
+    (void)c;
+    Step *s = step_add(sp, STEP_SPLIT, e);
+    if (!s)
+        return ERR_INPUT;
+    s->find = cuts_by_script;
+    s->behaviour = SPLIT_ISOLATED;
+    return 0;
 }
 
 static int parse_digits(StepParse *sp, const Pretokenizer *row, const Json *c, Err *e)
@@ -236,9 +368,13 @@ static const Pretokenizer pretokenizers[] = {
     { "Split", "type|pattern|behavior|invert", parse_split, NULL, SPLIT_REMOVED, false },
     { "Metaspace", "type|replacement|prepend_scheme|add_prefix_space|split|str_rep", parse_metaspace, NULL, SPLIT_NEXT, false },
     { "Whitespace", "type", parse_fixed, "[" PATTERN_WORD "]+|[^" PATTERN_WORD "\\s]+", SPLIT_REMOVED, true },
-    { "WhitespaceSplit", "type", parse_fixed, "\\s", SPLIT_REMOVED, false },
+    { "WhitespaceSplit", "type", parse_whitespace, NULL, SPLIT_REMOVED, false },
+    { "BertPreTokenizer", "type", parse_bert, NULL, SPLIT_ISOLATED, false },
+    { "CharDelimiterSplit", "type|delimiter", parse_delimiter, NULL, SPLIT_REMOVED, false },
+    { "FixedLength", "type|length", parse_length, NULL, SPLIT_ISOLATED, false },
+    { "UnicodeScripts", "type", parse_scripts, NULL, SPLIT_ISOLATED, false },
     { "Digits", "type|individual_digits", parse_digits, "\\p{N}", SPLIT_ISOLATED, false },
-    { "Punctuation", "type|behavior", parse_punctuation, "[\\p{P}$+<=>^`|~]", SPLIT_ISOLATED, false },
+    { "Punctuation", "type|behavior", parse_punctuation, NULL, SPLIT_ISOLATED, false },
     { "Sequence", "type|pretokenizers", parse_sequence, NULL, SPLIT_REMOVED, false },
 };
 

@@ -8,6 +8,7 @@
 static int encode_pieces(const Tok *t, Work *w, bool plain, TokIds *ids, TokSpans *spans, Err *e)
 {
     int rc = 0;
+    bool guard = plain && t->makes_special;
     added_cut(w, &t->added, &t->added.raw[plain]);
     rc = steps_run(w, &t->normal, e);
     if (rc)
@@ -17,7 +18,7 @@ static int encode_pieces(const Tok *t, Work *w, bool plain, TokIds *ids, TokSpan
     for (size_t i = 0; i < w->pieces.n && !rc; i++) {
         const Piece *p = &w->pieces.p[i];
         if (p->id < 0) {
-            rc = bpe_encode(t, w, p, plain, ids, spans, e);
+            rc = t->model->encode(t, w, p, guard, ids, spans, e);
             continue;
         }
         *vec_push(ids) = p->id;
@@ -79,7 +80,7 @@ bool tok_find(const Tok *t, Str token, int32_t *id)
     int64_t found;
     if (map_get(t->added.by_content, token, &found))
         *id = t->added.list.p[found].id;
-    else if (map_get(t->bpe.vocab, token, &found))
+    else if (map_get(t->vocab, token, &found))
         *id = (int32_t)found;
     else
         return false;

@@ -3,7 +3,7 @@
  * Encoding is a row of small steps over one Work: the text as it stands, cut into pieces. Every component of tokenizer.json becomes one or
  * more Steps (a Metaspace is "replace, prepend, cut"), so the engine knows seven verbs and the file formats stay in the parse tables.
  *
- *     user text -> added tokens (raw) -> normaliser steps -> added tokens (normalised) -> pre-tokenizer steps -> BPE per piece -> template
+ *     user text -> added tokens (raw) -> normaliser steps -> added tokens (normalised) -> pre-tokenizer steps -> model per piece -> template
  *
  * A piece with an id is finished: its begin and end are offsets in the USER's text. A piece without one (id -1) is text still to be worked
  * on: begin and end are offsets in Work.text. When Work.aligned is set, Work.align tells for each byte of Work.text the span of the
@@ -51,11 +51,33 @@ int      pattern_next(const Pattern *p, Matcher *m, Str s, PatternIter *it, size
 bool     pattern_matches(const Pattern *p, Matcher *m, Str s);                       /* anywhere in s; for single characters */
 #define PATTERN_WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"              /* inside a set: \w as the Rust regex library means it */
 
+/* --- classes.c: characters as the tokenizers library classes them ------------------------------------------------------------------ */
+typedef enum {
+    CLASS_PUNCT, CLASS_BERT_CONTROL, CLASS_BERT_SPACE, CLASS_CHINESE, CLASS_BERT_ACCENT, CLASS_MARK, CLASS_JOINS, CLASS_PREPENDS, CLASS_CONTROL,
+    CLASS_PICTOGRAPH, CLASS_CONSONANT, CLASS_LINKER, CLASS_EXTEND
+} CharClass;
+bool   class_has(CharClass k, uint32_t cp);
+int    char_script(uint32_t cp);            /* a number per script; 0: goes with any */
+size_t grapheme_end(Str s, size_t at);      /* where the grapheme cluster that begins at `at` ends */
+
+/* --- dat.c: a trie of texts -------------------------------------------------------------------------------------------------------- */
+typedef struct DatUnit { uint32_t base, check; int32_t id; } DatUnit; /* id of the text that ends here; -1: none */
+typedef struct Dat { DatUnit *units; uint32_t n; } Dat;
+
+void dat_build(Dat *d, const Str *texts, const int32_t *ids, size_t n); /* of equal texts the one with the largest id counts; empty ones are left out */
+void dat_release(Dat *d);
+static inline uint32_t dat_step(const Dat *d, uint32_t node, unsigned char byte) /* the root is 0; 0: no such child */
+{
+    uint32_t child = d->units[node].base ^ byte;
+    return d->units[child].check == node ? child : 0;
+}
+
 /* --- the working state of one call ------------------------------------------------------------------------------------------------ */
 typedef struct Piece { uint32_t begin, end; int32_t id; } Piece;
 typedef VEC(Piece) Pieces;
 typedef struct Cut { size_t begin, end; bool is_match; } Cut;
 typedef struct BpeScratch BpeScratch;
+typedef struct PathNode { double score; uint32_t start; int32_t id; } PathNode; /* Unigram: best way to a byte; start UINT32_MAX: none yet */
 
 typedef struct Work {
     Str            text;     /* current text; in buf[] or the caller's own */
@@ -68,6 +90,7 @@ typedef struct Work {
     int            turn;
     size_t         text_max; /* bound on what steps may write */
     VEC(Cut)       cuts;
+    VEC(PathNode)  path;
     StrBuf         tmp;
     Matcher       *matcher;
     BpeScratch    *bpe;
@@ -84,20 +107,32 @@ TokSpan work_span(const Work *w, size_t begin, size_t end);  /* user's span of [
 void work_swap_pieces(Work *w);
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------------ */
-typedef enum { STEP_FORM, STEP_LOWER, STEP_STRIP, STEP_REPLACE, STEP_PREPEND, STEP_BYTES, STEP_SPLIT } StepKind;
+typedef enum { STEP_FORM, STEP_LOWER, STEP_STRIP, STEP_REPLACE, STEP_PREPEND, STEP_BYTES, STEP_CHARS, STEP_CHARSMAP, STEP_SPLIT } StepKind;
 typedef enum { PREPEND_NEVER, PREPEND_MISSING, PREPEND_FIRST, PREPEND_ALWAYS } PrependWhen; /* FIRST: missing, and the piece starts the user's text */
 typedef enum { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS } SplitBehaviour;
 
-typedef struct Step {
+typedef struct Charsmap Charsmap;
+typedef struct Step Step;
+typedef int  CharWrite(uint32_t cp, char out[12]);                   /* what a character becomes: number of bytes; CHAR_SAME: itself */
+typedef bool CharTest(const Step *s, uint32_t cp);
+typedef void CutsFind(Work *w, const Step *s, Str in);               /* fills w->cuts */
+#define CHAR_SAME (-1)
+
+struct Step {
     StepKind       kind;
     int            form;         /* FORM: a Utf8Form */
     bool           left, right;  /* STRIP */
-    Pattern        pattern;      /* REPLACE, SPLIT */
+    Pattern        pattern;      /* REPLACE, SPLIT when none of the next two is set */
+    CharTest      *test;         /* SPLIT: each character for which it holds is a match */
+    CutsFind      *find;         /* SPLIT: cuts found in another way */
+    CharWrite     *write;        /* CHARS */
+    Charsmap      *charsmap;     /* CHARSMAP; owned */
+    uint32_t       number;       /* what test or find compare with */
     Str            content;      /* REPLACE, PREPEND; in the Tok's arena */
     PrependWhen    when;         /* PREPEND */
     SplitBehaviour behaviour;    /* SPLIT */
     bool           invert;       /* SPLIT: the pattern describes the words, not the delimiters */
-} Step;
+};
 typedef VEC(Step) Steps;
 
 typedef struct StepParse { Steps *out; Arena *arena; const char *where; int depth; } StepParse;
@@ -109,6 +144,9 @@ int   pretok_parse(StepParse *sp, const Json *component, Err *e);
 int   step_rewrite(Work *w, const Step *s, Err *e);          /* normal.c: all kinds but SPLIT */
 int   step_split(Work *w, const Step *s, Err *e);            /* pretok.c */
 int   steps_run(Work *w, const Steps *s, Err *e);
+int   charsmap_parse(Charsmap **out, Str base64, const char *where, Err *e); /* precompiled.c */
+void  charsmap_free(Charsmap *m);
+void  charsmap_write(Work *w, const Charsmap *m, Piece p);
 int   byte_char(unsigned char b, char out[4]);               /* the character that stands for a byte in byte-level vocabularies; its length */
 int   byte_of_char(uint32_t cp);                             /* and back; -1: stands for none */
 
@@ -140,7 +178,7 @@ typedef struct Merge { uint64_t pair; uint32_t rank; int32_t to; } Merge; /* pai
 #define BPE_LOW 0x3000u /* characters below have their id in a table */
 
 typedef struct Bpe {
-    Map    *vocab;          /* text -> id */
+    const Map *vocab;       /* the Tok's */
     Merge  *merges;         /* open addressing */
     size_t  merge_mask;
     int32_t low[BPE_LOW];   /* id of the one-character entry; -1: none */
@@ -152,7 +190,6 @@ typedef struct Bpe {
     Str     unk;            /* its text; n == 0: none */
     int32_t unk_id;         /* -1: none, or not in the vocabulary (an error when it is needed) */
     bool    byte_fallback, fuse_unk, ignore_merges;
-    bool    makes_special;  /* some merge or whole word yields a special token: TOK_PLAIN must look out */
 } Bpe;
 
 int         bpe_parse(Tok *t, const Json *model, const char *where, Err *e);
@@ -161,8 +198,33 @@ void        bpe_release(Bpe *b);
 BpeScratch *bpe_scratch_new(void);
 void        bpe_scratch_free(BpeScratch *s);
 size_t      bpe_scratch_held(const BpeScratch *s); /* bytes of the parts that grow with the text */
-/* Appends the ids of one piece; spans may be NULL. */
-int         bpe_encode(const Tok *t, Work *w, const Piece *piece, bool plain, TokIds *ids, TokSpans *spans, Err *e);
+int         bpe_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds *ids, TokSpans *spans, Err *e);
+
+/* --- unigram.c, wordpiece.c --------------------------------------------------------------------------------------------------------- */
+typedef struct Unigram {
+    Dat     trie;
+    double *scores, min_score; /* [vocab_size] */
+    int32_t unk_id;            /* -1: none */
+    int32_t fallback[256];     /* id of "<0xNN>"; -1: none */
+    bool    byte_fallback;
+} Unigram;
+
+typedef struct WordPiece {
+    Dat      trie;
+    Str      prefix, unk;
+    uint32_t prefix_node;      /* where the trie stands behind the prefix; 0: nothing begins with it, or it is empty */
+    int32_t  unk_id;           /* -1: not in the vocabulary (an error when it is needed) */
+    size_t   max_chars;        /* longer words are unknown */
+    bool     whole;            /* WordLevel: no parts */
+} WordPiece;
+
+int  unigram_parse(Tok *t, const Json *model, const char *where, Err *e);
+int  unigram_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds *ids, TokSpans *spans, Err *e);
+void unigram_release(Unigram *u);
+int  wordpiece_parse(Tok *t, const Json *model, const char *where, Err *e);
+int  wordlevel_parse(Tok *t, const Json *model, const char *where, Err *e);
+int  wordpiece_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds *ids, TokSpans *spans, Err *e);
+void wordpiece_release(WordPiece *m);
 
 /* --- decode.c: ids -> text -------------------------------------------------------------------------------------------------------- */
 typedef struct Decoder Decoder;
@@ -176,12 +238,28 @@ int check_keys(const Json *obj, const char *known, const char *where, Err *e);
 bool one_char(Str s);
 int need_bool(const Json *obj, const char *key, bool *v, const char *where, Err *e);
 Str arena_str(Arena *a, Str s);
+int vocab_object(Tok *t, const Json *vocab, const char *where, Err *e); /* {"text": id, ...} into t->vocab */
 
 typedef struct Entry { Str text; int32_t added; bool skip; bool special; } Entry; /* text.p NULL: no such id; added: index or -1; skip: decoding leaves it out as special */
 
+/* A kind of model: how it is read, and how one piece becomes ids. guard: entries that are special tokens must not come out (TOK_PLAIN). */
+typedef struct TokModel {
+    const char *type, *kind;
+    int  (*parse)(Tok *t, const Json *model, const char *where, Err *e);
+    int  (*encode)(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds *ids, TokSpans *spans, Err *e); /* appends; spans may be NULL */
+    void (*finish)(Tok *t);     /* after steps and added tokens are known; NULL: nothing to do */
+} TokModel;
+
 struct Tok {
     Arena    arena;        /* texts */
-    Bpe      bpe;
+    const TokModel *model;
+    Map     *vocab;        /* text -> id */
+    size_t   vocab_size;   /* entries as the library counts them: added tokens that are new are numbered from here */
+    Str     *entries_of;   /* [vocab_size] texts by id where the file lists them so; else NULL */
+    Bpe      bpe;          /* of these three the one that `model` means */
+    Unigram  unigram;
+    WordPiece wordpiece;
+    bool     makes_special; /* the model itself can yield a special token: TOK_PLAIN must look out */
     Steps    normal, pretok;
     AddedSet added;
     TokIds   before, after; /* ids that the template puts around the text */

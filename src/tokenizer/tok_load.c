@@ -66,18 +66,48 @@ static const char *where_of(Tok *t, const char *where, const char *key)
     return arena_printf(&t->arena, "%s, %s", where, key);
 }
 
+int vocab_object(Tok *t, const Json *vocab, const char *where, Err *e)
+{
+    if (json_kind(vocab) != JSON_OBJECT)
+        return err_set(e, ERR_INPUT, "%s: \"vocab\" should be an object of texts and ids, it is %s", where, json_kind_name(vocab));
+    JsonIter it = { 0 };
+    Str key;
+    Json *value;
+    while (json_each(vocab, &it, &key, &value)) {
+        int64_t id = json_kind(value) == JSON_INT ? json_int(value) : -1;
+        if (id < 0 || id >= TOK_ID_MAX)
+            return err_set(e, ERR_INPUT, "%s: the entry \"%.*s\" of the vocabulary should have an id from 0 to %d", where, (int)MIN(key.n, 60), key.p,
+                           TOK_ID_MAX - 1);
+        map_put(t->vocab, key, id);
+    }
+    t->vocab_size = map_count(t->vocab);
+    return 0;
+}
+
+static const TokModel token_models[] = {
+    { "BPE",       "BPE",       bpe_parse,       bpe_encode,       bpe_finish },
+    { "Unigram",   "Unigram",   unigram_parse,   unigram_encode,   NULL       },
+    { "WordPiece", "WordPiece", wordpiece_parse, wordpiece_encode, NULL       },
+    { "WordLevel", "WordLevel", wordlevel_parse, wordpiece_encode, NULL       },
+};
+
 static int load_model(Tok *t, const Json *tokenizer, const char *where, Err *e)
 {
     const Json *model = json_get(tokenizer, "model");
-    Str type = STR_LIT("BPE"); /* the oldest files do not say it */
     if (json_kind(model) != JSON_OBJECT)
         return err_set(e, ERR_INPUT, "%s: \"model\" should be an object, it is %s", where, json_kind_name(model));
+    Str type = STR_LIT("BPE"); /* the oldest files do not say it */
+    if (!json_get(model, "merges"))
+        type = json_get(model, "continuing_subword_prefix") ? STR_LIT("WordPiece") : json_get(model, "unk_id") ? STR_LIT("Unigram") : STR_LIT("WordLevel");
     int rc = json_opt_str(model, "type", &type, where, e);
-    if (rc)
-        return rc;
-    if (!str_eqz(type, "BPE"))
-        return err_set(e, ERR_INPUT, "%s: the model \"%.*s\" is not one that hone knows; it reads BPE tokenizers", where, (int)MIN(type.n, 60), type.p);
-    return bpe_parse(t, model, where_of(t, where, "model"), e);
+    t->vocab = map_new();
+    for (size_t i = 0; !rc && i < ARRAY_LEN(token_models); i++)
+        if (str_eqz(type, token_models[i].type)) {
+            t->model = &token_models[i];
+            return t->model->parse(t, model, where_of(t, where, "model"), e);
+        }
+    return rc ? rc : err_set(e, ERR_INPUT, "%s: the model \"%.*s\" is not one that hone knows; it reads BPE, Unigram, WordPiece and WordLevel", where,
+                             (int)MIN(type.n, 60), type.p);
 }
 
 static int load_steps(Tok *t, const Json *tokenizer, const char *where, Err *e)
@@ -91,8 +121,8 @@ static int load_steps(Tok *t, const Json *tokenizer, const char *where, Err *e)
 
 static int load_entries(Tok *t, const char *where, Err *e)
 {
-    const Map *vocab = t->bpe.vocab;
-    int64_t size = 0;
+    const Map *vocab = t->vocab;
+    int64_t size = (int64_t)(t->entries_of ? t->vocab_size : 0);
     for (size_t i = 0; i < map_count(vocab); i++)
         size = MAX(size, map_value(vocab, i) + 1);
     for (size_t i = 0; i < t->added.list.n; i++)
@@ -101,7 +131,9 @@ static int load_entries(Tok *t, const char *where, Err *e)
         return err_set(e, ERR_INPUT, "%s: the vocabulary is empty", where);
     t->size = (int32_t)size;
     t->entries = mem_zalloc((size_t)size, sizeof *t->entries);
-    for (size_t i = 0; i < map_count(vocab); i++) {
+    for (size_t i = 0; t->entries_of && i < t->vocab_size; i++)
+        t->entries[i] = (Entry){ .text = t->entries_of[i], .added = -1 };
+    for (size_t i = 0; !t->entries_of && i < map_count(vocab); i++) {
         Entry *entry = &t->entries[map_value(vocab, i)];
         Str key = map_key(vocab, i);
         if (entry->text.p)
@@ -121,7 +153,7 @@ static int load_entries(Tok *t, const char *where, Err *e)
 
 /* --- the template ----------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Template { Tok *t; const char *where; bool given; } Template;
+typedef struct Template { Tok *t; const char *where; } Template;
 
 static int template_ids(Template *x, const Json *specials, Str name, TokIds *to, Err *e)
 {
@@ -143,15 +175,24 @@ static int template_ids(Template *x, const Json *specials, Str name, TokIds *to,
     return rc;
 }
 
+/* Processors of a Sequence work on each other's result: a later one stands further out. */
+static void put_before(Tok *t, TokIds *outer)
+{
+    for (size_t i = 0; i < t->before.n; i++)
+        *vec_push(outer) = t->before.p[i];
+    vec_release(&t->before);
+    t->before.p = outer->p;
+    t->before.n = outer->n;
+    t->before.cap = outer->cap;
+}
+
 static int parse_template(Template *x, const Json *c, Err *e)
 {
     Json *single = NULL;
+    TokIds before = { 0 };
     bool text_seen = false;
     int rc = check_keys(c, "type|single|pair|special_tokens", x->where, e);
     rc = rc ? rc : json_opt_array(c, "single", &single, x->where, e);
-    if (!rc && x->given)
-        rc = err_set(e, ERR_INPUT, "%s: more than one TemplateProcessing", x->where);
-    x->given = true;
     for (size_t i = 0; !rc && i < json_len(single); i++) {
         const Json *piece = json_at(single, i), *special = json_get(piece, "SpecialToken"), *sequence = json_get(piece, "Sequence");
         Str id;
@@ -159,7 +200,7 @@ static int parse_template(Template *x, const Json *c, Err *e)
         if (rc)
             break;
         if (special) {
-            rc = template_ids(x, json_get(c, "special_tokens"), id, text_seen ? &x->t->after : &x->t->before, e);
+            rc = template_ids(x, json_get(c, "special_tokens"), id, text_seen ? &x->t->after : &before, e);
         } else if (text_seen || !str_eqz(id, "A")) {
             rc = err_set(e, ERR_INPUT, "%s: the template of a single text should have the sequence A once", x->where);
         } else {
@@ -168,7 +209,34 @@ static int parse_template(Template *x, const Json *c, Err *e)
     }
     if (!rc && !text_seen)
         rc = err_set(e, ERR_INPUT, "%s: the template of a single text should have the sequence A once", x->where);
+    put_before(x->t, &before);
     return rc;
+}
+
+/* ["[SEP]", 102]: the name does not count. */
+static int pair_id(Template *x, const Json *c, const char *key, int32_t *out, Err *e)
+{
+    const Json *pair = json_get(c, key), *id = json_at(pair, 1);
+    bool good = json_kind(pair) == JSON_ARRAY && json_len(pair) == 2 && json_kind(json_at(pair, 0)) == JSON_STRING && json_kind(id) == JSON_INT;
+    if (!good || json_int(id) < 0 || json_int(id) >= x->t->size || !tok_text(x->t, (int32_t)json_int(id)).p)
+        return err_set(e, ERR_INPUT, "%s: \"%s\" should be [text, id] with the id of a token", x->where, key);
+    *out = (int32_t)json_int(id);
+    return 0;
+}
+
+static int parse_pair(Template *x, const Json *c, const char *keys, Err *e)
+{
+    int32_t cls = -1, sep = -1;
+    TokIds before = { 0 };
+    int rc = check_keys(c, keys, x->where, e);
+    rc = rc ? rc : pair_id(x, c, "cls", &cls, e);
+    rc = rc ? rc : pair_id(x, c, "sep", &sep, e);
+    if (rc)
+        return rc;
+    *vec_push(&before) = cls;
+    put_before(x->t, &before);
+    *vec_push(&x->t->after) = sep;
+    return 0;
 }
 
 /* ByteLevel as a post-processor only trims the offsets that the library reports; ours cover the whole token. */
@@ -180,6 +248,10 @@ static int parse_post(Template *x, const Json *c, int depth, Err *e)
         return rc;
     if (str_eqz(type, "TemplateProcessing"))
         return parse_template(x, c, e);
+    if (str_eqz(type, "BertProcessing"))
+        return parse_pair(x, c, "type|sep|cls", e);
+    if (str_eqz(type, "RobertaProcessing"))
+        return parse_pair(x, c, "type|sep|cls|trim_offsets|add_prefix_space", e);
     if (str_eqz(type, "ByteLevel"))
         return check_keys(c, "type|add_prefix_space|trim_offsets|use_regex", x->where, e);
     if (!str_eqz(type, "Sequence") || depth >= TOK_NEST_MAX)
@@ -270,16 +342,20 @@ static int load(Tok *t, const Json *tokenizer, const Json *config, const char *w
     rc = rc ? rc : added_parse(t, added, where_of(t, where, "added_tokens"), e);
     rc = rc ? rc : load_entries(t, where, e);
     rc = rc ? rc : decoder_parse(&t->decoder, part(tokenizer, "decoder"), where_of(t, where, "decoder"), e);
-    Template x = { t, where_of(t, where, "post_processor"), false };
+    Template x = { t, where_of(t, where, "post_processor") };
     if (!rc && part(tokenizer, "post_processor"))
         rc = parse_post(&x, part(tokenizer, "post_processor"), 0, e);
     rc = rc ? rc : load_config(t, config, where, e);
     if (rc)
         return rc;
     bool bytes = has_step(&t->normal, STEP_BYTES, PREPEND_NEVER) || has_step(&t->pretok, STEP_BYTES, PREPEND_NEVER);
-    t->kind = bytes ? "BPE (byte-level)" : t->bpe.byte_fallback ? "BPE (byte fallback)" : "BPE";
+    bool fallback = t->bpe.byte_fallback || t->unigram.byte_fallback;
+    t->kind = arena_printf(&t->arena, "%s%s", t->model->kind, bytes ? " (byte-level)" : fallback ? " (byte fallback)" : "");
     t->needs_align = has_step(&t->pretok, STEP_PREPEND, PREPEND_FIRST);
-    bpe_finish(t);
+    for (size_t i = 0; t->model->encode != bpe_encode && i < t->vocab_size && !t->makes_special; i++)
+        t->makes_special = t->entries[t->entries_of ? (int64_t)i : map_value(t->vocab, i)].special;
+    if (t->model->finish)
+        t->model->finish(t);
     return 0;
 }
 
@@ -326,6 +402,9 @@ void tok_free(Tok *t)
     steps_release(&t->pretok);
     added_release(&t->added);
     bpe_release(&t->bpe);
+    unigram_release(&t->unigram);
+    wordpiece_release(&t->wordpiece);
+    map_free(t->vocab);
     decoder_free(t->decoder);
     vec_release(&t->before);
     vec_release(&t->after);

@@ -102,8 +102,10 @@ Step *step_add(StepParse *sp, StepKind kind, Err *e)
 
 void steps_release(Steps *steps)
 {
-    for (size_t i = 0; i < steps->n; i++)
+    for (size_t i = 0; i < steps->n; i++) {
         pattern_release(&steps->p[i].pattern);
+        charsmap_free(steps->p[i].charsmap);
+    }
     vec_release(steps);
 }
 
@@ -135,6 +137,7 @@ void work_free(Work *w)
     vec_release(&w->pieces);
     vec_release(&w->next);
     vec_release(&w->cuts);
+    vec_release(&w->path);
     matcher_free(w->matcher);
     bpe_scratch_free(w->bpe);
     free(w);
@@ -156,7 +159,7 @@ void tok_work_give(const Tok *t, Work *w)
 {
     Tok *m = (Tok *)(uintptr_t)t;
     size_t held = w->buf[0].cap + w->buf[1].cap + (w->span[0].cap + w->span[1].cap) * sizeof(TokSpan) +
-                  (w->pieces.cap + w->next.cap) * sizeof(Piece) + w->cuts.cap * sizeof(Cut) + bpe_scratch_held(w->bpe);
+                  (w->pieces.cap + w->next.cap) * sizeof(Piece) + w->cuts.cap * sizeof(Cut) + w->path.cap * sizeof(PathNode) + bpe_scratch_held(w->bpe);
     if (held > WORK_KEEP_MAX) {
         work_free(w);
         return;

@@ -56,13 +56,32 @@ static void check_ids(const Tok *t, const char *text, unsigned flags, const char
 #define POST(x) "{" MODEL ",\"post_processor\":" x "}"
 #define SPLIT(regex) PRETOK("{\"type\":\"Split\",\"pattern\":{\"Regex\":\"" regex "\"},\"behavior\":\"Isolated\",\"invert\":false}")
 #define BPE(x) "{\"model\":{\"type\":\"BPE\"," x "}}"
+#define UNIGRAM(unk, vocab) "{\"model\":{\"type\":\"Unigram\",\"unk_id\":" unk ",\"vocab\":[" vocab "]}}"
 #define ADDED(x) "{" MODEL ",\"added_tokens\":[" x "]}"
 
 static const struct { const char *file, *says; } wrong[] = {
     { "[]", "an object was expected" },
     { "{}", "\"model\" should be an object" },
-    { "{\"model\":{\"type\":\"Unigram\"}}", "\"Unigram\"" },
-    { "{\"model\":{\"type\":\"WordPiece\"}}", "\"WordPiece\"" },
+    { "{\"model\":{\"type\":\"Trigram\"}}", "\"Trigram\"" },
+    { UNIGRAM("0", ""), "1 to" },
+    { UNIGRAM("1", "[\"a\",0]"), "\"unk_id\" is 1" },
+    { UNIGRAM("-1", "[\"a\",0]"), "\"unk_id\" is -1" },
+    { UNIGRAM("0", "[\"a\",null]"), "entry 0" },
+    { UNIGRAM("0", "[\"a\"]"), "entry 0" },
+    { UNIGRAM("0", "7"), "entry 0" },
+    { "{\"model\":{\"type\":\"WordPiece\"}}", "unk_token" },
+    { "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"vocab\":{\"a\":0}}}", "continuing_subword_prefix" },
+    { "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":[]}}", "\"vocab\" should be an object" },
+    { NORMAL("{\"type\":\"Precompiled\",\"precompiled_charsmap\":null}"), "precompiled_charsmap" },
+    { NORMAL("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"\"}"), "base64" },
+    { NORMAL("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"A!==\"}"), "base64" },
+    { NORMAL("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"//////8=\"}"), "damaged" },
+    { NORMAL("{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"BAAAAAAEQAA=\"}"), "points outside" },
+    { NORMAL("{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":1,\"strip_accents\":null,\"lowercase\":true}"), "handle_chinese_chars" },
+    { PRETOK("{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"}"), "one character" },
+    { PRETOK("{\"type\":\"FixedLength\",\"length\":0}"), "1 or more" },
+    { DECODER("{\"type\":\"CTC\",\"pad_token\":\"p\",\"word_delimiter_token\":\"\",\"cleanup\":true}"), "word_delimiter_token" },
+    { POST("{\"type\":\"BertProcessing\",\"sep\":[\"x\",9],\"cls\":[\"a\",0]}"), "\"sep\"" },
     { "{" MODEL ",\"version\":\"2.0\"}", "version \"2.0\"" },
     { "{" MODEL ",\"speed\":1}", "option \"speed\"" },
     { "{" MODEL ",\"added_tokens\":{}}", "added_tokens" },
@@ -81,12 +100,12 @@ static const struct { const char *file, *says; } wrong[] = {
     { BPE("\"vocab\":{\"a\":0},\"merges\":[],\"dropout\":0.1"), "dropout" },
     { BPE("\"vocab\":{\"a\":0},\"merges\":[],\"fuse_unk\":1"), "fuse_unk" },
     { BPE("\"vocab\":{\"a\":0},\"merges\":[],\"odd\":1"), "option \"odd\"" },
-    { NORMAL("{\"type\":\"Precompiled\"}"), "normalizer \"Precompiled\"" },
+    { NORMAL("{\"type\":\"Precompilid\"}"), "normalizer \"Precompilid\"" },
     { NORMAL("{\"type\":\"NFC\",\"x\":1}"), "option \"x\"" },
     { NORMAL("{\"type\":\"Strip\",\"strip_left\":true}"), "strip_right" },
     { NORMAL("{\"type\":\"Replace\",\"pattern\":\"x\",\"content\":\"y\"}"), "\"pattern\"" },
     { NORMAL("{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},\"content\":\"y\"}"), "regular expression" },
-    { PRETOK("{\"type\":\"BertPreTokenizer\"}"), "pre-tokenizer \"BertPreTokenizer\"" },
+    { PRETOK("{\"type\":\"BertPreTokeniser\"}"), "pre-tokenizer \"BertPreTokeniser\"" },
     { PRETOK("{\"type\":\"Metaspace\",\"replacement\":\"ab\"}"), "one character" },
     { PRETOK("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"), "\"last\"" },
     { PRETOK("{\"type\":\"Punctuation\",\"behavior\":\"Maybe\"}"), "\"Maybe\"" },
@@ -98,10 +117,10 @@ static const struct { const char *file, *says; } wrong[] = {
     { SPLIT("\\\\y"), "escape \\y" },
     { SPLIT("\\\\xe9"), "above 7F" },
     { SPLIT("\\\\p{Nonsense}"), "cannot be read" },
-    { DECODER("{\"type\":\"CTC\"}"), "decoder \"CTC\"" },
+    { DECODER("{\"type\":\"CTX\"}"), "decoder \"CTX\"" },
     { DECODER("{\"type\":\"Strip\",\"content\":\" \",\"start\":-1,\"stop\":0}"), "negative" },
     { DECODER("{\"type\":\"BPEDecoder\",\"suffix\":\"\"}"), "suffix" },
-    { POST("{\"type\":\"RobertaProcessing\"}"), "\"RobertaProcessing\"" },
+    { POST("{\"type\":\"RobertaProcessor\"}"), "\"RobertaProcessor\"" },
     { POST("{\"type\":\"TemplateProcessing\",\"single\":[],\"pair\":[],\"special_tokens\":{}}"), "sequence A once" },
     { POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{}}"), "\"<s>\"" },
     { POST("{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[99]}}}"),
@@ -268,6 +287,40 @@ static void test_plain(void **state)
     check_ids(t, "<s><s>", TOK_PLAIN, "3 2 3 2");
     check_ids(t, "<s>", 0, "4"); /* and one call does not remember the other */
     tok_free(t);
+}
+
+/* The same holds for models that know a special token as an entry. Unknown neighbours become one token; ties keep what was found first. */
+static void test_other_models(void **state)
+{
+    (void)state;
+    static const char special[] = "\"added_tokens\":[{\"id\":1,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,"
+                                  "\"normalized\":false,\"special\":true}]}";
+    StrBuf file = { 0 };
+    strbuf_addf(&file, "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"<s>\",0],[\"<\",-1],[\"s\",-1],[\">\",-1],[\"aa\",-1],[\"a\",-0.5]]},%s",
+                special);
+    Tok *t = must_open(strbuf_z(&file), NULL);
+    check_ids(t, "s<s>xys", 0, "3 1 0 3");
+    check_ids(t, "s<s>", TOK_PLAIN, "3 2 3 4");
+    check_ids(t, "aaa", 0, "6 5");
+    tok_free(t);
+    strbuf_clear(&file);
+    strbuf_addf(&file, "{\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"u\",\"continuing_subword_prefix\":\"##\",\"max_input_chars_per_word\":5,"
+                "\"vocab\":{\"u\":0,\"<s>\":1,\"<\":2,\"##s\":3,\"##>\":4}},%s", special);
+    t = must_open(strbuf_z(&file), NULL);
+    check_ids(t, "<s><s", 0, "1 2 3");
+    check_ids(t, "<s>", TOK_PLAIN, "2 3 4");
+    check_ids(t, "<s>ss", TOK_PLAIN, "2 3 4 3 3");
+    check_ids(t, "<s>sss", TOK_PLAIN, "0");
+    check_ids(t, "<x", 0, "0");
+    tok_free(t);
+    Err e = { 0 };
+    TokIds ids = { 0 };
+    t = must_open("{\"model\":{\"type\":\"Unigram\",\"unk_id\":null,\"vocab\":[[\"a\",0]]}}", NULL);
+    assert_int_equal(tok_encode(t, STR_LIT("ab"), 0, &ids, &e), ERR_INPUT);
+    assert_non_null(strstr(e.text, "unk_id"));
+    vec_release(&ids);
+    tok_free(t);
+    strbuf_release(&file);
 }
 
 /* --- streams ---------------------------------------------------------------------------------------------------------------------- */
@@ -446,6 +499,7 @@ int main(void)
         cmocka_unit_test(test_plain),           cmocka_unit_test(test_stream_fallback), cmocka_unit_test(test_stream_bytes),
         cmocka_unit_test(test_long_word),       cmocka_unit_test(test_long_spaces), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_spans),           cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_other_models),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
