@@ -152,6 +152,8 @@ static int answer(Chat *c, Err *e)
     int rc = chat_render(c->g.tok, c->messages, true, "the conversation", &prompt, e);
     if (!rc)
         rc = model_reserve_positions(c->model, o->max_tokens ? MIN((int64_t)prompt.ids.n + o->max_tokens, positions) : positions, e);
+    if (!rc)
+        generator_plan(&c->g, o->max_tokens ? (int64_t)prompt.ids.n + o->max_tokens : 0);
     if (!rc && (rc = generator_prompt(&c->g, prompt.ids.p, (int32_t)prompt.ids.n, e)) == ERR_INPUT)
         err_wrap(e, "the conversation (/reset starts a new one)");
     if (rc)

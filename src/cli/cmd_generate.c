@@ -143,7 +143,10 @@ int cmd_generate(int argc, char **argv, Err *e)
     if ((rc = make_prompt(&g, &o, strbuf_str(&prompt), &ids, e)))
         goto done;
     const int64_t positions = opened.model->cfg.max_positions, wanted = o.max_tokens ? (int64_t)ids.n + o.max_tokens : positions;
-    if ((rc = model_reserve_positions(opened.model, MIN(wanted, positions), e)) || (rc = generator_prompt(&g, ids.p, (int32_t)ids.n, e)))
+    if ((rc = model_reserve_positions(opened.model, MIN(wanted, positions), e)))
+        goto done;
+    generator_plan(&g, wanted);
+    if ((rc = generator_prompt(&g, ids.p, (int32_t)ids.n, e)))
         goto done;
     if (o.echo)
         tok_decode(opened.tok, ids.p, ids.n, true, &echo);

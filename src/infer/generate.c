@@ -58,7 +58,15 @@ void generator_end_add(Generator *g, int32_t id)
 int32_t generator_positions(const Generator *g)
 {
     const Model *m = g->model;
-    return (int32_t)(m->fam->pos == POS_ROPE ? MIN(m->rope.cos->dim[0], m->cfg.max_positions) : m->cfg.max_positions);
+    return (int32_t)(m->fam->pos == POS_ROPE ? MIN(m->positions, m->cfg.max_positions) : m->cfg.max_positions);
+}
+
+void generator_plan(Generator *g, int64_t tokens)
+{
+    const int32_t most = generator_positions(g), plan = (int32_t)(tokens > 0 ? MIN(tokens, (int64_t)most) : most);
+    if (rope_plans_differ(&g->model->cfg, g->plan ? g->plan : most, plan))
+        g->n_cached = 0;
+    g->plan = plan;
 }
 
 /* Makes the cache hold at least `need` tokens; what it has is kept. */
@@ -86,7 +94,7 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
 {
     const Model  *m = g->model;
     const int64_t dim = n;
-    const int32_t zero = 0, nk = g->n_cached + n;
+    const int32_t zero = 0, nk = g->n_cached + n, plan = g->plan ? g->plan : generator_positions(g);
     int           rc = reserve(g, nk, e);
     if (rc)
         return rc;
@@ -103,10 +111,7 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
 
     Step s;
     Tape t;
-    step_init(&s, m, ids, pos, 1, &zero, &n);
-    s.attn.k0 = &zero;
-    s.attn.nk = &nk;
-    s.kv = &g->kv;
+    step_init_cached(&s, m, &g->scratch, ids, pos, 1, &zero, &n, &g->kv, &zero, &nk, &plan);
     s.adapter = g->adapter;
     tape_init(&t, m->be, &g->scratch, false);
     Tensor *hidden = model_hidden(&t, m, &s), *out = NULL;
@@ -268,6 +273,7 @@ int generator_answer(Generator *g, const int32_t *ids, int32_t n, int64_t max_to
 {
     GenResult        r;
     const GenOptions o = { .max_tokens = max_tokens };
-    int              rc = generator_prompt(g, ids, n, e);
+    generator_plan(g, max_tokens ? n + max_tokens : 0);
+    int rc = generator_prompt(g, ids, n, e);
     return rc ? rc : generator_run(g, &o, 0, NULL, text, &r, e);
 }

@@ -38,6 +38,8 @@ typedef struct Generator {
     TArena         scratch;
     TokIds         ids;               /* prompt, then the answer of the last run (without the token that ended it) */
     int32_t        n_prompt, n_cached;
+    int32_t        plan;              /* tokens that prompt and answer are meant to reach; 0: generator_positions. Only models whose angles depend on
+                                         the length of a text ask for it (model.h, step_init_cached) */
     int32_t        chunk;             /* GENERATE_CHUNK */
     float         *prompt_logits;     /* [V] what follows the prompt */
     float         *logits;            /* [V] what follows the last token fed */
@@ -58,6 +60,8 @@ int32_t generator_positions(const Generator *g);
 int  generator_prompt(Generator *g, const int32_t *ids, int32_t n, Err *e);
 /* One answer to the prompt, numbered `sequence`; its text is appended to `text` (may be NULL) without special tokens. */
 int  generator_run(Generator *g, const GenOptions *o, uint64_t sequence, const GenHooks *h, StrBuf *text, GenResult *r, Err *e);
+/* To be called before generator_prompt by who knows how long the text can get; a cache of no use under the new plan is forgotten. */
+void generator_plan(Generator *g, int64_t tokens);
 /* Prompt and answer in one call, greedily: what a command or a training run needs for a sample. */
 int  generator_answer(Generator *g, const int32_t *ids, int32_t n, int64_t max_tokens, StrBuf *text, Err *e);
 

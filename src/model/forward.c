@@ -6,20 +6,13 @@
 
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
-
-void step_init(Step *s, const Model *m, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len)
-{
-    *s = (Step){ .ids = ids, .pos = pos };
-    s->attn = (AttnShape){ .n_seg = n_seg, .q0 = start, .nq = len, .k0 = start, .nk = len,
-                           .heads = (int)m->cfg.heads, .kv_heads = (int)m->cfg.kv_heads, .head_dim = (int)m->cfg.head_dim,
-                           .scale = 1.0f / sqrtf((float)m->cfg.head_dim) };
-}
 
 static Tensor *embed(Tape *t, const Model *m, const Step *s)
 {
     Tensor *x = op_embed(t, m->embed, s->ids);
+    if (m->cfg.embed_scale != 1)
+        x = op_scale(t, x, m->cfg.embed_scale);
     return m->pos_embed ? op_add(t, x, op_embed(t, m->pos_embed, s->pos)) : x;
 }
 
@@ -49,7 +42,12 @@ Tensor *model_hidden(Tape *t, const Model *m, const Step *s)
 
 Tensor *model_logits(Tape *t, const Model *m, Tensor *hidden)
 {
-    return op_linear(t, hidden, m->head_w, NULL, NULL, NULL, 0);
+    Tensor *y = op_linear(t, hidden, m->head_w, m->head_b, NULL, NULL, 0);
+    if (y && m->cfg.logit_scale != 1) /* no family has a bias and a scale */
+        m->be->scale(m->be, y, m->cfg.logit_scale);
+    if (y && m->cfg.logit_softcap > 0)
+        m->be->softcap(m->be, y, m->cfg.logit_softcap);
+    return y;
 }
 
 static int finish(const Model *m, const TArena *scratch, Err *e)
@@ -61,7 +59,7 @@ int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row
 {
     Tape t;
     tape_init(&t, m->be, scratch, false);
-    *logp = op_head_logp(&t, op_embed(&t, model_hidden(&t, m, s), row), m->head_w, NULL, target, &(HeadCfg){ .scale = 1 });
+    *logp = op_head_logp(&t, op_embed(&t, model_hidden(&t, m, s), row), m->head_w, m->head_b, target, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
     tape_release(&t);
     return finish(m, scratch, e);
 }
@@ -70,7 +68,7 @@ int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row
 static Tensor *head_both_ways(Tape *t, const Model *m, Tensor *x, const Tensor *row, const Tensor *target, const Tensor *coef)
 {
     Tensor *h = op_embed(t, nn_norm(t, m, &m->final_norm, x), row);
-    return op_head_fused(t, h, m->head_w, NULL, target, coef, &(HeadCfg){ .scale = 1 });
+    return op_head_fused(t, h, m->head_w, m->head_b, target, coef, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
 }
 
 static Tensor *leaf(TArena *a, Tensor *x, Tensor *grad)

@@ -27,7 +27,13 @@ static const WeightInfo *find(const Model *m, const Weights *w, const Slot *s)
     char buf[512];
     snprintf(buf, sizeof buf, "%s%s", s->prefixed ? m->fam->prefix : "", s->name);
     const WeightInfo *t = weights_find(w, buf);
-    return t || !s->prefixed ? t : weights_find(w, s->name); /* some files leave the prefix out */
+    if (!t && s->prefixed)
+        t = weights_find(w, s->name); /* some files leave the prefix out */
+    if (!t && !s->prefixed && m->fam->head) { /* or call the head as everybody does */
+        snprintf(buf, sizeof buf, "lm_head%s", strrchr(s->name, '.'));
+        t = weights_find(w, buf);
+    }
+    return t;
 }
 
 static int check_shape(const Weights *w, const WeightInfo *t, const Slot *s, Err *e)
@@ -54,14 +60,7 @@ static int make_tensor(Model *m, const Slot *s, Err *e)
     return 0;
 }
 
-static void transpose(float *dst, const float *src, int64_t rows, int64_t cols) /* src [rows, cols] -> dst [cols, rows] */
-{
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++)
-            dst[j * rows + i] = src[i * cols + j];
-}
-
-static int load_slot(Model *m, const Weights *w, const Slot *s, Map *used, Err *e)
+static int load_slot(Model *m, const Weights *w, Slot *s, Map *used, Err *e)
 {
     const WeightInfo *t = find(m, w, s);
     if (!t)
@@ -70,18 +69,19 @@ static int load_slot(Model *m, const Weights *w, const Slot *s, Map *used, Err *
     if (rc || (rc = make_tensor(m, s, e)))
         return rc;
     map_put(used, str_of(t->name), 1);
+    s->file_name = arena_strdup(&m->names, t->name);
     if (s->linear >= 0)
         m->file_dtype = t->dtype;
-    float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (s->transposed ? 2 : 1));
+    float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (slot_same_layout(s) ? 1 : 2));
     rc = weights_read(w, t, 0, t->count, host, e);
     for (int64_t i = 0; i < t->count && !rc; i++)
         if (!isfinite(host[i]))
             rc = err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number at element %lld; the file is damaged", weights_where(w, t),
                          t->name, (long long)i);
     float *dense = host;
-    if (!rc && s->transposed) {
+    if (!rc && !slot_same_layout(s)) {
         dense = host + t->count;
-        transpose(dense, host, s->dim[1], s->dim[0]);
+        slot_from_file(m, s, dense, host);
     }
     if (!rc)
         m->be->upload(m->be, (*s->at)->data, dense, (size_t)t->count * sizeof(float));
@@ -273,56 +273,4 @@ int64_t model_param_count(const Model *m)
     for (int i = 0; i < m->n_param; i++)
         n += tensor_numel(m->param[i].w);
     return n;
-}
-
-/* --- rotary tables -------------------------------------------------------------------------------------------------------------------- */
-
-/* Frequencies are rounded to f32 and the angle is a f32 product, as in the implementations that the models were trained with: at far
- * positions another rounding would be another model. Only cos and sin themselves are taken in double. */
-static float rope_frequency(const ModelConfig *c, int64_t i)
-{
-    const float freq = (float)(1 / pow(c->rope_theta, (double)(2 * i) / (double)c->head_dim));
-    if (c->rope_scaling == ROPE_PLAIN)
-        return freq;
-    /* Llama 3.1: long wavelengths are stretched by `factor`, short ones kept, a smooth passage between. */
-    const double wavelength = 2 * 3.14159265358979323846 / (double)freq;
-    const double longest = c->rope_original_positions / c->rope_low_freq, shortest = c->rope_original_positions / c->rope_high_freq;
-    if (wavelength < shortest)
-        return freq;
-    if (wavelength > longest)
-        return (float)((double)freq / c->rope_factor);
-    const double smooth = (c->rope_original_positions / wavelength - c->rope_low_freq) / (c->rope_high_freq - c->rope_low_freq);
-    return (float)((1 - smooth) * (double)freq / c->rope_factor + smooth * (double)freq);
-}
-
-int model_reserve_positions(Model *m, int64_t n, Err *e)
-{
-    if (n > m->cfg.max_positions && m->fam->pos == POS_LEARNED)
-        return err_set(e, ERR_ARG, "%s: a text of %lld tokens was asked for, the model has positions for %lld", m->path, (long long)n,
-                       (long long)m->cfg.max_positions);
-    if (m->fam->pos != POS_ROPE || (m->rope.cos && m->rope.cos->dim[0] >= n))
-        return 0;
-    const int64_t half = m->cfg.head_dim / 2;
-    tarena_release(&m->rope_arena);
-    tarena_init(&m->rope_arena, m->be);
-    m->rope.rot = (int)m->cfg.head_dim;
-    m->rope.cos = tarena_tensor(&m->rope_arena, "rope.cos", DT_F32, 2, (int64_t[]){ n, half });
-    m->rope.sin = tarena_tensor(&m->rope_arena, "rope.sin", DT_F32, 2, (int64_t[]){ n, half });
-    if (!m->rope.cos || !m->rope.sin) {
-        tarena_failed(&m->rope_arena, e);
-        return err_wrap(e, "rotary tables for %lld positions", (long long)n);
-    }
-    float *table = mem_alloc((size_t)(2 * n * half) * sizeof *table);
-    for (int64_t i = 0; i < half; i++) {
-        const float freq = rope_frequency(&m->cfg, i);
-        for (int64_t p = 0; p < n; p++) {
-            const float angle = (float)p * freq;
-            table[p * half + i] = (float)cos((double)angle);
-            table[(n + p) * half + i] = (float)sin((double)angle);
-        }
-    }
-    m->be->upload(m->be, m->rope.cos->data, table, (size_t)(n * half) * sizeof *table);
-    m->be->upload(m->be, m->rope.sin->data, table + n * half, (size_t)(n * half) * sizeof *table);
-    free(table);
-    return 0;
 }

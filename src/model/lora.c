@@ -199,11 +199,22 @@ static int check_factor(const StFile *f, const StTensor *t, int64_t d0, int64_t 
     return 0;
 }
 
-static void load_factor(const Model *m, Tensor *dst, const StTensor *t)
+/* Rows of B lie as in the base model's matrix: for some families not in the order of the file. */
+static void order_rows(const Model *m, const Linear *l, float *dst, const float *src, int64_t rows, int64_t cols, bool to_file)
 {
-    float *v = mem_alloc((size_t)MAX(t->count, 1) * sizeof *v);
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t k = linear_file_row(m, l, i);
+        memcpy(dst + (to_file ? k : i) * cols, src + (to_file ? i : k) * cols, (size_t)cols * sizeof *dst);
+    }
+}
+
+static void load_factor(const Model *m, const Linear *rows_of, Tensor *dst, const StTensor *t)
+{
+    float *v = mem_alloc((size_t)MAX(2 * t->count, 1) * sizeof *v), *out = v;
     dtype_to_f32(v, t->data, t->dtype, t->count);
-    m->be->upload(m->be, dst->data, v, (size_t)t->count * sizeof *v);
+    if (rows_of && rows_of->by_head)
+        order_rows(m, rows_of, out = v + t->count, v, t->dim[0], t->dim[1], false);
+    m->be->upload(m->be, dst->data, out, (size_t)t->count * sizeof *v);
     free(v);
 }
 
@@ -224,8 +235,8 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *p
             rc = err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
         } else if (!(rc = check_factor(f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(f, tb, l->w->dim[0], a->rank, e)) &&
                    !(rc = pair_make(a, m, i, a->rank, e))) {
-            load_factor(m, a->pair[i].a, ta);
-            load_factor(m, a->pair[i].b, tb);
+            load_factor(m, NULL, a->pair[i].a, ta);
+            load_factor(m, l, a->pair[i].b, tb);
             map_put(used, str_of(name[0]), 1);
             map_put(used, str_of(name[1]), 1);
         }
@@ -306,12 +317,14 @@ static int write_config(const Adapter *a, const Model *m, const char *dir, Err *
     return rc;
 }
 
-static int write_factor(const Model *m, StWriter *w, const Tensor *t, Err *e)
+static int write_factor(const Model *m, const Linear *rows_of, StWriter *w, const Tensor *t, Err *e)
 {
-    const size_t nbytes = (size_t)tensor_numel(t) * sizeof(float);
-    float       *v = mem_alloc(nbytes);
-    m->be->download(m->be, v, t->data, nbytes);
-    int rc = st_write(w, v, nbytes, e);
+    const int64_t n = tensor_numel(t);
+    float        *v = mem_alloc((size_t)(2 * n) * sizeof *v), *out = v;
+    m->be->download(m->be, v, t->data, (size_t)n * sizeof *v);
+    if (rows_of && rows_of->by_head)
+        order_rows(m, rows_of, out = v + n, v, t->dim[0], t->dim[1], true);
+    int rc = st_write(w, out, (size_t)n * sizeof *v, e);
     free(v);
     return rc;
 }
@@ -331,8 +344,8 @@ static int write_pairs(const Adapter *a, const Model *m, const char *dir, Err *e
             st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_B.weight", m->linear[i].module), DT_F32, 2, a->pair[i].b->dim);
         }
     for (int i = 0; i < m->n_linear && !rc; i++)
-        if (a->pair[i].a && !(rc = write_factor(m, w, a->pair[i].a, e)))
-            rc = write_factor(m, w, a->pair[i].b, e);
+        if (a->pair[i].a && !(rc = write_factor(m, NULL, w, a->pair[i].a, e)))
+            rc = write_factor(m, &m->linear[i], w, a->pair[i].b, e);
     if (!rc)
         rc = st_commit(&w, e);
 done:

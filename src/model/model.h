@@ -13,37 +13,66 @@
 
 typedef enum { NORM_RMS, NORM_LAYER } NormKind;
 typedef enum { POS_ROPE, POS_LEARNED } PosKind;
-typedef enum { ROPE_PLAIN, ROPE_LLAMA3 } RopeScaling;
+typedef enum { QK_NONE, QK_HEAD, QK_WIDE } QkNorm;      /* norm on q and k before the rotation: none, over each head, over the whole width */
+typedef enum { ROPE_DEFAULT, ROPE_LINEAR, ROPE_DYNAMIC, ROPE_LLAMA3, ROPE_YARN, ROPE_LONG } RopeKind;
+enum { ROPE_GLOBAL, ROPE_LOCAL, ROPE_SETS };            /* Gemma 3 turns its windowed layers by another base */
+
+#define LAYERS_MAX 1024
+#define ROPE_FACTORS_MAX 256                            /* pairs of elements that longrope scales one by one */
+
+/* How positions become angles; rope.c has the formulas. */
+typedef struct RopeConfig {
+    RopeKind kind;
+    double   theta;
+    int64_t  rot;                       /* elements of a head that turn, the first ones; the others stay */
+    double   factor, original;          /* original: positions the model had before its context was stretched */
+    double   low_freq, high_freq;       /* llama3 */
+    double   beta_fast, beta_slow;      /* yarn */
+    bool     truncate;                  /* yarn */
+    double   attention_factor;          /* cos and sin are multiplied by it; 1 unless yarn or longrope */
+    float    short_factor[ROPE_FACTORS_MAX], long_factor[ROPE_FACTORS_MAX]; /* longrope */
+} RopeConfig;
+
+enum { LAYER_WINDOW = 1, LAYER_NO_ROPE = 2, LAYER_LOCAL_ROPE = 4 }; /* bits of ModelConfig.layer[] */
 
 typedef struct ModelConfig {
     int64_t hidden, layers, heads, kv_heads, head_dim, ffn, vocab, max_positions;
     float   norm_eps;
     ActKind act;
     bool    tied;                       /* lm_head is the embedding table */
-    bool    qkv_bias, o_bias, mlp_bias;
-    double  rope_theta;
-    RopeScaling rope_scaling;
-    double  rope_factor, rope_low_freq, rope_high_freq, rope_original_positions; /* llama3 scaling */
+    bool    qkv_bias, o_bias, mlp_bias, head_bias;
+    QkNorm  qk_norm;
+    bool    parallel;                   /* x + attention(norm x) + mlp(norm x), instead of one after the other */
+    int     window;                     /* tokens that a layer with LAYER_WINDOW sees, itself included */
+    uint8_t layer[LAYERS_MAX];
+    float   embed_scale, residual_scale, attn_scale, logit_scale; /* products; 1: none */
+    float   attn_softcap, logit_softcap;                          /* c tanh(x / c); 0: none */
+    RopeConfig rope[ROPE_SETS];
     double  init_std;                   /* for random weights */
     int32_t eos[8];                     /* every id that ends a text: config.json and generation_config.json */
     int     n_eos;
 } ModelConfig;
 
-/* What differs between families; config.json speaks first where it speaks. */
 typedef struct BlockRule { const char *module; size_t off; bool norm; } BlockRule; /* module name inside a layer -> field of Block */
+
+/* What differs between families; config.json speaks first where it speaks. */
 typedef struct Family {
     const char *hf;                     /* model_type in config.json */
     const char *architecture;           /* architectures[0] */
     NormKind    norm;
+    float       norm_offset;            /* RMS weights count from here (Gemma stores w and multiplies by 1 + w) */
     PosKind     pos;
     bool        gated;                  /* gate and up projections, else up only */
-    bool        qk_norm;                /* RMS norm per head on q and k before rope */
-    bool        fused_qkv;
     bool        transposed;             /* linear weights stored [in, out] (GPT-2's Conv1D) */
+    bool        qkv_by_head;            /* fused q/k/v stored head by head: q0 k0 v0 q1 k1 v1 ...; in memory all q, all k, all v */
     const char *prefix;                 /* of the modules below; some files leave it out */
     const char *embed, *pos_embed, *layers, *final_norm;
+    const char *head;                   /* module name of the head where it is not tied, in files */
     const BlockRule *rule;              /* ends with module == NULL */
-    int (*read_config)(ModelConfig *c, const Json *config, const char *where, Err *e);
+    struct { int64_t kv_heads, head_dim, max_positions, window; double theta, partial, eps; const char *act; bool tied; }
+                silent;                 /* the family's values where config.json is silent; 0: heads, hidden / heads, 2048, none, 10000, 1, 1e-6 */
+    const char *computes;               /* options of config.json beyond the common ones that this family computes; see options[] in family_config.c */
+    int (*read_config)(ModelConfig *c, const struct Family *f, const Json *config, const char *where, Err *e);
 } Family;
 
 typedef struct Norm { Tensor *w, *b; } Norm;                    /* w == NULL: absent */
@@ -51,11 +80,13 @@ typedef struct Linear {
     Tensor     *w, *b;                  /* w [out, in]; b [out] or NULL */
     const char *module;                 /* "model.layers.0.self_attn.q_proj": the name PEFT uses */
     int         index;                  /* into Adapter.pair */
+    bool        by_head;                /* its rows lie head by head in files: linear_file_row */
 } Linear;
 
 typedef struct Block {
-    Norm   attn_norm, mlp_norm, q_norm, k_norm;
-    Linear qkv, q, k, v, o, gate, up, down;                     /* qkv.w != NULL: q, k, v are its columns */
+    Norm   attn_norm, attn_post, mlp_norm, mlp_post, q_norm, k_norm; /* before and after each branch; a branch without a norm before it */
+    Linear qkv, q, k, v, o;                                     /* qkv.w != NULL: q, k, v are its columns */
+    Linear gate_up, gate, up, down;                             /* gate_up.w != NULL: gate, up are its columns */
 } Block;
 
 typedef struct Param { Tensor *w; bool decays; } Param;         /* decays: weight decay applies (matrices of linears only) */
@@ -68,12 +99,13 @@ typedef struct Model {
     Arena         names;
     char         *path;
     DType         file_dtype;           /* of the linear weights as stored; what a merged model is written in */
-    Tensor       *embed, *pos_embed, *head_w;                   /* head_w == embed when tied */
+    Tensor       *embed, *pos_embed, *head_w, *head_b;          /* head_w == embed when tied; head_b mostly NULL */
     Norm          final_norm;
     Block        *block;
     Linear       *linear;               /* [n_linear] all adaptable linears of all blocks, in order; views of the Linears in block */
     int           n_linear;
-    RopeTable     rope;
+    RopeTable     rope[ROPE_SETS];      /* cos == NULL where the angles depend on the length of a text: step_init makes them */
+    int64_t       positions;            /* that model_reserve_positions has made ready */
     TArena        rope_arena;
     struct SlotList *slots;             /* every weight by its name in files: model_int.h */
     Param        *param;                /* every weight once */
@@ -96,6 +128,8 @@ typedef struct Step {
     AttnShape     attn;                 /* segments; heads etc. are filled by step_init */
     KvCache      *kv;                   /* NULL: keys are the batch's own */
     const struct Adapter *adapter;      /* NULL: base model */
+    RopeTable     rope[ROPE_SETS];      /* the model's, or this step's own where angles depend on the length of each text */
+    const Tensor *rope_row;             /* I32 [T]: row of the tables */
 } Step;
 
 /* Opens a folder; every weight found, used once and of the shape the config says, or an error that names it. */
@@ -109,7 +143,12 @@ int64_t model_param_count(const Model *m);
 /* Writes weights (with `adapter` merged in: W + s B A, when not NULL) in dtype, and every side file of the base folder. Atomic. */
 int   model_save(const Model *m, const struct Adapter *adapter, const char *path, DType dtype, Err *e);
 
-void  step_init(Step *s, const Model *m, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len);
+/* A pass over n_seg whole texts that lie one after the other. `a` holds what the step needs until it is done (small). */
+void  step_init(Step *s, const Model *m, TArena *a, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len);
+/* The same behind a cache: segment i now has nk[i] tokens, the last len[i] of them in this batch, at row k0[i] of the cache. plan[i] is the length
+ * that the text is meant to reach; where angles depend on the length of a text it decides from the first token on, so that cached = whole. */
+void  step_init_cached(Step *s, const Model *m, TArena *a, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len,
+                       KvCache *kv, const int32_t *k0, const int32_t *nk, const int32_t *plan);
 
 Tensor *block_forward(Tape *t, const Model *m, int layer, Tensor *x, const Step *s);      /* block.c */
 Tensor *model_hidden(Tape *t, const Model *m, const Step *s);   /* [T, D] after the final norm */
@@ -129,6 +168,10 @@ void  kv_close(KvCache *kv);
 
 /* Reads and range-checks config.json (and the end-of-text ids of generation_config.json, may be NULL). */
 int   model_config_read(ModelConfig *c, const Family **fam, const Json *config, const Json *generation, const char *where, Err *e);
+/* Row of a linear's matrix or bias in files -> nothing moves but families with qkv_by_head: memory row -> file row. */
+int64_t linear_file_row(const Model *m, const Linear *l, int64_t row);
+/* Are the angles of a text of n tokens other than those of a text of m tokens? (A cache made under one plan is then of no use under the other.) */
+bool  rope_plans_differ(const ModelConfig *c, int64_t n, int64_t m);
 const Family *family_find(Str model_type);
 void  family_names(StrBuf *out);                                /* "llama, qwen2, ..." for errors */
 

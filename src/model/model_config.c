@@ -8,25 +8,28 @@ static int need_range(int64_t v, int64_t lo, int64_t hi, const char *what, const
     return 0;
 }
 
-static int check(const ModelConfig *c, const Family *f, const char *where, Err *e)
+int model_config_check_sizes(const ModelConfig *c, const char *where, Err *e)
 {
     int rc;
-    if ((rc = need_range(c->hidden, 1, 1 << 17, "the hidden size", where, e)) || (rc = need_range(c->layers, 1, 1024, "the number of layers", where, e)) ||
+    if ((rc = need_range(c->hidden, 1, 1 << 17, "the hidden size", where, e)) || (rc = need_range(c->layers, 1, LAYERS_MAX, "the number of layers", where, e)) ||
         (rc = need_range(c->heads, 1, 1024, "the number of attention heads", where, e)) ||
         (rc = need_range(c->kv_heads, 1, c->heads, "the number of key/value heads", where, e)) ||
-        (rc = need_range(c->head_dim, 1, 1024, "the head size", where, e)) || (rc = need_range(c->ffn, 1, 1 << 19, "the MLP size", where, e)) ||
-        (rc = need_range(c->vocab, 1, 1 << 24, "vocab_size", where, e)) ||
+        (rc = need_range(c->head_dim, 1, 2 * ROPE_PAIRS_MAX, "the head size", where, e)) ||
+        (rc = need_range(c->ffn, 1, 1 << 19, "the MLP size", where, e)) || (rc = need_range(c->vocab, 1, 1 << 24, "vocab_size", where, e)) ||
         (rc = need_range(c->max_positions, 1, 1 << 27, "the largest position", where, e)))
         return rc;
     if (c->heads % c->kv_heads)
         return err_set(e, ERR_INPUT, "%s: %lld attention heads cannot share %lld key/value heads evenly", where, (long long)c->heads,
                        (long long)c->kv_heads);
-    if (f->pos == POS_ROPE && c->head_dim % 2)
-        return err_set(e, ERR_INPUT, "%s: the head size is %lld, and rotary positions need an even one", where, (long long)c->head_dim);
-    if (f->fused_qkv && c->heads * c->head_dim != c->hidden)
-        return err_set(e, ERR_INPUT, "%s: hidden size %lld is not a multiple of %lld heads", where, (long long)c->hidden, (long long)c->heads);
+    return 0;
+}
+
+static int check(const ModelConfig *c, const char *where, Err *e)
+{
     if (!(c->norm_eps > 0 && c->norm_eps < 1))
         return err_set(e, ERR_INPUT, "%s: the norm's epsilon is %g, expected a small positive number", where, (double)c->norm_eps);
+    if (!(c->init_std >= 0 && c->init_std <= 100))
+        return err_set(e, ERR_INPUT, "%s: initializer_range is %g, expected a small positive number", where, c->init_std);
     return 0;
 }
 
@@ -64,9 +67,8 @@ int model_config_read(ModelConfig *c, const Family **fam, const Json *config, co
     }
     if (json_get(config, "quantization_config") && json_kind(json_get(config, "quantization_config")) != JSON_NULL)
         return err_set(e, ERR_INPUT, "%s: the weights are quantised (quantization_config), which hone cannot read yet; use the 16-bit model", where);
-    *c = (ModelConfig){ .init_std = 0.02 };
-    if ((rc = (*fam)->read_config(c, config, where, e)) || (rc = json_opt_num(config, "initializer_range", &c->init_std, where, e)) ||
-        (rc = check(c, *fam, where, e)))
+    if ((rc = family_read_config(c, *fam, config, where, e)) || (rc = json_opt_num(config, "initializer_range", &c->init_std, where, e)) ||
+        (rc = check(c, where, e)))
         return rc;
     add_eos(c, config);
     if (generation)

@@ -4,14 +4,18 @@
 
 #include "model/model.h"
 
+#define ROPE_PAIRS_MAX 512          /* half of the largest head size */
+
 /* One weight of the model: the name files use for it (without the family's prefix), where it lies, its shape in memory. */
 typedef struct Slot {
     char    *name;                  /* "layers.0.self_attn.q_proj.weight"; the prefix is added by who reads or writes */
+    char    *file_name;             /* the whole name in the file it came from, and is written back under; NULL: prefix and name */
     Tensor **at;
     int      rank;
     int64_t  dim[2];                /* in memory; the file holds the transpose when `transposed` */
     bool     transposed;
-    bool     prefixed;              /* the family's prefix belongs to the name (not for lm_head) */
+    bool     prefixed;              /* the family's prefix belongs to the name (not for the head) */
+    bool     by_head;               /* rows in the file as linear_file_row says */
     int      linear;                /* index into Model.linear for the weight matrix of an adaptable linear, else -1 */
     bool     decays;
 } Slot;
@@ -20,7 +24,23 @@ typedef struct SlotList { Slot *p; int n, cap; } SlotList;
 
 /* Lays out the model described by m->cfg and m->fam: makes m->block, names every linear, lists every weight in file order (m->slots). */
 void slots_build(Model *m);
+void slot_name(const Model *m, const Slot *s, StrBuf *out);     /* the name it has, or would get, in a file */
+/* File layout <-> memory layout of a whole weight: transposes, and puts rows in order. dst and src do not overlap. */
+void slot_from_file(const Model *m, const Slot *s, float *dst, const float *src);
+void slot_to_file(const Model *m, const Slot *s, float *dst, const float *src);
+bool slot_same_layout(const Slot *s);
 
-Tensor *nn_norm(Tape *t, const Model *m, const Norm *n, Tensor *x); /* block.c: the family's norm */
+void rope_frequencies(const RopeConfig *c, int64_t text_len, float *freq /* [rot / 2] */);
+bool rope_by_length(const ModelConfig *c);                      /* the angles depend on the length of the text */
+
+int model_config_check_sizes(const ModelConfig *c, const char *where, Err *e);
+int family_read_config(ModelConfig *c, const Family *f, const Json *config, const char *where, Err *e); /* all but sizes that are out of range */
+
+/* family_config.c: one for each spelling of config.json. */
+typedef int ReadConfig(ModelConfig *c, const Family *f, const Json *config, const char *where, Err *e);
+ReadConfig read_llama, read_windowed, read_qwen2, read_qwen3, read_smollm3, read_olmo2, read_granite, read_gemma, read_gemma2, read_gemma3;
+ReadConfig read_phi, read_starcoder2, read_gpt_neox, read_gpt2;
+
+Tensor *nn_norm(Tape *t, const Model *m, const Norm *n, Tensor *x); /* block.c: the family's norm; x itself where it is absent */
 
 #endif

@@ -72,11 +72,9 @@ static int write_slot(const Model *m, const Adapter *ad, const Slot *s, DType dt
     } else {
         m->be->download(m->be, buf, t->data, (size_t)n * sizeof *buf);
     }
-    if (s->transposed) {
+    if (!slot_same_layout(s)) {
         out = buf + n;
-        for (int64_t i = 0; i < s->dim[0]; i++)
-            for (int64_t j = 0; j < s->dim[1]; j++)
-                out[j * s->dim[0] + i] = buf[i * s->dim[1] + j];
+        slot_to_file(m, s, out, buf);
     }
     if (dtype != DT_F32) {
         void *half = mem_alloc((size_t)n * dtype_size(dtype));
@@ -94,6 +92,7 @@ static int write_weights(const Model *m, const Adapter *ad, const char *to, DTyp
     StWriter       *w = NULL;
     TArena          scratch;
     Arena           names = { 0 };
+    StrBuf          name = { 0 };
     char           *path = path_join(to, "model.safetensors");
     float          *buf = NULL;
     int64_t         largest = 1;
@@ -105,7 +104,8 @@ static int write_weights(const Model *m, const Adapter *ad, const char *to, DTyp
     for (int i = 0; i < slots->n; i++) {
         const Slot   *s = &slots->p[i];
         const int64_t dim[2] = { s->transposed ? s->dim[1] : s->dim[0], s->transposed ? s->dim[0] : s->dim[1] };
-        st_declare(w, arena_printf(&names, "%s%s", s->prefixed ? m->fam->prefix : "", s->name), dtype, s->rank, dim);
+        slot_name(m, s, &name);
+        st_declare(w, arena_strdup(&names, strbuf_z(&name)), dtype, s->rank, dim);
         largest = MAX(largest, s->dim[0] * s->dim[1]);
     }
     buf = mem_alloc((size_t)largest * 2 * sizeof *buf);
@@ -117,6 +117,7 @@ done:
     st_abort(&w);
     tarena_release(&scratch);
     arena_release(&names);
+    strbuf_release(&name);
     free(buf);
     free(path);
     return rc;

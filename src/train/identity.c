@@ -6,7 +6,7 @@
 #define TOKENS_MAX 256 /* enough to see a difference, little enough to be done in a moment */
 
 /* Feeds token t of the example and gives log p of the next one. */
-static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, float *logp, Err *e)
+static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, int32_t plan, float *logp, Err *e)
 {
     static const int32_t zero = 0, one = 1;
     const Model *m = p->model;
@@ -20,13 +20,11 @@ static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, floa
     m->be->upload(m->be, pos->data, &t, sizeof(int32_t));
     m->be->upload(m->be, target->data, &x->ids[t + 1], sizeof(int32_t));
     Step s;
-    step_init(&s, m, ids, pos, 1, &zero, &one);
-    s.attn.nk = &nk;
-    s.kv = kv;
+    step_init_cached(&s, m, &p->scratch, ids, pos, 1, &zero, &one, kv, &zero, &nk, &plan);
     s.adapter = p->adapter;
     Tape tape;
     tape_init(&tape, m->be, &p->scratch, false);
-    Tensor *out = op_head_logp(&tape, model_hidden(&tape, m, &s), m->head_w, NULL, target, &(HeadCfg){ .scale = 1 });
+    Tensor *out = op_head_logp(&tape, model_hidden(&tape, m, &s), m->head_w, m->head_b, target, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
     int rc = tarena_failed(&p->scratch, e) ? e->code : 0;
     if (!rc)
         m->be->download(m->be, logp, out->data, sizeof *logp);
@@ -48,7 +46,7 @@ int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *larges
     rc = pass_eval(p, d, &example, 1, &nll, e);
     for (int32_t t = 0, row = 0; t + 1 < n && !rc; t++) {
         float served;
-        rc = decode_one(p, &kv, x, t, &served, e);
+        rc = decode_one(p, &kv, x, t, x->n, &served, e);
         if (!rc && row < p->batch.n_rows && p->batch.row[row] == t) {
             const double off = fabs((double)p->logp[row++] - (double)served);
             if (!(off <= *largest)) /* a NaN is the largest of all and stays */

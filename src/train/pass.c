@@ -53,7 +53,7 @@ static int run(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n,
     if (tarena_failed(&p->scratch, e))
         return e->code;
     Step s;
-    step_init(&s, m, ids, pos, b->n_seg, b->seg_start, b->seg_len);
+    step_init(&s, m, &p->scratch, ids, pos, b->n_seg, b->seg_start, b->seg_len);
     s.adapter = p->adapter;
     rc = train ? model_train_pass(m, &p->scratch, &s, row, target, coef, policy, &logp, e)
                : model_logp(m, &p->scratch, &s, row, target, &logp, e);

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     if (json_parse(&j, (Str){ (const char *)p, n }, "config.json", &e) == 0 && json_kind(j) == JSON_OBJECT) {
         if (model_config_read(&c, &f, j, json_get(j, "generation"), "config.json", &e) == 0) {
             BUG_ON(!f || c.hidden < 1 || c.layers < 1 || c.heads < 1 || c.kv_heads < 1 || c.heads % c.kv_heads || c.head_dim < 1 || c.ffn < 1 || c.vocab < 1);
-            BUG_ON(c.n_eos < 0 || c.n_eos > (int)ARRAY_LEN(c.eos) || !(c.rope_theta >= 0));
+            BUG_ON(c.n_eos < 0 || c.n_eos > (int)ARRAY_LEN(c.eos) || !(c.rope[ROPE_GLOBAL].theta >= 0));
         } else {
             BUG_ON(!e.text[0]);
         }

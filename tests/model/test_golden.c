@@ -31,7 +31,7 @@ static void close_family(Fixture *f)
 static Step packed_step(Fixture *f)
 {
     Step s;
-    step_init(&s, f->m, golden_put(&f->a, DT_I32, f->g.ids, f->g.total), golden_put(&f->a, DT_I32, f->g.pos, f->g.total), f->g.n_seq, f->g.start, f->g.len);
+    step_init(&s, f->m, &f->a, golden_put(&f->a, DT_I32, f->g.ids, f->g.total), golden_put(&f->a, DT_I32, f->g.pos, f->g.total), f->g.n_seq, f->g.start, f->g.len);
     s.adapter = f->ad;
     return s;
 }
@@ -93,7 +93,7 @@ static void test_packed_equals_alone(void **state)
         for (int32_t k = 0; k < f.g.n_seq; k++) {
             const int32_t zero = 0;
             Step          alone;
-            step_init(&alone, f.m, golden_put(&f.a, DT_I32, f.g.ids + f.g.start[k], f.g.len[k]),
+            step_init(&alone, f.m, &f.a, golden_put(&f.a, DT_I32, f.g.ids + f.g.start[k], f.g.len[k]),
                       golden_put(&f.a, DT_I32, f.g.pos + f.g.start[k], f.g.len[k]), 1, &zero, &f.g.len[k]);
             alone.adapter = f.ad;
             float *one = logits_of(&f, &alone);
@@ -160,7 +160,7 @@ static double train_pass(Fixture *f, ActivationPolicy policy, int32_t first_seq,
         start[i - first_seq] = g->start[i] - first;
     TArenaMark mark = tarena_mark(&f->a);
     Step s;
-    step_init(&s, f->m, golden_put(&f->a, DT_I32, g->ids + first, total), golden_put(&f->a, DT_I32, g->pos + first, total), last_seq - first_seq,
+    step_init(&s, f->m, &f->a, golden_put(&f->a, DT_I32, g->ids + first, total), golden_put(&f->a, DT_I32, g->pos + first, total), last_seq - first_seq,
               start, g->len + first_seq);
     s.adapter = f->ad;
     must(model_train_pass(f->m, &f->a, &s, golden_put(&f->a, DT_I32, row, n), golden_put(&f->a, DT_I32, target, n),
@@ -289,9 +289,8 @@ static void test_cached_decode_equals_full(void **state)
         for (int32_t t = 0; t < f.g.len[0];) {
             const int32_t n = t == 0 ? 5 : 1, nk = t + n; /* a prompt of five, then one by one */
             Step          d;
-            step_init(&d, f.m, golden_put(&f.a, DT_I32, f.g.ids + t, n), golden_put(&f.a, DT_I32, f.g.pos + t, n), 1, &zero, &n);
-            d.attn.nk = &nk;
-            d.kv = &kv;
+            step_init_cached(&d, f.m, &f.a, golden_put(&f.a, DT_I32, f.g.ids + t, n), golden_put(&f.a, DT_I32, f.g.pos + t, n), 1, &zero, &n, &kv, &zero,
+                             &nk, &f.g.len[0]);
             d.adapter = f.ad;
             float *got = logits_of(&f, &d);
             double largest = 0, diff = worst(got, full + t * f.m->cfg.vocab, n * f.m->cfg.vocab, &largest);
@@ -360,7 +359,7 @@ static void test_wrong_weights_are_named(void **state)
         { "{\"model_type\":\"llama\"}", "hidden_size" },
         { "{\"model_type\":\"llama\",\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":0,\"intermediate_size\":52,\"vocab_size\":9}", "heads" },
         { "{\"model_type\":\"llama\",\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"intermediate_size\":52,\"vocab_size\":9,"
-          "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2}}", "yarn" },
+          "\"rope_scaling\":{\"type\":\"yorn\",\"factor\":2}}", "yorn" },
         { "{\"model_type\":\"llama\",\"hidden_size\":\"32\"}", "hidden_size" },
         { "{\"model_type\":\"llama\",", "line 1" },
     };

@@ -31,7 +31,7 @@ static void follow(const char *family, bool lora)
         double     nll = 0;
         Step       s;
         TArenaMark mark = tarena_mark(&a);
-        step_init(&s, m, golden_put(&a, DT_I32, g.ids, g.total), golden_put(&a, DT_I32, g.pos, g.total), g.n_seq, g.start, g.len);
+        step_init(&s, m, &a, golden_put(&a, DT_I32, g.ids, g.total), golden_put(&a, DT_I32, g.pos, g.total), g.n_seq, g.start, g.len);
         s.adapter = ad;
         optimizer_zero_grad(&o);
         must(model_train_pass(m, &a, &s, golden_put(&a, DT_I32, g.row, g.n_rows), golden_put(&a, DT_I32, g.target, g.n_rows),
