@@ -29,7 +29,8 @@ def ggml():
     folder = os.path.join(os.path.dirname(importlib.util.find_spec("llama_cpp").origin), "lib")
     lib = ctypes.CDLL(glob.glob(os.path.join(folder, "libggml-base.so"))[0])
     lib.ggml_quantize_chunk.restype = ctypes.c_size_t
-    lib.ggml_quantize_chunk.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    lib.ggml_quantize_chunk.argtypes = [ctypes.c_int, pointer, pointer, number, number, number, pointer]
 
     class Traits(ctypes.Structure):
         _fields_ = [("type_name", ctypes.c_char_p), ("blck_size", ctypes.c_int64), ("blck_size_interleave", ctypes.c_int64),
@@ -146,6 +147,24 @@ def make_kinds(path):
     finish(w)
 
 
+def make_exact(path):
+    """Only kinds whose bytes are fixed: ours must equal the file byte for byte."""
+    w = gguf.GGUFWriter(path, "llama")
+    w.add_uint32("a.u32", 4000000000)
+    w.add_int32("a.i32", -5)
+    w.add_uint64("a.u64", 2**63)
+    w.add_float32("a.f32", 0.1)
+    w.add_bool("a.bool", True)
+    w.add_array("a.strs", ["", "é", "two words"])
+    w.add_array("a.i32s", [1, -2, 3])
+    w.add_array("a.f32s", [0.5, -1.25])
+    w.add_array("a.bools", [True, False])
+    w.add_tensor("first", rule((3, 5)))
+    w.add_tensor("second", rule((7,), np.float16))
+    w.add_tensor("third", gguf.quants.quantize(rule((1, 2, 64)), gguf.GGMLQuantizationType.Q8_0), raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    finish(w)
+
+
 def make_split(folder):
     w = gguf.GGUFWriter(os.path.join(folder, "split.gguf"), "llama", split_max_tensors=2)
     w.add_uint32("llama.block_count", 1)
@@ -157,6 +176,7 @@ def make_split(folder):
 def make(folder):
     os.makedirs(folder, exist_ok=True)
     make_kinds(os.path.join(folder, "kinds.gguf"))
+    make_exact(os.path.join(folder, "exact.gguf"))
     make_split(folder)
     make_quants(os.path.join(folder, "quants.gguf"))
 

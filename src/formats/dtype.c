@@ -62,13 +62,13 @@ static const Format formats[DT_COUNT] = {
     [DT_Q5_0]   = { "Q5_0",   32,  22,  NULL, NULL, q5_0_widen,   q5_0_narrow   },
     [DT_Q5_1]   = { "Q5_1",   32,  24,  NULL, NULL, q5_1_widen,   q5_1_narrow   },
     [DT_Q8_0]   = { "Q8_0",   32,  34,  NULL, NULL, q8_0_widen,   q8_0_narrow   },
-    [DT_Q2_K]   = { "Q2_K",   256, 84,  NULL, NULL, q2_k_widen,   NULL },
-    [DT_Q3_K]   = { "Q3_K",   256, 110, NULL, NULL, q3_k_widen,   NULL },
-    [DT_Q4_K]   = { "Q4_K",   256, 144, NULL, NULL, q4_k_widen,   NULL },
-    [DT_Q5_K]   = { "Q5_K",   256, 176, NULL, NULL, q5_k_widen,   NULL },
-    [DT_Q6_K]   = { "Q6_K",   256, 210, NULL, NULL, q6_k_widen,   NULL },
-    [DT_IQ4_NL] = { "IQ4_NL", 32,  18,  NULL, NULL, iq4_nl_widen, NULL },
-    [DT_IQ4_XS] = { "IQ4_XS", 256, 136, NULL, NULL, iq4_xs_widen, NULL },
+    [DT_Q2_K]   = { "Q2_K",   256, 84,  NULL, NULL, q2_k_widen,   q2_k_narrow   },
+    [DT_Q3_K]   = { "Q3_K",   256, 110, NULL, NULL, q3_k_widen,   q3_k_narrow   },
+    [DT_Q4_K]   = { "Q4_K",   256, 144, NULL, NULL, q4_k_widen,   q4_k_narrow   },
+    [DT_Q5_K]   = { "Q5_K",   256, 176, NULL, NULL, q5_k_widen,   q5_k_narrow   },
+    [DT_Q6_K]   = { "Q6_K",   256, 210, NULL, NULL, q6_k_widen,   q6_k_narrow   },
+    [DT_IQ4_NL] = { "IQ4_NL", 32,  18,  NULL, NULL, iq4_nl_widen, iq4_nl_narrow },
+    [DT_IQ4_XS] = { "IQ4_XS", 256, 136, NULL, NULL, iq4_xs_widen, iq4_xs_narrow },
 };
 
 static const Format *format_of(DType t)

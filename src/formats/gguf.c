@@ -63,7 +63,8 @@ static bool take(Piece *f, size_t size, uint64_t *v)
 
 static int cut_off(const Piece *f, Err *e)
 {
-    return err_set(e, ERR_INPUT, "the entry goes on past the end of the file at byte %zu; the file was cut off or damaged, download or copy it again", f->n);
+    return err_set(e, ERR_INPUT, "the entry goes on past the end of the file at byte %zu; the file was cut off or damaged, download or copy it "
+                   "again", f->n);
 }
 
 static int read_name(Gguf *g, Piece *f, GgufTensor *t, Err *e)
@@ -114,7 +115,8 @@ static int read_type(Piece *f, GgufTensor *t, Err *e)
         return cut_off(f, e);
     const GgufType *type = gguf_type_of_id((uint32_t)id);
     if (!type)
-        return err_set(e, ERR_INPUT, "its number format has the id %" PRIu64 ", which hone does not know; a newer program wrote the file, or it is damaged", id);
+        return err_set(e, ERR_INPUT, "its number format has the id %" PRIu64 ", which hone does not know; a newer program wrote the file, or it is "
+                       "damaged", id);
     snprintf(t->type_text, sizeof t->type_text, "%s", type->name);
     t->known = type->known;
     t->dtype = type->dtype;
@@ -132,10 +134,11 @@ static int read_place(Piece *f, const GgufTensor *t, uint64_t align, Span *s, Er
     if (!take(f, 8, &begin))
         return cut_off(f, e);
     if (begin % align)
-        return err_set(e, ERR_INPUT, "its data begins at byte %" PRIu64 " of the data, which is not a multiple of the alignment %" PRIu64, begin, align);
+        return err_set(e, ERR_INPUT, "its data begins at byte %" PRIu64 " of the data, which is not a multiple of the alignment %" PRIu64, begin,
+                       align);
     if (__builtin_add_overflow(begin, (uint64_t)t->nbytes, &end) || end > f->n)
-        return err_set(e, ERR_INPUT, "its %zu bytes begin at byte %" PRIu64 " of the data but the whole file has only %zu; the file was cut off, download or "
-                       "copy it again", t->nbytes, begin, f->n);
+        return err_set(e, ERR_INPUT, "its %zu bytes begin at byte %" PRIu64 " of the data but the whole file has only %zu; the file was cut off, "
+                       "download or copy it again", t->nbytes, begin, f->n);
     s->begin = (size_t)begin;
     s->end = (size_t)end;
     return 0;
@@ -174,11 +177,11 @@ static int read_head(Piece *f, uint64_t *tensors, uint64_t *values, Err *e)
     if (refuse_lfs_pointer(f->p, f->n, e))
         return ERR_INPUT;
     if (f->n < 4 || memcmp(f->p, "GGUF", 4) != 0)
-        return err_set(e, ERR_INPUT, "the file must start with \"GGUF\"; this is not a GGUF file, or one of the formats before it, which llama.cpp's own scripts "
-                       "convert");
+        return err_set(e, ERR_INPUT, "the file must start with \"GGUF\"; this is not a GGUF file, or one of the formats before it, which "
+                       "llama.cpp's own scripts convert");
     if (f->n < HEAD_BYTES)
-        return err_set(e, ERR_INPUT, "the file has %zu bytes, a GGUF file starts with %d bytes of version and counts; it was cut off, download or copy it again",
-                       f->n, HEAD_BYTES);
+        return err_set(e, ERR_INPUT, "the file has %zu bytes, a GGUF file starts with %d bytes of version and counts; it was cut off, download "
+                       "or copy it again", f->n, HEAD_BYTES);
     f->at = 4;
     take(f, 4, &version);
     take(f, 8, tensors);
@@ -224,8 +227,8 @@ static int place_tensors(Gguf *g, Spans *spans, const Piece *f, size_t start, Er
         const Span *s = &spans->p[i], *before = i ? s - 1 : NULL;
         GgufTensor *t = &g->tensor.p[s->tensor];
         if (s->end > have)
-            return err_set(e, ERR_INPUT, "tensor \"%s\": its data ends at byte %zu but the file holds only %zu bytes of data; the file was cut off, download or "
-                           "copy it again", shown(str_of(t->name)).text, s->end, have);
+            return err_set(e, ERR_INPUT, "tensor \"%s\": its data ends at byte %zu but the file holds only %zu bytes of data; the file was cut off, "
+                           "download or copy it again", shown(str_of(t->name)).text, s->end, have);
         if (before && s->begin < before->end)
             return err_set(e, ERR_INPUT, "tensor \"%s\": its data begins at byte %zu, inside that of tensor \"%s\", which ends at byte %zu",
                            shown(str_of(t->name)).text, s->begin, shown(str_of(g->tensor.p[before->tensor].name)).text, before->end);
@@ -354,8 +357,8 @@ static int check_piece(const Gguf *g, int64_t k, int64_t count, Err *e)
     if (!rc)
         rc = split_count(s, &own, e);
     if (!rc && (no != k - 1 || own != count))
-        rc = err_set(e, ERR_INPUT, "%s: by its name it is file %" PRId64 " of %" PRId64 " of the model, its metadata say file %" PRId64 " of %" PRId64,
-                     s->path, k, count, no + 1, own);
+        rc = err_set(e, ERR_INPUT, "%s: by its name it is file %" PRId64 " of %" PRId64 " of the model, its metadata say file %" PRId64 " of %"
+                     PRId64, s->path, k, count, no + 1, own);
     return rc;
 }
 
@@ -366,8 +369,8 @@ static int open_pieces(Gguf *g, const char *path, int64_t count, Err *e)
     for (int64_t k = 1; !rc && k <= count; k++) {
         rc = split_path(&piece, path, k, count, e);
         if (!rc && !file_exists(strbuf_z(&piece)))
-            rc = err_set(e, ERR_INPUT, "%s: the file %s, one of the %" PRId64 " of this model, is missing; download or copy it into the same folder", path,
-                         strbuf_z(&piece), count);
+            rc = err_set(e, ERR_INPUT, "%s: the file %s, one of the %" PRId64 " of this model, is missing; download or copy it into the same folder",
+                         path, strbuf_z(&piece), count);
         if (!rc)
             rc = open_shard(g, strbuf_z(&piece), e);
         if (!rc)

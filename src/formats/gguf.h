@@ -48,7 +48,7 @@ typedef struct GgufArray {
 typedef struct Gguf Gguf;
 
 int  gguf_open(Gguf **out, const char *path, Err *e);
-int  gguf_open_memory(Gguf **out, const void *p, size_t n, const char *name, Err *e);  /* borrowed bytes, never one of a split; for tests and fuzzing */
+int  gguf_open_memory(Gguf **out, const void *p, size_t n, const char *name, Err *e);  /* borrowed bytes, no split; for tests, fuzzing */
 void gguf_close(Gguf *g);
 const char *gguf_path(const Gguf *g);                                       /* as given to open */
 const char *gguf_where(const Gguf *g, const GgufTensor *t);                 /* path of the file that holds t */
@@ -74,7 +74,7 @@ int  gguf_opt_bool(const Gguf *g, const char *key, bool *v, Err *e);
 int  gguf_opt_str(const Gguf *g, const char *key, Str *v, Err *e);
 int  gguf_opt_array(const Gguf *g, const char *key, GgufArray *v, Err *e);
 /* Element i < n, in O(1). The kind must fit (BUG otherwise): ask gguf_array_is_int and a->kind first. */
-bool    gguf_array_is_int(const GgufArray *a);                              /* whole numbers that fit int64, or bools: all kinds but u64, floats and strings */
+bool    gguf_array_is_int(const GgufArray *a);                              /* bools, whole numbers of kinds that fit int64: no u64 */
 bool    gguf_array_is_num(const GgufArray *a);                              /* any numbers */
 Str     gguf_array_str(const GgufArray *a, size_t i);
 int64_t gguf_array_int(const GgufArray *a, size_t i);

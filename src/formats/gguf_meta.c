@@ -99,8 +99,8 @@ typedef struct Reader { const uint8_t *p; size_t n, at; } Reader;
 
 static int cut_off(const Reader *r, const char *what, uint64_t need, Err *e)
 {
-    return err_set(e, ERR_INPUT, "%s needs %" PRIu64 " bytes at byte %zu but only %zu follow; the file was cut off or damaged, download or copy it again",
-                   what, need, r->at, r->n - r->at);
+    return err_set(e, ERR_INPUT, "%s needs %" PRIu64 " bytes at byte %zu but only %zu follow; the file was cut off or damaged, download or copy it "
+                   "again", what, need, r->at, r->n - r->at);
 }
 
 static int read_le(Reader *r, size_t size, const char *what, uint64_t *v, Err *e)
@@ -140,8 +140,8 @@ static int read_plain(Reader *r, GgufKind kind, uint64_t count, Err *e)
 {
     size_t size = kinds[kind].size;
     if (count > (r->n - r->at) / size)
-        return err_set(e, ERR_INPUT, "%" PRIu64 " values of kind %s cannot follow, only %zu bytes do; the file was cut off or damaged, download or copy "
-                       "it again", count, kinds[kind].name, r->n - r->at);
+        return err_set(e, ERR_INPUT, "%" PRIu64 " values of kind %s cannot follow, only %zu bytes do; the file was cut off or damaged, download or "
+                       "copy it again", count, kinds[kind].name, r->n - r->at);
     for (size_t i = 0; kind == GGUF_BOOL && i < count; i++)
         if (r->p[r->at + i] > 1)
             return err_set(e, ERR_INPUT, "a bool must be 0 or 1, it is %u", r->p[r->at + i]);
@@ -164,8 +164,8 @@ static int read_array(Gguf *g, Reader *r, GgufArray *a, Err *e)
     if (a->kind != GGUF_STR)
         return read_plain(r, a->kind, count, e);
     if (count > (r->n - r->at) / 8)            /* a string takes 8 bytes at least: the table below is never larger than the file */
-        return err_set(e, ERR_INPUT, "%" PRIu64 " strings cannot follow, only %zu bytes do; the file was cut off or damaged, download or copy it again",
-                       count, r->n - r->at);
+        return err_set(e, ERR_INPUT, "%" PRIu64 " strings cannot follow, only %zu bytes do; the file was cut off or damaged, download or copy it "
+                       "again", count, r->n - r->at);
     uint64_t *at = count ? arena_alloc(&g->arena, (size_t)count * sizeof *at) : NULL;
     for (size_t i = 0; !rc && i < count; i++) {
         Str text = {0};
@@ -202,8 +202,8 @@ static int read_key(Gguf *g, GgufShard *s, Reader *r, Str *key, Err *e)
     if (rc)
         return rc;
     if (!text.n || text.n > GGUF_KEY_MAX || !is_printable(text))
-        return err_set(e, ERR_INPUT, "the key \"%s\" has %zu bytes; expected 1 to %d bytes of UTF-8 without control characters", shown(text).text, text.n,
-                       GGUF_KEY_MAX);
+        return err_set(e, ERR_INPUT, "the key \"%s\" has %zu bytes; expected 1 to %d bytes of UTF-8 without control characters", shown(text).text,
+                       text.n, GGUF_KEY_MAX);
     if (!map_put(s->keys, text, (int64_t)s->meta.n))
         return err_set(e, ERR_INPUT, "the key \"%s\" stands there twice", shown(text).text);
     char *copy = arena_alloc(&g->arena, text.n + 1);
@@ -284,7 +284,8 @@ static int need(const Gguf *g, const char *key, const GgufMeta **m, Err *e)
 
 static int wrong_kind(const GgufShard *s, const GgufMeta *m, const char *want, Err *e)
 {
-    return err_set(e, ERR_INPUT, "%s: the metadata value \"%s\" must be %s, it is of kind %s", s->path, shown(m->key).text, want, kinds[m->kind].name);
+    return err_set(e, ERR_INPUT, "%s: the metadata value \"%s\" must be %s, it is of kind %s", s->path, shown(m->key).text, want,
+                   kinds[m->kind].name);
 }
 
 static int meta_int(const GgufShard *s, const GgufMeta *m, int64_t *v, Err *e)
@@ -292,8 +293,8 @@ static int meta_int(const GgufShard *s, const GgufMeta *m, int64_t *v, Err *e)
     if (!is_number(m))
         return wrong_kind(s, m, "a whole number", e);
     if (!int_of(m->kind, (const uint8_t *)m->raw.p, v))
-        return err_set(e, ERR_INPUT, "%s: the metadata value \"%s\" must be a whole number that fits in 64 bits, it is %g", s->path, shown(m->key).text,
-                       num_of(m->kind, (const uint8_t *)m->raw.p));
+        return err_set(e, ERR_INPUT, "%s: the metadata value \"%s\" must be a whole number that fits in 64 bits, it is %g", s->path,
+                       shown(m->key).text, num_of(m->kind, (const uint8_t *)m->raw.p));
     return 0;
 }
 

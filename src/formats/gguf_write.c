@@ -217,7 +217,8 @@ int gguf_commit(GgufWriter **w, Err *e)
     GgufWriter *g = *w;
     int rc = gguf_write(g, NULL, 0, e);
     if (!rc && g->done != g->total)
-        rc = err_set(e, ERR_WORK, "%s: only %" PRIu64 " of %" PRIu64 " bytes of tensor data were given; the file was not written", g->path, g->done, g->total);
+        rc = err_set(e, ERR_WORK, "%s: only %" PRIu64 " of %" PRIu64 " bytes of tensor data were given; the file was not written", g->path, g->done,
+                     g->total);
     if (!rc)
         rc = file_out_commit(&g->out, e);
     gguf_abort(w);

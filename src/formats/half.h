@@ -1,4 +1,4 @@
-/* half.h - one F16 number to F32 and back, for loops of this room. Without branches, so that every compiler turns the loops into vector code; no
+/* half.h - one F16 number to F32 and back, and fast rounding, for loops of this room. Without branches, so that every compiler turns the loops into vector code; no
  * step depends on the processor's flush-to-zero mode. Widening is exact; narrowing rounds to nearest even, see dtype.h.
  * F16: 1 sign, 5 exponent (bias 15), 10 fraction bits. F32: 1, 8 (bias 127), 23. The exponents differ by 112. */
 #ifndef HONE_HALF_H
@@ -53,6 +53,12 @@ static inline uint16_t f16_of_f32(float f)
     uint32_t nan = 0x7e00u | ((a >> 13) & 0x3ffu);
     uint32_t h = pick(a < 0x38800000u, tiny, pick(a > F32_INF_BITS, nan, normal));     /* below 2^-14: subnormal */
     return (uint16_t)(h | sign);
+}
+
+/* Nearest whole number, ties to even, for |x| < 2^22: adding 1.5 * 2^23 leaves it in the low bits. Of anything else, some number. */
+static inline int nearest_whole(float x)
+{
+    return (int)(bits_of_float(x + 12582912.0f) & 0x007fffffu) - 0x00400000;
 }
 
 /* Two bytes of a file, at any address. */

@@ -96,7 +96,7 @@ static void test_written_as_llama_cpp_writes(void **state)
         free(got);
         n++;
     }
-    assert_int_equal(n, 5);
+    assert_int_equal(n, 12);
     free(x);
     gguf_close(g);
 }
