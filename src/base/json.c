@@ -356,6 +356,11 @@ void json_set(Json *obj, const char *key, Json *value)
     strbuf_release(&name);
 }
 
+void json_drop(Json *obj, const char *key)
+{
+    json_object_del(obj, key);
+}
+
 void json_push(Json *arr, Json *value)
 {
     int rc = json_array_append_new(arr, value);

@@ -51,6 +51,7 @@ Json *json_num_new(double v);                                          /* NaN an
 Json *json_str_new(Str s);                                             /* invalid UTF-8 is replaced by U+FFFD */
 Json *json_ref(Json *j);                                               /* one more reference */
 void  json_set(Json *obj, const char *key, Json *value);               /* steals value */
+void  json_drop(Json *obj, const char *key);                            /* absent is fine */
 void  json_push(Json *arr, Json *value);                               /* steals value */
 void  json_write(StrBuf *out, const Json *j, bool pretty);             /* reals with 9 significant digits or 17 when needed to round-trip */
 void  json_write_string(StrBuf *out, Str s);                           /* the quoted form of one string */

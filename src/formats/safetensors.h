@@ -46,6 +46,7 @@ typedef struct StWriter StWriter;
 int  st_create(StWriter **out, const char *path, Err *e);
 void st_meta(StWriter *w, const char *key, const char *value);
 void st_declare(StWriter *w, const char *name, DType t, int rank, const int64_t *dim);
+void st_declare_bytes(StWriter *w, const char *name, bool is_signed, int rank, const int64_t *dim);   /* I8 or U8 */
 int  st_write(StWriter *w, const void *p, size_t nbytes, Err *e);           /* first call writes the header */
 int  st_commit(StWriter **w, Err *e);
 void st_abort(StWriter **w);

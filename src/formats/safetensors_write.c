@@ -45,11 +45,11 @@ void st_meta(StWriter *w, const char *key, const char *value)
     json_set(w->meta, key, json_str_new(str_of(value)));
 }
 
-void st_declare(StWriter *w, const char *name, DType t, int rank, const int64_t *dim)
+static void declare(StWriter *w, const char *name, const char *dtype, size_t item, int rank, const int64_t *dim)
 {
     BUG_ON(w->begun || rank < 0 || rank > ST_RANK_MAX);
     BUG_ON(json_get(w->header, name) || !strcmp(name, "__metadata__") || strlen(name) > ST_NAME_MAX || !utf8_valid(str_of(name), NULL));
-    uint64_t nbytes = dtype_size(t), end;
+    uint64_t nbytes = item, end;
     Json *shape = json_arr_new(), *offsets = json_arr_new(), *entry = json_obj_new();
     for (int i = 0; i < rank; i++) {
         BUG_ON(dim[i] < 0 || __builtin_mul_overflow(nbytes, (uint64_t)dim[i], &nbytes));
@@ -58,11 +58,21 @@ void st_declare(StWriter *w, const char *name, DType t, int rank, const int64_t 
     BUG_ON(__builtin_add_overflow(w->total, nbytes, &end) || end > INT64_MAX);
     json_push(offsets, json_int_new((int64_t)w->total));
     json_push(offsets, json_int_new((int64_t)end));
-    json_set(entry, "dtype", json_str_new(str_of(dtype_name(t))));
+    json_set(entry, "dtype", json_str_new(str_of(dtype)));
     json_set(entry, "shape", shape);
     json_set(entry, "data_offsets", offsets);
     json_set(w->header, name, entry);
     w->total = end;
+}
+
+void st_declare(StWriter *w, const char *name, DType t, int rank, const int64_t *dim)
+{
+    declare(w, name, dtype_name(t), dtype_size(t), rank, dim);
+}
+
+void st_declare_bytes(StWriter *w, const char *name, bool is_signed, int rank, const int64_t *dim)
+{
+    declare(w, name, is_signed ? "I8" : "U8", 1, rank, dim);
 }
 
 /* Once: the length and the header. The length takes 8 bytes, so a header of a multiple of 8 puts the data at one too. */

@@ -10,7 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "formats/weights.h"
+#include "formats/packed.h"
 
 /* Names that files carry but that are no weights: constants that older exporters saved along. */
 static bool is_constant(Str name)
@@ -65,23 +65,26 @@ static int load_slot(Model *m, const Weights *w, Slot *s, Map *used, Err *e)
     const WeightInfo *t = find(m, w, s);
     if (!t)
         return err_set(e, ERR_INPUT, "%s: the weights lack %s%s, which config.json asks for", m->path, s->prefixed ? m->fam->prefix : "", s->name);
-    int rc = check_shape(w, t, s, e);
+    Slot stored = *s;
+    stored.transposed &= !t->packed; /* whoever packs a matrix packs it as [out, in] */
+    int rc = check_shape(w, t, &stored, e);
     if (rc || (rc = make_tensor(m, s, e)))
         return rc;
     map_put(used, str_of(t->name), 1);
     s->file_name = arena_strdup(&m->names, t->name);
     if (s->linear >= 0)
         m->file_dtype = t->dtype;
-    float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (slot_same_layout(s) ? 1 : 2));
+    m->packed |= t->packed;
+    float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (slot_same_layout(&stored) ? 1 : 2));
     rc = weights_read(w, t, 0, t->count, host, e);
     for (int64_t i = 0; i < t->count && !rc; i++)
         if (!isfinite(host[i]))
             rc = err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number at element %lld; the file is damaged", weights_where(w, t),
                          t->name, (long long)i);
     float *dense = host;
-    if (!rc && !slot_same_layout(s)) {
+    if (!rc && !slot_same_layout(&stored)) {
         dense = host + t->count;
-        slot_from_file(m, s, dense, host);
+        slot_from_file(m, &stored, dense, host);
     }
     if (!rc)
         m->be->upload(m->be, (*s->at)->data, dense, (size_t)t->count * sizeof(float));
@@ -188,7 +191,10 @@ int model_open(Model **out, const char *path, Backend *be, Err *e)
         rc = err_set(e, ERR_INPUT, "%s: there is a config.json but no model.safetensors (and no model.safetensors.index.json)", path);
         goto done;
     }
-    if ((rc = weights_open_st(&w, d->weights, e)))
+    char *where = path_join(path, "config.json");
+    rc = weights_open_hf(&w, d->weights, d->config, where, e);
+    free(where);
+    if (rc)
         goto done;
     for (int i = 0; i < m->slots->n; i++)
         if ((rc = load_slot(m, w, &m->slots->p[i], used, e)))

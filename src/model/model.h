@@ -99,6 +99,7 @@ typedef struct Model {
     Arena         names;
     char         *path;
     DType         file_dtype;           /* of the linear weights as stored; what a merged model is written in */
+    bool          packed;               /* some weights have fewer than 16 bits in the file: a frozen base */
     Tensor       *embed, *pos_embed, *head_w, *head_b;          /* head_w == embed when tied; head_b mostly NULL */
     Norm          final_norm;
     Block        *block;

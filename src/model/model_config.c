@@ -65,8 +65,6 @@ int model_config_read(ModelConfig *c, const Family **fam, const Json *config, co
         strbuf_release(&names);
         return rc;
     }
-    if (json_get(config, "quantization_config") && json_kind(json_get(config, "quantization_config")) != JSON_NULL)
-        return err_set(e, ERR_INPUT, "%s: the weights are quantised (quantization_config), which hone cannot read yet; use the 16-bit model", where);
     if ((rc = family_read_config(c, *fam, config, where, e)) || (rc = json_opt_num(config, "initializer_range", &c->init_std, where, e)) ||
         (rc = check(c, where, e)))
         return rc;

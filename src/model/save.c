@@ -38,6 +38,7 @@ static int write_config(const Model *m, const char *to, DType dtype, Err *e)
     int    rc = json_read_file(&j, src, e);
     if (!rc) {
         json_set(j, json_get(j, "dtype") ? "dtype" : "torch_dtype", json_str_new(str_of(torch_name[dtype])));
+        json_drop(j, "quantization_config"); /* what is written is not packed */
         if (!json_get(j, "architectures")) {
             Json *a = json_arr_new();
             json_push(a, json_str_new(str_of(m->fam->architecture)));

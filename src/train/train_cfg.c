@@ -61,6 +61,9 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
         return rc;
     if (c->method == METHOD_QLORA)
         return err_set(e, ERR_ARG, "method qlora needs 4-bit weights, which this version does not have; use lora");
+    if (c->method == METHOD_FULL && m->packed)
+        return err_set(e, ERR_ARG, "method full cannot train %s: its weights are packed, and what is learned could not be stored in them; use lora, or the "
+                       "model in 16 bits", c->model);
     if (c->method == METHOD_FULL && c->init_adapter && *c->init_adapter)
         return err_set(e, ERR_ARG, "init-adapter goes with method lora, the recipe says full");
     if (c->separator && strstr(c->separator, "\\n"))
