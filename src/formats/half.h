@@ -1,5 +1,5 @@
-/* half.h - one F16 number to F32 and back, and fast rounding, for loops of this room. Without branches, so that every compiler turns the loops into vector code; no
- * step depends on the processor's flush-to-zero mode. Widening is exact; narrowing rounds to nearest even, see dtype.h.
+/* half.h - for this room's loops: one F16 number to F32 and back, and fast rounding. Without branches, so that every compiler turns the loops into
+ * vector code; no step depends on the processor's flush-to-zero mode. Widening is exact; narrowing rounds to nearest even, see dtype.h.
  * F16: 1 sign, 5 exponent (bias 15), 10 fraction bits. F32: 1, 8 (bias 127), 23. The exponents differ by 112. */
 #ifndef HONE_HALF_H
 #define HONE_HALF_H

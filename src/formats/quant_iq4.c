@@ -9,6 +9,7 @@
 #include "formats/quant.h"
 
 #include "formats/half.h"
+#include "formats/lanes.h"
 
 #include <math.h>
 
@@ -63,40 +64,38 @@ static void round_run(uint8_t *q, const float *x, float inv)
 }
 
 /* With the steps nearest to inv * x, the best scale is sxq / sqq. */
-static void try_scale(const float *x, float inv, float *sxq, float *sqq)
+static void try_scale(const F4 *x, F4 inv, F4 *sxq, F4 *sqq)
 {
-    uint8_t q[RUN];
-    float xq = 0.0f, qq = 0.0f;
-    round_run(q, x, inv);
+    F4 xq = {0}, qq = {0};
     for (int j = 0; j < RUN; j++) {
-        float s = (float)steps[q[j]], w = x[j] * x[j];
-        xq += w * s * x[j];
-        qq += w * s * s;
+        F4 v = inv * x[j], w = x[j] * x[j];
+        I4 step = (I4){0} + steps[0];
+        for (int k = 0; k < 15; k++)                       /* up by what lies between, for every middle that v is not below */
+            step += ~(v < (float)(steps[k] + steps[k + 1]) / 2.0f) & (steps[k + 1] - steps[k]);
+        F4 s = f4_of_i4(step), ws = w * s;
+        xq += ws * x[j];
+        qq += ws * s;
     }
     *sxq = xq;
     *sqq = qq;
 }
 
-static float find_scale(const float *x)
+/* Of four runs that follow each other. */
+static void find_scales(float scale[LANES], const float *src)
 {
-    float max = 0.0f, amax = 0.0f, sxq, sqq;
-    for (int j = 0; j < RUN; j++) {
-        float a = fabsf(x[j]);
-        max = a > amax ? x[j] : max;
-        amax = a > amax ? a : amax;
-    }
-    if (amax < TINY)
-        return 0.0f;
+    F4 x[RUN], sxq, sqq;
+    f4_gather(x, src, RUN);
+    F4 max = f4_peak(x, RUN);
     try_scale(x, 1.0f / (-max / (float)steps[0]), &sxq, &sqq);
-    float d = sxq / sqq, best = d * sxq;
+    F4 d = sxq / sqq, best = d * sxq;
     for (int k = -TRIES; k <= TRIES; k++) {
         try_scale(x, (float)(k + steps[0]) / max, &sxq, &sqq);
-        if (sqq > 0.0f && sxq * sxq > best * sqq) {
-            d = sxq / sqq;
-            best = d * sxq;
-        }
+        I4 better = (sqq > 0.0f) & (sxq * sxq > best * sqq);
+        d = f4_pick(better, sxq / sqq, d);
+        best = f4_pick(better, d * sxq, best);
     }
-    return d;
+    d = f4_pick(f4_abs(max) < TINY, (F4){0}, d);
+    memcpy(scale, &d, sizeof d);
 }
 
 static float inverse(float d)
@@ -114,10 +113,15 @@ static void put_run(uint8_t *dst, const float *x, float scale)
 
 void iq4_nl_narrow(uint8_t *dst, const float *src, int64_t blocks)
 {
-    for (; blocks > 0; blocks--, src += RUN, dst += 18) {
-        float d = find_scale(src);
-        f16_put(dst, d);
-        put_run(dst + 2, src, d);
+    for (; blocks > 0; blocks -= LANES, src += LANES * RUN) {
+        int n = blocks < LANES ? (int)blocks : LANES;
+        float four[LANES * RUN] = {0}, d[LANES];
+        memcpy(four, src, (size_t)(n * RUN) * sizeof *src);
+        find_scales(d, four);
+        for (int i = 0; i < n; i++, dst += 18) {
+            f16_put(dst, d[i]);
+            put_run(dst + 2, four + RUN * i, d[i]);
+        }
     }
 }
 
@@ -126,8 +130,9 @@ void iq4_xs_narrow(uint8_t *dst, const float *src, int64_t blocks)
     for (; blocks > 0; blocks--, src += 8 * RUN, dst += 136) {
         float scale[8], max = 0.0f, amax = 0.0f;
         unsigned high = 0;
+        find_scales(scale, src);
+        find_scales(scale + LANES, src + LANES * RUN);
         for (int i = 0; i < 8; i++) {
-            scale[i] = find_scale(src + RUN * i);
             float a = fabsf(scale[i]);
             max = a > amax ? scale[i] : max;
             amax = a > amax ? a : amax;

@@ -1,7 +1,8 @@
 /* quant_k_write.c - writes the K formats, whose layouts quant_k.c describes. A block goes through four steps: each sub-block finds its own scale
  * (and minimum) in F32 by a search; the 8 or 16 found are rounded to small whole numbers of a common F16 scale; every number is then rounded
  * anew, with the scale that a reader will see; and the results are packed.
- * There are three searches, all for the scale with the least weighted squared error among few candidates:
+ * There are three searches, all for the scale with the least weighted squared error among few candidates; the first and the last walk four
+ * sub-blocks at once (lanes.h):
  *   scale_by_steps  symmetric, from 19 guesses of where the largest number lands                            (Q6_K)
  *   scale_by_turns  symmetric, improving one number after the other while any gets better, five turns       (Q3_K)
  *   scale_and_min   with a minimum of at most 0, from guesses of the range; each refined by least squares   (Q2_K, Q4_K, Q5_K)
@@ -11,6 +12,7 @@
 #include "formats/quant.h"
 
 #include "formats/half.h"
+#include "formats/lanes.h"
 
 #include <math.h>
 
@@ -39,42 +41,47 @@ static float peak(const float *x, int n)
 
 /* ---- Searches ---- */
 
-/* x in whole steps of 1 / inv, from -half to half - 1; q is half more. The scale that is best for them,
- * each number weighing its square, is sxl / sll. */
-static void try_steps(uint8_t *q, const float *x, int n, int half, float inv, float *sxl, float *sll)
+/* x in whole steps of 1 / inv, from -half to half - 1; l is half more. The scale that is best for them, each number weighing its square, is
+ * sxl / sll. */
+static void try_steps(I4 *l, const F4 *x, int n, int half, F4 inv, F4 *sxl, F4 *sll)
 {
-    float xl = 0.0f, ll = 0.0f;
+    F4 xl = {0}, ll = {0};
     for (int i = 0; i < n; i++) {
-        int step = clamp(nearest_whole(inv * x[i]), -half, half - 1);
-        float l = (float)step, w = x[i] * x[i];
-        q[i] = (uint8_t)(step + half);
-        xl += w * x[i] * l;
-        ll += w * l * l;
+        I4 step = f4_steps(inv * x[i], -half, half - 1);
+        F4 f = f4_of_i4(step), w = x[i] * x[i];
+        l[i] = step + half;
+        xl += w * x[i] * f;
+        ll += w * f * f;
     }
     *sxl = xl;
     *sll = ll;
 }
 
-static float scale_by_steps(uint8_t *q, const float *x, int n, int half)
+static F4 scale_by_steps(uint8_t *q, const float *src, int n, int half)
 {
-    float max = peak(x, n), sxl, sll;
-    uint8_t other[SUB_MAX];
-    memset(q, 0, (size_t)n);
-    if (fabsf(max) < TINY)
-        return 0.0f;
-    try_steps(q, x, n, half, (float)-half / max, &sxl, &sll);
-    float scale = sll != 0.0f ? sxl / sll : 0.0f, best = scale * sxl;
+    F4 x[SUB_MAX], sxl, sll;
+    I4 best_l[SUB_MAX], l[SUB_MAX];
+    f4_gather(x, src, n);
+    F4 max = f4_peak(x, n);
+    I4 live = ~(f4_abs(max) < TINY);
+    try_steps(best_l, x, n, half, (float)-half / max, &sxl, &sll);
+    F4 scale = f4_pick(sll != 0.0f, sxl / sll, (F4){0}), best = scale * sxl;
     for (int k = -9; k <= 9; k++) {
         if (k == 0)
             continue;
-        try_steps(other, x, n, half, -((float)half + 0.1f * (float)k) / max, &sxl, &sll);
-        if (sll > 0.0f && sxl * sxl > best * sll) {
-            memcpy(q, other, (size_t)n);
-            scale = sxl / sll;
-            best = scale * sxl;
-        }
+        try_steps(l, x, n, half, -((float)half + 0.1f * (float)k) / max, &sxl, &sll);
+        I4 better = (sll > 0.0f) & (sxl * sxl > best * sll);
+        if (!i4_any(better))
+            continue;
+        for (int i = 0; i < n; i++)
+            best_l[i] = i4_pick(better, l[i], best_l[i]);
+        scale = f4_pick(better, sxl / sll, scale);
+        best = f4_pick(better, scale * sxl, best);
     }
-    return scale;
+    for (int i = 0; i < n; i++)
+        best_l[i] &= live;
+    i4_scatter(q, best_l, n);
+    return f4_pick(live, scale, (F4){0});
 }
 
 static float scale_by_turns(uint8_t *q, const float *x, int n, int half)
@@ -119,64 +126,60 @@ static float scale_by_turns(uint8_t *q, const float *x, int n, int half)
 /* What guesses of the range are tried: (from + step k + top) / (max - min), k = 0..tries. */
 typedef struct Range { int top; float from, step; int tries; bool absolute; } Range;     /* absolute: errors count by magnitude, not square */
 
-static float range_error(const float *x, const float *w, int n, const uint8_t *l, float scale, float min, bool absolute)
+static F4 range_error(const F4 *x, const F4 *w, int n, const I4 *l, F4 scale, F4 min, bool absolute)
 {
-    float sum = 0.0f;
+    F4 sum = {0};
     for (int i = 0; i < n; i++) {
-        float d = scale * (float)l[i] + min - x[i];
-        sum += w[i] * (absolute ? fabsf(d) : d * d);
+        F4 d = scale * f4_of_i4(l[i]) + min - x[i];
+        sum += w[i] * (absolute ? f4_abs(d) : d * d);
     }
     return sum;
 }
 
-/* x is about scale * q - *minus, q in 0..top. */
-static float scale_and_min(uint8_t *q, const float *x, const float *w, int n, const Range *r, float *minus)
+/* x is about scale * q - *minus, q in 0..top. w: the weights of the numbers. */
+static inline F4 scale_and_min(uint8_t *q, const F4 *x, const F4 *w, int n, const Range *r, F4 *minus)
 {
-    float min = x[0], max = x[0], sw = w[0], sx = sw * x[0];
-    uint8_t l[SUB_MAX];
-    memset(q, 0, (size_t)n);
+    F4 min = x[0], max = x[0], sw = w[0], sx = sw * x[0];
+    I4 best_l[SUB_MAX], l[SUB_MAX];
     for (int i = 1; i < n; i++) {
-        min = x[i] < min ? x[i] : min;
-        max = x[i] > max ? x[i] : max;
+        min = f4_pick(x[i] < min, x[i], min);
+        max = f4_pick(x[i] > max, x[i], max);
         sw += w[i];
         sx += w[i] * x[i];
     }
-    min = min > 0.0f ? 0.0f : min;
-    *minus = -min;
-    if (max == min)
-        return 0.0f;
-    float inv = (float)r->top / (max - min), scale = 1.0f / inv;
+    min = f4_pick(min > 0.0f, (F4){0}, min);
+    I4 live = max != min;
+    F4 inv = (float)r->top / (max - min), scale = 1.0f / inv;
     for (int i = 0; i < n; i++)
-        q[i] = (uint8_t)clamp(nearest_whole(inv * (x[i] - min)), 0, r->top);
-    float best = range_error(x, w, n, q, scale, min, r->absolute);
+        best_l[i] = f4_steps(inv * (x[i] - min), 0, r->top) & live;
+    F4 best = range_error(x, w, n, best_l, scale, min, r->absolute);
     for (int k = 0; k <= r->tries; k++) {
-        float sl = 0.0f, sll = 0.0f, sxl = 0.0f;
+        F4 sl = {0}, sll = {0}, sxl = {0};
         inv = (r->from + r->step * (float)k + (float)r->top) / (max - min);
         for (int i = 0; i < n; i++) {
-            l[i] = (uint8_t)clamp(nearest_whole(inv * (x[i] - min)), 0, r->top);
-            float li = (float)l[i];
-            sl += w[i] * li;
-            sll += w[i] * li * li;
-            sxl += w[i] * li * x[i];
+            l[i] = f4_steps(inv * (x[i] - min), 0, r->top);
+            F4 f = f4_of_i4(l[i]), wf = w[i] * f;
+            sl += wf;
+            sll += wf * f;
+            sxl += wf * x[i];
         }
-        float det = sw * sll - sl * sl;
-        if (!(det > 0.0f))
+        F4 det = sw * sll - sl * sl, s = (sw * sxl - sx * sl) / det, m = (sll * sx - sl * sxl) / det;
+        I4 above = m > 0.0f;
+        s = f4_pick(above, sxl / sll, s);
+        m = f4_pick(above, (F4){0}, m);
+        F4 err = range_error(x, w, n, l, s, m, r->absolute);
+        I4 better = live & (det > 0.0f) & (err < best);
+        if (!i4_any(better))
             continue;
-        float s = (sw * sxl - sx * sl) / det, m = (sll * sx - sl * sxl) / det;
-        if (m > 0.0f) {
-            m = 0.0f;
-            s = sxl / sll;
-        }
-        float err = range_error(x, w, n, l, s, m, r->absolute);
-        if (err < best) {
-            memcpy(q, l, (size_t)n);
-            best = err;
-            scale = s;
-            min = m;
-        }
+        for (int i = 0; i < n; i++)
+            best_l[i] = i4_pick(better, l[i], best_l[i]);
+        best = f4_pick(better, err, best);
+        scale = f4_pick(better, s, scale);
+        min = f4_pick(better, m, min);
     }
+    i4_scatter(q, best_l, n);
     *minus = -min;
-    return scale;
+    return f4_pick(live, scale, (F4){0});
 }
 
 /* ---- Packing ---- */
@@ -227,20 +230,23 @@ void q2_k_narrow(uint8_t *dst, const float *src, int64_t blocks)
 {
     static const Range range = { 3, -0.5f, 0.1f, 15, true };
     for (; blocks > 0; blocks--, src += N, dst += 84) {
-        float scale[16], min[16], w[16];
+        float scale[16], min[16];
         uint8_t l[N];
-        for (int sub = 0; sub < 16; sub++) {
-            const float *x = src + 16 * sub;
+        for (int sub = 0; sub < 16; sub += LANES) {
+            F4 x[16], w[16], m;
+            f4_gather(x, src + 16 * sub, 16);
             for (int i = 0; i < 16; i++)
-                w[i] = fabsf(x[i]);
-            scale[sub] = scale_and_min(l + 16 * sub, x, w, 16, &range, &min[sub]);
+                w[i] = f4_abs(x[i]);
+            F4 d = scale_and_min(l + 16 * sub, x, w, 16, &range, &m);
+            memcpy(scale + sub, &d, sizeof d);
+            memcpy(min + sub, &m, sizeof m);
         }
         float scale_max = largest(scale, 16), min_max = largest(min, 16);
         f16_put(dst + 80, scale_max > 0.0f ? scale_max / 15.0f : 0.0f);
         f16_put(dst + 82, min_max > 0.0f ? min_max / 15.0f : 0.0f);
         for (int sub = 0; sub < 16; sub++) {
-            int s = scale_max > 0.0f ? nearest_whole(15.0f / scale_max * scale[sub]) : 0;
-            int m = min_max > 0.0f ? nearest_whole(15.0f / min_max * min[sub]) : 0;
+            unsigned s = scale_max > 0.0f ? (unsigned)nearest_whole(15.0f / scale_max * scale[sub]) : 0;
+            unsigned m = min_max > 0.0f ? (unsigned)nearest_whole(15.0f / min_max * min[sub]) : 0;
             dst[sub] = (uint8_t)(s | m << 4);
             float d = f16_at(dst + 80) * (float)(dst[sub] & 15);
             if (d != 0.0f)
@@ -289,17 +295,20 @@ static void put_scales(uint8_t *p, const uint8_t *s, const uint8_t *m)
 /* What Q4_K and Q5_K share: d, dmin and the 12 bytes at dst, and l. */
 static void narrow_runs(uint8_t *dst, uint8_t *l, const float *src, const Range *range)
 {
-    float scale[8], min[8], w[RUN];
+    float scale[8], min[8];
     uint8_t s[8], m[8];
-    for (int run = 0; run < 8; run++) {
-        const float *x = src + RUN * run;
-        float sxx = 0.0f;
+    for (int run = 0; run < 8; run += LANES) {
+        F4 x[RUN], w[RUN], low, sxx = {0};
+        f4_gather(x, src + RUN * run, RUN);
         for (int i = 0; i < RUN; i++)
             sxx += x[i] * x[i];
-        float mean = sqrtf(sxx / (float)RUN);
+        sxx /= (float)RUN;
+        F4 mean = { sqrtf(sxx[0]), sqrtf(sxx[1]), sqrtf(sxx[2]), sqrtf(sxx[3]) };
         for (int i = 0; i < RUN; i++)
-            w[i] = mean + fabsf(x[i]);
-        scale[run] = scale_and_min(l + RUN * run, x, w, RUN, range, &min[run]);
+            w[i] = mean + f4_abs(x[i]);
+        F4 d = scale_and_min(l + RUN * run, x, w, RUN, range, &low);
+        memcpy(scale + run, &d, sizeof d);
+        memcpy(min + run, &low, sizeof low);
     }
     float scale_max = largest(scale, 8), min_max = largest(min, 8);
     float inv_scale = scale_max > 0.0f ? 63.0f / scale_max : 0.0f, inv_min = min_max > 0.0f ? 63.0f / min_max : 0.0f;
@@ -342,8 +351,10 @@ void q6_k_narrow(uint8_t *dst, const float *src, int64_t blocks)
     for (; blocks > 0; blocks--, src += N, dst += 210) {
         float scale[16];
         uint8_t l[N];
-        for (int sub = 0; sub < 16; sub++)
-            scale[sub] = scale_by_steps(l + 16 * sub, src + 16 * sub, 16, 32);
+        for (int sub = 0; sub < 16; sub += LANES) {
+            F4 d = scale_by_steps(l + 16 * sub, src + 16 * sub, 16, 32);
+            memcpy(scale + sub, &d, sizeof d);
+        }
         float max = peak(scale, 16), inv = -128.0f / max;
         if (fabsf(max) < TINY) {
             memset(dst, 0, 210);
