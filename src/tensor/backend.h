@@ -10,8 +10,11 @@
 
 #include "tensor/tensor.h"
 
-/* gelu_quick is x sigmoid(1.702 x); relu_squared is max(0, x)^2. */
-typedef enum { ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_GELU_QUICK, ACT_RELU_SQUARED, ACT_COUNT } ActKind;
+/* gelu_quick is x sigmoid(1.702 x); relu_squared is max(0, x)^2. swiglu_clamped (gpt-oss) is for glu: gelu_quick(min(gate, 7)) times
+ * 1 + up, up held within -7 and 7. */
+typedef enum {
+    ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_GELU_QUICK, ACT_RELU_SQUARED, ACT_SWIGLU_CLAMPED, ACT_COUNT
+} ActKind;
 
 /* Which keys each query may see. Rows are laid out flat; segment s owns query rows [q0[s], q0[s]+nq[s]) and key rows [k0[s], k0[s]+nk[s]).
  * Query i of a segment stands at position nk-nq+i and sees keys 0..that position (causal), at most `window` of them when window > 0.
@@ -24,6 +27,7 @@ typedef struct AttnShape {
     float   scale;                      /* scores are scale * q.k */
     int     window;                     /* 0: all */
     float   softcap;                    /* > 0: scores become softcap * tanh(score / softcap) before they are masked */
+    Tensor *sinks;                      /* [H], NULL: none. One more score for each head, neither scaled nor capped, whose key has no value */
 } AttnShape;
 
 /* How hidden rows become logits: z = scale * h w' + bias, then softcap * tanh(z / softcap) when softcap > 0. */
@@ -79,11 +83,12 @@ struct Backend {
      * the transpose (the gradient) and not the inverse. pos I32 [T]. */
     void (*rope)(Backend *, Tensor *x, const Tensor *pos, const RopeTable *r, int head_dim, int sign);
 
-    /* o[Tq, H*d] = softmax(scale * q k', capped) v per head; lse[Tq, H] is the log of the sum of exp of the scores (may be NULL when no gradient
+    /* o[Tq, H*d] = softmax(scale * q k', capped) v per head; lse[Tq, H] is the log of the sum of exp of the scores, the sink's too (may be NULL when no gradient
      * is wanted). Backward reads o and lse and accumulates into dq, dk, dv. */
     void (*attn)(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
     void (*attn_bwd)(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse,
                      const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
+    void (*attn_sinks_bwd)(Backend *, Tensor *dsinks, const Tensor *dout, const Tensor *o, const Tensor *lse, const AttnShape *s);
 
     void (*glu)(Backend *, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a);            /* y = a(gate) * up */
     void (*glu_bwd)(Backend *, Tensor *dgate, Tensor *dup, const Tensor *dy, const Tensor *gate, const Tensor *up, ActKind a);

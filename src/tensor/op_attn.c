@@ -34,7 +34,8 @@ Tensor *op_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, const AttnShape *
     BUG_ON(tensor_cols(q) != (int64_t)s->heads * s->head_dim);
     BUG_ON(tensor_cols(k) != (int64_t)s->kv_heads * s->head_dim || !tensor_same_shape(k, v));
     int64_t T = tensor_rows(q);
-    bool wants = t->recording && (q->wants_grad || k->wants_grad || v->wants_grad);
+    BUG_ON(s->sinks && tensor_numel(s->sinks) != s->heads);
+    bool wants = t->recording && (q->wants_grad || k->wants_grad || v->wants_grad || (s->sinks && s->sinks->wants_grad));
     Tensor *o = tape_new(t, T, tensor_cols(q)), *lse = wants ? tape_new(t, T, s->heads) : NULL;
     if (!o || (wants && !lse))
         return NULL;
@@ -55,4 +56,7 @@ void back_attention(Tape *t, const TapeRec *r)
 {
     Tensor *q = r->in[0], *k = r->in[1], *v = r->in[2];
     t->be->attn_bwd(t->be, tape_grad(t, q), tape_grad(t, k), tape_grad(t, v), r->out->grad, r->out, r->saved[0], q, k, v, &r->u.attn);
+    Tensor *sinks = r->u.attn.sinks, *dsinks = sinks ? tape_grad(t, sinks) : NULL;
+    if (dsinks)
+        t->be->attn_sinks_bwd(t->be, dsinks, r->out->grad, r->out, r->saved[0], &r->u.attn);
 }

@@ -23,6 +23,7 @@ typedef struct OpCase {
     int      heads, kv_heads, head_dim, rot;
     float    rope_factor;              /* of cos and sin; 0: 1 */
     int      n_seg, nq[CASE_SEGS_MAX], nk[CASE_SEGS_MAX];
+    bool     sinks;                    /* attention */
     int      window, key_gap;          /* attention; key_gap: cache rows between segments that nobody may read */
     ActKind  act;
     unsigned frozen;                   /* bit i: input i (in the order of the op's arguments) wants no gradient */

@@ -40,6 +40,8 @@ static double pool_at(int64_t i)
 static float draw(Lab *l)
 {
     double v = (l->c->sigma > 0 ? l->c->sigma : 1.0) * pool_at(l->drawn++);
+    if (l->c->act == ACT_SWIGLU_CLAMPED && fabs(fabs(v) - 7) < 0.3) /* a kink there, as below */
+        v *= 1.1;
     /* relu has a kink at 0, its square one in the slope, where finite differences mean nothing */
     return (float)(l->c->act == ACT_RELU || l->c->act == ACT_RELU_SQUARED ? v + copysign(0.2, v) : v);
 }

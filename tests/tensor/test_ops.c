@@ -160,6 +160,7 @@ static void attn_setup(Lab *l)
     l->leaf[0] = lab_mat(l, "q", BOX_IN, l->q_rows, l->c->heads * l->c->head_dim);
     l->leaf[1] = lab_poison_gaps(l, lab_mat(l, "k", BOX_IN, l->k_rows, l->c->kv_heads * l->c->head_dim));
     l->leaf[2] = lab_poison_gaps(l, lab_mat(l, "v", BOX_IN, l->k_rows, l->c->kv_heads * l->c->head_dim));
+    l->attn.sinks = l->leaf[3] = l->c->sinks ? lab_vec(l, "sinks", BOX_IN, l->c->heads) : NULL;
 }
 
 static Tensor *attn_call(Lab *l, Tape *t)
@@ -183,6 +184,8 @@ static void attn_kernels(Lab *l)
     be->attn_bwd(be, lab_mat(l, "dq alone", BOX_ACC, Q, wq), NULL, NULL, dout, o, lse, q, k, v, s);
     be->attn_bwd(be, NULL, lab_mat(l, "dk alone", BOX_ACC, K, wk), NULL, dout, o, lse, q, k, v, s);
     be->attn_bwd(be, NULL, NULL, lab_mat(l, "dv alone", BOX_ACC, K, wk), dout, o, lse, q, k, v, s);
+    if (s->sinks)
+        be->attn_sinks_bwd(be, lab_vec(l, "dsinks", BOX_ACC, s->heads), dout, o, lse, s);
 }
 
 static void glu_setup(Lab *l)
@@ -453,7 +456,7 @@ static void services_kernels(Lab *l)
 }
 
 /* A function added to the seam after copy_rows or between: bring it into a kit above, then raise the number. */
-_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 35 * sizeof(void (*)(void)), "a backend function has no row here");
+_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 36 * sizeof(void (*)(void)), "a backend function has no row here");
 
 static const Kit kits[OP_COUNT + 1] = {
     [OP_EMBED]      = { embed_setup, embed_call, embed_kernels },

@@ -79,19 +79,47 @@ static void activations(void **state)
     static const float relu_squared[7] = {
         0.0f, 0.0f, 0.0f, 0.0f, 0.25f, 1.0f, 16.0f,
     };
-    static const float *const want[ACT_COUNT] = {
+    static const float *const want[ACT_SWIGLU_CLAMPED] = {
         [ACT_SILU] = silu, [ACT_GELU_TANH] = gelu_tanh, [ACT_GELU_ERF] = gelu_erf, [ACT_RELU] = relu,
         [ACT_GELU_QUICK] = gelu_quick, [ACT_RELU_SQUARED] = relu_squared,
     };
     Tensor *x = blank(1, 7), *y = blank(1, 7), *one = blank(1, 7);
     tensor_put(x, in);
     be->fill(be, one, 1.0f);
-    for (int a = 0; a < ACT_COUNT; a++) {
+    for (int a = 0; a < ACT_SWIGLU_CLAMPED; a++) {
         be->act(be, y, x, (ActKind)a);
         expect(y, want[a]);
         be->glu(be, y, x, one, (ActKind)a);
         expect(y, want[a]);
     }
+}
+
+/* As in transformers' GptOssExperts. */
+static void clamped_swiglu(void **state)
+{
+    (void)state;
+    static const float gate[7] = { -9, -3, -0.25f, 0.5f, 6.9f, 7.5f, 20 }, up[7] = { 0.3f, -8, 9, -2, 7.25f, 1, -6.5f };
+    static const float want[7] = {
+        -2.60413138e-06f, 0.108427858f, -0.790402801f, -0.350388437f, 55.1995618f, 13.9999063f, -38.4997422f,
+    };
+    static const float dgate[7] = {
+        -4.1428827e-06f, 0.147289943f, 2.34799647f, -0.879221912f, 8.0006823f, 0.0f, 0.0f,
+    };
+    static const float dup[7] = {
+        -2.00317799e-06f, 0.0f, 0.0f, 0.350388437f, 0.0f, 6.99995313f, 6.99995313f,
+    };
+    Tensor *g = blank(1, 7), *u = blank(1, 7), *y = blank(1, 7), *one = blank(1, 7), *dg = blank(1, 7), *du = blank(1, 7);
+    tensor_put(g, gate);
+    tensor_put(u, up);
+    be->fill(be, one, 1.0f);
+    be->fill(be, dg, 0.0f);
+    be->fill(be, du, 0.0f);
+    be->glu(be, y, g, u, ACT_SWIGLU_CLAMPED);
+    for (int i = 0; i < 7; i++)
+        assert_true(fabs((double)((float *)y->data)[i] - (double)want[i]) <= TOL * fmax(1, fabs((double)want[i])));
+    be->glu_bwd(be, dg, du, one, g, u, ACT_SWIGLU_CLAMPED);
+    expect(dg, dgate);
+    expect(du, dup);
 }
 
 static void norms_of_groups(void **state)
@@ -145,7 +173,7 @@ static void rotation_of_part_of_a_head(void **state)
 }
 
 /* One packed document of three tokens and one decoding step over five cached keys; four query heads read two key heads. */
-static void attention_with_window_and_softcap(void **state)
+static void attention_with_window_softcap_and_sinks(void **state)
 {
     (void)state;
     static const float all[32] = {
@@ -174,6 +202,15 @@ static void attention_with_window_and_softcap(void **state)
         0.410768226f, -8.44622227e-05f, -0.481929559f, -0.337062614f, 1.12321903f, 1.08149068f, 0.318233812f, 0.236218442f,
         1.25208193f, 1.45009842f, 1.14831056f, 1.01083713f, 1.64088645f, 1.69989617f, 1.67123554f, 1.66395465f,
     };
+    static const float sinks[32] = {
+        -0.594912386f, -0.221203725f, -0.270816858f, -0.100696672f, 0.0122060919f, 0.0337273161f, 0.0f, 0.0f,
+        0.25757649f, 0.422260864f, 0.199869173f, 0.321123226f, 0.0701393897f, 0.0623620092f, 0.0f, 0.0f,
+        0.0302695288f, 0.0605105446f, 0.165611961f, 0.202742584f, 0.00196274223f, 0.00135643076f, 0.0f, 0.0f,
+        0.105678685f, 0.192399103f, -0.0890094223f, -0.00848921851f, -0.00317545052f, 0.0176637965f, 0.0f, 0.0f,
+    };
+    static const float dsinks[4] = {
+        -0.00802353908f, 0.260133078f, 0.127637349f, 0.0f,
+    };
     static const int32_t q0[] = { 0, 3 }, nq[] = { 3, 1 }, k0[] = { 0, 3 }, nk[] = { 3, 5 };
     AttnShape s = { .n_seg = 2, .q0 = q0, .nq = nq, .k0 = k0, .nk = nk, .heads = 4, .kv_heads = 2, .head_dim = 2, .scale = 0.6f };
     Tensor *q = seq(4, 8, 0.7, 1.3), *k = seq(8, 4, 0.31, 0.4), *v = seq(8, 4, 0.53, -0.8), *o = blank(4, 8), *lse = blank(4, 4);
@@ -188,6 +225,17 @@ static void attention_with_window_and_softcap(void **state)
     be->attn(be, o, lse, q, k, v, &s);
     expect(o, softcap);
     expect(lse, softcap_lse);
+
+    /* one sink small, one large, one that takes everything: as in GptOssAttention */
+    s.softcap = 0;
+    s.sinks = blank(1, 4);
+    tensor_put(s.sinks, (const float[4]){ -1, 0.5f, 2, 40 });
+    be->attn(be, o, lse, q, k, v, &s);
+    expect(o, sinks);
+    Tensor *d = blank(1, 4);
+    be->fill(be, d, 0.0f);
+    be->attn_sinks_bwd(be, d, seq(4, 8, 0.9, 0.1), o, lse, &s);
+    expect(d, dsinks);
 }
 
 static void head_log_probabilities(void **state)
@@ -297,9 +345,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(activations),
+        cmocka_unit_test(clamped_swiglu),
         cmocka_unit_test(norms_of_groups),
         cmocka_unit_test(rotation_of_part_of_a_head),
-        cmocka_unit_test(attention_with_window_and_softcap),
+        cmocka_unit_test(attention_with_window_softcap_and_sinks),
         cmocka_unit_test(head_log_probabilities),
         cmocka_unit_test(routing_with_load_balancing),
         cmocka_unit_test(linear_with_low_rank_addition),

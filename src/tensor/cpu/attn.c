@@ -6,6 +6,7 @@
  * dealt in turn to a fixed number of stripes; the first stripe adds to dq itself, each other to a copy of its own, and the copies are added in
  * order afterwards. The number of stripes follows from the shape, not from the threads: the bits stay the same. */
 #include "tensor/cpu/cpu_int.h"
+#include <math.h>
 #include <string.h>
 
 #define PIECES_WANTED 12 /* backward pieces, if heads and segments are few; more would mean more copies of dq */
@@ -16,6 +17,8 @@ typedef struct AttnJob {
     const AttnShape *s;
     Tensor          *o, *lse, *dq, *dk, *dv;
     const Tensor    *q, *k, *v, *dout, *saved_o, *saved_lse;
+    const float     *sinks;         /* [H] */
+    float           *dsinks;
     float           *inner;         /* [Tq, H] dout . o */
     float           *copies;        /* [stripes - 1][Tq, H d] */
     int64_t          stripes;
@@ -60,7 +63,7 @@ static void piece_attn(void *ctx, int64_t piece, int worker)
     int64_t g = piece % head_sets / runs, h0 = piece % runs * heads;
     int64_t i0 = block * per_block, i1 = MIN(i0 + per_block, s->nq[seg]);
 
-    AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .softcap = s->softcap, .ldk = j->k->ld, .ldv = j->v->ld,
+    AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .softcap = s->softcap, .with_sinks = s->sinks != NULL, .ldk = j->k->ld, .ldv = j->v->ld,
                     .k = f32(j->k) + s->k0[seg] * j->k->ld + g * d, .v = f32(j->v) + s->k0[seg] * j->v->ld + g * d };
     for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + heads, j->group); h++)
         for (int64_t i = i0; i < i1; i++, b.n++) {
@@ -69,6 +72,7 @@ static void piece_attn(void *ctx, int64_t piece, int worker)
             b.o[b.n] = f32(j->o) + row * j->o->ld + h * d;
             b.lse[b.n] = j->lse ? f32(j->lse) + row * j->lse->ld + h : NULL;
             b.pos[b.n] = (int32_t)(s->nk[seg] - s->nq[seg] + i);
+            b.sink[b.n] = j->sinks ? j->sinks[h] : 0.0f;
         }
     b.last = (int32_t)(s->nk[seg] - s->nq[seg] + i1 - 1);
     b.first = s->window ? (int32_t)MAX(0, s->nk[seg] - s->nq[seg] + i0 - s->window + 1) : 0;
@@ -80,7 +84,8 @@ void cpu_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor
     Cpu *c = cpu_of(be);
     AttnJob j = { .cpu = c, .s = s, .o = o, .lse = lse, .q = q, .k = k, .v = v, .group = s->heads / s->kv_heads };
     BUG_ON(s->heads % s->kv_heads);
-    if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)))
+    j.sinks = cpu_wide(c, SLOT_WIDE, s->sinks);
+    if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)) || (s->sinks && !j.sinks))
         return;
     int64_t pieces = 0;
     for (int i = 0; i < s->n_seg; i++) {
@@ -167,4 +172,27 @@ void cpu_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor 
     cpu_for(c, s->n_seg * s->kv_heads * j.stripes, attn_work(&j) * 5 / 2, piece_attn_bwd, &j);
     if (dq && j.stripes > 1)
         cpu_for(c, rows, rows * width / c->kern->vw * j.stripes, piece_add_copies, &j);
+}
+
+/* The sink is a score without a value: its probability times (0 - dout . o). A piece is a head. */
+static void piece_sink(void *ctx, int64_t h, int worker)
+{
+    (void)worker;
+    const AttnJob *j = ctx;
+    int64_t d = j->s->head_dim;
+    double sum = 0;
+    for (int64_t row = 0; row < tensor_rows(j->saved_o); row++) {
+        float inner = j->cpu->kern->dot(d, f32(j->dout) + row * j->dout->ld + h * d, f32(j->saved_o) + row * j->saved_o->ld + h * d);
+        sum -= exp((double)j->sinks[h] - (double)f32(j->saved_lse)[row * j->saved_lse->ld + h]) * (double)inner;
+    }
+    j->dsinks[h] += (float)sum;
+}
+
+void cpu_attn_sinks_bwd(Backend *be, Tensor *dsinks, const Tensor *dout, const Tensor *o, const Tensor *lse, const AttnShape *s)
+{
+    Cpu *c = cpu_of(be);
+    AttnJob j = { .cpu = c, .s = s, .dsinks = f32(dsinks), .dout = dout, .saved_o = o, .saved_lse = lse };
+    j.sinks = cpu_wide(c, SLOT_WIDE, s->sinks);
+    if (j.sinks)
+        cpu_for(c, s->heads, tensor_numel(o) / c->kern->vw * 4, piece_sink, &j);
 }

@@ -159,7 +159,7 @@ static const Backend cpu_table = {
     .embed = cpu_embed, .embed_bwd = cpu_embed_bwd,
     .linear = cpu_linear, .linear_dx = cpu_linear_dx, .linear_dw = cpu_linear_dw, .linear_db = cpu_linear_db,
     .rmsnorm = cpu_rmsnorm, .rmsnorm_bwd = cpu_rmsnorm_bwd, .layernorm = cpu_layernorm, .layernorm_bwd = cpu_layernorm_bwd,
-    .rope = cpu_rope, .attn = cpu_attn, .attn_bwd = cpu_attn_bwd,
+    .rope = cpu_rope, .attn = cpu_attn, .attn_bwd = cpu_attn_bwd, .attn_sinks_bwd = cpu_attn_sinks_bwd,
     .glu = cpu_glu, .glu_bwd = cpu_glu_bwd, .act = cpu_act, .act_bwd = cpu_act_bwd,
     .head_logp = cpu_head_logp, .head_logp_bwd = cpu_head_logp_bwd, .head_fused = cpu_head_fused,
     .route = cpu_route, .route_bwd = cpu_route_bwd, .route_count = cpu_route_count, .combine = cpu_combine, .combine_bwd = cpu_combine_bwd,

@@ -101,6 +101,7 @@ void cpu_layernorm_bwd(Backend *, Tensor *dx, Tensor *dw, Tensor *db, const Tens
 void cpu_attn(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
 void cpu_attn_bwd(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse, const Tensor *q,
                   const Tensor *k, const Tensor *v, const AttnShape *s);
+void cpu_attn_sinks_bwd(Backend *, Tensor *dsinks, const Tensor *dout, const Tensor *o, const Tensor *lse, const AttnShape *s);
 
 void cpu_head_logp(Backend *, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg);
 void cpu_head_logp_bwd(Backend *, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w,

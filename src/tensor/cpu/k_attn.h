@@ -144,6 +144,13 @@ static void attn(const AttnBlock *b, void *scratch)
         }
     }
     for (int l = 0; l < b->n; l++) {
+        if (b->with_sinks) { /* one more score, without a value */
+            float high = b->sink[l] > top[l] ? b->sink[l] : top[l], fade = expf(top[l] - high);
+            sum[l] = sum[l] * fade + expf(b->sink[l] - high);
+            top[l] = high;
+            for (int64_t i = 0; i < dp; i += VW)
+                vstore(out + l * dp + i, vload(out + l * dp + i) * fade);
+        }
         for (int64_t i = 0; i < d; i += VW)
             vput(b->o[l] + i, vget(out + l * dp + i, d - i) / sum[l], d - i);
         if (b->lse[l])

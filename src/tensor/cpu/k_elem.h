@@ -59,6 +59,15 @@ static void elem_adamw(ELEM_ARGS)
 
 /* ---- activations: value f and slope df; `a` is a constant where this is inlined, and a slope that nobody reads costs nothing ---- */
 
+#define SWIGLU_LIMIT 7.0f
+
+VINLINE vf act_quick(vf x, vf *df)
+{
+    vf s = vsigmoid(1.702f * x), f = x * s;
+    *df = vfma(1.702f * f, 1.0f - s, s);
+    return f;
+}
+
 VINLINE vf act(ActKind a, vf x, vf *df)
 {
     vf s, f, y, du;
@@ -81,9 +90,10 @@ VINLINE vf act(ActKind a, vf x, vf *df)
         *df = vfma(0.398942280f * vmin(vset(100.0f), vmax(vset(-100.0f), x)), y, s);
         return f;
     case ACT_GELU_QUICK:
-        s = vsigmoid(1.702f * x);
-        f = x * s;
-        *df = vfma(1.702f * f, 1.0f - s, s);
+        return act_quick(x, df);
+    case ACT_SWIGLU_CLAMPED: /* the gate's part */
+        f = act_quick(vmin(vset(SWIGLU_LIMIT), x), df);
+        *df = vsel(x > SWIGLU_LIMIT, (vf){ 0 }, *df);
         return f;
     case ACT_RELU_SQUARED:
         y = vmax((vf){ 0 }, x); /* NaN stays */
@@ -95,11 +105,21 @@ VINLINE vf act(ActKind a, vf x, vf *df)
     }
 }
 
+/* What the activated gate is multiplied by, and its slope: `up` itself but for the clamped form. */
+VINLINE vf up_factor(ActKind a, vf up, vf *du)
+{
+    *du = vset(1.0f);
+    if (a != ACT_SWIGLU_CLAMPED)
+        return up;
+    *du = vsel(vabs(up) > SWIGLU_LIMIT, (vf){ 0 }, *du);
+    return 1.0f + vmin(vset(SWIGLU_LIMIT), vmax(vset(-SWIGLU_LIMIT), up));
+}
+
 VINLINE void glu(ActKind a, int64_t n, float *const out[3], const float *const in[3])
 {
     for (int64_t i = 0; i < n; i += VW) {
-        vf df;
-        vput(out[0] + i, act(a, vget(in[0] + i, n - i), &df) * vget(in[1] + i, n - i), n - i);
+        vf df, du;
+        vput(out[0] + i, act(a, vget(in[0] + i, n - i), &df) * up_factor(a, vget(in[1] + i, n - i), &du), n - i);
     }
 }
 
@@ -107,11 +127,11 @@ VINLINE void glu_bwd(ActKind a, int64_t n, float *const out[3], const float *con
 {
     for (int64_t i = 0; i < n; i += VW) {
         int64_t left = n - i;
-        vf df, dy = vget(in[0] + i, left), f = act(a, vget(in[1] + i, left), &df);
+        vf df, du, dy = vget(in[0] + i, left), f = act(a, vget(in[1] + i, left), &df), u = up_factor(a, vget(in[2] + i, left), &du);
         if (out[0])
-            vput(out[0] + i, vfma(dy * vget(in[2] + i, left), df, vget(out[0] + i, left)), left);
+            vput(out[0] + i, vfma(dy * u, df, vget(out[0] + i, left)), left);
         if (out[1])
-            vput(out[1] + i, vfma(dy, f, vget(out[1] + i, left)), left);
+            vput(out[1] + i, vfma(dy * du, f, vget(out[1] + i, left)), left);
     }
 }
 
@@ -143,6 +163,7 @@ ACT_FNS(ACT_GELU_ERF)
 ACT_FNS(ACT_RELU)
 ACT_FNS(ACT_GELU_QUICK)
 ACT_FNS(ACT_RELU_SQUARED)
+ACT_FNS(ACT_SWIGLU_CLAMPED)
 #define ACT_ROWS(A) \
     [ELEM_GLU + A] = glu_##A, [ELEM_GLU_BWD + A] = glu_bwd_##A, [ELEM_ACT + A] = act_##A, [ELEM_ACT_BWD + A] = act_bwd_##A
 

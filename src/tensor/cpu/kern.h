@@ -58,6 +58,8 @@ typedef struct AttnBlock {
     int32_t      first, last;
     int          window;
     float        scale, softcap;
+    bool         with_sinks;
+    float        sink[ATTN_Q];
 } AttnBlock;
 
 /* Backward of ATTN_K keys of one kv head against a run of query rows. The heads of the group follow each other in q, dout and dq. */

@@ -12,7 +12,7 @@
         .tile_cols = tile_cols, .tile_rows = tile_rows,                                                                          \
         .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
                   [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \
-                  ACT_ROWS(ACT_RELU), ACT_ROWS(ACT_GELU_QUICK), ACT_ROWS(ACT_RELU_SQUARED) },                                    \
+                  ACT_ROWS(ACT_RELU), ACT_ROWS(ACT_GELU_QUICK), ACT_ROWS(ACT_RELU_SQUARED), ACT_ROWS(ACT_SWIGLU_CLAMPED) },      \
         .dot = row_dot, .axpy = row_axpy, .sumsq = row_sumsq, .row_max = row_max, .row_sumexp = row_sumexp, .row_exp = row_exp,  \
         .row_exp_capped = row_exp_capped,                                                                                        \
         .rope = row_rope, .rmsnorm = row_rmsnorm, .layernorm = row_layernorm, .norm_bwd = row_norm_bwd,                          \

@@ -349,11 +349,13 @@ static void ref_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const
                 int64_t first, last, row = s->q0[seg] + i;
                 visible(s, seg, i, &first, &last);
                 double *score = doubles(be, last + 1), *out = doubles(be, d);
-                double top = -INFINITY, sum = 0;
+                double top = s->sinks ? row_f32(s->sinks, 0)[h] : -INFINITY, sink = top, sum = 0;
                 for (int64_t j = first; j <= last; j++) {
                     score[j] = capped(s->scale * dot(row_f32(q, row) + h * d, row_f32(k, s->k0[seg] + j) + g * d, d), s->softcap);
                     top = fmax(top, score[j]);
                 }
+                if (s->sinks)
+                    sum = exp(sink - top);
                 for (int64_t j = first; j <= last; j++) {
                     double p = exp(score[j] - top);
                     const float *vj = row_f32(v, s->k0[seg] + j) + g * d;
@@ -410,6 +412,19 @@ static void ref_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const 
         }
 }
 
+/* The sink is a score without a value: its probability times (0 - dout . o). */
+static void ref_attn_sinks_bwd(Backend *be, Tensor *dsinks, const Tensor *dout, const Tensor *o, const Tensor *lse, const AttnShape *s)
+{
+    (void)be;
+    int d = s->head_dim;
+    for (int h = 0; h < s->heads; h++) {
+        double sum = 0;
+        for (int64_t row = 0; row < tensor_rows(o); row++)
+            sum -= exp((double)row_f32(s->sinks, 0)[h] - row_f32(lse, row)[h]) * dot(row_f32(dout, row) + h * d, row_f32(o, row) + h * d, d);
+        add_doubles(row_f32(dsinks, 0) + h, &sum, 1.0, 1);
+    }
+}
+
 /* ---- activations: value and slope ---- */
 
 #define SQRT_2_OVER_PI 0.79788456080286535588
@@ -456,9 +471,25 @@ static Slope relu_squared(double x) /* So et al. 2021 */
     return (Slope){ x > 0 ? x * x : 0.0, x > 0 ? 2.0 * x : 0.0 };
 }
 
+#define SWIGLU_LIMIT 7.0
+
+static Slope swiglu_gate(double x)
+{
+    Slope g = gelu_quick(fmin(x, SWIGLU_LIMIT));
+    return (Slope){ g.f, x > SWIGLU_LIMIT ? 0.0 : g.df };
+}
+
+/* What the activated gate is multiplied by: `up` itself but for the clamped form. */
+static Slope up_factor(ActKind a, double up)
+{
+    if (a != ACT_SWIGLU_CLAMPED)
+        return (Slope){ up, 1.0 };
+    return (Slope){ 1.0 + fmax(-SWIGLU_LIMIT, fmin(up, SWIGLU_LIMIT)), fabs(up) > SWIGLU_LIMIT ? 0.0 : 1.0 };
+}
+
 static Slope (*const act_table[ACT_COUNT])(double) = {
     [ACT_SILU] = silu, [ACT_GELU_TANH] = gelu_tanh, [ACT_GELU_ERF] = gelu_erf, [ACT_RELU] = relu,
-    [ACT_GELU_QUICK] = gelu_quick, [ACT_RELU_SQUARED] = relu_squared,
+    [ACT_GELU_QUICK] = gelu_quick, [ACT_RELU_SQUARED] = relu_squared, [ACT_SWIGLU_CLAMPED] = swiglu_gate,
 };
 
 static void ref_glu(Backend *be, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a)
@@ -466,7 +497,7 @@ static void ref_glu(Backend *be, Tensor *y, const Tensor *gate, const Tensor *up
     (void)be;
     for (int64_t r = 0; r < tensor_rows(y); r++)
         for (int64_t c = 0; c < tensor_cols(y); c++)
-            row_f32(y, r)[c] = (float)(act_table[a](row_f32(gate, r)[c]).f * row_f32(up, r)[c]);
+            row_f32(y, r)[c] = (float)(act_table[a](row_f32(gate, r)[c]).f * up_factor(a, row_f32(up, r)[c]).f);
 }
 
 static void ref_glu_bwd(Backend *be, Tensor *dgate, Tensor *dup, const Tensor *dy, const Tensor *gate, const Tensor *up, ActKind a)
@@ -474,12 +505,12 @@ static void ref_glu_bwd(Backend *be, Tensor *dgate, Tensor *dup, const Tensor *d
     (void)be;
     for (int64_t r = 0; r < tensor_rows(dy); r++)
         for (int64_t c = 0; c < tensor_cols(dy); c++) {
-            Slope  g = act_table[a](row_f32(gate, r)[c]);
+            Slope  g = act_table[a](row_f32(gate, r)[c]), u = up_factor(a, row_f32(up, r)[c]);
             double d = row_f32(dy, r)[c];
             if (dgate)
-                row_f32(dgate, r)[c] = (float)(row_f32(dgate, r)[c] + d * row_f32(up, r)[c] * g.df);
+                row_f32(dgate, r)[c] = (float)(row_f32(dgate, r)[c] + d * u.f * g.df);
             if (dup)
-                row_f32(dup, r)[c] = (float)(row_f32(dup, r)[c] + d * g.f);
+                row_f32(dup, r)[c] = (float)(row_f32(dup, r)[c] + d * g.f * u.df);
         }
 }
 
@@ -772,7 +803,7 @@ static const Backend ref_table = {
     .fill = ref_fill, .add = ref_add, .acc = ref_acc, .scale = ref_scale, .softcap = ref_softcap, .embed = ref_embed, .embed_bwd = ref_embed_bwd,
     .linear = ref_linear, .linear_dx = ref_linear_dx, .linear_dw = ref_linear_dw, .linear_db = ref_linear_db,
     .rmsnorm = ref_rmsnorm, .rmsnorm_bwd = ref_rmsnorm_bwd, .layernorm = ref_layernorm, .layernorm_bwd = ref_layernorm_bwd,
-    .rope = ref_rope, .attn = ref_attn, .attn_bwd = ref_attn_bwd,
+    .rope = ref_rope, .attn = ref_attn, .attn_bwd = ref_attn_bwd, .attn_sinks_bwd = ref_attn_sinks_bwd,
     .glu = ref_glu, .glu_bwd = ref_glu_bwd, .act = ref_act, .act_bwd = ref_act_bwd,
     .head_logp = ref_head_logp, .head_logp_bwd = ref_head_logp_bwd, .head_fused = ref_head_fused,
     .route = ref_route, .route_bwd = ref_route_bwd, .route_count = ref_route_count, .combine = ref_combine, .combine_bwd = ref_combine_bwd,
