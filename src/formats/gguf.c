@@ -190,6 +190,10 @@ static int read_head(Piece *f, uint64_t *tensors, uint64_t *values, Err *e)
         return err_set(e, ERR_INPUT, "the file was written for big-endian machines; hone reads little-endian files, as nearly all are");
     if (version != 2 && version != 3)
         return err_set(e, ERR_INPUT, "the file is of GGUF version %" PRIu64 ", hone reads versions 2 and 3", version);
+    if (*values > GGUF_VALUES_MAX && *values <= (f->n - f->at) / META_BYTES)
+        return err_set(e, ERR_INPUT, "the file has %" PRIu64 " metadata values, hone reads at most %d", *values, GGUF_VALUES_MAX);
+    if (*tensors > GGUF_TENSORS_MAX && *tensors <= (f->n - f->at) / ENTRY_BYTES)
+        return err_set(e, ERR_INPUT, "the file has %" PRIu64 " tensors, hone reads at most %d", *tensors, GGUF_TENSORS_MAX);
     if (*values > (f->n - f->at) / META_BYTES)
         return err_set(e, ERR_INPUT, "the file claims %" PRIu64 " metadata values, its %zu bytes cannot hold them", *values, f->n);
     if (*tensors > (f->n - f->at) / ENTRY_BYTES)

@@ -1,7 +1,7 @@
 /* gguf.h - the file format of llama.cpp (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), versions 2 and 3, little-endian: magic, counts,
  * metadata of typed values, tensor entries, padding, data. Read by mapping, no copies; every rule is checked before a byte of data is believed:
  * counts that the remaining bytes could hold, strings and arrays inside the file, keys and names once, shapes without overflow, rows of whole
- * blocks, data aligned, inside the file and without overlap. Memory taken is bounded by the size of the header, and that by the file.
+ * blocks, data aligned, inside the file and without overlap. Memory taken is bounded by the counts below and, for arrays, by the file.
  * Refused although the format allows them: arrays of arrays, more than GGUF_RANK_MAX dimensions, names and keys with control characters, so that
  * every name and key can be printed; and files of big-endian machines.
  * A model cut into -00001-of-0000N.gguf files opens by the path of any of them, all behind one face; metadata is the first one's. */
@@ -17,6 +17,8 @@
 #define GGUF_ALIGN 32                 /* of tensor data, unless general.alignment says otherwise */
 #define GGUF_ALIGN_MAX 65536
 #define GGUF_SPLITS_MAX 4096
+#define GGUF_VALUES_MAX 65536         /* metadata values and tensors of a file: with these bounds a head of tiny entries takes under 100 MB */
+#define GGUF_TENSORS_MAX 262144
 
 /* Kinds of metadata values, with the numbers of the file format. */
 typedef enum {

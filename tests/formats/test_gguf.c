@@ -252,6 +252,8 @@ static void test_lies(void **state)
         { "r:GGUF 4:0x03000000 8:0 8:0",                        "written for big-endian machines" },
         { "r:GGUF 4:3 8:" BIG " 8:0",                           "claims 18446744073709551615 tensors, its 24 bytes cannot hold them" },
         { "r:GGUF 4:3 8:0 8:" BIG,                              "claims 18446744073709551615 metadata values" },
+        { "r:GGUF 4:3 8:0 8:65537 z:917518",                    "has 65537 metadata values, hone reads at most 65536" },
+        { "r:GGUF 4:3 8:262145 8:0 z:6291480",                  "has 262145 tensors, hone reads at most 262144" },
         { "r:GGUF 4:3 8:2 8:0 z:47",                            "claims 2 tensors, its 71 bytes cannot hold them" },
         /* metadata */
         { HEAD(0, 1) "z:14",                                    "metadata value 1 of 1: the key \"\" has 0 bytes" },
