@@ -94,6 +94,7 @@ void gguf_set_u64(GgufWriter *w, const char *key, uint64_t v);
 void gguf_set_f32(GgufWriter *w, const char *key, float v);
 void gguf_set_strs(GgufWriter *w, const char *key, const Str *v, size_t n);
 void gguf_set_bools(GgufWriter *w, const char *key, const bool *v, size_t n);
+void gguf_set_u8s(GgufWriter *w, const char *key, const uint8_t *v, size_t n);
 void gguf_set_u32s(GgufWriter *w, const char *key, const uint32_t *v, size_t n);
 void gguf_set_i32s(GgufWriter *w, const char *key, const int32_t *v, size_t n);
 void gguf_set_f32s(GgufWriter *w, const char *key, const float *v, size_t n);

@@ -107,6 +107,11 @@ void gguf_set_u32s(GgufWriter *w, const char *key, const uint32_t *v, size_t n)
         put_le(b, v[i], 4);
 }
 
+void gguf_set_u8s(GgufWriter *w, const char *key, const uint8_t *v, size_t n)
+{
+    strbuf_add(put_array(w, key, GGUF_U8, n), v, n);
+}
+
 void gguf_set_i32s(GgufWriter *w, const char *key, const int32_t *v, size_t n)
 {
     StrBuf *b = put_array(w, key, GGUF_I32, n);

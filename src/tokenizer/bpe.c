@@ -347,12 +347,16 @@ static int merge_sides(const Json *merge, Str side[2], size_t rank, const char *
     return 0;
 }
 
-static int merges_parse(Tok *t, const Json *list, const char *where, Err *e)
+/* Merges of one rank are equals, of which the leftmost goes first. The library numbers merges by their place, which is what a file without "ranks"
+ * means; our converters (source.h) write the ranks of SentencePiece and tiktoken, where all ways to join one piece are equal. */
+static int merges_parse(Tok *t, const Json *list, const Json *ranks, const char *where, Err *e)
 {
     Bpe *b = &t->bpe;
     if (json_kind(list) != JSON_ARRAY)
         return err_set(e, ERR_INPUT, "%s: \"merges\" should be a list, it is %s", where, json_kind_name(list));
     size_t n = json_len(list), slots = 16;
+    if (ranks && json_len(ranks) != n)
+        return err_set(e, ERR_INPUT, "%s: \"ranks\" should be a list of %zu numbers, one for each merge", where, n);
     while (slots < 2 * n)
         slots *= 2;
     b->merges = mem_alloc(slots * sizeof *b->merges);
@@ -379,8 +383,10 @@ static int merges_parse(Tok *t, const Json *list, const char *where, Err *e)
         if (left < 0 || right < 0 || to < 0)
             rc = err_set(e, ERR_INPUT, "%s: merge number %zu joins \"%.*s\" and \"%.*s\", but the vocabulary lacks one of them or their union", where, i,
                          (int)MIN(side[0].n, 60), side[0].p, (int)MIN(side[1].n, 60), side[1].p);
+        else if (ranks && (json_int(json_at(ranks, i)) < 0 || json_int(json_at(ranks, i)) >= (int64_t)n))
+            rc = err_set(e, ERR_INPUT, "%s: rank number %zu should be a number from 0 to %zu", where, i, n - 1);
         else
-            merge_put(b, (uint64_t)(uint32_t)left << 32 | (uint32_t)right, rank++, to);
+            merge_put(b, (uint64_t)(uint32_t)left << 32 | (uint32_t)right, ranks ? (uint32_t)json_int(json_at(ranks, i)) : rank++, to);
     }
     strbuf_release(&joined);
     return rc;
@@ -401,7 +407,7 @@ int bpe_parse(Tok *t, const Json *model, const char *where, Err *e)
     memset(b->low, -1, sizeof b->low);
     b->unk_id = -1;
     double dropout = 0;
-    int rc = check_keys(model, "type|dropout|unk_token|continuing_subword_prefix|end_of_word_suffix|fuse_unk|byte_fallback|ignore_merges|vocab|merges",
+    int rc = check_keys(model, "type|dropout|unk_token|continuing_subword_prefix|end_of_word_suffix|fuse_unk|byte_fallback|ignore_merges|vocab|merges|ranks",
                         where, e);
     rc = rc ? rc : json_opt_num(model, "dropout", &dropout, where, e);
     if (!rc && dropout != 0)
@@ -413,7 +419,7 @@ int bpe_parse(Tok *t, const Json *model, const char *where, Err *e)
     rc = rc ? rc : json_opt_bool(model, "byte_fallback", &b->byte_fallback, where, e);
     rc = rc ? rc : json_opt_bool(model, "ignore_merges", &b->ignore_merges, where, e);
     rc = rc ? rc : vocab_parse(t, json_get(model, "vocab"), where, e);
-    rc = rc ? rc : merges_parse(t, json_get(model, "merges"), where, e);
+    rc = rc ? rc : merges_parse(t, json_get(model, "merges"), json_get(model, "ranks"), where, e);
     if (!rc && b->unk.n)
         b->unk_id = vocab_id(b, b->unk);
     return rc;

@@ -171,8 +171,12 @@ static int write_prepend(Work *w, const Step *s, Piece p, Err *e)
 {
     (void)e;
     Str in = { w->text.p + p.begin, p.end - p.begin };
-    bool there = in.n >= s->content.n && memcmp(in.p, s->content.p, s->content.n) == 0;
-    if (s->when == PREPEND_ALWAYS || (!there && (s->when == PREPEND_MISSING || work_span(w, p.begin, p.begin + 1).begin == 0)))
+    bool there = in.n >= s->content.n && memcmp(in.p, s->content.p, s->content.n) == 0, put = s->when == PREPEND_ALWAYS;
+    if (s->when == PREPEND_START)
+        put = w->next.n == 0;
+    else if (!there)
+        put = put || s->when == PREPEND_MISSING || work_span(w, p.begin, p.begin + 1).begin == 0;
+    if (put)
         work_put(w, s->content.p, s->content.n, work_span(w, p.begin, p.begin + 1));
     work_copy(w, p.begin, p.end);
     return 0;
@@ -437,9 +441,11 @@ static int parse_precompiled(StepParse *sp, const Normaliser *row, const Json *c
 {
     (void)row;
     Str map;
+    bool longest = false;
     int rc = json_need_str(c, "precompiled_charsmap", &map, sp->where, e);
+    rc = rc ? rc : json_opt_bool(c, "longest", &longest, sp->where, e);
     Step *s = rc ? NULL : step_add(sp, STEP_CHARSMAP, e);
-    return s ? charsmap_parse(&s->charsmap, map, sp->where, e) : ERR_INPUT;
+    return s ? charsmap_parse(&s->charsmap, map, longest, sp->where, e) : ERR_INPUT;
 }
 
 static int parse_sequence(StepParse *sp, const Normaliser *row, const Json *c, Err *e)
@@ -464,7 +470,7 @@ static const Normaliser normalisers[] = {
     { "Strip",        "type|strip_left|strip_right", parse_strip,       0,          NULL      },
     { "Prepend",      "type|prepend",                parse_prepend,     0,          NULL      },
     { "Replace",      "type|pattern|content",        parse_replace,     0,          NULL      },
-    { "Precompiled",  "type|precompiled_charsmap",   parse_precompiled, 0,          NULL      },
+    { "Precompiled",  "type|precompiled_charsmap|longest", parse_precompiled, 0,          NULL      },
     { "BertNormalizer", "type|clean_text|handle_chinese_chars|strip_accents|lowercase", parse_bert, 0, NULL },
     { "Sequence",     "type|normalizers",            parse_sequence,    0,          NULL      },
 };

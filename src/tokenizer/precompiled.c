@@ -8,10 +8,12 @@
  * Invariants: charsmap_parse walks all that any text could reach, so later no index leaves the trie and each value begins a text in valid UTF-8. */
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/utf8.h"
 #include "tokenizer/tok_int.h"
 
 #define CHARSMAP_MAX ((size_t)16 << 20) /* bytes of base64; the largest in use has 0.4 MB */
+#define KEY_MAX   256u                   /* bytes: a damaged trie may go in circles */
 #define WHOLE_MAX    6u                 /* bytes: shorter clusters are looked up whole */
 
 struct Charsmap {
@@ -19,6 +21,7 @@ struct Charsmap {
     size_t    n;
     char     *texts; /* ends with a NUL */
     size_t    ntexts;
+    bool      longest; /* as SentencePiece itself does it, for its own files: see source.h */
 };
 
 /* What a unit says: the label that leads to it, where its children lie, whether a key ends at it, and (in a leaf) the value. */
@@ -26,40 +29,6 @@ static uint32_t unit_label(uint32_t u)  { return u & 0x800000FFu; }
 static uint32_t unit_offset(uint32_t u) { return (u >> 10) << ((u >> 6) & 8u); }
 static bool     unit_ends(uint32_t u)   { return u >> 8 & 1u; }
 static uint32_t unit_value(uint32_t u)  { return u & 0x7FFFFFFFu; }
-
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-static bool base64_decode(StrBuf *out, Str s)
-{
-    size_t n = s.n;
-    if (n % 4)
-        return false;
-    for (int k = 0; k < 2 && n && s.p[n - 1] == '='; k++)
-        n--;
-    uint32_t bits = 0;
-    int have = 0;
-    for (size_t i = 0; i < n; i++) {
-        int v = base64_value(s.p[i]);
-        if (v < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)v;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            strbuf_addc(out, (char)(bits >> have & 0xFF));
-        }
-    }
-    return (bits & ((1u << have) - 1)) == 0;
-}
 
 /* Visits every unit that a lookup can reach; false when one of them points outside. */
 static bool reach_all(const Charsmap *m)
@@ -87,15 +56,16 @@ static bool reach_all(const Charsmap *m)
     return good;
 }
 
-int charsmap_parse(Charsmap **out, Str base64, const char *where, Err *e)
+int charsmap_parse(Charsmap **out, Str base64, bool longest, const char *where, Err *e)
 {
     StrBuf raw = { 0 };
     Charsmap *m = *out = mem_zalloc(1, sizeof *m);
     int rc = 0;
     size_t size = 0;
+    m->longest = longest;
     if (base64.n > CHARSMAP_MAX)
         rc = err_set(e, ERR_INPUT, "%s: a character map of %zu bytes is longer than the %zu that hone accepts", where, base64.n, CHARSMAP_MAX);
-    else if (!base64_decode(&raw, base64) || raw.n < 4)
+    else if (!base64_read(&raw, base64) || raw.n < 4)
         rc = err_set(e, ERR_INPUT, "%s: \"precompiled_charsmap\" should be base64 of a character map", where);
     if (rc)
         goto done;
@@ -146,9 +116,48 @@ static Str find(const Charsmap *m, const char *p, size_t n)
     return (Str){ NULL, 0 };
 }
 
+/* The text of the longest key that begins s, and where it ends (between characters; a key that does not is none). */
+static Str find_longest(const Charsmap *m, const char *p, size_t n, size_t *end)
+{
+    uint32_t node = unit_offset(m->units[0]);
+    Str found = { NULL, 0 };
+    for (size_t i = 0; i < n && i < KEY_MAX && p[i]; i++) {
+        uint32_t c = (unsigned char)p[i];
+        node ^= c;
+        if (node >= m->n || unit_label(m->units[node]) != c)
+            break;
+        uint32_t unit = m->units[node];
+        node ^= unit_offset(unit);
+        if (unit_ends(unit) && (i + 1 == n || ((unsigned char)p[i + 1] & 0xC0) != 0x80)) {
+            found = str_of(m->texts + unit_value(m->units[node]));
+            *end = i + 1;
+        }
+    }
+    return found;
+}
+
+static void write_longest(Work *w, const Charsmap *m, Piece p)
+{
+    Str s = { w->text.p + p.begin, p.end - p.begin };
+    for (size_t i = 0, n; i < s.n; i += n) {
+        uint32_t cp;
+        Str to = find_longest(m, s.p + i, s.n - i, &n);
+        if (to.p) {
+            work_put(w, to.p, to.n, work_span(w, p.begin + i, p.begin + i + n));
+        } else {
+            n = (size_t)utf8_decode(s.p + i, s.n - i, &cp);
+            work_copy(w, p.begin + i, p.begin + i + n);
+        }
+    }
+}
+
 void charsmap_write(Work *w, const Charsmap *m, Piece p)
 {
     Str s = { w->text.p + p.begin, p.end - p.begin };
+    if (m->longest) {
+        write_longest(w, m, p);
+        return;
+    }
     for (size_t i = 0, end; i < s.n; i = end) {
         end = i + 1 < s.n && ((unsigned char)s.p[i] | (unsigned char)s.p[i + 1]) < 0x80 && s.p[i] != '\r' ? i + 1 : grapheme_end(s, i);
         Str whole = end - i < WHOLE_MAX ? find(m, s.p + i, end - i) : (Str){ NULL, 0 };

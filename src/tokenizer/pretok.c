@@ -159,7 +159,8 @@ typedef struct Pretokenizer {
 
 static const char *const behaviours[] = { [SPLIT_REMOVED] = "Removed", [SPLIT_ISOLATED] = "Isolated", [SPLIT_PREVIOUS] = "MergedWithPrevious",
                                           [SPLIT_NEXT] = "MergedWithNext", [SPLIT_CONTIGUOUS] = "Contiguous" };
-static const char *const schemes[] = { [PREPEND_NEVER] = "never", [PREPEND_MISSING] = "always", [PREPEND_FIRST] = "first" };
+static const char *const schemes[] = { [PREPEND_NEVER] = "never", [PREPEND_MISSING] = "always", [PREPEND_FIRST] = "first",
+                                       [PREPEND_START] = "start" /* ours: see source.h */ };
 
 static int name_find(const char *const *names, size_t n, Str name)
 {

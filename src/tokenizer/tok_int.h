@@ -108,7 +108,8 @@ void work_swap_pieces(Work *w);
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------------ */
 typedef enum { STEP_FORM, STEP_LOWER, STEP_STRIP, STEP_REPLACE, STEP_PREPEND, STEP_BYTES, STEP_CHARS, STEP_CHARSMAP, STEP_SPLIT } StepKind;
-typedef enum { PREPEND_NEVER, PREPEND_MISSING, PREPEND_FIRST, PREPEND_ALWAYS } PrependWhen; /* FIRST: missing, and the piece starts the user's text */
+/* FIRST: missing, and the piece starts the user's text; START: nothing that is left of the text stands before the piece */
+typedef enum { PREPEND_NEVER, PREPEND_MISSING, PREPEND_FIRST, PREPEND_START, PREPEND_ALWAYS } PrependWhen;
 typedef enum { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS } SplitBehaviour;
 
 typedef struct Charsmap Charsmap;
@@ -144,7 +145,7 @@ int   pretok_parse(StepParse *sp, const Json *component, Err *e);
 int   step_rewrite(Work *w, const Step *s, Err *e);          /* normal.c: all kinds but SPLIT */
 int   step_split(Work *w, const Step *s, Err *e);            /* pretok.c */
 int   steps_run(Work *w, const Steps *s, Err *e);
-int   charsmap_parse(Charsmap **out, Str base64, const char *where, Err *e); /* precompiled.c */
+int   charsmap_parse(Charsmap **out, Str base64, bool longest, const char *where, Err *e); /* precompiled.c */
 void  charsmap_free(Charsmap *m);
 void  charsmap_write(Work *w, const Charsmap *m, Piece p);
 int   byte_char(unsigned char b, char out[4]);               /* the character that stands for a byte in byte-level vocabularies; its length */
@@ -204,6 +205,7 @@ int         bpe_encode(const Tok *t, Work *w, const Piece *piece, bool guard, To
 typedef struct Unigram {
     Dat     trie;
     double *scores, min_score; /* [vocab_size] */
+    bool   *unmatched;         /* [vocab_size]: text is never cut into these */
     int32_t unk_id;            /* -1: none */
     int32_t fallback[256];     /* id of "<0xNN>"; -1: none */
     bool    byte_fallback;

@@ -8,9 +8,9 @@
  * something else. truncation and padding in the file are settings of a caller, which transformers resets as well: a warning, no effect. */
 #include <stdlib.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "tokenizer/source.h"
 #include "tokenizer/tok_int.h"
 
 int check_keys(const Json *obj, const char *known, const char *where, Err *e)
@@ -374,17 +374,14 @@ int tok_open_json(Tok **out, const Json *tokenizer, const Json *tokenizer_config
 
 int tok_open(Tok **out, const char *model_dir, Err *e)
 {
-    char *path = path_join(model_dir, "tokenizer.json"), *config_path = path_join(model_dir, "tokenizer_config.json");
     Json *tokenizer = NULL, *config = NULL;
+    char *where = NULL;
     *out = NULL;
-    int rc = json_read_file(&tokenizer, path, e);
-    if (!rc && file_exists(config_path))
-        rc = json_read_file(&config, config_path, e);
-    rc = rc ? rc : tok_open_json(out, tokenizer, config, path, e);
+    int rc = tok_json_from_dir(&tokenizer, &config, &where, model_dir, e);
+    rc = rc ? rc : tok_open_json(out, tokenizer, config, where, e);
     json_free(tokenizer);
     json_free(config);
-    free(path);
-    free(config_path);
+    free(where);
     return rc;
 }
 

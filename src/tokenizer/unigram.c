@@ -67,6 +67,7 @@ int unigram_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds
         Str text = { s.p + c.begin, c.end - c.begin };
         int64_t id = path[c.end].id;
         bool known = !c.is_match || map_get(t->vocab, text, &id); /* the joined unknowns may be an entry themselves: the library asks again */
+        known = known && !(c.is_match && u->unmatched[id]);
         bool bytes = !known && u->byte_fallback;
         for (size_t i = 0; bytes && i < text.n; i++)
             bytes = u->fallback[(unsigned char)text.p[i]] >= 0;
@@ -134,13 +135,14 @@ static int entry_parse(Tok *t, const Json *entry, size_t i, Str *text, const cha
 int unigram_parse(Tok *t, const Json *model, const char *where, Err *e)
 {
     Unigram *u = &t->unigram;
-    Json *vocab = NULL;
+    Json *vocab = NULL, *unmatched = NULL; /* the latter is ours, not the library's: see source.h */
     int64_t unk = -1;
-    int rc = check_keys(model, "type|unk_id|vocab|byte_fallback", where, e);
+    int rc = check_keys(model, "type|unk_id|vocab|byte_fallback|unmatched", where, e);
     rc = rc ? rc : json_opt_int(model, "unk_id", &unk, where, e);
     rc = rc ? rc : json_opt_bool(model, "byte_fallback", &u->byte_fallback, where, e);
     rc = rc ? rc : json_opt_array(model, "vocab", &vocab, where, e);
-    size_t n = json_len(vocab);
+    rc = rc ? rc : json_opt_array(model, "unmatched", &unmatched, where, e);
+    size_t n = json_len(vocab), kept = 0;
     bool has_unk = json_kind(json_get(model, "unk_id")) == JSON_INT;
     if (!rc && (!n || n > TOK_ID_MAX))
         rc = err_set(e, ERR_INPUT, "%s: \"vocab\" should be a list of 1 to %d entries [text, score], it has %zu", where, TOK_ID_MAX, n);
@@ -150,13 +152,24 @@ int unigram_parse(Tok *t, const Json *model, const char *where, Err *e)
         return rc;
     u->unk_id = (int32_t)unk;
     u->scores = mem_alloc(n * sizeof *u->scores);
-    Str *texts = mem_alloc(n * sizeof *texts);
+    Str *texts = mem_alloc(n * sizeof *texts), *matched = mem_alloc(n * sizeof *matched);
     int32_t *ids = mem_alloc(n * sizeof *ids);
     u->min_score = INFINITY;
+    u->unmatched = mem_zalloc(n, sizeof *u->unmatched);
+    for (size_t i = 0; i < json_len(unmatched) && !rc; i++) {
+        int64_t id = json_kind(json_at(unmatched, i)) == JSON_INT ? json_int(json_at(unmatched, i)) : -1;
+        if (id < 0 || id >= (int64_t)n)
+            rc = err_set(e, ERR_INPUT, "%s: entry %zu of \"unmatched\" should be an id from 0 to %zu", where, i, n - 1);
+        else
+            u->unmatched[id] = true;
+    }
     for (size_t i = 0; i < n && !rc; i++) {
         rc = entry_parse(t, json_at(vocab, i), i, &texts[i], where, e);
-        ids[i] = (int32_t)i;
-        u->min_score = !rc && u->scores[i] < u->min_score ? u->scores[i] : u->min_score;
+        if (rc || u->unmatched[i])
+            continue;
+        matched[kept] = texts[i];
+        ids[kept++] = (int32_t)i;
+        u->min_score = u->scores[i] < u->min_score ? u->scores[i] : u->min_score;
     }
     for (unsigned i = 0; i < 256 && !rc; i++) {
         char name[8];
@@ -166,13 +179,14 @@ int unigram_parse(Tok *t, const Json *model, const char *where, Err *e)
         u->fallback[i] = (int32_t)id;
     }
     if (!rc) {
-        dat_build(&u->trie, texts, ids, n);
+        dat_build(&u->trie, matched, ids, kept);
         t->vocab_size = n;
         t->entries_of = arena_zalloc(&t->arena, n, sizeof *t->entries_of);
         for (size_t i = 0; i < n; i++)
             t->entries_of[i] = arena_str(&t->arena, texts[i]);
     }
     free(texts);
+    free(matched);
     free(ids);
     return rc;
 }
@@ -180,5 +194,6 @@ int unigram_parse(Tok *t, const Json *model, const char *where, Err *e)
 void unigram_release(Unigram *u)
 {
     free(u->scores);
+    free(u->unmatched);
     dat_release(&u->trie);
 }

@@ -267,7 +267,7 @@ static void test_missing_folder(void **state)
     Tok *t = NULL;
     Err e = { 0 };
     assert_true(tok_open(&t, "/nonexistent/model", &e) < 0);
-    assert_non_null(strstr(e.text, "/nonexistent/model/tokenizer.json"));
+    assert_non_null(strstr(e.text, "/nonexistent/model: there is no such folder"));
     assert_null(t);
 }
 
