@@ -138,6 +138,55 @@ void utf8_lower(StrBuf *out, Str s)
     }
 }
 
+void utf8_upper(StrBuf *out, Str s)
+{
+    static const struct { uint32_t cp; const char *to; } longer[] = { /* characters whose upper case is several */
+        { 0xDF, "SS" }, { 0x149, "\xCA\xBCN" }, { 0x1F0, "J\xCC\x8C" }, { 0xFB00, "FF" }, { 0xFB01, "FI" }, { 0xFB02, "FL" }, { 0xFB03, "FFI" },
+        { 0xFB04, "FFL" }, { 0xFB05, "ST" }, { 0xFB06, "ST" },
+    };
+    for (size_t i = 0; i < s.n;) {
+        uint32_t cp;
+        int len = utf8_decode(s.p + i, s.n - i, &cp);
+        BUG_ON(len < 0);
+        i += (size_t)len;
+        const char *to = NULL;
+        char bytes[4];
+        for (size_t k = 0; k < ARRAY_LEN(longer) && cp >= 0xDF; k++)
+            to = longer[k].cp == cp ? longer[k].to : to;
+        if (to)
+            strbuf_addz(out, to);
+        else
+            strbuf_add(out, bytes, (size_t)utf8_encode((uint32_t)utf8proc_toupper((utf8proc_int32_t)cp), bytes));
+    }
+}
+
+uint32_t utf8_title(uint32_t cp)
+{
+    return (uint32_t)utf8proc_totitle((utf8proc_int32_t)cp);
+}
+
+bool utf8_is_upper(uint32_t cp)
+{
+    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_LU;
+}
+
+bool utf8_is_lower(uint32_t cp)
+{
+    return utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_LL;
+}
+
+bool utf8_is_alpha(uint32_t cp)
+{
+    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
+}
+
+bool utf8_is_printable(uint32_t cp)
+{
+    utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return cp == ' ' || (c != UTF8PROC_CATEGORY_CN && c < UTF8PROC_CATEGORY_ZS);
+}
+
 bool utf8_is_space(uint32_t cp)
 {
     return (cp >= 0x09 && cp <= 0x0D) || cp == 0x20 || cp == 0x85 || cp == 0xA0 || cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200A) ||

@@ -19,6 +19,12 @@ void   utf8_normalise(StrBuf *out, Str s, Utf8Form form); /* s must be valid; ap
 /* Foreign text for a terminal: control characters other than line break and tab, and bytes that are no UTF-8, become \xNN. */
 void   utf8_visible(StrBuf *out, Str s);
 void   utf8_lower(StrBuf *out, Str s);
+void   utf8_upper(StrBuf *out, Str s);                    /* one character becomes one, sharp s and ligatures excepted */
+uint32_t utf8_title(uint32_t cp);                        /* title case of one character, one to one */
+bool   utf8_is_upper(uint32_t cp);                        /* categories Lu; utf8_is_lower: Ll */
+bool   utf8_is_lower(uint32_t cp);
+bool   utf8_is_alpha(uint32_t cp);                        /* categories L* */
+bool   utf8_is_printable(uint32_t cp);                    /* what Python prints unescaped: no C*, no Z* but the space */
 bool   utf8_is_space(uint32_t cp);                        /* Unicode White_Space */
 bool   utf8_is_punct(uint32_t cp);                        /* category P* */
 bool   utf8_is_mark_nonspacing(uint32_t cp);              /* category Mn */
