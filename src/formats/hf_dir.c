@@ -9,14 +9,12 @@
 
 #include <stdlib.h>
 
-enum { FOR_MODEL = 1, FOR_TOKENIZER = 2 };
-
-static const struct { const char *name; size_t off; unsigned wanted; } parts[] = {
-    { "config.json",            offsetof(HfDir, config),           FOR_MODEL                 },
-    { "generation_config.json", offsetof(HfDir, generation),       FOR_MODEL                 },
-    { "adapter_config.json",    offsetof(HfDir, adapter),          FOR_MODEL                 },
-    { "tokenizer.json",         offsetof(HfDir, tokenizer),        FOR_MODEL | FOR_TOKENIZER },
-    { "tokenizer_config.json",  offsetof(HfDir, tokenizer_config), FOR_MODEL | FOR_TOKENIZER },
+static const struct { const char *name; size_t off; } parts[] = {
+    { "config.json",            offsetof(HfDir, config) },
+    { "generation_config.json", offsetof(HfDir, generation) },
+    { "adapter_config.json",    offsetof(HfDir, adapter) },
+    { "tokenizer.json",         offsetof(HfDir, tokenizer) },
+    { "tokenizer_config.json",  offsetof(HfDir, tokenizer_config) },
 };
 
 /* The first that is there is opened; a row without open is a file that hone does not read. */
@@ -34,12 +32,10 @@ static Json **part_of(HfDir *d, size_t off)
     return (Json **)(void *)((char *)d + off);
 }
 
-static int open_parts(HfDir *d, unsigned wanted, Err *e)
+static int open_parts(HfDir *d, Err *e)
 {
     int rc = 0;
     for (size_t i = 0; !rc && i < ARRAY_LEN(parts); i++) {
-        if (!(parts[i].wanted & wanted))
-            continue;
         char *path = path_join(d->path, parts[i].name);
         Json **part = part_of(d, parts[i].off);
         if (file_exists(path))
@@ -100,24 +96,12 @@ int hf_dir_open(HfDir **out, const char *path, Err *e)
     HfDir *d = NULL;
     int rc = open_folder(&d, path, e);
     if (!rc)
-        rc = open_parts(d, FOR_MODEL, e);
+        rc = open_parts(d, e);
     if (!rc && !d->config && !d->adapter)
         rc = err_set(e, ERR_INPUT, "%s: this is not a model folder; it has neither config.json (a model) nor adapter_config.json (an adapter)",
                      d->path);
     if (!rc)
         rc = open_weights(d, e);
-    return give_out(out, d, rc);
-}
-
-int hf_dir_open_tokenizer(HfDir **out, const char *path, Err *e)
-{
-    HfDir *d = NULL;
-    int rc = open_folder(&d, path, e);
-    if (!rc)
-        rc = open_parts(d, FOR_TOKENIZER, e);
-    if (!rc && !d->tokenizer)
-        rc = err_set(e, ERR_INPUT, "%s: the folder has no tokenizer.json; save the tokenizer in that form, in Python with "
-                     "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)", d->path);
     return give_out(out, d, rc);
 }
 

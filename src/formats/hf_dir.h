@@ -18,7 +18,6 @@ typedef struct HfDir {
 /* A folder with neither config.json nor adapter_config.json is ERR_INPUT with what was looked for; a missing shard, a broken JSON likewise.
  * A folder that has only pytorch_model.bin gets told so ("save it as safetensors"). */
 int  hf_dir_open(HfDir **out, const char *path, Err *e);
-int  hf_dir_open_tokenizer(HfDir **out, const char *path, Err *e);  /* only the tokenizer files; tokenizer.json must be there */
 void hf_dir_close(HfDir *d);
 
 #endif

@@ -14,8 +14,8 @@
  *     does it for the tab of Gemma; else no merge could begin with it.
  *
  * Where that is not reached: a piece of type unused is treated as ordinary in Unigram models (a warning says so), characters outside ASCII that
- * only occur inside longer pieces cannot be merged, sums of scores are double as in tokenizers, float in sentencepiece, and a text of which the
- * character map leaves nothing gives no ids where the library may give the prefix space alone. */
+ * only occur inside longer pieces cannot be merged, and a text of which the character map leaves nothing gives no ids where the library
+ * may give the prefix space alone. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

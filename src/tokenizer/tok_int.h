@@ -206,6 +206,7 @@ typedef struct Unigram {
     Dat     trie;
     double *scores, min_score; /* [vocab_size] */
     bool   *unmatched;         /* [vocab_size]: text is never cut into these */
+    bool    single;            /* sums in single precision, as sentencepiece has them; the tokenizers library has double */
     int32_t unk_id;            /* -1: none */
     int32_t fallback[256];     /* id of "<0xNN>"; -1: none */
     bool    byte_fallback;

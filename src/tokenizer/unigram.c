@@ -7,6 +7,8 @@
  * Ties are real ("lala" may be cut in ways whose sums differ by rounding alone), so sums are in double precision in the library's order, and the
  * scores are what the library makes of the decimals in the file: its JSON reader rounds twice (see score_read).
  *
+ * A file with "unmatched" came from a SentencePiece model (source.h): its sums are those of that library, in single precision.
+ *
  * Invariant: an entry is valid UTF-8, so a match that begins between characters ends between characters. */
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +20,11 @@
 #define UNK_PENALTY   10.0
 #define UNI_ENTRY_MAX 4096u /* bytes of one entry: bounds the steps per character */
 
+static double sum(const Unigram *u, double a, double b)
+{
+    return u->single ? (double)((float)a + (float)b) : a + b;
+}
+
 int unigram_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds *ids, TokSpans *spans, Err *e)
 {
     const Unigram *u = &t->unigram;
@@ -27,7 +34,7 @@ int unigram_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds
     for (size_t i = 0; i < s.n; i++)
         *vec_push(&w->path) = (PathNode){ 0, UINT32_MAX, -1 };
     PathNode *path = w->path.p;
-    const double unk = u->min_score - UNK_PENALTY;
+    const double unk = sum(u, u->min_score, -UNK_PENALTY);
     for (size_t at = 0, len; at < s.n; at += len) {
         uint32_t cp;
         len = (unsigned char)s.p[at] < 0x80 ? 1 : (size_t)utf8_decode(s.p + at, s.n - at, &cp);
@@ -40,15 +47,15 @@ int unigram_encode(const Tok *t, Work *w, const Piece *piece, bool guard, TokIds
             int32_t id = u->trie.units[node].id;
             if (id < 0 || (guard && t->entries[id].special))
                 continue;
-            double score = u->scores[id] + here;
+            double score = sum(u, u->scores[id], here);
             if (path[i].start == UINT32_MAX || score > path[i].score)
                 path[i] = (PathNode){ score, (uint32_t)at, id };
             single = single || i - at == len;
         }
-        if (!single && (path[at + len].start == UINT32_MAX || unk + here > path[at + len].score)) {
+        if (!single && (path[at + len].start == UINT32_MAX || sum(u, unk, here) > path[at + len].score)) {
             if (u->unk_id < 0)
                 return err_set(e, ERR_INPUT, "the text has a character that the vocabulary of the tokenizer lacks, and the tokenizer has no unknown token (unk_id)");
-            path[at + len] = (PathNode){ unk + here, (uint32_t)at, u->unk_id };
+            path[at + len] = (PathNode){ sum(u, unk, here), (uint32_t)at, u->unk_id };
         }
     }
     /* Read back from the end, neighbouring unknowns joined; cuts then hold the pieces from last to first. */
@@ -156,6 +163,7 @@ int unigram_parse(Tok *t, const Json *model, const char *where, Err *e)
     int32_t *ids = mem_alloc(n * sizeof *ids);
     u->min_score = INFINITY;
     u->unmatched = mem_zalloc(n, sizeof *u->unmatched);
+    u->single = unmatched != NULL;
     for (size_t i = 0; i < json_len(unmatched) && !rc; i++) {
         int64_t id = json_kind(json_at(unmatched, i)) == JSON_INT ? json_int(json_at(unmatched, i)) : -1;
         if (id < 0 || id >= (int64_t)n)

@@ -99,12 +99,6 @@ static void test_real_folder(void **state)
     assert_non_null(d->tokenizer_config);
     assert_non_null(st_find(d->weights, "model.embed_tokens.weight"));
     hf_dir_close(d);
-    d = expect_opens(hf_dir_open_tokenizer, path);
-    assert_non_null(json_get(d->tokenizer, "model"));
-    assert_non_null(d->tokenizer_config);
-    assert_null(d->config);
-    assert_null(d->weights);
-    hf_dir_close(d);
 }
 
 static void test_which_weights(void **state)
@@ -154,8 +148,6 @@ static void test_refused_folders(void **state)
         { { "config.json", "pytorch_model.bin.index.json" },      hf_dir_open, "save the model as safetensors" },
         { { "adapter_config.json", "adapter_model.bin" },         hf_dir_open, "save the model as safetensors" },
         { { "config.json", "model.safetensors.index.json" },      hf_dir_open, "\"weight_map\" must be an object" },
-        { { "config.json" },                                      hf_dir_open_tokenizer, "no tokenizer.json" },
-        { { "tokenizer_config.json" },                            hf_dir_open_tokenizer, "no tokenizer.json" },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char name[32];
@@ -167,7 +159,6 @@ static void test_refused_folders(void **state)
     char *absent = path_join(root, "absent"), *dir = make_folder("plain", (const char *const[]){ "config.json", NULL });
     char *file = path_join(dir, "config.json");
     expect_refused(hf_dir_open, absent, "there is no such folder");
-    expect_refused(hf_dir_open_tokenizer, absent, "there is no such folder");
     expect_refused(hf_dir_open, "", "there is no such folder");
     expect_refused(hf_dir_open, file, "this is a file");
     free(absent);
@@ -202,10 +193,6 @@ static void test_broken_parts(void **state)
         free(path);
         free(dir);
     }
-    char *dir = make_folder("broken-config", (const char *const[]){ "tokenizer.json", NULL });
-    put(dir, "config.json", "oops");                                           /* not the tokenizer's business */
-    hf_dir_close(expect_opens(hf_dir_open_tokenizer, dir));
-    free(dir);
 }
 
 static int make_root(void **state)
