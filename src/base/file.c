@@ -556,6 +556,11 @@ int file_sync(const char *path, Err *e)
     return path_flush(path, false, e);
 }
 
+int file_rename(const char *from, const char *to, Err *e)
+{
+    return rename(from, to) ? err_sys(e, "%s cannot be renamed to %s", from, to) : 0;
+}
+
 int file_append_line(const char *path, Str line, Err *e)
 {
     struct stat st;

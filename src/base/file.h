@@ -37,6 +37,7 @@ void  file_out_abort(FileOut **f);                                         /* re
 int   file_write_atomic(const char *path, const void *p, size_t n, Err *e);
 int   file_append_line(const char *path, Str line, Err *e);                /* one write() of line + '\n', O_APPEND */
 int   file_sync(const char *path, Err *e);                                 /* what is in it survives a power loss */
+int   file_rename(const char *from, const char *to, Err *e);               /* file or folder, within one file system; `to` may be a file to be replaced */
 int   file_truncate(const char *path, uint64_t size, Err *e);
 
 /* A folder that appears whole or not at all: begin gives PATH.tmp-PID to fill; commit flushes every file in it, renames, flushes the parent. */

@@ -1,19 +1,19 @@
 /* cmd_inspect.c - hone inspect: what a path holds, without loading weights: a model, an adapter, a run, a safetensors file, or data.
+ * It ends with 0 whenever the thing could be opened, whatever its problems.
  * Every kind fills one JSON object, which is printed as it is (--json) or as aligned lines; so both say the same. What would keep hone from using
  * the thing stands under "problems".
  * To add a kind: a row in `kinds`. */
 #include "cli/cli.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "cli/inspect_model.h"
 #include "data/dataset.h"
 #include "formats/jsonl.h"
-#include "tokenizer/chat.h"
 #include "train/train_cfg.h"
 
 typedef struct Options {
@@ -31,143 +31,18 @@ static const CfgOption table[] = {
     { 0 },
 };
 
-static void set_text(Json *j, const char *key, const char *text) { json_set(j, key, text ? json_str_new(str_of(text)) : json_null_new()); }
-static void set_int(Json *j, const char *key, int64_t v) { json_set(j, key, json_int_new(v)); }
-
-PRINTF_LIKE(2, 3) static void problem(Json *problems, const char *fmt, ...)
-{
-    char    text[sizeof((Err){ 0 }.text) + 256];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    json_push(problems, json_str_new(str_of(text)));
-}
-
-/* ---- models ---- */
-
-static void add_weights(Json *j, const StFile *f, Json *problems)
-{
-    Json   *types = json_obj_new();
-    int64_t n = 0, nbytes = 0;
-    for (size_t i = 0; i < st_count(f); i++) {
-        const StTensor *t = st_at(f, i);
-        n += t->count;
-        nbytes += (int64_t)t->nbytes;
-        if (!t->known && !json_get(types, t->dtype_text))
-            problem(problems, "%s is stored as %s, which hone cannot compute with", t->name, t->dtype_text);
-        set_int(types, t->dtype_text, json_int(json_get(types, t->dtype_text)) + t->count);
-    }
-    set_int(j, "parameters", n);
-    set_int(j, "bytes", nbytes);
-    set_int(j, "tensors", (int64_t)st_count(f));
-    json_set(j, "numbers_by_dtype", types);
-}
-
-static void set_token(Json *j, const char *key, const Tok *tok, int32_t id)
-{
-    StrBuf text = { 0 };
-    Str    name = id >= 0 ? tok_text(tok, id) : (Str){ 0 };
-    if (id >= 0)
-        strbuf_addf(&text, "%.*s (%d)", (int)name.n, name.p, id);
-    set_text(j, key, id >= 0 ? strbuf_z(&text) : NULL);
-    strbuf_release(&text);
-}
-
-static void add_tokenizer(Json *j, const char *path, const ModelConfig *c, Json *problems)
-{
-    Err   e = { 0 };
-    Tok  *tok = NULL;
-    Json *t = json_obj_new();
-    if (tok_open(&tok, path, &e)) {
-        problem(problems, "%s", e.text);
-        json_free(t);
-        return;
-    }
-    const int32_t end = chat_terminator(tok, &e), eos = tok_eos(tok);
-    bool          model_ends = c->n_eos == 0 || eos < 0;
-    set_text(t, "kind", tok_kind(tok));
-    set_int(t, "entries", tok_size(tok));
-    set_token(t, "bos", tok, tok_bos(tok));
-    set_token(t, "eos", tok, eos);
-    set_token(t, "pad", tok, tok_pad(tok));
-    set_token(t, "chat_terminator", tok, end);
-    if (tok_size(tok) > c->vocab)
-        problem(problems, "the tokenizer has %d entries, the embedding only %lld rows", tok_size(tok), (long long)c->vocab);
-    if (end < 0)
-        problem(problems, "%s", e.text);
-    for (int i = 0; i < c->n_eos; i++)
-        model_ends |= c->eos[i] == eos;
-    if (!model_ends)
-        problem(problems, "the tokenizer's end-of-text token has id %d, which config.json and generation_config.json do not name as eos_token_id", eos);
-    json_set(j, "tokenizer", t);
-    tok_free(tok);
-}
-
-static void add_config(Json *j, const HfDir *d, ModelConfig *c, Json *problems)
-{
-    Err           e = { 0 };
-    const Family *f = NULL;
-    json_set(j, "family", json_str_new(json_str(json_get(d->config, "model_type"))));
-    *c = (ModelConfig){ 0 };
-    if (model_config_read(c, &f, d->config, d->generation, "config.json", &e)) {
-        *c = (ModelConfig){ 0 };
-        problem(problems, "%s", e.text);
-        return;
-    }
-    set_text(j, "architecture", f->architecture);
-    set_int(j, "layers", c->layers);
-    set_int(j, "hidden", c->hidden);
-    set_int(j, "heads", c->heads);
-    set_int(j, "kv_heads", c->kv_heads);
-    set_int(j, "head_dim", c->head_dim);
-    set_int(j, "ffn", c->ffn);
-    set_int(j, "vocabulary", c->vocab);
-    set_int(j, "positions", c->max_positions);
-    json_set(j, "tied", json_bool_new(c->tied));
-}
+/* ---- models and adapters ---- */
 
 static int inspect_model(const char *path, const Options *o, Json *j, Json *problems, Err *e)
 {
     (void)o;
-    HfDir      *d = NULL;
-    ModelConfig c;
-    int         rc = hf_dir_open(&d, path, e);
-    if (rc)
-        return rc;
-    add_config(j, d, &c, problems);
-    if (d->weights)
-        add_weights(j, d->weights, problems);
-    else
-        problem(problems, "there are no weights (model.safetensors); hone init makes random ones");
-    add_tokenizer(j, path, &c, problems);
-    hf_dir_close(d);
-    return 0;
+    return inspect_model_at(path, j, problems, e);
 }
-
-/* ---- adapters ---- */
 
 static int inspect_adapter(const char *path, const Options *o, Json *j, Json *problems, Err *e)
 {
     (void)o;
-    static const char *const keys[] = { "peft_type", "base_model_name_or_path", "r", "lora_alpha", "use_rslora", "target_modules" };
-    static const char *const says[] = { "method", "base", "rank", "alpha", "rslora", "targets" };
-    HfDir                   *d = NULL;
-    int                      rc = hf_dir_open(&d, path, e);
-    if (rc)
-        return rc;
-    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        if (json_get(d->adapter, keys[i]))
-            json_set(j, says[i], json_ref(json_get(d->adapter, keys[i])));
-    const Str base = json_str(json_get(d->adapter, "base_model_name_or_path"));
-    if (base.n && !file_is_dir(base.p))
-        problem(problems, "the base model %.*s is no folder on this machine", (int)MIN(base.n, (size_t)200), base.p);
-    if (d->weights)
-        add_weights(j, d->weights, problems);
-    else
-        problem(problems, "there are no weights (adapter_model.safetensors)");
-    hf_dir_close(d);
-    return 0;
+    return inspect_adapter_at(path, j, problems, e);
 }
 
 /* ---- runs ---- */
@@ -182,11 +57,11 @@ static int add_recipe(Json *j, const char *path, Err *e)
     cfg_defaults(train_options, &cfg);
     int rc = file_read_text(path, &text, &n, e);
     if (!rc && !(rc = cfg_parse_yaml(train_options, &cfg, (Str){ text, n }, path, NULL, e))) {
-        set_text(j, "model", cfg.model);
-        set_text(j, "data", cfg.data);
-        set_text(j, "eval", cfg.eval);
-        set_text(j, "method", methods[cfg.method]);
-        set_text(j, "objective", goals[cfg.objective]);
+        inspect_text(j, "model", cfg.model);
+        inspect_text(j, "data", cfg.data);
+        inspect_text(j, "eval", cfg.eval);
+        inspect_text(j, "method", methods[cfg.method]);
+        inspect_text(j, "objective", goals[cfg.objective]);
     }
     free(text);
     cfg_release(train_options, &cfg);
@@ -222,14 +97,14 @@ static int inspect_run(const char *path, const Options *o, Json *j, Json *proble
     int    rc = add_recipe(j, recipe, e);
     if (rc)
         goto done;
-    set_text(j, "state", file_exists(done) ? "done" : file_exists(failed) ? "failed" : "unfinished");
+    inspect_text(j, "state", file_exists(done) ? "done" : file_exists(failed) ? "failed" : "unfinished");
     add_progress(j, metrics);
     if (file_exists(facts) && !json_read_file(&run, facts, NULL) && json_get(run, "total_steps"))
         json_set(j, "total_steps", json_ref(json_get(run, "total_steps")));
     if (file_exists(done) && !json_read_file(&summary, done, NULL))
         json_set(j, "summary", json_ref(summary));
     if (!file_exists(done) && file_exists(failed) && !file_read_text(failed, &text, &n, NULL))
-        problem(problems, "%s", text);
+        inspect_problem(problems, "%s", text);
 done:
     json_free(summary);
     json_free(run);
@@ -251,14 +126,14 @@ static int inspect_safetensors(const char *path, const Options *o, Json *j, Json
     Json   *list = json_arr_new();
     int     rc = st_open(&f, path, e);
     if (!rc)
-        add_weights(j, f, problems);
+        inspect_st(f, j, problems);
     for (size_t i = 0; !rc && i < st_count(f); i++) {
         const StTensor *t = st_at(f, i);
         Json           *row = json_obj_new(), *shape = json_arr_new();
         for (int k = 0; k < t->rank; k++)
             json_push(shape, json_int_new(t->dim[k]));
-        set_text(row, "name", t->name);
-        set_text(row, "dtype", t->dtype_text);
+        inspect_text(row, "name", t->name);
+        inspect_text(row, "dtype", t->dtype_text);
         json_set(row, "shape", shape);
         json_push(list, row);
     }
@@ -279,9 +154,9 @@ static int inspect_data(const char *path, const Options *o, Json *j, Json *probl
     int      rc = data_sniff(path, &kind, &rows, e);
     if (rc || (rc = file_size(path, &size, e)))
         return rc;
-    set_text(j, "shape", data_kind_name(kind));
-    set_int(j, "rows", rows);
-    set_int(j, "bytes", (int64_t)size);
+    inspect_text(j, "shape", data_kind_name(kind));
+    inspect_int(j, "rows", rows);
+    inspect_int(j, "bytes", (int64_t)size);
     if (!*o->model)
         return 0;
     const bool        answers = kind == DATA_MESSAGES || kind == DATA_PAIR;
@@ -290,11 +165,11 @@ static int inspect_data(const char *path, const Options *o, Json *j, Json *probl
     if ((rc = tok_open(&tok, o->model, e)))
         return rc;
     if (dataset_load(&d, path, tok, &opt, &found)) {
-        problem(problems, "%s", found.text);
+        inspect_problem(problems, "%s", found.text);
     } else {
-        set_int(j, "tokens", d->stats.tokens);
-        set_int(j, "trained_tokens", d->stats.trained_tokens);
-        set_int(j, "longest", d->stats.longest);
+        inspect_int(j, "tokens", d->stats.tokens);
+        inspect_int(j, "trained_tokens", d->stats.trained_tokens);
+        inspect_int(j, "longest", d->stats.longest);
         json_set(j, "tokens_per_row", json_num_new((double)d->stats.tokens / (double)MAX(d->stats.rows, 1)));
     }
     dataset_free(d);
@@ -312,9 +187,9 @@ static bool has_file(const char *dir, const char *name)
     return there;
 }
 
-static bool is_adapter(const char *path) { return has_file(path, "adapter_config.json"); }
+static bool is_adapter(const char *path) { return has_file(path, "adapter_config.json") || inspect_is_gguf_adapter(path); }
 static bool is_run(const char *path) { return has_file(path, "recipe.yaml") && !has_file(path, "config.json"); } /* a model folder may keep the recipe that made it */
-static bool is_folder(const char *path) { return file_is_dir(path); }
+static bool is_model(const char *path) { return file_is_dir(path) || str_ends(str_of(path), ".gguf"); }
 static bool is_safetensors(const char *path) { return str_ends(str_of(path), ".safetensors"); }
 static bool is_any(const char *path) { return path != NULL; }
 
@@ -325,7 +200,7 @@ static const struct {
 } kinds[] = { /* the first that says yes */
     { "adapter",     is_adapter,     inspect_adapter     },
     { "run",         is_run,         inspect_run         },
-    { "model",       is_folder,      inspect_model       },
+    { "model",       is_model,       inspect_model       },
     { "safetensors", is_safetensors, inspect_safetensors },
     { "data",        is_any,         inspect_data        },
 };
@@ -384,8 +259,8 @@ int cmd_inspect(int argc, char **argv, Err *e)
     }
     while (!kinds[i].is(path))
         i++;
-    set_text(j, "kind", kinds[i].name);
-    set_text(j, "path", path);
+    inspect_text(j, "kind", kinds[i].name);
+    inspect_text(j, "path", path);
     if ((rc = kinds[i].inspect(path, &o, j, problems, e)))
         goto done;
     json_set(j, "problems", json_ref(problems));

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "formats/packed.h"
+#include "model/gguf_model.h"
 
 /* Names that files carry but that are no weights: constants that older exporters saved along. */
 static bool is_constant(Str name)
@@ -160,7 +161,50 @@ static void finish(Model *m)
         m->head_w = m->embed;
 }
 
-static int begin(Model **out, const char *path, const HfDir *d, Backend *be, Err *e)
+/* Where a model lies: a folder, or one GGUF file that says the same. */
+typedef struct Source {
+    HfDir      *dir;
+    GgufModel  *file;
+    Weights    *opened;         /* of the folder */
+    const Json *config, *generation;
+    const Weights *weights;     /* NULL: there are none */
+    char       *where;          /* what errors call the configuration */
+} Source;
+
+static int source_open(Source *s, const char *path, Err *e)
+{
+    int rc;
+    if (gguf_path_is(path)) {
+        if ((rc = gguf_model_open(&s->file, path, e)))
+            return rc;
+        s->config = s->file->config;
+        s->generation = s->file->generation;
+        s->weights = s->file->weights;
+        s->where = mem_strdup(path);
+        return 0;
+    }
+    if ((rc = hf_dir_open(&s->dir, path, e)))
+        return rc;
+    if (!s->dir->config)
+        return err_set(e, ERR_INPUT, "%s: this is an adapter, not a model; name its base model, and this folder as --adapter", path);
+    s->config = s->dir->config;
+    s->generation = s->dir->generation;
+    s->where = path_join(path, "config.json");
+    if (s->dir->weights && (rc = weights_open_hf(&s->opened, s->dir->weights, s->dir->config, s->where, e)))
+        return rc;
+    s->weights = s->opened;
+    return 0;
+}
+
+static void source_close(Source *s)
+{
+    weights_close(s->opened);
+    gguf_model_close(s->file);
+    hf_dir_close(s->dir);
+    free(s->where);
+}
+
+static int begin(Model **out, const char *path, const Source *s, Backend *be, Err *e)
 {
     Model *m = *out = mem_zalloc(1, sizeof *m);
     m->be = be;
@@ -168,11 +212,7 @@ static int begin(Model **out, const char *path, const HfDir *d, Backend *be, Err
     m->file_dtype = DT_F32;
     tarena_init(&m->weights, be);
     tarena_init(&m->rope_arena, be);
-    if (!d->config)
-        return err_set(e, ERR_INPUT, "%s: this is an adapter, not a model; name its base model, and this folder as --adapter", path);
-    char *where = path_join(path, "config.json");
-    int   rc = model_config_read(&m->cfg, &m->fam, d->config, d->generation, where, e);
-    free(where);
+    int rc = model_config_read(&m->cfg, &m->fam, s->config, s->generation, s->where, e);
     if (!rc)
         slots_build(m);
     return rc;
@@ -180,22 +220,17 @@ static int begin(Model **out, const char *path, const HfDir *d, Backend *be, Err
 
 int model_open(Model **out, const char *path, Backend *be, Err *e)
 {
-    HfDir   *d = NULL;
-    Model   *m = NULL;
-    Weights *w = NULL;
-    Map     *used = map_new();
-    int      rc = hf_dir_open(&d, path, e);
-    if (rc || (rc = begin(&m, path, d, be, e)))
+    Source         s = { 0 };
+    Model         *m = NULL;
+    const Weights *w;
+    Map           *used = map_new();
+    int            rc = source_open(&s, path, e);
+    if (rc || (rc = begin(&m, path, &s, be, e)))
         goto done;
-    if (!d->weights) {
+    if (!(w = s.weights)) {
         rc = err_set(e, ERR_INPUT, "%s: there is a config.json but no model.safetensors (and no model.safetensors.index.json)", path);
         goto done;
     }
-    char *where = path_join(path, "config.json");
-    rc = weights_open_hf(&w, d->weights, d->config, where, e);
-    free(where);
-    if (rc)
-        goto done;
     for (int i = 0; i < m->slots->n; i++)
         if ((rc = load_slot(m, w, &m->slots->p[i], used, e)))
             goto done;
@@ -205,8 +240,7 @@ int model_open(Model **out, const char *path, Backend *be, Err *e)
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
 done:
     map_free(used);
-    weights_close(w);
-    hf_dir_close(d);
+    source_close(&s);
     if (rc) {
         model_close(m);
         m = NULL;
@@ -236,10 +270,10 @@ static int draw_slot(Model *m, const Slot *s, uint64_t seed, uint64_t number, Er
 
 int model_open_random(Model **out, const char *config_dir, Backend *be, uint64_t seed, Err *e)
 {
-    HfDir   *d = NULL;
-    Model   *m = NULL;
-    int      rc = hf_dir_open(&d, config_dir, e);
-    if (rc || (rc = begin(&m, config_dir, d, be, e)))
+    Source s = { 0 };
+    Model *m = NULL;
+    int    rc = source_open(&s, config_dir, e);
+    if (rc || (rc = begin(&m, config_dir, &s, be, e)))
         goto done;
     for (int i = 0; i < m->slots->n; i++)
         if ((rc = draw_slot(m, &m->slots->p[i], seed, (uint64_t)i, e)))
@@ -247,7 +281,7 @@ int model_open_random(Model **out, const char *config_dir, Backend *be, uint64_t
     finish(m);
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
 done:
-    hf_dir_close(d);
+    source_close(&s);
     if (rc) {
         model_close(m);
         m = NULL;

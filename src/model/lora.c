@@ -3,6 +3,8 @@
  * that hone does not compute is refused by name. Invariant: an adapter that opened adapts at least one linear, each by a full pair. */
 #include "model/lora.h"
 
+#include "model/gguf_save.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,7 @@
 
 #define PEFT_PREFIX "base_model.model."
 
-static Adapter *adapter_alloc(const Model *m)
+Adapter *adapter_alloc(const Model *m)
 {
     Adapter *a = mem_zalloc(1, sizeof *a);
     a->n_pair = m->n_linear;
@@ -28,12 +30,12 @@ static void set_scale(Adapter *a)
     a->scale = (float)(a->alpha / (a->rslora ? sqrt((double)a->rank) : (double)a->rank));
 }
 
-static int pair_make(Adapter *a, const Model *m, int i, int rank, Err *e)
+int adapter_pair_make(Adapter *a, const Model *m, int i, Err *e)
 {
     const Linear *l = &m->linear[i];
     LoraPair     *p = &a->pair[i];
-    p->a = tarena_tensor(&a->arena, l->module, DT_F32, 2, (int64_t[]){ rank, l->w->dim[1] });
-    p->b = tarena_tensor(&a->arena, l->module, DT_F32, 2, (int64_t[]){ l->w->dim[0], rank });
+    p->a = tarena_tensor(&a->arena, l->module, DT_F32, 2, (int64_t[]){ a->rank, l->w->dim[1] });
+    p->b = tarena_tensor(&a->arena, l->module, DT_F32, 2, (int64_t[]){ l->w->dim[0], a->rank });
     a->n_adapted++;
     if (tarena_failed(&a->arena, e))
         return err_wrap(e, "the adapter for %s", l->module);
@@ -110,7 +112,7 @@ int adapter_new(Adapter **out, const Model *m, const char *targets, int rank, do
     a->base = mem_strdup(m->path);
     set_scale(a);
     for (int i = 0; i < m->n_linear && !rc; i++)
-        if (chosen[i] && !(rc = pair_make(a, m, i, rank, e)))
+        if (chosen[i] && !(rc = adapter_pair_make(a, m, i, e)))
             init_pair(m, &a->pair[i], seed, i);
     if (!rc && !a->n_adapted)
         rc = err_set(e, ERR_ARG, "target-modules: the list is empty; name the linears to adapt, or say all");
@@ -234,7 +236,7 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *p
         if (!ta || !tb) {
             rc = err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
         } else if (!(rc = check_factor(f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(f, tb, l->w->dim[0], a->rank, e)) &&
-                   !(rc = pair_make(a, m, i, a->rank, e))) {
+                   !(rc = adapter_pair_make(a, m, i, e))) {
             load_factor(m, NULL, a->pair[i].a, ta);
             load_factor(m, l, a->pair[i].b, tb);
             map_put(used, str_of(name[0]), 1);
@@ -254,6 +256,8 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *p
 
 int adapter_open(Adapter **out, const Model *m, const char *path, Err *e)
 {
+    if (gguf_path_is(path))
+        return gguf_open_adapter(out, m, path, e);
     Adapter *a = adapter_alloc(m);
     char    *config = path_join(path, "adapter_config.json"), *weights = path_join(path, "adapter_model.safetensors");
     Json    *j = NULL;

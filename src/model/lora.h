@@ -24,4 +24,8 @@ int  adapter_open(Adapter **out, const Model *m, const char *path, Err *e);
 int  adapter_save(const Adapter *a, const Model *m, const char *path, Err *e);
 void adapter_free(Adapter *a);
 
+/* For whoever reads adapter files: an adapter without pairs, and room for the pair of linear i once the rank is known. */
+Adapter *adapter_alloc(const Model *m);
+int      adapter_pair_make(Adapter *a, const Model *m, int i, Err *e);
+
 #endif

@@ -29,6 +29,8 @@ void slot_name(const Model *m, const Slot *s, StrBuf *out);     /* the name it h
 void slot_from_file(const Model *m, const Slot *s, float *dst, const float *src);
 void slot_to_file(const Model *m, const Slot *s, float *dst, const float *src);
 bool slot_same_layout(const Slot *s);
+/* A weight as files hold it, the adapter (may be NULL) merged in; *out points into buf, which has room for twice its numbers. */
+int  slot_merged(const Model *m, const struct Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e);
 
 void rope_frequencies(const RopeConfig *c, int64_t text_len, float *freq /* [rot / 2] */);
 bool rope_by_length(const ModelConfig *c);                      /* the angles depend on the length of the text */

@@ -1,5 +1,6 @@
 /* save.c - Model -> a Hugging Face folder: weights under the names they were read by, merged with an adapter if asked, and the base folder's
  * side files. The folder appears whole or not at all. */
+#include "model/gguf_model.h"
 #include "model/lora.h"
 #include "model/model_int.h"
 
@@ -17,6 +18,8 @@ static const char *const side_files[] = {
 static int copy_side_files(const char *from, const char *to, Err *e)
 {
     int rc = 0;
+    if (gguf_path_is(from))
+        return gguf_write_side_files(from, to, e);
     for (size_t i = 0; i < ARRAY_LEN(side_files) && !rc; i++) {
         char   *src = path_join(from, side_files[i]), *dst = path_join(to, side_files[i]), *text = NULL;
         size_t  n = 0;
@@ -35,7 +38,7 @@ static int write_config(const Model *m, const char *to, DType dtype, Err *e)
     char  *src = path_join(m->path, "config.json"), *dst = path_join(to, "config.json");
     Json  *j = NULL;
     StrBuf text = { 0 };
-    int    rc = json_read_file(&j, src, e);
+    int    rc = gguf_path_is(m->path) ? gguf_read_config(&j, m->path, e) : json_read_file(&j, src, e);
     if (!rc) {
         json_set(j, json_get(j, "dtype") ? "dtype" : "torch_dtype", json_str_new(str_of(torch_name[dtype])));
         json_drop(j, "quantization_config"); /* what is written is not packed */
@@ -54,13 +57,12 @@ static int write_config(const Model *m, const char *to, DType dtype, Err *e)
     return rc;
 }
 
-/* The weight as the file wants it: adapter merged in, in the file's orientation, in dtype. buf holds 2 x count floats. */
-static int write_slot(const Model *m, const Adapter *ad, const Slot *s, DType dtype, TArena *scratch, StWriter *w, float *buf, Err *e)
+int slot_merged(const Model *m, const Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e)
 {
     const Tensor  *t = *s->at;
     const int64_t  n = tensor_numel(t);
     const LoraPair none = { 0 }, *p = ad && s->linear >= 0 ? &ad->pair[s->linear] : &none;
-    float         *out = buf;
+    *out = buf;
     if (p->a) {
         TArenaMark mark = tarena_mark(scratch);
         Tensor    *sum = tarena_tensor(scratch, s->name, DT_F32, 2, s->dim);
@@ -74,17 +76,24 @@ static int write_slot(const Model *m, const Adapter *ad, const Slot *s, DType dt
         m->be->download(m->be, buf, t->data, (size_t)n * sizeof *buf);
     }
     if (!slot_same_layout(s)) {
-        out = buf + n;
-        slot_to_file(m, s, out, buf);
+        slot_to_file(m, s, buf + n, buf);
+        *out = buf + n;
     }
-    if (dtype != DT_F32) {
-        void *half = mem_alloc((size_t)n * dtype_size(dtype));
-        dtype_from_f32(half, out, dtype, n);
-        int rc = st_write(w, half, (size_t)n * dtype_size(dtype), e);
-        free(half);
-        return rc;
-    }
-    return st_write(w, out, (size_t)n * sizeof *out, e);
+    return 0;
+}
+
+static int write_slot(const Model *m, const Adapter *ad, const Slot *s, DType dtype, TArena *scratch, StWriter *w, float *buf, Err *e)
+{
+    const int64_t n = tensor_numel(*s->at);
+    const float  *v = NULL;
+    int           rc = slot_merged(m, ad, s, scratch, buf, &v, e);
+    if (rc || dtype == DT_F32)
+        return rc ? rc : st_write(w, v, (size_t)n * sizeof *v, e);
+    void *half = mem_alloc((size_t)n * dtype_size(dtype));
+    dtype_from_f32(half, v, dtype, n);
+    rc = st_write(w, half, (size_t)n * dtype_size(dtype), e);
+    free(half);
+    return rc;
 }
 
 static int write_weights(const Model *m, const Adapter *ad, const char *to, DType dtype, Err *e)

@@ -81,7 +81,17 @@ static Json *data_facts(const DataSet *d)
 static int hash_folder(Json *out, const char *dir, const char *prefix, Err *e)
 {
     FileList l = { 0 };
-    int      rc = file_list(&l, dir, e);
+    char     one[SHA256_HEX];
+    int      rc = 0;
+    if (!file_is_dir(dir)) { /* a GGUF file is all there is */
+        StrBuf key = { 0 };
+        strbuf_addf(&key, "%s%s", prefix, path_base(dir));
+        if (!(rc = sha256_file(dir, one, e)))
+            json_set(out, strbuf_z(&key), json_str_new(str_of(one)));
+        strbuf_release(&key);
+        return rc;
+    }
+    rc = file_list(&l, dir, e);
     for (size_t i = 0; i < l.n && !rc; i++) {
         char   hex[SHA256_HEX], *path = path_join(dir, l.name[i]);
         StrBuf key = { 0 };

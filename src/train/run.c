@@ -49,19 +49,19 @@ static int held_out_share(const char *eval, double *share, Err *e)
     return 0;
 }
 
-static int load_data(TrainRun *r, Err *e)
+int train_load_data(const TrainCfg *cfg, const Tok *tok, int32_t vocab, DataSet **train, DataSet **held_out, Err *e)
 {
     double      share;
-    DataOptions opt = { .objective = r->cfg.objective == GOAL_TEXT ? OBJECTIVE_TEXT : OBJECTIVE_SFT, .max_length = (int32_t)r->cfg.max_length,
-                        .on_long = (LongPolicy)r->cfg.on_long, .separator = r->cfg.separator, .vocab = (int32_t)r->model->cfg.vocab };
-    int         rc = held_out_share(r->cfg.eval, &share, e);
-    if (rc || (rc = dataset_load(&r->train, r->cfg.data, r->tok, &opt, e)))
+    DataOptions opt = { .objective = cfg->objective == GOAL_TEXT ? OBJECTIVE_TEXT : OBJECTIVE_SFT, .max_length = (int32_t)cfg->max_length,
+                        .on_long = (LongPolicy)cfg->on_long, .separator = cfg->separator, .vocab = vocab };
+    int         rc = held_out_share(cfg->eval, &share, e);
+    if (rc || (rc = dataset_load(train, cfg->data, tok, &opt, e)))
         return rc;
     if (share < 0)
-        return dataset_load(&r->held_out, r->cfg.eval, r->tok, &opt, e);
-    if (share > 0 && r->train->n < 2)
-        return err_set(e, ERR_INPUT, "%s: one example cannot be split into training and held-out data; give --eval FILE or --eval 0", r->cfg.data);
-    return share > 0 ? dataset_split(r->train, share, (uint64_t)r->cfg.seed, &r->held_out, e) : 0;
+        return dataset_load(held_out, cfg->eval, tok, &opt, e);
+    if (share > 0 && (*train)->n < 2)
+        return err_set(e, ERR_INPUT, "%s: one example cannot be split into training and held-out data; give --eval FILE or --eval 0", cfg->data);
+    return share > 0 ? dataset_split(*train, share, (uint64_t)cfg->seed, held_out, e) : 0;
 }
 
 /* Micro-batches of one step. Unpacked ones hold one example each, so their mean length counts. */
@@ -152,7 +152,8 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
                      tok_size(r->tok), (long long)r->model->cfg.vocab);
         goto done;
     }
-    if ((rc = load_data(r, e)) || (rc = model_reserve_positions(r->model, MIN(r->cfg.max_length + r->cfg.sample_tokens, r->model->cfg.max_positions), e)))
+    if ((rc = train_load_data(&r->cfg, r->tok, (int32_t)r->model->cfg.vocab, &r->train, &r->held_out, e)) ||
+        (rc = model_reserve_positions(r->model, MIN(r->cfg.max_length + r->cfg.sample_tokens, r->model->cfg.max_positions), e)))
         goto done;
     if ((rc = train_cfg_resolve_batch(&r->cfg, MAX(r->train->stats.longest, r->held_out ? r->held_out->stats.longest : 0), e)))
         goto done;

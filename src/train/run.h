@@ -53,4 +53,7 @@ int  train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e);
 int  train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e);
 void train_close(TrainRun *r);
 
+/* The data of a resolved recipe as its run reads it; *held_out stays as it is when nothing is held out. Both are the caller's, also after an error. */
+int  train_load_data(const TrainCfg *cfg, const Tok *tok, int32_t vocab, DataSet **train, DataSet **held_out, Err *e);
+
 #endif

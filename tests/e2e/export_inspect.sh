@@ -36,8 +36,6 @@ refuses 2 "config.json says [500" "$hone" generate "$work/large" --prompt x
 
 refuses 2 "not empty" "$hone" export "$stories" --format safetensors --out "$work/f32"
 refuses 2 "not empty" "$hone" init "$stories" --out "$work/new"
-refuses 2 "does not write it yet" "$hone" export "$stories" --format gguf:q8_0 --out "$work/x"
-refuses 2 "does not write it yet" "$hone" export "$stories" --format ollama --out "$work/x"
 refuses 2 "is not a format" "$hone" export "$stories" --format zip --out "$work/x"
 refuses 2 "--format is missing" "$hone" export "$stories" --out "$work/x"
 refuses 2 "--out is missing" "$hone" export "$stories" --format safetensors
