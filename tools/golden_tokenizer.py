@@ -9,13 +9,17 @@ Writes
   lines.jsonl       20,000 lines of mixed text, one JSON string each; the same for every run (seeded generator)
   byte_level.json   a byte-level BPE tokenizer trained on such lines
   big.json          for stories260K and byte_level: ids of the first lines, and a hash per block of lines of ids, plain ids and decoded text
-  shapes.json       many small tokenizers, one for each component and option, with texts, ids and decoded text
+  shapes.json       many small BPE tokenizers, one for each component and option, with texts, ids and decoded text
+  kinds.json        the same for the other models (Unigram, WordPiece, WordLevel) and the components that come with them
 """
 import argparse
+import base64
+import io
 import json
 import os
 import random
 import struct
+import tempfile
 import unicodedata
 
 import tokenizers
@@ -262,9 +266,9 @@ SHAPE_TEXTS = ["", " ", "hello world", "  low  lower\tlowest\n", "Don't STOP the
                "x = {'k': [1, 2.5e-3]}; // ok?", "\u0000\u0001\u007f\ufffd", "lllooo low-lower_l ll", "\r\n\r\n  \n a \n", "▁low▁ l▁", "½¾ ⓐⓑ ª_ a\u200db \u0301"]
 
 
-def shape_cases(tok):
+def shape_cases(tok, texts):
     out = []
-    for s in SHAPE_TEXTS:
+    for s in texts:
         try:
             enc = tok.encode(s)
         except BaseException as e:  # the library itself stops on some texts (inserted characters at the start of a text): no verdict
@@ -283,6 +287,107 @@ def shape_json(vocabs, vocab, model, rest):
     return j
 
 
+# --- the other models -----------------------------------------------------------------------------------------------------------------
+
+# What a character map replaces; the real ones are too large to keep. One key begins another, one has two characters, some become nothing.
+RULES = {"ﬁ": "fi", "½": "1⁄2", "Ⅷ": "VIII", "²": "2", "\u00a0": " ", "\t": " ", "\n": " ", "\r": " ", "\u200b": " ", "\u3000": " ", "\u0001": "", "\u007f": "",
+         "A\u030a": "Å", "e\u0301": "é", "①": "1", "Ａ": "A", "ｂ": "b", "…": "...", "\u00ad": "", "©": "(c)", "가": "ga", "क": "k", "\u0600": "#", "ª": "a", "é": "e*"}
+
+
+def trained_pieces(text):
+    """Unigram entries with scores, and a small character map, both by SentencePiece's own trainer."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2 as pb
+    rules = os.path.join(tempfile.mkdtemp(), "rules.tsv")
+    with open(rules, "w", encoding="utf-8") as f:
+        for a, b in RULES.items():
+            f.write(" ".join("%X" % ord(c) for c in a) + "\t" + " ".join("%X" % ord(c) for c in b) + "\n")
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(text), model_writer=model, model_type="unigram", vocab_size=330, num_threads=1,
+                                             normalization_rule_tsv=rules, hard_vocab_limit=False, minloglevel=2, character_coverage=0.99)
+    proto = pb.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    return [[p.piece, p.score] for p in proto.pieces], base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()
+
+
+def other_models():
+    corpus = [w for w in WORDS for _ in range(3)] + ["hello world", "low lower lowest", "123 45", "don't stop"] * 5
+    pieces, charsmap = trained_pieces(corpus)
+    byte_pieces = [["<0x%02X>" % i, -20.0] for i in range(256)]
+    vocab = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3}
+    for w in sorted({c.lower() for w in corpus for c in w}):
+        vocab.setdefault(w, len(vocab))
+        vocab.setdefault("##" + w, len(vocab))
+    for w in ("hello", "low", "##er", "##est", "the", "##ll", "##o", "wor", "##ld", "don", "stop", "na", "##ive", "1", "##23", "hell"):
+        vocab.setdefault(w, len(vocab))
+    words = {w: i for i, w in enumerate(["[UNK]", "hello", "world", "low", "the", ",", "!", "_", "123", "日本語", "Don"])}
+    word = {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": vocab}
+    uni = {"type": "Unigram", "unk_id": 0, "vocab": pieces, "byte_fallback": False}
+    tie = [["<unk>", 0.0], ["la", -1.1], ["lala", -2.2], ["l", -3.3000000000000003], ["a", -0.1], ["lal", -2.3], ["al", -1.0999999999999999], ["o", -7.7]]
+    return {"unigram": uni, "fallback": dict(uni, vocab=pieces + byte_pieces, byte_fallback=True), "ties": dict(uni, vocab=tie), "word": word,
+            "short": dict(word, max_input_chars_per_word=4), "bare": dict(word, continuing_subword_prefix=""),
+            "level": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": words}}, {"type": "Precompiled", "precompiled_charsmap": charsmap}
+
+
+def kind_shapes(charsmap):
+    rows = []
+
+    def row(name, model, **rest):
+        rows.append((name, model, rest))
+
+    meta = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    bert = {"type": "BertPreTokenizer"}
+    t5 = {"type": "Sequence", "normalizers": [charsmap, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]}
+    row("unigram alone", "unigram")
+    row("unigram, character map", "unigram", normalizer=charsmap, pre_tokenizer=meta, decoder=meta)
+    row("unigram, map and spaces", "unigram", normalizer=t5, pre_tokenizer={"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, meta]}, decoder=meta)
+    row("unigram, byte fallback", "fallback", pre_tokenizer=dict(meta, split=False, prepend_scheme="first"),
+        decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}]},
+        added_tokens=[added(1, "<s>", special=True), added(2, "</s>", special=True)])
+    row("unigram, ties", "ties")
+    row("nmt", "unigram", normalizer={"type": "Nmt"}, pre_tokenizer=meta)
+    for clean in (False, True):
+        for accents in (None, False, True):
+            row("bert normalizer %s %s" % (clean, accents), "word", pre_tokenizer=bert, decoder={"type": "WordPiece", "prefix": "##", "cleanup": clean},
+                normalizer={"type": "BertNormalizer", "clean_text": clean, "handle_chinese_chars": clean, "strip_accents": accents, "lowercase": accents is None})
+    row("short words", "short", pre_tokenizer=bert, decoder={"type": "WordPiece", "prefix": "##", "cleanup": True})
+    row("no prefix", "bare", pre_tokenizer=bert)
+    lower = {"type": "Lowercase"}
+    row("bert processing", "word", normalizer=lower, pre_tokenizer=bert, post_processor={"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]},
+        added_tokens=[added(i, s, special=True) for s, i in (("[UNK]", 0), ("[CLS]", 1), ("[SEP]", 2))] + [added(3, "[MASK]", special=True, lstrip=True)],
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": True})
+    one = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[MASK]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+           "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+           "special_tokens": {"[MASK]": {"id": "[MASK]", "ids": [3], "tokens": ["[MASK]"]}}}
+    row("processors one after the other", "word", pre_tokenizer=bert, post_processor={"type": "Sequence", "processors": [
+        {"type": "RobertaProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1], "trim_offsets": True, "add_prefix_space": False}, one]})
+    row("word level", "level", pre_tokenizer={"type": "Whitespace"})
+    for name, pre in (("scripts", {"type": "UnicodeScripts"}), ("lengths", {"type": "FixedLength", "length": 5}), ("delimiter", {"type": "CharDelimiterSplit", "delimiter": "l"}),
+                      ("digits and punctuation", {"type": "Sequence", "pretokenizers": [{"type": "Punctuation", "behavior": "MergedWithNext"}, {"type": "Digits", "individual_digits": True}]})):
+        row(name, "word", normalizer=lower, pre_tokenizer=pre)
+    for regex in (r"[\p{L}&&[^a-l]]+", r"[a-f[o-z]]+", r"[^a-f[o-z]\s]", r"[a-z&&[^aeiou]&&\w]+", r"[[lo][\d]]", r"[^\w&&[^ ]]"):
+        row("sets " + regex, "unigram", pre_tokenizer={"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False})
+    for clean in (False, True):
+        row("ctc %d" % clean, "unigram", decoder={"type": "CTC", "pad_token": "o", "word_delimiter_token": "▁", "cleanup": clean}, pre_tokenizer=meta)
+    return rows
+
+
+KIND_TEXTS = ["", " ", "hello  World, don't stop!", "naïve café Straße İstanbul ﬁne ½ Ⅷ ²", "e\u0301 A\u030a\u0323 가각\u0301 क\u0301 \u1100\u1161\u0301 x", "日本語 text, 漢字かな αβγ123",
+              "ﬁ\u0301 ½\u20dd ©\u200d® a\u0301\u0301 \u0600x", "<s>low</s> [MASK] lowly[SEP]", "\u0000\u0001\u007f\ufffd\u00ad\tb\r\n", "lalalalala lalal allalo o lo",
+              "👩‍👩‍👧 👍🏽 1️⃣ it 's do not n't"]
+
+
+def kinds():
+    tokenizer_models, charsmap = other_models()
+    out = {"models": tokenizer_models, "shapes": []}
+    for name, model, rest in kind_shapes(charsmap):
+        j = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None, "pre_tokenizer": None, "post_processor": None,
+             "decoder": None}
+        tok = Tokenizer.from_str(json.dumps(dict(j, **rest, model=tokenizer_models[model])))
+        out["shapes"].append({"name": name, "model": model, "rest": rest, "cases": shape_cases(tok, KIND_TEXTS)})
+    return out
+
+
 def write(path, value, rows=False):
     with open(path, "w", encoding="utf-8", newline="\n") as f:
         if rows:
@@ -294,11 +399,15 @@ def write(path, value, rows=False):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("--shared", required=True, help="folder with models/stories260K")
+    p.add_argument("--only", help="write this file alone: kinds")
     p.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "tests", "golden", "tokenizer"))
     a = p.parse_args()
     if tokenizers.__version__ != PINNED:
         raise SystemExit("golden_tokenizer.py: tokenizers %s is pinned, this is %s" % (PINNED, tokenizers.__version__))
     os.makedirs(a.out, exist_ok=True)
+    write(os.path.join(a.out, "kinds.json"), kinds())
+    if a.only == "kinds":
+        return
     text = lines(LINES, 1)
     write(os.path.join(a.out, "lines.jsonl"), text, rows=True)
     trained = train_byte_level(lines(6000, 2))
@@ -310,7 +419,7 @@ def main():
     out = {"vocabs": {k: {"vocab": v, "merges": m} for k, (v, m) in vocabs.items()}, "shapes": []}
     for name, vocab, model, rest in shapes():
         tok = Tokenizer.from_str(json.dumps(shape_json(vocabs, vocab, model, rest)))
-        out["shapes"].append({"name": name, "vocab": vocab, "model": model, "rest": rest, "cases": shape_cases(tok)})
+        out["shapes"].append({"name": name, "vocab": vocab, "model": model, "rest": rest, "cases": shape_cases(tok, SHAPE_TEXTS)})
     write(os.path.join(a.out, "shapes.json"), out)
 
 

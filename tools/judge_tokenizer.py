@@ -3,6 +3,7 @@
 
     python tools/judge_tokenizer.py lines HONE DATA [--lines 200000] [--kind NAME]   one trained tokenizer of each kind, the same mixed lines
     python tools/judge_tokenizer.py fuzz  HONE DATA [--seconds 600] [--kind NAME] [--seed 1]   random pipelines of each kind, random text
+    python tools/judge_tokenizer.py chars HONE DATA [--kind NAME]   every character of Unicode through every component that classes characters
 
 DATA is a folder with texts to train on (any *.jsonl and *.txt below it). Invariants: everything follows from the seed; each difference is printed with
 the tokenizer (as tokenizer.json in --keep) and the text; the status is 1 when there was one. Lines on which the library itself panics are
@@ -50,13 +51,13 @@ def spm(text, kind, rule, size, **more):
 class Parts:
     """What the pipelines of both commands are put together from; trained once."""
 
-    def __init__(self, data):
+    def __init__(self, data, size=3000):
         mixed = golden.lines(3000, 5)
         text = [s.replace("\0", "") for s in corpus(data) + mixed if s.strip()]  # a NUL in a key is refused by hone's JSON
         specials = ["<unk>", "<s>", "</s>"]
         self.unigram, self.maps = {}, {}
         for rule in SPM_RULES:
-            self.unigram[rule], self.maps[rule] = spm(text, "unigram", rule, 2000, byte_fallback=rule == "nfkc", character_coverage=0.998)
+            self.unigram[rule], self.maps[rule] = spm(text, "unigram", rule, size * 2 // 3, byte_fallback=rule == "nfkc", character_coverage=0.998)
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
 
         def train(model, trainer, pre, norm=None):
@@ -67,13 +68,13 @@ class Parts:
             tok.train_from_iterator(text, trainer)
             return json.loads(tok.to_str())["model"]
 
-        self.byte = train(models.BPE(), trainers.BpeTrainer(vocab_size=3000, initial_alphabet=alphabet, show_progress=False), pre_tokenizers.ByteLevel())
-        self.meta = train(models.BPE(unk_token="<unk>"), trainers.BpeTrainer(vocab_size=3000, special_tokens=specials, show_progress=False),
+        self.byte = train(models.BPE(), trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False), pre_tokenizers.ByteLevel())
+        self.meta = train(models.BPE(unk_token="<unk>"), trainers.BpeTrainer(vocab_size=size, special_tokens=specials, show_progress=False),
                           pre_tokenizers.Metaspace())
         self.word = train(models.WordPiece(unk_token="[UNK]"), trainers.WordPieceTrainer(
-            vocab_size=3000, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False),
+            vocab_size=size, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False),
             pre_tokenizers.BertPreTokenizer(), normalizers.BertNormalizer())
-        self.level = train(models.WordLevel(unk_token="[UNK]"), trainers.WordLevelTrainer(vocab_size=3000, special_tokens=["[UNK]"], show_progress=False),
+        self.level = train(models.WordLevel(unk_token="[UNK]"), trainers.WordLevelTrainer(vocab_size=size, special_tokens=["[UNK]"], show_progress=False),
                            pre_tokenizers.Whitespace())
         vocab = dict(self.meta["vocab"])
         for i in range(256):
@@ -235,8 +236,8 @@ def sequence(kind, key, parts):
 def random_pipeline(r, parts, kind, base):
     flag = lambda: r.random() < 0.5
     behaviours = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
-    regexes = [golden.LLAMA3, r"\w+|\W", r"\p{N}{1,3}", r"[^\S\n]+", r"\s+(?!\S)", r"[a-z]+", r".", r"^\s*|\s*$", r"\d", "(?i:lo|E)", r"[^\p{L}]+",
-               r"[\p{L}&&[^a-z]]+", r"[a-c[x-z]]", r"\p{Han}|\p{Greek}+"]
+    regexes = [golden.LLAMA3, r"\w+|\W", r"\p{N}{1,3}", r"[^\S\n]+", r"\s+(?!\S)", r"[a-z]+", r".", r"\s+$", r"\d", "(?i:lo|E)", r"[^\p{L}]+",
+               r"[\p{L}&&[^a-z]]+", r"[a-c[x-z]]", r"[^a-c[x-z]\s]+", r"[a-z&&[^e]&&\w]+", r"[^\w&&[^0-9]]", r"[[a][b]]", r"\p{Han}|\p{Greek}+"]
     strings = [" ", "a", "▁", "e ", "é", "the", "\n", "-", "Ġ"]
     import base64
     spm_map = lambda: {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(parts.maps[r.choice([k for k, v in parts.maps.items() if v])]).decode()}
@@ -309,6 +310,47 @@ def random_text(r):
     return r.choice(["lala", "the ", "ab", "▁", "é"]) * r.randrange(1, 400)
 
 
+# --- every character ----------------------------------------------------------------------------------------------------------------------
+
+def chars(hone, parts, only):
+    """Each character between two letters, through each component that goes by classes of characters: the code points on which the two differ."""
+    byte = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    split = lambda regex: {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}
+    rows = {t: dict(normalizer={"type": t}) for t in ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt")}
+    rows["BertNormalizer"] = dict(normalizer=state(normalizers.BertNormalizer()))
+    rows["Strip"] = dict(normalizer={"type": "Strip", "strip_left": True, "strip_right": True})
+    rows.update({t: dict(pre={"type": t}) for t in ("Whitespace", "WhitespaceSplit", "BertPreTokenizer", "UnicodeScripts")})
+    rows["Punctuation"] = dict(pre={"type": "Punctuation", "behavior": "Isolated"})
+    rows["Digits"] = dict(pre={"type": "Digits", "individual_digits": True})
+    rows["ByteLevel"] = dict(pre=dict(byte, use_regex=True))
+    for regex in (r"\p{L}", r"\p{N}", r"\w", r"\s", r"\d", golden.LLAMA3, "(?i:s)"):
+        rows["regex " + regex] = dict(pre=split(regex))
+    every = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    bad = 0
+    for name, row in rows.items():
+        if only and only != name:
+            continue
+        rest = dict(model=parts.byte, normalizer=row.get("normalizer"),
+                    pre_tokenizer={"type": "Sequence", "pretokenizers": [row["pre"], byte] if "pre" in row else [byte]})
+        texts = [c + "x" + c + "y" + c for c in every]
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as f:
+                f.write(tokenizer_json(rest))
+            got = ours(hone, folder, [json.dumps(t) + "\n" for t in texts])
+        want = [e.ids for e in Tokenizer.from_str(tokenizer_json(rest)).encode_batch_fast(texts)]
+        found = []
+        for c, line, ids in zip(every, got, want):
+            if line.startswith("ERROR") or json.loads(line) != ids:
+                if found and found[-1][1] == ord(c) - 1:
+                    found[-1][1] = ord(c)
+                else:
+                    found.append([ord(c), ord(c)])
+        total = sum(b - a + 1 for a, b in found)
+        bad += total
+        print("%-30s %6d characters differ %s" % (name[:30], total, " ".join("%X-%X" % (a, b) if a < b else "%X" % a for a, b in found[:40])), flush=True)
+    return bad
+
+
 def new_report():
     return dict({k: 0 for k in ("pipelines", "lines", "decoded", "ids differ", "texts differ", "refused", "refused by both", "opened here only",
                                 "library panics", "errors in both", "errors here only")}, why={})
@@ -316,7 +358,7 @@ def new_report():
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("what", choices=["lines", "fuzz"])
+    p.add_argument("what", choices=["lines", "fuzz", "chars"])
     p.add_argument("hone")
     p.add_argument("data")
     p.add_argument("--lines", type=int, default=200000)
@@ -326,6 +368,9 @@ def main():
     p.add_argument("--keep")
     a = p.parse_args()
     parts, bad = Parts(a.data), 0
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what the library prints when it panics; the count is in the report
+    if a.what == "chars":
+        sys.exit(1 if chars(a.hone, parts, a.kind) else 0)
     if a.what == "lines":
         rows = list(kinds(parts).items())
     else:

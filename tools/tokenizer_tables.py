@@ -10,6 +10,7 @@ Pinned: tokenizers 0.23.3, regex 2026.11.15. Writes to the path given, or to src
 import argparse
 import os
 import struct
+import unicodedata
 
 import regex
 import tokenizers
@@ -85,6 +86,22 @@ def scripts():
     return out
 
 
+def young():
+    """Characters that today's Unicode sorts, decomposes or composes, while the tables behind the library's normal forms do not know them yet."""
+    nfd, nfkd = normalizers.NFD().normalize_str, normalizers.NFKD().normalize_str
+    out = set()
+    for c in CHARS[1:]:
+        ch = chr(c)
+        known = nfkd(ch) != ch or bool(regex.match(r"\p{Cn}", ch))
+        if not known and not regex.match(r"\p{ccc=0}", ch):
+            known = any(nfd(s) != s for s in ("a\u0301" + ch, "a" + ch + "\u0327", "a" + ch + "\u0334", "a\u0345" + ch))
+            if not known:
+                out.add(c)
+        if not known and not regex.match(r"\p{dt=None}", ch):
+            out |= {c} | {ord(p) for p in unicodedata.normalize("NFD", ch)}
+    return out
+
+
 def write_ranges(f, name, what, members):
     rows = ranges(members)
     f.write("/* %s */\nstatic const Range %s[] = {\n" % (what, name))
@@ -128,6 +145,7 @@ def main():
         write_ranges(f, "class_joins", "grapheme clusters: clings to the character before", joins)
         write_ranges(f, "class_prepends", "grapheme clusters: clings to the character behind", prepends)
         write_ranges(f, "class_control", "grapheme clusters: stands alone", controls)
+        write_ranges(f, "class_young", "normal forms: the library does not know how these are sorted, decomposed or composed", young())
         for name, what, prop in (("class_pictograph", "Extended_Pictographic", r"\p{Extended_Pictographic}"),
                                  ("class_consonant", "InCB=Consonant", r"\p{InCB=Consonant}"), ("class_linker", "InCB=Linker", r"\p{InCB=Linker}"),
                                  ("class_extend", "InCB=Extend", r"\p{InCB=Extend}")):

@@ -94,6 +94,7 @@ static void cut_piece(Work *w, const AddedSet *a, const Trie *trie, Piece p)
 {
     Str s = { w->text.p + p.begin, p.end - p.begin };
     size_t done = 0; /* everything before is in pieces */
+    size_t run_begin = 0, run_end = 0; /* the last run of spaces that an rstrip token took */
     for (size_t i = 0; i < s.n;) {
         size_t begin = i, end = 0;
         int32_t index = trie->root[(unsigned char)s.p[i]] < 0 ? -1 : trie_longest(trie, s, i, &end);
@@ -106,6 +107,8 @@ static void cut_piece(Work *w, const AddedSet *a, const Trie *trie, Piece p)
         uint32_t cp;
         if (t->single_word && !stands_alone(w, a, s, begin, end))
             continue;
+        if (t->lstrip)
+            begin = MAX(begin, done);
         while (t->lstrip && begin > done) {
             size_t at = char_before(s, begin);
             utf8_decode(s.p + at, begin - at, &cp);
@@ -113,13 +116,23 @@ static void cut_piece(Work *w, const AddedSet *a, const Trie *trie, Piece p)
                 break;
             begin = at;
         }
-        for (int len; t->rstrip && end < s.n && (len = utf8_decode(s.p + end, s.n - end, &cp), utf8_is_space(cp)); end += (size_t)len)
-            ;
+        if (t->rstrip && end < run_end && end >= run_begin) { /* spaces already walked over: a long run is not walked again from each place */
+            end = run_end;
+        } else if (t->rstrip) {
+            run_begin = end;
+            for (int len; end < s.n && (len = utf8_decode(s.p + end, s.n - end, &cp), utf8_is_space(cp)); end += (size_t)len)
+                ;
+            run_end = end;
+        }
         if (done < begin)
             *vec_push(&w->next) = (Piece){ p.begin + (uint32_t)done, p.begin + (uint32_t)begin, -1 };
-        TokSpan from = w->align ? work_span(w, p.begin + begin, p.begin + end) : (TokSpan){ p.begin + (uint32_t)begin, p.begin + (uint32_t)end };
-        *vec_push(&w->next) = (Piece){ from.begin, from.end, t->id };
-        done = MAX(done, end);
+        if (begin < end) {
+            TokSpan from = { p.begin + (uint32_t)begin, p.begin + (uint32_t)end };
+            if (w->align)
+                from = work_span(w, from.begin, from.end);
+            *vec_push(&w->next) = (Piece){ from.begin, from.end, t->id };
+        }
+        done = end; /* as in the library: a match inside what the one before took away (rstrip) sets back */
     }
     if (done < s.n)
         *vec_push(&w->next) = (Piece){ p.begin + (uint32_t)done, p.end, -1 };
@@ -140,10 +153,14 @@ void added_cut(Work *w, const AddedSet *a, const Trie *trie)
 
 /* --- parsing ---------------------------------------------------------------------------------------------------------------------- */
 
-static int added_read(Added *a, const Json *c, int64_t *id, const char *where, Err *e)
+/* id -1: none is told, which only tokens of tokenizer_config.json may do. */
+static int added_read(Added *a, const Json *c, bool need_id, int64_t *id, const char *where, Err *e)
 {
     int rc = check_keys(c, "id|content|single_word|lstrip|rstrip|normalized|special", where, e);
-    rc = rc ? rc : json_need_int(c, "id", id, where, e);
+    *id = -1;
+    rc = rc ? rc : (need_id ? json_need_int : json_opt_int)(c, "id", id, where, e);
+    if (!rc && *id < 0 && json_get(c, "id"))
+        rc = err_set(e, ERR_INPUT, "%s: an added token has the id %lld", where, (long long)*id);
     rc = rc ? rc : json_need_str(c, "content", &a->content, where, e);
     rc = rc ? rc : need_bool(c, "single_word", &a->single_word, where, e);
     rc = rc ? rc : need_bool(c, "lstrip", &a->lstrip, where, e);
@@ -169,7 +186,7 @@ static int normal_form(Tok *t, Added *a, Err *e)
     return rc;
 }
 
-int added_parse(Tok *t, const Json *list, const char *where, Err *e)
+int added_parse(Tok *t, const Json *list, size_t n_file, const char *where, Err *e)
 {
     AddedSet *set = &t->added;
     int32_t next_id = (int32_t)t->vocab_size;
@@ -182,7 +199,7 @@ int added_parse(Tok *t, const Json *list, const char *where, Err *e)
     for (size_t i = 0; !rc && i < json_len(list); i++) {
         Added a = { 0 };
         int64_t id, known = -1;
-        rc = added_read(&a, json_at(list, i), &id, where, e);
+        rc = added_read(&a, json_at(list, i), i < n_file, &id, where, e);
         if (rc)
             return rc;
         if (!a.content.n)
@@ -195,7 +212,7 @@ int added_parse(Tok *t, const Json *list, const char *where, Err *e)
             known = next_id++;
         if (known >= TOK_ID_MAX)
             return err_set(e, ERR_INPUT, "%s: there are more tokens than the %d that hone accepts", where, TOK_ID_MAX);
-        if (id != known)
+        if (id != known && id >= 0)
             log_warn("tokenizer", "%s: the added token \"%.*s\" is written with id %lld, but by its place it has id %lld, which is used (the "
                      "tokenizers library does the same)", where, (int)MIN(a.content.n, 60), a.content.p, (long long)id, (long long)known);
         a.id = (int32_t)known;

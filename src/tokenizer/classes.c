@@ -25,6 +25,7 @@ static const struct { const Range *ranges; size_t n; } classes[] = {
     [CLASS_CONSONANT] = CLASS_ROW(class_consonant),
     [CLASS_LINKER] = CLASS_ROW(class_linker),
     [CLASS_EXTEND] = CLASS_ROW(class_extend),
+    [CLASS_YOUNG] = CLASS_ROW(class_young),
 };
 
 bool class_has(CharClass k, uint32_t cp)

@@ -15,6 +15,7 @@
 /* The library behind utf8_normalise sorts a run of marks in quadratic time, which a hostile text could use to stop us: a run is bounded. No
  * writing stacks more than a handful (the stream-safe format of Unicode Annex 15 allows 30). The table: what is sorted but not of category Mn. */
 #define MARKS_MAX 1024
+#define YOUNG_FIRST 0x7FDu /* no character below is in CLASS_YOUNG */
 
 static const struct { uint32_t first, last; } other_marks[] = {
     { 0x1715, 0x1715 },   { 0x1734, 0x1734 },   { 0x1B44, 0x1B44 },   { 0x1BAA, 0x1BAA },   { 0x1BF2, 0x1BF3 },   { 0x302E, 0x302F },
@@ -85,7 +86,10 @@ static void form_aligned(Work *w, size_t begin, size_t end, int form)
     if (same && done == whole.n) {
         size_t from = begin, at = 0;
         for (size_t k = 0; k < bounds.n; k += 2) {
-            work_put(w, whole.p + at, bounds.p[k + 1] - at, work_span(w, from, bounds.p[k]));
+            if (bounds.p[k + 1] - at == bounds.p[k] - from && memcmp(whole.p + at, w->text.p + from, bounds.p[k] - from) == 0)
+                work_copy(w, from, bounds.p[k]); /* as it was: each character keeps its own span */
+            else
+                work_put(w, whole.p + at, bounds.p[k + 1] - at, work_span(w, from, bounds.p[k]));
             from = bounds.p[k];
             at = bounds.p[k + 1];
         }
@@ -97,16 +101,34 @@ static void form_aligned(Work *w, size_t begin, size_t end, int form)
     strbuf_release(&part);
 }
 
+static void form_part(Work *w, const Step *s, size_t begin, size_t end)
+{
+    if (begin == end)
+        return;
+    if (w->aligned) {
+        form_aligned(w, begin, end, s->form);
+        return;
+    }
+    strbuf_clear(&w->tmp);
+    utf8_normalise(&w->tmp, (Str){ w->text.p + begin, end - begin }, (Utf8Form)s->form);
+    work_put(w, w->tmp.p, w->tmp.n, (TokSpan){ 0, 0 });
+}
+
+/* The library's tables are some Unicode versions old: to a character that they lack nothing happens, and nothing is moved across it. */
 static int write_form(Work *w, const Step *s, Piece p, Err *e)
 {
     (void)e;
-    if (w->aligned) {
-        form_aligned(w, p.begin, p.end, s->form);
-        return 0;
+    size_t done = p.begin;
+    for (size_t i = p.begin, len; i < p.end; i += len) {
+        uint32_t cp = (unsigned char)w->text.p[i];
+        len = cp < 0x80 ? 1 : (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
+        if (cp < YOUNG_FIRST || !class_has(CLASS_YOUNG, cp))
+            continue;
+        form_part(w, s, done, i);
+        work_copy(w, i, i + len);
+        done = i + len;
     }
-    strbuf_clear(&w->tmp);
-    utf8_normalise(&w->tmp, (Str){ w->text.p + p.begin, p.end - p.begin }, (Utf8Form)s->form);
-    work_put(w, w->tmp.p, w->tmp.n, (TokSpan){ 0, 0 });
+    form_part(w, s, done, p.end);
     return 0;
 }
 
@@ -114,7 +136,13 @@ static int write_lower(Work *w, const Step *s, Piece p, Err *e)
 {
     (void)s;
     (void)e;
-    for (size_t i = p.begin; i < p.end;) {
+    for (size_t i = p.begin, run; i < p.end;) {
+        for (run = i; run < p.end && (unsigned char)w->text.p[run] < 0x80 && !(w->text.p[run] >= 'A' && w->text.p[run] <= 'Z'); run++)
+            ;
+        work_copy(w, i, run);
+        i = run;
+        if (i == p.end)
+            break;
         uint32_t cp;
         size_t len = (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
         strbuf_clear(&w->tmp);
@@ -199,9 +227,9 @@ static int write_chars(Work *w, const Step *s, Piece p, Err *e)
     (void)e;
     size_t done = p.begin; /* what stays is copied in one go */
     for (size_t i = p.begin, len; i < p.end; i += len) {
-        uint32_t cp;
+        uint32_t cp = (unsigned char)w->text.p[i];
         char out[12];
-        len = (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
+        len = cp < 0x80 ? 1 : (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
         int n = s->write(cp, out);
         if (n == CHAR_SAME)
             continue;

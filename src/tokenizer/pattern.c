@@ -3,7 +3,7 @@
  * The files are written for Oniguruma. Its syntax is close to PCRE2's but not the same, so an expression is translated character by character,
  * and whatever has another meaning there and no translation here is refused by name: a wrong cut would change ids without a word. The known
  * differences: \s (PCRE2 counts U+180E), \w (PCRE2 leaves out marks), \v, \h, \b, script names (PCRE2 means script extensions), X{n,m}+ (not
- * possessive there), X{n}? (optional there), sets inside sets. Unicode versions differ too: PCRE2 10.42 knows Unicode 14, so characters
+ * possessive there), X{n}? (optional there), sets inside sets and their intersections. Unicode versions differ too: PCRE2 10.42 knows Unicode 14, so characters
  * younger than that can fall into another class.
  *
  * Invariants: subjects are valid UTF-8 (checked once, at the door of tok_encode), matches are found by offset inside one piece, and no text
@@ -19,6 +19,7 @@
 #define WORDS  "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"                     /* Oniguruma's \w */
 #define WORDCH WORDS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"                 /* outside a set and in \b it counts these six as well */
 #define HEX    "0-9a-fA-F"
+#define SET_DEPTH_MAX 4 /* sets inside sets; what is inside is read twice on each level */
 #define JIT_STACK_MAX ((size_t)1 << 20)
 #define STEPS_FLOOR   1000000u                                          /* match steps any subject may take ... */
 #define STEPS_A_BYTE  16u                                               /* ... and how many more per byte of it */
@@ -64,6 +65,7 @@ typedef struct Translation {
     size_t      atom;
     VEC(size_t) open;
     const char *where;
+    int         set_depth;
 } Translation;
 
 static int refuse(const Translation *t, const char *what, Err *e)
@@ -153,38 +155,98 @@ static int translate_escape(Translation *t, bool in_set, Err *e)
     return 0;
 }
 
-static int translate_set(Translation *t, Err *e)
+static int translate_set(Translation *t, Err *e);
+
+/* Set items up to the closing bracket or "&&". Plain ones are written as one flat set, sets inside as further alternatives behind it. */
+static int translate_operand(Translation *t, size_t start, bool *plain, Err *e)
 {
-    size_t start = t->i;
-    strbuf_addc(&t->out, '[');
-    t->i++;
-    if (peek(t, 0) == '^') {
-        strbuf_addc(&t->out, '^');
-        t->i++;
-    }
-    for (size_t first = t->i;;) {
+    size_t head = t->out.n, n_inner = 0;
+    VEC(size_t) inner = { 0 }; /* where each set inside began and ended in what was read */
+    strbuf_addz(&t->out, "[");
+    int rc = 0;
+    for (size_t first = t->i; !rc;) {
         char c = peek(t, 0);
         if (t->i >= t->in.n) {
             t->i = start;
-            return refuse(t, "a set without its closing bracket", e);
-        }
-        if (c == ']' && t->i > first)
+            rc = refuse(t, "a set without its closing bracket", e);
+        } else if ((c == ']' && t->i > first) || (c == '&' && peek(t, 1) == '&')) {
             break;
-        if (c == '[')
-            return refuse(t, "a set inside a set", e);
-        if (c == '&' && peek(t, 1) == '&')
-            return refuse(t, "an intersection of sets", e);
-        if (c == '\\') {
-            int rc = translate_escape(t, true, e);
-            if (rc)
-                return rc;
-            continue;
+        } else if (c == '[' && (peek(t, 1) == ':' || peek(t, 1) == '.' || peek(t, 1) == '=' || (t->i > first && t->in.p[t->i - 1] == '-'))) {
+            rc = refuse(t, "a set inside a set of an unusual kind", e);
+        } else if (c == '[') { /* translated when the flat part is closed; skipped here */
+            size_t at = t->i;
+            StrBuf keep = t->out;
+            t->out = (StrBuf){ 0 };
+            rc = translate_set(t, e);
+            strbuf_release(&t->out);
+            t->out = keep;
+            *vec_push(&inner) = at;
+            n_inner++;
+        } else if (c == '\\') {
+            rc = translate_escape(t, true, e);
+        } else {
+            strbuf_addc(&t->out, c);
+            t->i++;
         }
-        strbuf_addc(&t->out, c);
-        t->i++;
     }
-    strbuf_addc(&t->out, ']');
+    size_t end = t->i;
+    bool empty = t->out.n == head + 1;
+    if (!rc && empty && !n_inner)
+        rc = refuse(t, "an empty set", e);
+    if (empty)
+        t->out.n = head;
+    else
+        strbuf_addc(&t->out, ']');
+    for (size_t k = 0; k < n_inner && !rc; k++) {
+        if (k || !empty)
+            strbuf_addc(&t->out, '|');
+        t->i = inner.p[k];
+        rc = translate_set(t, e);
+    }
+    t->i = rc ? t->i : end;
+    *plain = !n_inner;
+    vec_release(&inner);
+    return rc;
+}
+
+/* A set. One with sets or intersections inside becomes a group that matches one character: (?:(?=first)(?:second)), negated (?:(?!..)any). */
+static int translate_set(Translation *t, Err *e)
+{
+    size_t start = t->i, head = t->out.n, operands = 0;
+    if (++t->set_depth > SET_DEPTH_MAX)
+        return refuse(t, "sets nested too deep", e);
     t->i++;
+    bool negated = peek(t, 0) == '^', plain = false;
+    t->i += negated;
+    strbuf_addz(&t->out, negated ? "(?:(?!" : "(?:");
+    int rc = 0;
+    size_t inside = t->out.n;
+    for (bool more = true; more && !rc; operands++) {
+        size_t from = t->out.n;
+        rc = translate_operand(t, start, &plain, e);
+        more = !rc && peek(t, 0) == '&';
+        Str text = { mem_strndup(strbuf_z(&t->out) + from, t->out.n - from), t->out.n - from };
+        t->out.n = from;
+        strbuf_addz(&t->out, more ? "(?=" : "(?:");
+        strbuf_add(&t->out, text.p, text.n);
+        strbuf_addc(&t->out, ')');
+        free((char *)(uintptr_t)text.p);
+        t->i += more ? 2 : 0;
+    }
+    t->set_depth--;
+    if (rc)
+        return rc;
+    t->i++; /* the closing bracket */
+    if (operands == 1 && plain) { /* the usual set stays one */
+        Str flat = { mem_strndup(t->out.p + inside + 4, t->out.n - inside - 6), t->out.n - inside - 6 };
+        t->out.n = head;
+        strbuf_addz(&t->out, negated ? "[^" : "[");
+        strbuf_add(&t->out, flat.p, flat.n);
+        strbuf_addc(&t->out, ']');
+        free((char *)(uintptr_t)flat.p);
+        return 0;
+    }
+    strbuf_addz(&t->out, negated ? ")[\\x{0}-\\x{10FFFF}])" : ")");
     return 0;
 }
 

@@ -19,8 +19,8 @@ static void cuts_by_char(Work *w, const Step *s, Str in)
 {
     size_t done = 0;
     for (size_t i = 0, len; i < in.n; i += len) {
-        uint32_t cp;
-        len = (size_t)utf8_decode(in.p + i, in.n - i, &cp);
+        uint32_t cp = (unsigned char)in.p[i];
+        len = cp < 0x80 ? 1 : (size_t)utf8_decode(in.p + i, in.n - i, &cp);
         if (!s->test(s, cp))
             continue;
         cut_add(w, done, i, s->invert);
@@ -52,7 +52,8 @@ static int cuts_find(Work *w, const Step *s, Str in, Err *e)
 
 /* --- cuts that no pattern tells --------------------------------------------------------------------------------------------------- */
 
-static bool is_punct(const Step *s, uint32_t cp)     { return (void)s, class_has(CLASS_PUNCT, cp); }
+static bool ascii_punct(uint32_t c)                  { return c > 0x20 && c < 0x7F && (c < '0' || (c > '9' && c < 'A') || (c > 'Z' && c < 'a') || c > 'z'); }
+static bool is_punct(const Step *s, uint32_t cp)     { return (void)s, cp < 0x80 ? ascii_punct(cp) : class_has(CLASS_PUNCT, cp); }
 static bool is_space(const Step *s, uint32_t cp)     { return (void)s, utf8_is_space(cp); }
 static bool is_delimiter(const Step *s, uint32_t cp) { return cp == s->number; }
 

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "base/vec.h"
 
 typedef struct Tok Tok;
@@ -24,6 +25,10 @@ int  tok_encode(const Tok *t, Str text, unsigned flags, TokIds *ids, Err *e);   
 typedef struct TokSpan { uint32_t begin, end; } TokSpan;
 typedef VEC(TokSpan) TokSpans;
 int  tok_encode_spans(const Tok *t, Str text, unsigned flags, TokIds *ids, TokSpans *spans, Err *e);
+
+/* ids[i] gets the ids of texts[i], appended; the texts are shared out over the pool (NULL: none), the result does not depend on its threads. An error is
+ * that of the first text that has one, whose number *bad tells (bad may be NULL); other texts may have their ids then. */
+int  tok_encode_many(const Tok *t, Pool *pool, const Str *texts, size_t n, unsigned flags, TokIds *ids, size_t *bad, Err *e);
 
 void tok_decode(const Tok *t, const int32_t *ids, size_t n, bool skip_special, StrBuf *out); /* as tokenizers' decode; unknown ids are skipped */
 

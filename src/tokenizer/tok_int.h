@@ -54,7 +54,7 @@ bool     pattern_matches(const Pattern *p, Matcher *m, Str s);                  
 /* --- classes.c: characters as the tokenizers library classes them ------------------------------------------------------------------ */
 typedef enum {
     CLASS_PUNCT, CLASS_BERT_CONTROL, CLASS_BERT_SPACE, CLASS_CHINESE, CLASS_BERT_ACCENT, CLASS_MARK, CLASS_JOINS, CLASS_PREPENDS, CLASS_CONTROL,
-    CLASS_PICTOGRAPH, CLASS_CONSONANT, CLASS_LINKER, CLASS_EXTEND
+    CLASS_PICTOGRAPH, CLASS_CONSONANT, CLASS_LINKER, CLASS_EXTEND, CLASS_YOUNG
 } CharClass;
 bool   class_has(CharClass k, uint32_t cp);
 int    char_script(uint32_t cp);            /* a number per script; 0: goes with any */
@@ -169,7 +169,7 @@ typedef struct AddedSet {
     Pattern    word;             /* one \w */
 } AddedSet;
 
-int  added_parse(Tok *t, const Json *list, const char *where, Err *e);
+int  added_parse(Tok *t, const Json *list, size_t n_file, const char *where, Err *e); /* the first n_file of the list need ids; a later one replaces an equal content */
 void added_release(AddedSet *a);
 void added_cut(Work *w, const AddedSet *a, const Trie *trie); /* text pieces -> text pieces and finished ones */
 

@@ -3,9 +3,11 @@
  * What is in the file is either understood or refused by name: a component or option that we skipped would change ids silently. The order of
  * opening matters: the vocabulary numbers the added tokens, the normaliser rewrites them, the template and the names refer to them.
  *
- * Where transformers looks elsewhere than tokenizer.json: when tokenizer_config.json has add_bos_token or add_eos_token, its tokenizer classes
- * rebuild the template from these two flags. We use the template of tokenizer.json, as the tokenizers library does, and warn where the flags say
- * something else. truncation and padding in the file are settings of a caller, which transformers resets as well: a warning, no effect. */
+ * Where transformers (5.23) looks elsewhere than tokenizer.json, so do we: tokens of added_tokens_decoder in tokenizer_config.json are added or change
+ * those of the file, then the named tokens (bos_token ...) and additional_special_tokens become special ones. It ignores add_bos_token and
+ * add_eos_token where there is a tokenizer.json (version 4 rebuilt the template for some classes): the template counts, and we warn where the
+ * flags say something else. Its classes that build a tokenizer anew from the vocabulary are not followed: the file counts. truncation and
+ * padding in the file are settings of a caller: a warning, no effect. clean_up_tokenization_spaces is not followed in decoding. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -153,7 +155,7 @@ static int load_entries(Tok *t, const char *where, Err *e)
 
 /* --- the template ----------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Template { Tok *t; const char *where; } Template;
+typedef struct Template { Tok *t; const char *where; bool given; } Template;
 
 static int template_ids(Template *x, const Json *specials, Str name, TokIds *to, Err *e)
 {
@@ -175,7 +177,8 @@ static int template_ids(Template *x, const Json *specials, Str name, TokIds *to,
     return rc;
 }
 
-/* Processors of a Sequence work on each other's result: a later one stands further out. */
+/* Processors of a Sequence work on each other's result: a later one stands further out. A template is the last: the library would take its parts for
+ * several texts. */
 static void put_before(Tok *t, TokIds *outer)
 {
     for (size_t i = 0; i < t->before.n; i++)
@@ -210,6 +213,7 @@ static int parse_template(Template *x, const Json *c, Err *e)
     if (!rc && !text_seen)
         rc = err_set(e, ERR_INPUT, "%s: the template of a single text should have the sequence A once", x->where);
     put_before(x->t, &before);
+    x->given = true;
     return rc;
 }
 
@@ -246,6 +250,8 @@ static int parse_post(Template *x, const Json *c, int depth, Err *e)
     int rc = json_need_str(c, "type", &type, x->where, e);
     if (rc)
         return rc;
+    if (x->given && !str_eqz(type, "ByteLevel") && !str_eqz(type, "Sequence")) /* it would dress each part of the template on its own */
+        return err_set(e, ERR_INPUT, "%s: a %.*s behind a TemplateProcessing is not what hone knows how to read", x->where, (int)MIN(type.n, 60), type.p);
     if (str_eqz(type, "TemplateProcessing"))
         return parse_template(x, c, e);
     if (str_eqz(type, "BertProcessing"))
@@ -314,6 +320,106 @@ static int load_config(Tok *t, const Json *config, const char *where, Err *e)
     return rc;
 }
 
+/* --- added tokens: the file's, then those of tokenizer_config.json --------------------------------------------------------------- */
+
+static const char *const names[] = { "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token" };
+
+/* A token as tokenizer_config.json spells it (a text or an object whose flags may be missing) as tokenizer.json would. */
+static Json *added_spelled(const Json *token, int64_t id, bool special)
+{
+    static const char *const flags[] = { "single_word", "lstrip", "rstrip" };
+    bool object = json_kind(token) == JSON_OBJECT;
+    Json *out = json_obj_new(), *given;
+    special = special || json_bool(json_get(token, "special"));
+    if (id >= 0)
+        json_set(out, "id", json_int_new(id));
+    json_set(out, "content", json_str_new(json_str(object ? json_get(token, "content") : token)));
+    for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+        json_set(out, flags[i], json_bool_new(json_bool(json_get(token, flags[i]))));
+    given = json_get(token, "normalized");
+    json_set(out, "normalized", json_bool_new(json_kind(given) == JSON_BOOL ? json_bool(given) : !special));
+    json_set(out, "special", json_bool_new(special));
+    return out;
+}
+
+typedef struct Decoded { int64_t id; const Json *token; } Decoded;
+
+static int by_id(const void *a, const void *b)
+{
+    const Decoded *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static int add_decoder(const Json *config, Json *list, const char *where, Err *e)
+{
+    const Json *decoder = part(config, "added_tokens_decoder");
+    VEC(Decoded) found = { 0 };
+    JsonIter it = { 0 };
+    Str key;
+    Json *token;
+    int rc = 0;
+    while (decoder && !rc && json_each(decoder, &it, &key, &token)) {
+        int64_t id = 0;
+        for (size_t i = 0; i < key.n && id >= 0; i++)
+            id = key.p[i] >= '0' && key.p[i] <= '9' && i < 9 ? id * 10 + key.p[i] - '0' : -1;
+        if (!key.n || id < 0 || json_kind(json_get(token, "content")) != JSON_STRING)
+            rc = err_set(e, ERR_INPUT, "%s: \"added_tokens_decoder\" of the tokenizer configuration should have an id and an object with a \"content\" in "
+                         "each entry, \"%.*s\" has not", where, (int)MIN(key.n, 60), key.p);
+        *vec_push(&found) = (Decoded){ id, token };
+    }
+    if (!rc && found.n)
+        qsort(found.p, found.n, sizeof *found.p, by_id);
+    for (size_t i = 0; i < found.n && !rc; i++)
+        json_push(list, added_spelled(found.p[i].token, found.p[i].id, false));
+    vec_release(&found);
+    return rc;
+}
+
+static bool listed(const Json *list, Str content)
+{
+    for (size_t i = json_len(list); i-- > 0;)
+        if (str_eq(json_str(json_get(json_at(list, i), "content")), content))
+            return true;
+    return false;
+}
+
+/* Named tokens that are entries of the vocabulary become special added tokens; load_name says what is wrong with those that are nothing. */
+static int add_names(Tok *t, const Json *config, Json *list, const char *where, Err *e)
+{
+    static const char *const extra[] = { "additional_special_tokens", "extra_special_tokens" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const Json *token = part(config, names[i]);
+        Str name = json_str(json_kind(token) == JSON_OBJECT ? json_get(token, "content") : token);
+        int64_t id;
+        if (name.n && map_get(t->vocab, name, &id) && !listed(list, name))
+            json_push(list, added_spelled(token, id, true));
+    }
+    for (size_t k = 0; k < ARRAY_LEN(extra); k++) {
+        const Json *tokens = part(config, extra[k]);
+        for (size_t i = 0; json_kind(tokens) == JSON_ARRAY && i < json_len(tokens); i++) {
+            const Json *token = json_at(tokens, i);
+            Str name = json_str(json_kind(token) == JSON_OBJECT ? json_get(token, "content") : token);
+            if (!name.n)
+                return err_set(e, ERR_INPUT, "%s: entry %zu of \"%s\" of the tokenizer configuration is no token", where, i, extra[k]);
+            if (!listed(list, name))
+                json_push(list, added_spelled(token, -1, true));
+        }
+    }
+    return 0;
+}
+
+static int load_added(Tok *t, const Json *added, const Json *config, const char *where, Err *e)
+{
+    Json *list = json_arr_new();
+    for (size_t i = 0; i < json_len(added); i++)
+        json_push(list, json_ref(json_at(added, i)));
+    int rc = config ? add_decoder(config, list, where, e) : 0;
+    rc = !rc && config ? add_names(t, config, list, where, e) : rc;
+    rc = rc ? rc : added_parse(t, list, json_len(added), where, e);
+    json_free(list);
+    return rc;
+}
+
 /* --- opening ---------------------------------------------------------------------------------------------------------------------- */
 
 static bool has_step(const Steps *steps, StepKind kind, PrependWhen when)
@@ -339,10 +445,10 @@ static int load(Tok *t, const Json *tokenizer, const Json *config, const char *w
             log_warn("tokenizer", "%s: \"%s\" in the file is not used; hone decides about lengths itself", where, callers[i]);
     rc = rc ? rc : load_model(t, tokenizer, where, e);
     rc = rc ? rc : load_steps(t, tokenizer, where, e);
-    rc = rc ? rc : added_parse(t, added, where_of(t, where, "added_tokens"), e);
+    rc = rc ? rc : load_added(t, added, config, where_of(t, where, "added_tokens"), e);
     rc = rc ? rc : load_entries(t, where, e);
     rc = rc ? rc : decoder_parse(&t->decoder, part(tokenizer, "decoder"), where_of(t, where, "decoder"), e);
-    Template x = { t, where_of(t, where, "post_processor") };
+    Template x = { t, where_of(t, where, "post_processor"), false };
     if (!rc && part(tokenizer, "post_processor"))
         rc = parse_post(&x, part(tokenizer, "post_processor"), 0, e);
     rc = rc ? rc : load_config(t, config, where, e);

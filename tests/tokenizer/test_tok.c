@@ -110,8 +110,11 @@ static const struct { const char *file, *says; } wrong[] = {
     { PRETOK("{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}"), "\"last\"" },
     { PRETOK("{\"type\":\"Punctuation\",\"behavior\":\"Maybe\"}"), "\"Maybe\"" },
     { PRETOK("{\"type\":\"ByteLevel\",\"trim_offsets\":true}"), "add_prefix_space" },
-    { SPLIT("[a[bc]]"), "a set inside a set" },
-    { SPLIT("[a&&b]"), "an intersection" },
+    { SPLIT("[a[:alpha:]]"), "a set inside a set" },
+    { SPLIT("[a-[b]]"), "a set inside a set" },
+    { SPLIT("[a&&]"), "closing bracket" },
+    { SPLIT("[a[b]"), "closing bracket" },
+    { SPLIT("[[[[[[a]]]]]]"), "nested too deep" },
     { SPLIT("(?s:.)"), "group" },
     { SPLIT("a{2}?"), "{n}?" },
     { SPLIT("\\\\y"), "escape \\y" },
@@ -128,6 +131,8 @@ static const struct { const char *file, *says; } wrong[] = {
     { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
       "[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"x\":{\"ids\":[1]}}}}",
       "id 1, which is no token" },
+    { POST("{\"type\":\"Sequence\",\"processors\":[{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],"
+           "\"special_tokens\":{}},{\"type\":\"BertProcessing\",\"sep\":[\"a\",0],\"cls\":[\"a\",0]}]}"), "behind a TemplateProcessing" },
     { ADDED("{\"id\":5,\"content\":\"x\"}"), "single_word" },
     { ADDED("7"), "an object was expected" },
 };
@@ -249,7 +254,8 @@ static void test_names(void **state)
     assert_null(tok_text(t, 5).p);
     assert_null(tok_text(t, -1).p);
     assert_true(tok_is_special(t, 3));
-    assert_false(tok_is_special(t, 2) || tok_is_special(t, 5) || tok_is_special(t, -1));
+    assert_true(tok_is_special(t, 2)); /* what the configuration names is special, whatever the file says */
+    assert_false(tok_is_special(t, 1) || tok_is_special(t, 5) || tok_is_special(t, -1));
     tok_free(t);
     log_stderr(false);
     t = must_open("{" MODEL "}", "{\"pad_token\":\"<pad>\"}");
@@ -468,6 +474,76 @@ static void test_threads(void **state)
     tok_free(t);
 }
 
+/* Shared out over any number of threads: the ids of each text, and the error of the first bad one. */
+static void test_many(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    static char store[N][32];
+    Str texts[N];
+    TokIds want[N] = { 0 };
+    Err e = { 0 };
+    Tok *t = must_open(ADDED(SPECIAL_S), NULL);
+    for (size_t i = 0; i < N; i++) {
+        snprintf(store[i], sizeof store[i], "ab%.*s<s>%.*sb", (int)(i % 7), "abababa", (int)(i % 5), "baaba");
+        texts[i] = str_of(store[i]);
+        assert_int_equal(tok_encode(t, texts[i], 0, &want[i], &e), 0);
+    }
+    for (int threads = 0; threads < 4; threads++) {
+        Pool *pool = threads ? pool_new(threads) : NULL;
+        TokIds got[N] = { 0 };
+        size_t bad = 0;
+        assert_int_equal(tok_encode_many(t, pool, texts, N, 0, got, &bad, &e), 0);
+        for (size_t i = 0; i < N; i++) {
+            assert_int_equal(got[i].n, want[i].n);
+            assert_memory_equal(got[i].p, want[i].p, want[i].n * sizeof *want[i].p);
+        }
+        Str was = texts[1234];
+        texts[1234] = texts[2990] = STR_LIT("a\xFF");
+        assert_int_equal(tok_encode_many(t, pool, texts, N, 0, got, &bad, &e), ERR_INPUT);
+        assert_int_equal(bad, 1234);
+        assert_string_equal(e.text, "the text is not valid UTF-8 at byte 1");
+        texts[1234] = was;
+        texts[2990] = str_of(store[2990]);
+        for (size_t i = 0; i < N; i++)
+            vec_release(&got[i]);
+        pool_free(pool);
+    }
+    assert_int_equal(tok_encode_many(t, NULL, NULL, 0, 0, NULL, NULL, &e), 0);
+    for (size_t i = 0; i < N; i++)
+        vec_release(&want[i]);
+    tok_free(t);
+}
+
+/* tokenizer_config.json adds tokens to those of the file and changes them; the expected ids are those of transformers 5.23. */
+static void test_config_tokens(void **state)
+{
+    (void)state;
+    static const struct { const char *config, *text, *ids; } rows[] = {
+        { "{\"bos_token\":\"<s>\",\"eos_token\":\"ab\",\"add_bos_token\":true}", "abab <s>  abab", "2 2 10 3 10 10 2 2" },
+        { "{\"eos_token\":\"<s>\",\"added_tokens_decoder\":{\"12\":{\"content\":\"<x>\",\"special\":true},\"11\":{\"content\":\"<im>\",\"lstrip\":true,"
+          "\"special\":false,\"normalized\":false},\"2\":{\"content\":\"ab\",\"special\":true}}}", "a <im> <x>b", "0 11 10 12 1" },
+        { "{\"additional_special_tokens\":[\"<im>\",\"ab\"],\"added_tokens_decoder\":{\"3\":{\"content\":\"<s>\",\"rstrip\":true,\"special\":true}}}",
+          "a <im> <s> <x>b", "0 10 11 10 3 5 7 6 1" },
+        { "{\"pad_token\":\"abab\",\"unk_token\":\"b\"}", "abab <s>  abab ab", "4 10 3 10 10 4 10 0 1" },
+    };
+    static const char file[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"<s>\":3,\"abab\":4,\"<\":5,\">\":6,\"x\":7,\"i\":8,\"m\":9,"
+                               "\" \":10},\"merges\":[\"a b\",\"ab ab\"]},\"added_tokens\":[" SPECIAL_S "]}";
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        log_stderr(false); /* the flag add_bos_token is not followed, which is said */
+        Tok *t = must_open(file, rows[i].config);
+        log_stderr(true);
+        check_ids(t, rows[i].text, TOK_SPECIAL, rows[i].ids);
+        tok_free(t);
+    }
+    Tok *t = NULL;
+    Err e = { 0 };
+    assert_int_equal(open_text(&t, file, "{\"added_tokens_decoder\":{\"x\":{\"content\":\"y\"}}}", &e), ERR_INPUT);
+    assert_non_null(strstr(e.text, "added_tokens_decoder"));
+    assert_int_equal(open_text(&t, file, "{\"additional_special_tokens\":[7]}", &e), ERR_INPUT);
+    assert_non_null(strstr(e.text, "additional_special_tokens"));
+}
+
 /* Spans through normalisers: each token points at the characters it came from. */
 static void test_spans(void **state)
 {
@@ -500,6 +576,7 @@ int main(void)
         cmocka_unit_test(test_long_word),       cmocka_unit_test(test_long_spaces), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_spans),           cmocka_unit_test(test_marks),
         cmocka_unit_test(test_other_models),
+        cmocka_unit_test(test_many),            cmocka_unit_test(test_config_tokens),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

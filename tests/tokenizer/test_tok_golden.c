@@ -1,5 +1,5 @@
 /* test_tok_golden.c - the tokenizers library as judge (tools/golden_tokenizer.py wrote what it says): ids, decoded text, streams and spans of
- * 20,000 mixed lines with two tokenizers, and of small tokenizers for every component and option. */
+ * 20,000 mixed lines with two tokenizers, and of small tokenizers for every model, component and option. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -248,12 +248,46 @@ static void test_shapes(void **state)
     json_free(golden);
 }
 
+/* The same for the models that are no BPE: here a shape names a whole model of the file. */
+static void test_kinds(void **state)
+{
+    (void)state;
+    Json *golden = read_json(GOLDEN "kinds.json");
+    const Json *shapes = json_get(golden, "shapes");
+    size_t cases = 0;
+    for (size_t i = 0; i < json_len(shapes); i++) {
+        const Json *shape = json_at(shapes, i), *list = json_get(shape, "cases");
+        const char *name = json_str(json_get(shape, "name")).p;
+        Json *file = json_obj_new(), *value;
+        JsonIter it = { 0 };
+        Str key;
+        while (json_each(json_get(shape, "rest"), &it, &key, &value))
+            json_set(file, key.p, json_ref(value));
+        json_set(file, "model", json_ref(json_get(json_get(golden, "models"), json_str(json_get(shape, "model")).p)));
+        Tok *t = open_json(file, name);
+        json_free(file);
+        for (size_t k = 0; k < json_len(list); k++, cases++) {
+            TokIds ids = { 0 };
+            Err e = { 0 };
+            check_case(t, json_at(list, k), name);
+            Str text = json_str(json_at(json_at(list, k), 0));
+            assert_int_equal(tok_encode(t, text, TOK_SPECIAL, &ids, &e), 0);
+            check_spans(t, text, &ids);
+            vec_release(&ids);
+        }
+        tok_free(t);
+    }
+    assert_true(json_len(shapes) >= 29 && cases >= 319);
+    json_free(golden);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_byte_level),
         cmocka_unit_test(test_stories),
         cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
