@@ -184,6 +184,49 @@ def constructs():
         "{% if %}x{% endif %}", "{% if t %}", "{% endif %}", "{% for i l %}{% endfor %}", "{{ }}", "{{ a b }}", "{{ a. }}", "{{ a[ }}", "{{ (a }}", "{{ a) }}", "{{ 'a }}", "{# x", "{% raw %}x", "{% nope %}", "{% set 1 = 2 %}", "{% set a.b.c = 2 %}", "{% else %}", "{% macro %}{% endmacro %}", "{% macro m(a=1, b) %}{% endmacro %}", "{{ f(a=1, 2) }}", "{{ a ! b }}", "{{ a is }}", "{{ a is odd is even }}", "{{ a | }}", "{% for loop in l %}{% endfor %}", "{% break %}", "{{ $ }}", "{{ a ? b }}", "{%- if t -%", "{{ a", "{% set %}{% endset %}", "{{ x = 1 }}", "{% call 5 %}{% endcall %}",
     ]
 
+# --- ids and masks ---------------------------------------------------------------------------------------------------------------------
+
+# "@<" and "@>" become {% generation %} blocks for the judge's mask, nothing for the template that hone is given (and blocks, in a second row).
+CHAT_TEMPLATES = {
+    "turns": "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' }}{% if m.role == 'assistant' %}@<{{ m.content + '<|im_end|>' }}@>{% else %}{{ m.content + '<|im_end|>' }}"
+             "{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    "begin": "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content|trim + ' [/INST]' }}{% elif m.role == 'assistant' %}@<{{ ' ' + m.content|trim + eos_token }}@>"
+             "{% else %}{{ m.content + '\\n\\n' }}{% endif %}{% endfor %}",
+    "history": "{% set ns = namespace(last=0) %}{% for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
+               "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' }}{% if m.role == 'assistant' %}@<{% if m.reasoning_content and loop.index0 > ns.last %}"
+               "{{ '<think>\\n' ~ m.reasoning_content ~ '\\n</think>\\n\\n' }}{% endif %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ '<tool>' ~ (c.function|tojson) }}{% endfor %}{{ '<|im_end|>' }}@>"
+               "{% else %}{{ m.content ~ '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}"
+               "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+    "rewritten": "{{ 'Turns: ' ~ messages|length ~ '\\n' }}{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' }}{% if m.role == 'assistant' %}@<{{ m.content ~ '<|im_end|>' }}@>"
+                 "{% else %}{{ m.content ~ '<|im_end|>' }}{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
+}
+CHATS = {
+    "one": {"messages": [turn("user", "Tell me a story."), turn("assistant", "Once upon a time there was Lily.")]},
+    "many": {"messages": [turn("system", "Be kind."), turn("user", " Hi!\n"), turn("assistant", "Hello, world"), turn("user", "And  now?"), turn("assistant", "Größe 你好 🎉\n\nend")]},
+    "prompt": {"messages": [turn("user", "Hi")], "add_generation_prompt": True},
+    "reasoning": {"messages": [turn("user", "2+2?"), turn("assistant", "4", reasoning_content="two and two"), turn("user", "3+3?"), turn("assistant", "6", reasoning_content="three\nthree")]},
+    "call": {"messages": [turn("user", "Weather?"), turn("assistant", "Let me see. ", tool_calls=[CALL]), turn("tool", "21"), turn("assistant", "It is 21.")], "tools": [TOOL]},
+    "same words": {"messages": [turn("user", "A"), turn("assistant", "A"), turn("user", "assistant\nA"), turn("assistant", "assistant\nA")]},
+}
+
+
+def chats():
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+    inner = Tokenizer.from_file(os.path.join(HERE, "..", "tests", "golden", "tokenizer", "byte_level.json"))
+    tok = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<|begin_of_text|>", eos_token="<|end_of_text|>")
+    for name, template in CHAT_TEMPLATES.items():
+        blocks = template.replace("@<", "{% generation %}").replace("@>", "{% endgeneration %}")
+        plain = template.replace("@<", "").replace("@>", "")
+        for title, chat in CHATS.items():
+            if name == "begin" and chat.get("add_generation_prompt"):
+                continue
+            done = tok.apply_chat_template(copy.deepcopy(chat["messages"]), tools=chat.get("tools"), add_generation_prompt=chat.get("add_generation_prompt", False),
+                                           chat_template=blocks, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
+            for kind, source in (("found", plain), ("blocks", blocks)):
+                yield {"name": f"{name}, {title}, {kind}", "template": source, "data": chat, "ids": done["input_ids"], "mask": done["assistant_masks"]}
+
+
 
 def random_row(rng, number):
     names = list(VALUES) + ["missing"]
@@ -272,6 +315,11 @@ def main():
         for title, data in CONVERSATIONS.items():
             rows.append(expected(f"{name} [{title}]", source, data, SPECIAL))
     write("families.jsonl", rows)
+    rows = list(chats())
+    with open(os.path.join(OUT, "chat.jsonl"), "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+    print(f"chat.jsonl: {len(rows)} rows")
 
 
 if __name__ == "__main__":

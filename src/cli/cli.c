@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/term.h"
+#include "tokenizer/chat.h"
 #include "train/train_cfg.h"
 
 static const Command *command_of(const char *name)
@@ -75,6 +76,16 @@ done:
     return rc;
 }
 
+/* An adapter answers as it was trained only behind the template it was trained with. */
+static int same_template(const Opened *o, const char *base, const char *adapter, Err *e)
+{
+    const char *had = o->adapter->chat_template, *has = chat_template_hash(o->tok);
+    if (!had[0] || !strcmp(had, has))
+        return 0;
+    return err_set(e, ERR_INPUT, "%s: this adapter was trained with the chat template %.12s, but %s has %.12s now; give the model its old template back "
+                                 "(chat_template.jinja or tokenizer_config.json), or train the adapter again", adapter, had, base, has);
+}
+
 int cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e)
 {
     char *base = NULL, *lora = NULL;
@@ -90,6 +101,8 @@ int cli_open(Opened *o, const char *path, const char *adapter, const char *devic
                      (long long)o->model->cfg.vocab);
     else if (use && *use)
         rc = adapter_open(&o->adapter, o->model, use, e);
+    if (!rc && o->adapter)
+        rc = same_template(o, base, use, e);
 done:
     if (rc)
         cli_close(o);

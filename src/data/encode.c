@@ -42,7 +42,7 @@ static int encode_messages(const Json *row, const Tok *t, const DataOptions *o, 
                                          "add it or remove the row", where, i);
         if (!answers || (weight && json_kind(weight) != JSON_NULL && !json_int(weight)))
             continue;
-        if (!json_str(json_get(m, "content")).n)
+        if (!json_str(json_get(m, "content")).n && !json_len(json_get(m, "content")) && !json_len(json_get(m, "tool_calls")))
             return err_set(e, ERR_INPUT, "%s, messages[%zu]: the answer is empty; write one, or set \"weight\": 0 so that it is not trained", where, i);
         n_trained++;
     }

@@ -15,6 +15,7 @@
 #include "base/rng.h"
 
 #define PEFT_PREFIX "base_model.model."
+#define CHAT_TEMPLATE_KEY "hone.chat_template" /* metadata of adapter_model.safetensors, which other programs pass over */
 
 Adapter *adapter_alloc(const Model *m)
 {
@@ -270,6 +271,9 @@ int adapter_open(Adapter **out, const Model *m, const char *path, Err *e)
     if ((rc = json_read_file(&j, config, e)) || (rc = read_adapter_config(a, j, config, e)) || (rc = st_open(&f, weights, e)))
         goto done;
     rc = load_pairs(a, m, f, path, e);
+    Str template = st_metadata(f, CHAT_TEMPLATE_KEY);
+    if (template.n)
+        snprintf(a->chat_template, sizeof a->chat_template, "%.*s", (int)MIN(template.n, sizeof a->chat_template - 1), template.p);
 done:
     st_close(f);
     json_free(j);
@@ -342,6 +346,8 @@ static int write_pairs(const Adapter *a, const Model *m, const char *dir, Err *e
     if (rc)
         goto done;
     st_meta(w, "format", "pt");
+    if (a->chat_template[0])
+        st_meta(w, CHAT_TEMPLATE_KEY, a->chat_template);
     for (int i = 0; i < m->n_linear; i++)
         if (a->pair[i].a) {
             st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_A.weight", m->linear[i].module), DT_F32, 2, a->pair[i].a->dim);

@@ -16,6 +16,7 @@ typedef struct Adapter {
     int       n_pair, n_adapted;
     TArena    arena;
     char     *base;                     /* base_model_name_or_path */
+    char      chat_template[65];        /* hash of the chat template that the conversations were rendered with; "": not trained on conversations */
 } Adapter;
 
 /* targets: comma-separated module names ("q_proj,v_proj") or "all" for every linear of attention and MLP. A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. */

@@ -1,11 +1,13 @@
-/* chat.c - renders conversations with the built-in templates and marks what the assistant says.
+/* chat.c - the door of the room for conversations: the model's own template (chat_template.c), else the built-in ones, which are here, and the mask of
+ * what the assistant says.
  * Main struct: Style, which control tokens open and end a turn. A conversation is a chain of control tokens with one piece of plain text between
  * each two, and each piece is encoded whole, so that the ids equal those which the tokenizer gives for ChatOut.text.
  * Invariant: the ids of a conversation up to the opened assistant turn (generation_prompt) are a prefix of the ids of the same conversation with
  * the answer, so the trained model later sees exactly the beginning it was trained on. Where the tokenizer would join the end of the header
  * with the beginning of the answer (an answer that starts with a newline), the two are therefore encoded apart.
  * To add a template: add a row to `styles`. To add a role: add it to `roles`. */
-#include "tokenizer/chat.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tok_int.h"
 #include "base/utf8.h"
 
 typedef struct Style {
@@ -24,7 +26,7 @@ static const char *const roles[] = { "system", "user", assistant, "developer", "
 
 /* Parts of a message or row that only the model's own template can render; ignoring them would train on something else than the file says. */
 static const char *const message_needs_template[] = { "tool_calls", "function_call", "reasoning_content" };
-static const char *const row_needs_template[] = { "tools", "functions" };
+static const char *const row_never[] = { "functions" };
 
 void chat_out_release(ChatOut *o)
 {
@@ -65,6 +67,10 @@ static int style_find(const Tok *t, Style *s, Err *e)
 
 int32_t chat_terminator(const Tok *t, Err *e)
 {
+    if (t->chat && t->chat->terminator < 0)
+        return err_set(e, ERR_INPUT, "%s", t->chat->why.code ? t->chat->why.text : t->chat->terminator_why.text);
+    if (t->chat)
+        return t->chat->terminator;
     Style s;
     int rc = style_find(t, &s, e);
     return rc ? rc : s.end_id;
@@ -149,7 +155,7 @@ static int no_template_parts(const Json *obj, const char *const *keys, size_t n,
 {
     for (size_t i = 0; i < n; i++)
         if (says_something(json_get(obj, keys[i])))
-            return err_set(e, ERR_INPUT, "%s: \"%s\" needs the model's own chat template, which this version cannot use yet; remove the row or the key", where,
+            return err_set(e, ERR_INPUT, "%s: \"%s\" needs the model's own chat template, and this model has none; remove the row or the key", where,
                            keys[i]);
     return 0;
 }
@@ -163,6 +169,18 @@ static int role_check(Str role, const char *where, Err *e)
                    (int)utf8_complete(role.p, MIN(role.n, (size_t)40)), role.p);
 }
 
+int chat_weight(const Json *m, Str role, int64_t *weight, const char *where, Err *e)
+{
+    int rc = json_opt_int(m, "weight", weight, where, e);
+    if (rc || !says_something(json_get(m, "weight")))
+        return rc;
+    if (!str_eqz(role, assistant))
+        return err_set(e, ERR_INPUT, "%s: \"weight\" stands on a message of role %.*s; only assistant messages can have one", where, (int)role.n, role.p);
+    if (*weight != 0 && *weight != 1)
+        return err_set(e, ERR_INPUT, "%s: \"weight\" is %lld; expected 0 (not trained) or 1", where, (long long)*weight);
+    return 0;
+}
+
 static int message_read(const Json *m, const char *where, Str *role, Str *content, int64_t *weight, Err *e)
 {
     if (json_kind(m) != JSON_OBJECT)
@@ -174,18 +192,10 @@ static int message_read(const Json *m, const char *where, Str *role, Str *conten
         rc = no_template_parts(m, message_needs_template, ARRAY_LEN(message_needs_template), where, e);
     if (!rc)
         rc = json_need_str(m, "content", content, where, e);
-    if (!rc)
-        rc = json_opt_int(m, "weight", weight, where, e);
-    if (rc || !says_something(json_get(m, "weight")))
-        return rc;
-    if (!str_eqz(*role, assistant))
-        return err_set(e, ERR_INPUT, "%s: \"weight\" stands on a message of role %.*s; only assistant messages can have one", where, (int)role->n, role->p);
-    if (*weight != 0 && *weight != 1)
-        return err_set(e, ERR_INPUT, "%s: \"weight\" is %lld; expected 0 (not trained) or 1", where, (long long)*weight);
-    return 0;
+    return rc ? rc : chat_weight(m, *role, weight, where, e);
 }
 
-int chat_render(const Tok *t, const Json *messages, bool generation_prompt, const char *where, ChatOut *out, Err *e)
+static int render_builtin(const Tok *t, const Json *messages, const ChatExtra *x, bool generation_prompt, const char *where, ChatOut *out, Err *e)
 {
     Style s;
     StrBuf place = { 0 };
@@ -195,10 +205,9 @@ int chat_render(const Tok *t, const Json *messages, bool generation_prompt, cons
         err_wrap(e, "%s", where);
         goto done;
     }
-    bool is_array = messages && json_kind(messages) == JSON_ARRAY;
-    if (!is_array || !json_len(messages)) {
-        rc = err_set(e, ERR_INPUT, "%s: \"messages\" must be an array with at least one message, found %s", where,
-                     is_array ? "an empty one" : json_kind_name(messages));
+    if (says_something(x->tools) || says_something(x->documents) || says_something(x->kwargs)) {
+        rc = err_set(e, ERR_INPUT, "%s: \"%s\" needs the model's own chat template, and this model has none; remove the row or the key", where,
+                     says_something(x->tools) ? "tools" : says_something(x->documents) ? "documents" : "chat_template_kwargs");
         goto done;
     }
     rc = prefix_add(t, out, e);
@@ -225,8 +234,67 @@ done:
     return rc;
 }
 
+int chat_render_with(const Tok *t, const Json *messages, const ChatExtra *x, bool generation_prompt, const char *where, ChatOut *out, Err *e)
+{
+    static const ChatExtra nothing = { 0 };
+    bool is_array = messages && json_kind(messages) == JSON_ARRAY;
+    if (!is_array || !json_len(messages))
+        return err_set(e, ERR_INPUT, "%s: \"messages\" must be an array with at least one message, found %s", where,
+                       is_array ? "an empty one" : json_kind_name(messages));
+    return t->chat ? chat_template_render(t, t->chat, messages, x, generation_prompt, where, out, e)
+                   : render_builtin(t, messages, x ? x : &nothing, generation_prompt, where, out, e);
+}
+
+int chat_render(const Tok *t, const Json *messages, bool generation_prompt, const char *where, ChatOut *out, Err *e)
+{
+    return chat_render_with(t, messages, NULL, generation_prompt, where, out, e);
+}
+
 int chat_render_row(const Tok *t, const Json *row, bool generation_prompt, const char *where, ChatOut *out, Err *e)
 {
-    int rc = no_template_parts(row, row_needs_template, ARRAY_LEN(row_needs_template), where, e);
-    return rc ? rc : chat_render(t, json_get(row, "messages"), generation_prompt, where, out, e);
+    static const struct { const char *key; JsonKind kind; } parts[] = { { "tools", JSON_ARRAY }, { "documents", JSON_ARRAY }, { "chat_template_kwargs", JSON_OBJECT } };
+    Json *found[ARRAY_LEN(parts)] = { NULL };
+    int rc = no_template_parts(row, row_never, ARRAY_LEN(row_never), where, e);
+    for (size_t i = 0; !rc && i < ARRAY_LEN(parts); i++) {
+        Json *v = json_get(row, parts[i].key);
+        if (!v || json_kind(v) == JSON_NULL)
+            continue;
+        if (json_kind(v) != parts[i].kind)
+            rc = err_set(e, ERR_INPUT, "%s: \"%s\" should be %s, it is %s", where, parts[i].key, parts[i].kind == JSON_ARRAY ? "a list of objects" : "an object",
+                         json_kind_name(v));
+        found[i] = v;
+    }
+    ChatExtra x = { found[0], found[1], found[2] };
+    return rc ? rc : chat_render_with(t, json_get(row, "messages"), &x, generation_prompt, where, out, e);
+}
+
+const char *chat_template_hash(const Tok *t)
+{
+    return t->chat ? t->chat->hash : "built-in";
+}
+
+int chat_use_template(Tok *t, Str source, const char *where, Err *e)
+{
+    Json *config = json_obj_new(), *special = t->chat ? json_ref(t->chat->special) : NULL;
+    ChatTemplate *c = NULL;
+    json_set(config, "chat_template", json_str_new(source));
+    int rc = chat_template_open(&c, config, where, e);
+    if (!rc && c->why.code)
+        rc = err_set(e, c->why.code, "%s", c->why.text);
+    if (!rc) {
+        if (special) {
+            json_free(c->special);
+            c->special = json_ref(special);
+        } else {
+            chat_template_names(t, c);
+        }
+        chat_template_free(t->chat);
+        t->chat = c;
+        c = NULL;
+        chat_template_finish(t, t->chat);
+    }
+    chat_template_free(c);
+    json_free(special);
+    json_free(config);
+    return rc;
 }

@@ -271,6 +271,7 @@ struct Tok {
     int32_t  size, bos, eos, pad;
     bool     needs_align;  /* a step asks whether a piece starts the user's text */
     const char *kind;
+    struct ChatTemplate *chat; /* the model's own; NULL: it brings none */
     pthread_mutex_t lock;  /* guards the list of idle Work; the only part of a Tok that changes */
     Work    *idle;
 };

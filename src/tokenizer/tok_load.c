@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "tokenizer/source.h"
+#include "tokenizer/chat_template.h"
 #include "tokenizer/tok_int.h"
 
 int check_keys(const Json *obj, const char *known, const char *where, Err *e)
@@ -470,6 +471,9 @@ int tok_open_json(Tok **out, const Json *tokenizer, const Json *tokenizer_config
     Tok *t = mem_zalloc(1, sizeof *t);
     pthread_mutex_init(&t->lock, NULL);
     int rc = load(t, tokenizer, tokenizer_config, where, e);
+    rc = rc ? rc : chat_template_open(&t->chat, tokenizer_config, where, e);
+    if (!rc && t->chat)
+        chat_template_finish(t, t->chat);
     if (rc) {
         tok_free(t);
         t = NULL;
@@ -484,6 +488,7 @@ int tok_open(Tok **out, const char *model_dir, Err *e)
     char *where = NULL;
     *out = NULL;
     int rc = tok_json_from_dir(&tokenizer, &config, &where, model_dir, e);
+    rc = rc ? rc : chat_template_files(&config, model_dir, e);
     rc = rc ? rc : tok_open_json(out, tokenizer, config, where, e);
     json_free(tokenizer);
     json_free(config);
@@ -500,6 +505,7 @@ void tok_free(Tok *t)
         t->idle = w->free_next;
         work_free(w);
     }
+    chat_template_free(t->chat);
     pthread_mutex_destroy(&t->lock);
     steps_release(&t->normal);
     steps_release(&t->pretok);

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# template.sh HONE SHARED - a model with a chat template of its own: rendered with it, trained with it, and an adapter refused behind another one.
+. "$(dirname "$0")/common.sh"
+make_model
+cat > "$work/model/chat_template.jinja" <<'JINJA'
+{{ bos_token }}{% for m in messages %}
+<|im_start|>{{ m.role }}
+{% if m.role == 'assistant' and think is defined and think %}
+<think>
+{% endif %}
+{{ m.content }}<|im_end|>
+{% endfor %}
+{% if add_generation_prompt %}
+<|im_start|>assistant
+{% endif %}
+JINJA
+for i in $(seq 40); do
+    echo "{\"messages\":[{\"role\":\"user\",\"content\":\"Number $i?\"},{\"role\":\"assistant\",\"content\":\"It is $((i * 7)).\"}]}"
+done > "$work/talks.jsonl"
+
+# --- rendering
+head -n 1 "$work/talks.jsonl" | "$hone" render "$work/model" > "$work/rendered"
+grep -qF '"text":"<|begin_of_text|><|im_start|>user\nNumber 1?<|im_end|>\n<|im_start|>assistant\nIt is 7.<|im_end|>\n"' "$work/rendered" || { cat "$work/rendered"; fail "render"; }
+head -n 1 "$work/talks.jsonl" | "$hone" render "$work/model" --kwargs '{"think":true}' | grep -qF 'assistant\n<think>\nIt is 7.' || fail "render --kwargs"
+head -n 1 "$work/talks.jsonl" | "$hone" render "$work/model" --generation-prompt | grep -qF 'It is 7.<|im_end|>\n<|im_start|>assistant\n"' || fail "render --generation-prompt"
+echo '{% for m in messages %}{{ m.content }} {% endfor %}' > "$work/other.jinja"
+expect 2 "line 1, messages[1]: what the assistant says cannot be told apart" "$hone" render "$work/model" --template "$work/other.jinja" < "$work/talks.jsonl"
+echo '{% for m in messages %}{% include "x" %}{% endfor %}' > "$work/other.jinja"
+expect 2 "other.jinja, chat template, line 1 of the template: {% include %}" "$hone" render "$work/model" --template "$work/other.jinja" < "$work/talks.jsonl"
+expect 2 "--kwargs" "$hone" render "$work/model" --kwargs '[1]' < "$work/talks.jsonl"
+echo "{{ raise_exception('roles must alternate') }}" > "$work/other.jinja"
+expect 2 "line 1: $work/other.jinja, chat template, line 1 of the template: the template refuses the conversation: roles must alternate" \
+    "$hone" render "$work/model" --template "$work/other.jinja" < "$work/talks.jsonl"
+
+# --- training, and the guard
+"$hone" train --model "$work/model" --data "$work/talks.jsonl" --out "$work/run" --max-length 128 --steps 3 > /dev/null 2> "$work/err" || { cat "$work/err"; fail "train"; }
+"$hone" generate "$work/run" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate"; }
+cp "$work/model/chat_template.jinja" "$work/kept"
+sed -i 's/<think>/<thought>/' "$work/model/chat_template.jinja"
+expect 2 "was trained with the chat template" "$hone" generate "$work/run" --max-tokens 4 --prompt "Number 3?"
+rm "$work/model/chat_template.jinja"
+expect 2 "was trained with the chat template" "$hone" generate "$work/model" --adapter "$work/run/adapter" --max-tokens 4 --prompt "Number 3?"
+cp "$work/kept" "$work/model/chat_template.jinja"
+"$hone" generate "$work/run" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate with the old template back"; }
