@@ -23,39 +23,82 @@ import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, Qwen2Config, Qwen3Config
+from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GemmaConfig, GPT2Config, GPTNeoXConfig,
+                          GraniteConfig, LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, PhiConfig, Qwen2Config,
+                          Qwen3Config, SmolLM3Config, Starcoder2Config)
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
-SEQS, LEN, LENS = 3, 24, (24, 17, 21)
+SEQS = 3
+SHORT = (24, 17, 21)        # lengths of the three sequences
+LONG = (44, 9, 21)          # these pass a window of 8 and 16 original positions, one of them does not
 PROMPT, GREEDY = 7, 16
 STEPS, LR_FULL, LR_LORA, DECAY, CLIP = 20, 3e-3, 1e-2, 0.01, 1.0
 RANK, ALPHA = 4, 8
 
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+NEOX = ["query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h"]
 SHARED = dict(num_hidden_layers=2, intermediate_size=52, max_position_embeddings=128,
               bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
 
+# The later families are smaller still: what is new in them is seen in any size.
+SMALL = dict(vocab_size=29, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4,
+             max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
+TWO_HEADS = dict(num_attention_heads=2)         # of 8 elements: room for a partial rotation
+RMS = dict(rms_norm_eps=1e-5, num_key_value_heads=2)
+PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
+
 # name -> (seed for which neither the greedy text nor the 20 steps hang on rounding, configuration,
-# LoRA targets, are the targets' weights stored [in, out]?)
+# LoRA targets, are the targets' weights stored [in, out]?, lengths)
 FAMILIES = {
     "llama": (71, LlamaConfig(**SHARED | dict(num_hidden_layers=3, intermediate_size=44), vocab_size=97, hidden_size=32,
               num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-5, tie_word_embeddings=False,
-              rope_parameters={"rope_type": "default", "rope_theta": 10000.0}), LINEARS, False),
+              rope_parameters={"rope_type": "default", "rope_theta": 10000.0}), LINEARS, False, SHORT),
     # Head size 16 and 64 original positions fill all three bands of frequencies: kept 1, blended 1, divided by 8: 6.
     "llama3": (182, LlamaConfig(**SHARED, vocab_size=101, hidden_size=32, num_attention_heads=2,
                num_key_value_heads=1, rms_norm_eps=1e-5, tie_word_embeddings=True,
                rope_parameters={"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0,
-                                "high_freq_factor": 4.0, "original_max_position_embeddings": 64}), LINEARS, False),
+                                "high_freq_factor": 4.0, "original_max_position_embeddings": 64}), LINEARS, False, SHORT),
     "qwen2": (133, Qwen2Config(**SHARED | dict(intermediate_size=42), vocab_size=96, hidden_size=40,
               num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-6, tie_word_embeddings=True,
-              rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), LINEARS, False),
+              rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), LINEARS, False, SHORT),
     "qwen3": (74, Qwen3Config(**SHARED | dict(intermediate_size=46), vocab_size=99, hidden_size=32,
               head_dim=12, num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-6, tie_word_embeddings=False,
-              rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), LINEARS, False),
+              rope_parameters={"rope_type": "default", "rope_theta": 1000000.0}), LINEARS, False, SHORT),
     "gpt2": (325, GPT2Config(vocab_size=98, n_embd=32, n_layer=2, n_head=4, n_inner=52, n_positions=128,
              resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=2,
-             tie_word_embeddings=True), ["c_attn", "c_proj", "c_fc"], True),
+             tie_word_embeddings=True), ["c_attn", "c_proj", "c_fc"], True, SHORT),
+    "mistral": (2, MistralConfig(**SMALL | RMS, head_dim=6, sliding_window=8, rope_parameters=PLAIN), LINEARS, False, LONG),
+    # Layer 0 sees all, layers 1 and 2 a window; yarn beyond 16 positions.
+    "qwen2_yarn": (24, Qwen2Config(**SMALL | RMS | TWO_HEADS | dict(num_hidden_layers=3),
+                   use_sliding_window=True, sliding_window=10, max_window_layers=1, tie_word_embeddings=True,
+                   rope_parameters={"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0,
+                                    "original_max_position_embeddings": 16}), LINEARS, False, LONG),
+    "llama_dynamic": (1, LlamaConfig(**SMALL | RMS | dict(max_position_embeddings=16), rope_parameters={
+                      "rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}), LINEARS, False, LONG),
+    "gemma": (1, GemmaConfig(**SMALL | RMS, head_dim=6, rope_parameters=PLAIN), LINEARS, False, SHORT),
+    "gemma2": (1, Gemma2Config(**SMALL | RMS, head_dim=6, query_pre_attn_scalar=9, sliding_window=8,
+               attn_logit_softcapping=2.0, final_logit_softcapping=3.0, rope_parameters=PLAIN), LINEARS, False, LONG),
+    "gemma3": (5, Gemma3TextConfig(**SMALL | RMS | dict(num_hidden_layers=3), head_dim=8, query_pre_attn_scalar=9,
+               sliding_window=8, layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+               rope_parameters={"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0},
+                                "sliding_attention": PLAIN}), LINEARS, False, LONG),
+    "smollm3": (1, SmolLM3Config(**SMALL | RMS, no_rope_layers=[1, 0], rope_parameters=PLAIN), LINEARS, False, SHORT),
+    "olmo2": (1, Olmo2Config(**SMALL | RMS, rope_parameters=PLAIN), LINEARS, False, SHORT),
+    "granite": (1, GraniteConfig(**SMALL | RMS, embedding_multiplier=3.0, residual_multiplier=0.6, attention_multiplier=0.3,
+                logits_scaling=1.7, tie_word_embeddings=True, rope_parameters=PLAIN), LINEARS, False, SHORT),
+    "phi3": (1, Phi3Config(**SMALL | RMS | TWO_HEADS | dict(num_key_value_heads=1), sliding_window=24, original_max_position_embeddings=16,
+             rope_parameters={"rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.75,
+                              "short_factor": [1.0, 1.1, 1.3], "long_factor": [1.2, 2.5, 4.0]}),
+             ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"], False, LONG),
+    "phi": (1, PhiConfig(**SMALL | TWO_HEADS, qk_layernorm=True, rope_parameters=PLAIN | {"partial_rotary_factor": 0.5}),
+            ["q_proj", "k_proj", "v_proj", "dense", "fc1", "fc2"], False, SHORT),
+    "starcoder2": (1, Starcoder2Config(**SMALL, num_key_value_heads=2, sliding_window=8, rope_parameters=PLAIN),
+                   ["q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj"], False, LONG),
+    "gpt_neox": (32, GPTNeoXConfig(**SMALL | TWO_HEADS, rope_parameters=PLAIN | {"partial_rotary_factor": 0.25}),
+                 NEOX, False, SHORT),
+    "gpt_neox_serial": (38, GPTNeoXConfig(**SMALL | TWO_HEADS, use_parallel_residual=False, attention_bias=False,
+                        rope_parameters=PLAIN | {"partial_rotary_factor": 0.5}), NEOX, False, SHORT),
 }
 
 
@@ -82,7 +125,8 @@ def everything_double():
 def model_new(config, weights=None):
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.get_default_dtype())
     if weights is not None:
-        missing, unexpected = model.load_state_dict(weights, strict=False)
+        named = {"lm_head.weight" if n == "embed_out.weight" else n: t for n, t in weights.items()}
+        missing, unexpected = model.load_state_dict(named, strict=False)
         assert not unexpected and all(m == "lm_head.weight" for m in missing), (missing, unexpected)
         model.tie_weights()
     return model.eval()
@@ -100,7 +144,7 @@ def weights_draw(model, rng):
             if name.endswith("bias"):
                 p.copy_(draw(rng, p.shape, 0.15))
             elif norm:
-                p.copy_(draw(rng, p.shape, 0.2, mean=1.0))
+                p.copy_(draw(rng, p.shape, 0.2, mean=float(p.flatten()[0])))    # 1, or 0 where 1 + w is meant
             else:
                 p.copy_(draw(rng, p.shape, 0.22))
 
@@ -121,20 +165,28 @@ def adapter_draw(peft, rng):
             for name, t in sorted(get_peft_model_state_dict(peft).items())}
 
 
-def data_draw(vocab, rng):
+def data_draw(vocab, lens, rng):
     """Rows of tokens with their true lengths, and the irregular pattern of trained targets."""
-    ids = np.zeros((SEQS, LEN), np.int32)
-    mask = np.zeros((SEQS, LEN), np.int32)
-    for s, n in enumerate(LENS):
+    ids = np.zeros((SEQS, max(lens)), np.int32)
+    mask = np.zeros((SEQS, max(lens)), np.int32)
+    for s, n in enumerate(lens):
         ids[s, :n] = rng.integers(0, vocab, n)
         mask[s, 1:n] = rng.random(n - 1) < 0.6
-    return torch.from_numpy(ids), torch.tensor(LENS, dtype=torch.int32), torch.from_numpy(mask)
+    return torch.from_numpy(ids), torch.tensor(lens, dtype=torch.int32), torch.from_numpy(mask)
+
+
+def forward_alone(model, ids):
+    """Logits of one sequence, as a model gives them that has seen no other: dynamic scaling remembers the longest."""
+    for m in model.modules():
+        if getattr(m, "rope_type", None) == "dynamic":
+            m.max_seq_len_cached = m.original_max_seq_len
+            m.inv_freq = m.original_inv_freq
+    return model(input_ids=ids, use_cache=False).logits[0]
 
 
 def logits_of(model, ids, lens):
     """Each sequence alone, so that no padding can leak in: a list of [len, V]."""
-    return [model(input_ids=ids[s:s + 1, :n].long(), use_cache=False).logits[0]
-            for s, n in enumerate(lens.tolist())]
+    return [forward_alone(model, ids[s:s + 1, :n].long()) for s, n in enumerate(lens.tolist())]
 
 
 def logp_of(logits, ids, lens):
@@ -152,8 +204,8 @@ def loss_of(logp, mask, lens):
 
 
 def padded(rows):
-    """A list of [len, ...] as one [S, LEN, ...], zero beyond the end of each sequence."""
-    out = rows[0].new_zeros((SEQS, LEN) + tuple(rows[0].shape[1:]))
+    """A list of [len, ...] as one [S, L, ...], zero beyond the end of each sequence."""
+    out = rows[0].new_zeros((SEQS, max(r.shape[0] for r in rows)) + tuple(rows[0].shape[1:]))
     for s, r in enumerate(rows):
         out[s, :r.shape[0]] = r.detach()
     return out
@@ -186,11 +238,14 @@ def train(model, data, lr, decay):
 
 def greedy(model, prompt):
     """Plain argmax, the whole text again for each token; also the smallest lead of the winner over the second,
-    which must be far above rounding or the continuation would prove nothing."""
+    which must be far above rounding or the continuation would prove nothing. Where the length of a text decides its
+    angles it is laid out at its final length from the start: no token sees those behind it."""
+    by_length = any(getattr(m, "rope_type", None) in ("dynamic", "longrope") for m in model.modules())
     ids, lead = prompt.long()[None], float("inf")
     with torch.no_grad():
-        for _ in range(GREEDY):
-            best = model(input_ids=ids, use_cache=False).logits[0, -1].topk(2)
+        for i in range(GREEDY):
+            seen = F.pad(ids, (0, GREEDY - i)) if by_length else ids
+            best = forward_alone(model, seen)[ids.shape[1] - 1].topk(2)
             lead = min(lead, float(best.values[0] - best.values[1]))
             ids = torch.cat([ids, best.indices[None, :1]], dim=1)
     return ids[0, prompt.shape[0]:].to(torch.int32), lead
@@ -264,8 +319,9 @@ def tidy(folder, keep):
             f.write("\n")
 
 
-def family_export(name, root):
-    seed, config, targets, transposed = FAMILIES[name]
+def family_export(name, root, seed=None):
+    chosen, config, targets, transposed, lens = FAMILIES[name]
+    seed = seed or chosen
     rng = np.random.default_rng(seed)
     folder = os.path.join(root, name)
     shutil.rmtree(folder, ignore_errors=True)
@@ -277,7 +333,8 @@ def family_export(name, root):
     tidy(folder, {"config.json", "model.safetensors"})
     weights = load_file(os.path.join(folder, "model.safetensors"))
     # Saving may use other names than the model in memory; the golden names are those of the file.
-    assert set(weights) == {n for n, _ in model.named_parameters()}, set(weights)
+    in_file = {n: "embed_out.weight" if n == "lm_head.weight" and n not in weights else n for n, _ in model.named_parameters()}
+    assert set(weights) == set(in_file.values()), set(weights)
 
     peft = lora_wrap(model_new(config, weights), targets, transposed, None)
     adapter = adapter_draw(peft, rng)
@@ -286,8 +343,13 @@ def family_export(name, root):
     peft.save_pretrained(os.path.join(folder, "adapter"), save_embedding_layers=False)
     tidy(os.path.join(folder, "adapter"), {"adapter_config.json", "adapter_model.safetensors"})
 
-    data = data_draw(config.vocab_size, rng)
+    data = data_draw(config.vocab_size, lens, rng)
     prompt = torch.from_numpy(rng.integers(0, config.vocab_size, PROMPT).astype(np.int32))
+
+    # Small models with a tied head like to say the last token again; the large ones show that greedy texts agree.
+    text, lead = greedy(model, prompt)
+    assert len(text.unique()) >= (GREEDY // 2 if config.vocab_size > 90 else 1), f"{name}: greedy text circles; choose another seed"
+    assert lead > 1e-3, f"{name}: a greedy step is decided by {lead:.1e}; choose another seed"
 
     golden, lead = numbers(lambda: AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager",
                                                                         dtype=torch.float32).eval(),
@@ -298,10 +360,11 @@ def family_export(name, root):
                            lambda m: lora_wrap(m, targets, transposed, adapter), data, prompt)
         assert exact["logits"].dtype == exact["lora.logits"].dtype == torch.float64
 
+    for out in (golden, exact):
+        for n, t in [(n, out.pop(n)) for n in list(out) if n.startswith("grad.")]:
+            out["grad." + in_file[n[len("grad."):]]] = t
     assert all(t.dtype in (torch.float32, torch.int32) for t in golden.values())
-    assert lead > 1e-3, f"{name}: a greedy step is decided by {lead:.1e}; choose another seed"
-    assert len(golden["greedy.ids"].unique()) >= GREEDY // 2, f"{name}: greedy text circles; choose another seed"
-    assert torch.equal(golden["greedy.ids"], exact["greedy.ids"])
+    assert torch.equal(golden["greedy.ids"], exact["greedy.ids"]), f"{name}: the greedy text hangs on rounding"
     assert {n[len("lora.grad."):] for n in golden if n.startswith("lora.grad.")} == set(adapter)
     golden |= {"ids": data[0], "lens": data[1], "mask": data[2], "greedy.prompt": prompt}
     save_file({n: t.contiguous() for n, t in golden.items()}, os.path.join(folder, "golden.safetensors"))
@@ -331,11 +394,23 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     ap = argparse.ArgumentParser(description="remake the golden models and numbers")
     ap.add_argument("--out", default=os.path.join(here, "..", "tests", "golden", "models"))
+    ap.add_argument("--seek", type=int, metavar="N", help="try seeds from N on until one holds, and name it")
     ap.add_argument("--family", action="append", choices=sorted(FAMILIES), help="only this one (repeatable)")
     args = ap.parse_args()
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    if args.seek:
+        for name in args.family or FAMILIES:
+            for seed in range(args.seek, args.seek + 1000):
+                try:
+                    family_export(name, args.out, seed)
+                except AssertionError as e:
+                    print(f"{name}: seed {seed}: {e}")
+                    continue
+                print(f"{name}: seed {seed} holds")
+                break
+        return
     total = sum(family_export(name, args.out) for name in args.family or FAMILIES)
     print(f"all: {total} bytes")
 

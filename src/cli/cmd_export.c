@@ -52,7 +52,7 @@ typedef struct Export {
 
 static int save_safetensors(Export *x, Err *e)
 {
-    return model_save(x->src.model, x->src.adapter, x->o.out, dtypes[x->dtype].dtype, e);
+    return model_save(x->src.model, x->src.adapter, x->o.out, &(SaveOptions){ .dtype = dtypes[x->dtype].dtype }, e);
 }
 
 static int save_peft(Export *x, Err *e)

@@ -141,8 +141,13 @@ void  model_close(Model *m);
 int   model_reserve_positions(Model *m, int64_t n, Err *e);     /* rope tables for positions below n; learned positions: n must fit */
 int64_t model_param_count(const Model *m);
 
-/* Writes weights (with `adapter` merged in: W + s B A, when not NULL) in dtype, and every side file of the base folder. Atomic. */
-int   model_save(const Model *m, const struct Adapter *adapter, const char *path, DType dtype, Err *e);
+typedef struct SaveOptions {
+    DType  dtype;                       /* F32, F16 or BF16 */
+    size_t max_shard_bytes;             /* 0: 5 GB; a larger model becomes several files with model.safetensors.index.json */
+} SaveOptions;
+/* Writes weights (with `adapter` merged in: W + s B A, when not NULL) under the names they were read by, and every side file of the base folder.
+ * Atomic. */
+int   model_save(const Model *m, const struct Adapter *adapter, const char *path, const SaveOptions *o, Err *e);
 
 /* A pass over n_seg whole texts that lie one after the other. `a` holds what the step needs until it is done (small). */
 void  step_init(Step *s, const Model *m, TArena *a, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len);

@@ -9,6 +9,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#define SHARD_BYTES 5000000000u /* the usual limit of a file; larger models lie in several, with an index */
+
 /* What belongs to a model beside its weights. config.json is written apart, since the stored number format may have changed. */
 static const char *const side_files[] = {
     "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
@@ -96,48 +98,118 @@ static int write_slot(const Model *m, const Adapter *ad, const Slot *s, DType dt
     return rc;
 }
 
-static int write_weights(const Model *m, const Adapter *ad, const char *to, DType dtype, Err *e)
+/* Shards as huggingface_hub cuts them: a weight that would pass the limit opens the next file; one larger than the limit has a file to itself. */
+static int *plan_shards(const SlotList *l, DType dtype, size_t limit, int *n)
 {
-    const SlotList *slots = m->slots;
-    StWriter       *w = NULL;
-    TArena          scratch;
-    Arena           names = { 0 };
-    StrBuf          name = { 0 };
-    char           *path = path_join(to, "model.safetensors");
-    float          *buf = NULL;
-    int64_t         largest = 1;
-    tarena_init(&scratch, m->be);
-    int rc = st_create(&w, path, e);
+    int   *shard = mem_zalloc((size_t)MAX(l->n, 1), sizeof *shard);
+    size_t used = 0;
+    *n = 1;
+    for (int i = 0; i < l->n; i++) {
+        const size_t nbytes = (size_t)(l->p[i].dim[0] * l->p[i].dim[1]) * dtype_size(dtype);
+        if (used && used + nbytes > limit) {
+            ++*n;
+            used = 0;
+        }
+        used += nbytes;
+        shard[i] = *n - 1;
+    }
+    return shard;
+}
+
+static void shard_name(StrBuf *out, int number, int n)
+{
+    strbuf_clear(out);
+    if (n == 1)
+        strbuf_addz(out, "model.safetensors");
+    else
+        strbuf_addf(out, "model-%05d-of-%05d.safetensors", number + 1, n);
+}
+
+/* Weights [first, end) into one file. */
+static int write_shard(const Model *m, const Adapter *ad, const char *path, DType dtype, int first, int end, TArena *scratch, float *buf, Err *e)
+{
+    StWriter *w = NULL;
+    Arena     names = { 0 };
+    StrBuf    name = { 0 };
+    int       rc = st_create(&w, path, e);
     if (rc)
         goto done;
     st_meta(w, "format", "pt"); /* transformers refuses a file without it */
-    for (int i = 0; i < slots->n; i++) {
-        const Slot   *s = &slots->p[i];
+    for (int i = first; i < end; i++) {
+        const Slot   *s = &m->slots->p[i];
         const int64_t dim[2] = { s->transposed ? s->dim[1] : s->dim[0], s->transposed ? s->dim[0] : s->dim[1] };
         slot_name(m, s, &name);
         st_declare(w, arena_strdup(&names, strbuf_z(&name)), dtype, s->rank, dim);
-        largest = MAX(largest, s->dim[0] * s->dim[1]);
     }
-    buf = mem_alloc((size_t)largest * 2 * sizeof *buf);
-    for (int i = 0; i < slots->n && !rc; i++)
-        rc = write_slot(m, ad, &slots->p[i], dtype, &scratch, w, buf, e);
+    for (int i = first; i < end && !rc; i++)
+        rc = write_slot(m, ad, &m->slots->p[i], dtype, scratch, w, buf, e);
     if (!rc)
         rc = st_commit(&w, e);
 done:
     st_abort(&w);
-    tarena_release(&scratch);
     arena_release(&names);
     strbuf_release(&name);
-    free(buf);
-    free(path);
     return rc;
 }
 
-int model_save(const Model *m, const Adapter *adapter, const char *path, DType dtype, Err *e)
+static int write_index(const Model *m, const char *to, DType dtype, const int *shard, int n, Err *e)
+{
+    Json   *j = json_obj_new(), *meta = json_obj_new(), *map = json_obj_new();
+    StrBuf  name = { 0 }, file = { 0 }, text = { 0 };
+    int64_t total = 0;
+    for (int i = 0; i < m->slots->n; i++) {
+        const Slot *s = &m->slots->p[i];
+        slot_name(m, s, &name);
+        shard_name(&file, shard[i], n);
+        json_set(map, strbuf_z(&name), json_str_new(strbuf_str(&file)));
+        total += s->dim[0] * s->dim[1] * (int64_t)dtype_size(dtype);
+    }
+    json_set(meta, "total_size", json_int_new(total));
+    json_set(j, "metadata", meta);
+    json_set(j, "weight_map", map);
+    json_write(&text, j, true);
+    char *path = path_join(to, "model.safetensors.index.json");
+    int   rc = file_write_atomic(path, text.p, text.n, e);
+    free(path);
+    strbuf_release(&name);
+    strbuf_release(&file);
+    strbuf_release(&text);
+    json_free(j);
+    return rc;
+}
+
+static int write_weights(const Model *m, const Adapter *ad, const char *to, const SaveOptions *o, Err *e)
+{
+    int     n, rc = 0, *shard = plan_shards(m->slots, o->dtype, o->max_shard_bytes ? o->max_shard_bytes : SHARD_BYTES, &n);
+    StrBuf  name = { 0 };
+    TArena  scratch;
+    int64_t largest = 1;
+    for (int i = 0; i < m->slots->n; i++)
+        largest = MAX(largest, m->slots->p[i].dim[0] * m->slots->p[i].dim[1]);
+    float *buf = mem_alloc((size_t)largest * 2 * sizeof *buf);
+    tarena_init(&scratch, m->be);
+    for (int k = 0, first = 0, end; k < n && !rc; k++, first = end) {
+        for (end = first; end < m->slots->n && shard[end] == k;)
+            end++;
+        shard_name(&name, k, n);
+        char *path = path_join(to, strbuf_z(&name));
+        rc = write_shard(m, ad, path, o->dtype, first, end, &scratch, buf, e);
+        free(path);
+    }
+    if (!rc && n > 1)
+        rc = write_index(m, to, o->dtype, shard, n, e);
+    tarena_release(&scratch);
+    strbuf_release(&name);
+    free(buf);
+    free(shard);
+    return rc;
+}
+
+int model_save(const Model *m, const Adapter *adapter, const char *path, const SaveOptions *o, Err *e)
 {
     char *tmp = NULL;
     int   rc = folder_begin(&tmp, path, e);
-    if (rc || (rc = write_weights(m, adapter, tmp, dtype, e)) || (rc = write_config(m, tmp, dtype, e)) || (rc = copy_side_files(m->path, tmp, e)))
+    if (rc || (rc = write_weights(m, adapter, tmp, o, e)) || (rc = write_config(m, tmp, o->dtype, e)) || (rc = copy_side_files(m->path, tmp, e)))
         goto done;
     rc = folder_commit(&tmp, path, e);
 done:

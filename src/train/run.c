@@ -293,7 +293,7 @@ static int write_best(const TrainRun *r, Err *e)
     char *path = path_join(r->cfg.out, r->adapter ? "adapter" : "model");
     if (r->adapter && r->train->file[0].kind == DATA_MESSAGES)
         snprintf(r->adapter->chat_template, sizeof r->adapter->chat_template, "%s", chat_template_hash(r->tok));
-    int   rc = r->adapter ? adapter_save(r->adapter, r->model, path, e) : model_save(r->model, NULL, path, r->model->file_dtype, e);
+    int   rc = r->adapter ? adapter_save(r->adapter, r->model, path, e) : model_save(r->model, NULL, path, &(SaveOptions){ .dtype = r->model->file_dtype }, e);
     free(path);
     return rc;
 }

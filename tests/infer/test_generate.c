@@ -40,6 +40,7 @@ static void test_greedy_equals_pytorch(void **state)
         Err       e = { 0 };
         generator_open(&gen, m, NULL, NULL);
         gen.n_end = 0; /* PyTorch's were not stopped by an end token either */
+        generator_plan(&gen, n_prompt + n_want);
         must(generator_prompt(&gen, prompt, (int32_t)n_prompt, &e));
         must(generator_run(&gen, &(GenOptions){ .max_tokens = n_want }, 0, NULL, NULL, &r, &e));
         assert_int_equal(r.n_tokens, n_want);
@@ -66,7 +67,8 @@ static void check_decode(const char *family, bool adapter)
     if (adapter)
         must(adapter_open(&a, m, g.adapter_dir, &e));
     generator_open(&gen, m, a, NULL);
-    for (int32_t s = 0; s < g.n_seq; s++)
+    for (int32_t s = 0; s < g.n_seq; s++) {
+        generator_plan(&gen, g.len[s]);
         for (int32_t i = 0; i < g.len[s] && i + 1 < generator_positions(&gen); i++) {
             must(generator_prompt(&gen, g.ids + g.start[s], i + 1, &e));
             want = all + ((int64_t)s * g.width + i) * m->cfg.vocab;
@@ -74,6 +76,7 @@ static void check_decode(const char *family, bool adapter)
             if (d > TOL)
                 fail_msg("%s, text %d, token %d: logits differ by %g of the largest", family, s, i, d);
         }
+    }
     generator_close(&gen);
     free(all);
     adapter_free(a);

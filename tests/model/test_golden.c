@@ -1,6 +1,7 @@
 /* test_golden.c - every family against PyTorch: logits, log-probabilities, every gradient, with and without an adapter; and hone against itself:
  * packed and alone, kept and checkpointed, merged and unmerged, cached and whole, saved and loaded. On ref and on cpu. */
 #include "golden/golden.h"
+#include "model/model_int.h"
 
 #define LOGITS_TOL 1e-5  /* largest difference / largest logit; f32 against f32 in another order gives about 1e-6 */
 #define GRAD_TOL   1e-4  /* |difference| / |gradient|, Frobenius */
@@ -108,7 +109,7 @@ static void test_packed_equals_alone(void **state)
 
 /* --- gradients ------------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Leaf { char name[256]; Tensor *w; bool transposed; } Leaf;
+typedef struct Leaf { char name[256]; Tensor *w; const Slot *slot; const Linear *rows_of; } Leaf; /* slot: a base weight; rows_of: a B */
 
 static void want_grad(Fixture *f, Tensor *w)
 {
@@ -124,15 +125,17 @@ static int leaves(Fixture *f, Leaf *l)
         for (int i = 0; i < f->m->n_linear; i++)
             for (int k = 0; k < 2; k++) {
                 snprintf(l[n].name, sizeof l[n].name, "lora.grad.base_model.model.%s.lora_%c.weight", f->m->linear[i].module, k ? 'B' : 'A');
-                l[n].transposed = false;
+                l[n].slot = NULL;
+                l[n].rows_of = k ? &f->m->linear[i] : NULL;
                 l[n++].w = k ? f->ad->pair[i].b : f->ad->pair[i].a;
             }
     } else {
-        for (int i = 0; i < f->m->n_param; i++) {
-            Tensor *w = f->m->param[i].w;
-            snprintf(l[n].name, sizeof l[n].name, "grad.%s%s", strcmp(w->name, "lm_head.weight") ? f->m->fam->prefix : "", w->name);
-            l[n].transposed = f->m->fam->transposed && f->m->param[i].decays;
-            l[n++].w = w;
+        for (int i = 0; i < f->m->slots->n; i++) {
+            const Slot *slot = &f->m->slots->p[i];
+            snprintf(l[n].name, sizeof l[n].name, "grad.%s", slot->file_name);
+            l[n].slot = slot;
+            l[n].rows_of = NULL;
+            l[n++].w = *slot->at;
         }
     }
     for (int i = 0; i < n; i++)
@@ -173,16 +176,23 @@ static double train_pass(Fixture *f, ActivationPolicy policy, int32_t first_seq,
     return nll / g->n_rows;
 }
 
-static double grad_error(const Leaf *l, const float *want, const float *got)
+/* `file` is in the order of the file. */
+static double grad_error(const Fixture *f, const Leaf *l, const float *file, const float *got)
 {
-    const int64_t rows = l->w->dim[0], cols = l->w->rank == 2 ? l->w->dim[1] : 1;
+    const int64_t n = tensor_numel(l->w), cols = l->w->rank == 2 ? l->w->dim[1] : 1;
     double        diff = 0, norm = 0;
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) {
-            const double w = (double)want[l->transposed ? j * rows + i : i * cols + j], d = (double)got[i * cols + j] - w;
-            diff += d * d;
-            norm += w * w;
-        }
+    float        *want = mem_alloc((size_t)n * sizeof *want);
+    memcpy(want, file, (size_t)n * sizeof *want);
+    if (l->slot)
+        slot_from_file(f->m, l->slot, want, file);
+    for (int64_t i = 0; i < n / cols && l->rows_of; i++)
+        memcpy(want + i * cols, file + linear_file_row(f->m, l->rows_of, i) * cols, (size_t)cols * sizeof *want);
+    for (int64_t i = 0; i < n; i++) {
+        const double w = (double)want[i], d = (double)got[i] - w;
+        diff += d * d;
+        norm += w * w;
+    }
+    free(want);
     return sqrt(diff) / fmax(sqrt(norm), 1e-6); /* a gradient that is zero in truth (GPT-2's key bias alone) is compared absolutely */
 }
 
@@ -199,7 +209,7 @@ static void check_gradients(const char *family, bool adapter)
         float  *want = golden_f32(&f.g, leaf[i].name, &count), *got = mem_alloc((size_t)count * sizeof *got);
         assert_int_equal(count, tensor_numel(leaf[i].w));
         tensor_get(leaf[i].w->grad, got);
-        const double err = grad_error(&leaf[i], want, got);
+        const double err = grad_error(&f, &leaf[i], want, got);
         if (!(err <= GRAD_TOL))
             fail_msg("%s %s: %s is off by %.3g of its norm", be->name, family, leaf[i].name, err);
         top = fmax(top, err);
@@ -304,6 +314,15 @@ static void test_cached_decode_equals_full(void **state)
     }
 }
 
+static bool file_exists_in(const char *dir, const char *name)
+{
+    char *path = path_join(dir, name);
+    bool  there = file_exists(path);
+    free(path);
+    return there;
+}
+
+/* Every second one in shards: each of at most 4000 bytes or of a single weight. */
 static void test_merged_equals_unmerged(void **state)
 {
     (void)state;
@@ -316,7 +335,9 @@ static void test_merged_equals_unmerged(void **state)
         float  *want = logits_of(&f, &s);
         assert_non_null(mkdtemp(dir));
         snprintf(path, sizeof path, "%s/model", dir);
-        must(model_save(f.m, f.ad, path, DT_F32, &e));
+        must(model_save(f.m, f.ad, path, &(SaveOptions){ .dtype = DT_F32, .max_shard_bytes = i % 2 ? 4000 : 0 }, &e));
+        assert_int_equal(file_exists_in(path, "model.safetensors.index.json"), i % 2);
+        assert_int_equal(file_exists_in(path, "model.safetensors"), !(i % 2));
         must(model_open(&merged, path, be, &e));
         f.m = merged;
         s.adapter = NULL;

@@ -90,7 +90,7 @@ static void test_saved_plain(void **state)
     must(st_open(&f, GOLDEN_PACKED "expected.safetensors", &e));
     assert_non_null(m);
     assert_int_equal(m->file_dtype, DT_F16);                    /* the type that config.json names */
-    must(model_save(m, NULL, path, DT_F32, &e));
+    must(model_save(m, NULL, path, &(SaveOptions){ .dtype = DT_F32 }, &e));
     must(model_open(&again, path, be, &e));
     assert_false(again->packed);
     float *a = logits_of(m, st_find(f, "ids")), *b = logits_of(again, st_find(f, "ids"));
