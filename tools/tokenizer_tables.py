@@ -102,6 +102,20 @@ def young():
     return out
 
 
+def young_lower():
+    """[first, last, lower case of the first] of characters whose lower case is younger than Unicode 14."""
+    lower, out = normalizers.Lowercase().normalize_str, []
+    for c in CHARS[1:]:
+        to = lower(chr(c))
+        if to == chr(c).lower() or len(to) != 1:
+            continue
+        if out and out[-1][1] == c - 1 and out[-1][2] + c - out[-1][0] == ord(to):
+            out[-1][1] = c
+        else:
+            out.append([c, c, ord(to)])
+    return out
+
+
 def write_ranges(f, name, what, members):
     rows = ranges(members)
     f.write("/* %s */\nstatic const Range %s[] = {\n" % (what, name))
@@ -150,6 +164,8 @@ def main():
                                  ("class_consonant", "InCB=Consonant", r"\p{InCB=Consonant}"), ("class_linker", "InCB=Linker", r"\p{InCB=Linker}"),
                                  ("class_extend", "InCB=Extend", r"\p{InCB=Extend}")):
             write_ranges(f, name, what, [c for c in CHARS if regex.match(prop, chr(c))])
+        f.write("/* Lowercase: first, last, lower case of the first; younger than the tables of the Unicode library */\nstatic const ValueRange lower_ranges[] = {\n")
+        write_rows(f, ["{ 0x%X, 0x%X, 0x%X }" % tuple(r) for r in young_lower()])
         of = scripts()
         rows = []
         for c in sorted(of):
@@ -157,7 +173,7 @@ def main():
                 rows[-1][1] = c
             else:
                 rows.append([c, c, of[c]])
-        f.write("/* UnicodeScripts: scripts by number; what is in no row goes with any */\nstatic const ScriptRange script_ranges[] = {\n")
+        f.write("/* UnicodeScripts: scripts by number; what is in no row goes with any */\nstatic const ValueRange script_ranges[] = {\n")
         write_rows(f, ["{ 0x%X, 0x%X, %d }" % tuple(r) for r in rows])
 
 

@@ -6,7 +6,7 @@
 #include "tokenizer/tok_int.h"
 
 typedef struct Range { uint32_t first, last; } Range;
-typedef struct ScriptRange { uint32_t first, last; int script; } ScriptRange;
+typedef struct ValueRange { uint32_t first, last, value; } ValueRange;
 
 #include "tokenizer/classes.inc"
 
@@ -42,10 +42,9 @@ bool class_has(CharClass k, uint32_t cp)
     return lo < classes[k].n && cp >= r[lo].first;
 }
 
-int char_script(uint32_t cp)
+static const ValueRange *range_of(const ValueRange *r, size_t n, uint32_t cp)
 {
-    const ScriptRange *r = script_ranges;
-    size_t lo = 0, hi = ARRAY_LEN(script_ranges);
+    size_t lo = 0, hi = n;
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
         if (cp > r[mid].last)
@@ -53,7 +52,19 @@ int char_script(uint32_t cp)
         else
             hi = mid;
     }
-    return lo < ARRAY_LEN(script_ranges) && cp >= r[lo].first ? r[lo].script : 0;
+    return lo < n && cp >= r[lo].first ? &r[lo] : NULL;
+}
+
+int char_script(uint32_t cp)
+{
+    const ValueRange *r = range_of(script_ranges, ARRAY_LEN(script_ranges), cp);
+    return r ? (int)r->value : 0;
+}
+
+uint32_t char_young_lower(uint32_t cp)
+{
+    const ValueRange *r = cp < lower_ranges[0].first ? NULL : range_of(lower_ranges, ARRAY_LEN(lower_ranges), cp);
+    return r ? r->value + cp - r->first : 0;
 }
 
 /* --- grapheme clusters (Unicode Annex 29, extended) ------------------------------------------------------------------------------- */

@@ -3,8 +3,7 @@
  * step_rewrite walks the unfinished pieces and lets one verb write each of them anew. A verb says for all it writes which bytes of the user's
  * text it came from: a replaced stretch points at what it replaced, an inserted prefix at the first character.
  *
- * The classes of characters are the library's own (classes.c). The normal forms and Lowercase agree for every character of Unicode 14, but for a
- * few compatibility forms of Unicode 13 and 14.
+ * The classes of characters are the library's own (classes.c), so normal forms, lower case, accents and the rest agree for every character there is.
  *
  * To add a normaliser: a row in normalisers[] that parses it into the steps we have; a new verb only when no row can say it. */
 #include "base/utf8.h"
@@ -146,7 +145,12 @@ static int write_lower(Work *w, const Step *s, Piece p, Err *e)
         uint32_t cp;
         size_t len = (size_t)utf8_decode(w->text.p + i, p.end - i, &cp);
         strbuf_clear(&w->tmp);
-        utf8_lower(&w->tmp, (Str){ w->text.p + i, len });
+        uint32_t young = char_young_lower(cp);
+        char bytes[4];
+        if (young)
+            strbuf_add(&w->tmp, bytes, (size_t)utf8_encode(young, bytes));
+        else
+            utf8_lower(&w->tmp, (Str){ w->text.p + i, len });
         work_put(w, w->tmp.p, w->tmp.n, work_span(w, i, i + len));
         i += len;
     }

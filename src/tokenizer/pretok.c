@@ -3,7 +3,7 @@
  * Every pre-tokenizer here is a pattern and a behaviour, some with a rewriting step before (normal.c has those verbs). A piece is cut on its
  * own: look-behind and anchors do not see its neighbours, as in the tokenizers library.
  *
- * Classes of characters are the library's own (classes.c). Digits and WhitespaceSplit agree for every character of Unicode 14.
+ * Classes of characters are the library's own (classes.c); patterns go by PCRE2's tables (Unicode 14), so a younger letter may be cut otherwise.
  *
  * To add a pre-tokenizer: a row in pretokenizers[]. If it is only a pattern, the row says everything. */
 #include "base/utf8.h"

@@ -58,6 +58,7 @@ typedef enum {
 } CharClass;
 bool   class_has(CharClass k, uint32_t cp);
 int    char_script(uint32_t cp);            /* a number per script; 0: goes with any */
+uint32_t char_young_lower(uint32_t cp);      /* lower case where utf8_lower does not know it yet; 0: it does */
 size_t grapheme_end(Str s, size_t at);      /* where the grapheme cluster that begins at `at` ends */
 
 /* --- dat.c: a trie of texts -------------------------------------------------------------------------------------------------------- */
