@@ -42,6 +42,19 @@ static Value int_power(Run *r, int64_t a, int64_t n)
     return v_int(v);
 }
 
+/* a / b rounded once, also where a or b is no double: the quotient to 64 bits and more, its rest kept as a last bit. */
+static double quotient(int64_t a, int64_t b)
+{
+    unsigned __int128 n = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, d = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
+    int shift = 0;
+    if (!a)
+        return b < 0 ? -0.0 : 0.0;
+    for (; !(n >> 127); shift++)
+        n <<= 1;
+    double q = ldexp((double)(n / d | (n % d != 0)), -shift);
+    return (a < 0) != (b < 0) ? -q : q;
+}
+
 static Value ints(Run *r, Op op, int64_t a, int64_t b)
 {
     int64_t v = 0;
@@ -55,9 +68,7 @@ static Value ints(Run *r, Op op, int64_t a, int64_t b)
         if (!b)
             return fail(r, "division by zero");
         if (op == OP_DIV) {
-            if (llabs(a >> 53) > 1 || llabs(b >> 53) > 1)
-                return v_real((double)((long double)a / (long double)b));
-            return v_real((double)a / (double)b);
+            return v_real(quotient(a, b));
         }
         if (b == -1) { /* the one quotient that does not fit, and a remainder that would trap */
             if (op == OP_MOD)

@@ -519,6 +519,8 @@ static void add_repr_text(Build *b, Text t)
 {
     bool single = memchr(t.p, '\'', t.n), twice = memchr(t.p, '"', t.n);
     char quote = single && !twice ? '"' : '\'', buf[16];
+    if (t.safe)
+        build_addz(b, "Markup(");
     build_addn(b, &quote, 1);
     for (size_t i = 0; i < t.n && !b->r->rc;) {
         uint32_t cp;
@@ -541,6 +543,8 @@ static void add_repr_text(Build *b, Text t)
         buf[0] = '\0';
     }
     build_addn(b, &quote, 1);
+    if (t.safe)
+        build_addz(b, ")");
 }
 
 static void add_items(Build *b, const char *open, const Value *p, size_t n, const char *close)
@@ -644,7 +648,9 @@ bool iterate(Run *r, Value v, Seq *into, const char *what)
         for (size_t i = 0, n; i < v.s.n && !r->rc; i += n) {
             uint32_t cp;
             n = (size_t)utf8_decode(v.s.p + i, v.s.n - i, &cp);
-            seq_push(r, into, v_str(text_cut(v.s, i, i + n)));
+            Text one = text_cut(v.s, i, i + n);
+            one.safe = false;
+            seq_push(r, into, v_str(one));
         }
         return !r->rc;
     case V_SEQ:
