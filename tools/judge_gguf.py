@@ -42,8 +42,8 @@ FAMILIES = {
     "phi3-longrope": ("Phi3Config", dict(original_max_position_embeddings=128, rope_scaling=LONG)),
     "phi2": ("PhiConfig", dict(partial_rotary_factor=0.5)),
     "gpt2": ("GPT2Config", dict(n_embd=256, n_layer=8, n_head=4, n_positions=256, n_inner=512)),
-    "gptneox": ("GPTNeoXConfig", dict(use_parallel_residual=True)),
-    "gptneox-serial": ("GPTNeoXConfig", dict(use_parallel_residual=False)),
+    "gptneox": ("GPTNeoXConfig", dict(use_parallel_residual=True, num_key_value_heads=4)),
+    "gptneox-serial": ("GPTNeoXConfig", dict(use_parallel_residual=False, num_key_value_heads=4)),
     "smollm3": ("SmolLM3Config", {}),
     "olmo2": ("Olmo2Config", {}),
     "granite": ("GraniteConfig", dict(attention_multiplier=0.1, embedding_multiplier=3.0, residual_multiplier=0.5, logits_scaling=2.0)),
@@ -53,6 +53,23 @@ FAMILIES = {
     "qwen3_moe": ("Qwen3MoeConfig", dict(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=256, head_dim=64, norm_topk_prob=True)),
 }
 ADAPT = {"gpt2": "c_attn,c_fc", "gptneox": "query_key_value,dense", "gptneox-serial": "query_key_value,dense"}
+
+
+GELU = ("gemma", "gemma2", "gemma3", "phi2", "gpt2", "gptneox", "gptneox-serial", "starcoder2")
+
+
+def gelu_as_there(model):
+    """llama.cpp's GELU on a CPU is the tanh form read from a table of half-precision numbers."""
+    import torch
+
+    class Table(torch.nn.Module):
+        def forward(self, x):
+            y = torch.nn.functional.gelu(x.half().float(), approximate="tanh").half().float()
+            return torch.where(x <= -10, torch.zeros_like(x), torch.where(x >= 10, x, y))
+    for m in model.modules():
+        for name in ("act_fn", "act", "activation_fn"):
+            if hasattr(m, name):
+                setattr(m, name, Table())
 
 
 def run(*args):
@@ -95,7 +112,7 @@ def worker(job):
         p.use_extra_bufts = False
         return p
     llama_cpp.llama_cpp.llama_model_default_params = llama_cpp.llama_model_default_params = params
-    m = llama_cpp.Llama(job["path"], n_ctx=256, logits_all=True, verbose=False, type_k=0, type_v=0, lora_path=job["lora"], n_threads=2, flash_attn=False)
+    m = llama_cpp.Llama(job["path"], n_ctx=128, logits_all=True, verbose=False, type_k=0, type_v=0, lora_path=job["lora"], n_threads=2, flash_attn=False)
     m.eval(job["ids"])
     if not job["greedy"]:
         np.save(job["out"], np.array(m.scores[:len(job["ids"])], dtype=np.float64))
@@ -148,7 +165,7 @@ def same_numbers(read_back, original):
 
 
 def judge(hone, tokenizer, name, folder):
-    base = os.path.join(folder, name)
+    base = os.path.join(folder, "model")  # llama.cpp takes special tokens for granted when the name says phi-3
     model = make_model(name, base, tokenizer)
     rng = np.random.default_rng(3)
     ids = [0] + rng.integers(2, VOCAB, 47).tolist()
@@ -159,8 +176,12 @@ def judge(hone, tokenizer, name, folder):
     run(hone, "export", base, "--format", "gguf:F32", "--out", path["F32"])
     run(hone, "export", base, "--format", "gguf:F16", "--out", path["F16"])
     full = there(path["F32"], ids)
-    print(f"{name}: largest logit {np.abs(truth).max():.2f}; F32 {np.abs(full - truth).max():.1e}, F16 {np.abs(there(path['F16'], ids) - truth).max():.1e}",
-          flush=True)
+    line = f"{name}: largest logit {np.abs(truth).max():.2f}; F32 {np.abs(full - truth).max():.1e}, F16 {np.abs(there(path['F16'], ids) - truth).max():.1e}"
+    if name in GELU:
+        gelu_as_there(model)
+        with torch.no_grad():
+            line += f"; F32 against transformers with llama.cpp's GELU {np.abs(full - model(torch.tensor([ids])).logits[0].double().numpy()).max():.1e}"
+    print(line, flush=True)
     for t, number in TYPES.items():
         own = os.path.join(folder, f"{name}.{t}.own.gguf")
         run(hone, "export", base, "--format", f"gguf:{t}", "--out", path[t])

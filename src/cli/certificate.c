@@ -185,6 +185,7 @@ int certificate_source(Certificate *c, const Opened *o, Err *e)
         row += (int64_t)t->ids.n;
     }
     c->has_chat = render_sample(o, &c->chat);
+    snprintf(c->template_hash, sizeof c->template_hash, "%s", chat_template_hash(o->tok));
     tarena_release(&scratch);
     return rc;
 }
@@ -256,7 +257,7 @@ int certificate_compare(Certificate *c, const Opened *o, Err *e)
             compare_row(&s, c->logits + (row + (int64_t)k) * c->vocab, now + (int64_t)k * c->vocab, c->vocab);
         row += (int64_t)t->ids.n;
     }
-    c->template_equal = render_sample(o, &chat) == c->has_chat && same_ids(&chat, &c->chat);
+    c->template_equal = render_sample(o, &chat) == c->has_chat && same_ids(&chat, &c->chat) && !strcmp(chat_template_hash(o->tok), c->template_hash);
     c->difference = s.difference;
     c->largest = s.largest;
     c->spread = s.all > 0 ? sqrt(s.off / s.all) : sqrt(s.off);
@@ -309,6 +310,7 @@ Json *certificate_json(const Certificate *c, const CertClaim *claim)
     json_set(j, "greedy_agreement", json_num_new((double)c->same / (double)c->tokens));
     json_set(j, claim->exact ? "allowed_difference" : "allowed_noise", json_num_new(allowed(c, claim)));
     json_set(j, "tokenizer_equal", json_bool_new(c->tokenizer_equal));
+    json_set(j, "chat_template", json_str_new(str_of(c->template_hash)));
     json_set(j, "template_equal", json_bool_new(c->template_equal));
     json_set(j, "verified", json_bool_new(certificate_good(c, claim)));
     if (claim->notes && *claim->notes)

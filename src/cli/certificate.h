@@ -17,6 +17,7 @@ typedef struct Certificate {
     size_t      n_texts;
     TokIds      chat;                /* a sample conversation as the source renders it */
     bool        has_chat;
+    char        template_hash[80];
     float      *logits;              /* [tokens, vocab] of the source */
     int64_t     tokens, vocab;
     /* after compare */

@@ -12,11 +12,12 @@
 #include "cli/ollama.h"
 #include "cli/target.h"
 #include "model/gguf_save.h"
+#include "tokenizer/chat_template.h"
 #include "tokenizer/source.h"
 
 typedef struct Options {
     char   *adapter, *format, *out, *dtype, *data, *device;
-    int64_t threads;
+    int64_t threads, max_shard;
     bool    json, help;
 } Options;
 
@@ -26,7 +27,8 @@ static const CfgOption table[] = {
     { "format",  CFG_STR,  AT(format),  NULL,    0, 0,    "FORMAT",        "safetensors, peft, gguf[:TYPE], gguf-lora, ollama[:TYPE] or ollama-lora[:TYPE]" },
     { "out",     CFG_STR,  AT(out),     NULL,    0, 0,    "PATH",          "new folder for it; a file for gguf and gguf-lora" },
     { "adapter", CFG_STR,  AT(adapter), NULL,    0, 0,    "DIR",           "adapter to put on the model; a run brings its own" },
-    { "dtype",   CFG_STR,  AT(dtype),   NULL,    0, 0,    "f32|bf16|f16",  "number format of safetensors; default: the base's" },
+    { "dtype",   CFG_STR,  AT(dtype),   NULL,    0, 0,    "DTYPE",         "number format of safetensors: f32, bf16, f16, or nf4, nf4-double, int8 as bitsandbytes packs them; default: the base's" },
+    { "max-shard", CFG_INT, AT(max_shard), "5G", 1, 1e15, NULL,           "bytes of one safetensors file; a larger model becomes several" },
     { "data",    CFG_STR,  AT(data),    NULL,    0, 0,    "FILE",          "texts to compare on; default: a run's held-out rows, else a few of hone's own" },
     { "json",    CFG_BOOL, AT(json),    "false", 0, 0,    NULL,            "the certificate as one JSON object" },
     { "device",  CFG_STR,  AT(device),  "auto",  0, 0,    "auto|cpu|ref",  "where to compute" },
@@ -34,9 +36,12 @@ static const CfgOption table[] = {
     { 0 },
 };
 
-/* Number formats with the difference of logits that their rounding explains, as a share of the largest logit. A wrong tensor is far beyond it. */
-static const struct { const char *name; DType dtype; double rounding; } dtypes[] = {
-    { "f32", DT_F32, 1e-4 }, { "bf16", DT_BF16, 6e-2 }, { "f16", DT_F16, 1e-2 },
+/* Number formats with what their rounding explains: the largest difference of logits as a share of the largest logit for plain ones, which a wrong tensor
+ * is far beyond; for packed ones the logits' noise, as in gguf_mix.c. */
+static const struct { const char *name; DType dtype; double bound; bool packed; PackKind pack; } dtypes[] = {
+    { "f32",        DT_F32,  1e-4, false, 0               }, { "bf16",       DT_BF16, 6e-2, false, 0               },
+    { "f16",        DT_F16,  1e-2, false, 0               }, { "nf4",        DT_BF16, 1.00, true,  PACK_NF4        },
+    { "nf4-double", DT_BF16, 1.00, true,  PACK_NF4_DOUBLE }, { "int8",       DT_F16,  0.30, true,  PACK_INT8       },
 };
 
 /* One export on its way: what was asked, found and written. */
@@ -52,7 +57,8 @@ typedef struct Export {
 
 static int save_safetensors(Export *x, Err *e)
 {
-    return model_save(x->src.model, x->src.adapter, x->o.out, &(SaveOptions){ .dtype = dtypes[x->dtype].dtype }, e);
+    return model_save(x->src.model, x->src.adapter, x->o.out, &(SaveOptions){ .dtype = dtypes[x->dtype].dtype, .max_shard_bytes = (size_t)x->o.max_shard,
+                      .packed = dtypes[x->dtype].packed, .pack = dtypes[x->dtype].pack }, e);
 }
 
 static int save_peft(Export *x, Err *e)
@@ -65,6 +71,8 @@ static int write_gguf(Export *x, const Adapter *adapter, const char *path, Err *
     Json *tokenizer = NULL, *config = NULL;
     char *where = NULL;
     int   rc = tok_json_from_dir(&tokenizer, &config, &where, x->src.model->path, e);
+    if (!rc && file_is_dir(x->src.model->path))
+        rc = chat_template_files(&config, x->src.model->path, e);
     if (!rc)
         rc = gguf_save(x->src.model, adapter, tokenizer, config, path, x->type, (int)x->o.threads, &x->notes, e);
     json_free(tokenizer);
@@ -153,7 +161,7 @@ static int find_dtype(const char *name, size_t *found, Err *e)
             *found = i;
             return 0;
         }
-    return err_set(e, ERR_ARG, "--dtype %s: expected f32, bf16 or f16", name);
+    return err_set(e, ERR_ARG, "--dtype %s: expected f32, bf16 or f16, or nf4, nf4-double, int8", name);
 }
 
 static int check_options(Export *x, int n_pos, Err *e)
@@ -179,7 +187,7 @@ static int check_source(Export *x, Err *e)
         return err_set(e, ERR_ARG, "--dtype goes with --format safetensors; %s", formats[x->format].types ? "a GGUF file's type stands behind its name, as in gguf:Q8_0"
                        : "an adapter is written in f32, as it was trained");
     for (size_t i = 0; i < ARRAY_LEN(dtypes); i++)
-        if (dtypes[i].dtype == (plain ? x->src.model->file_dtype : DT_F32) && !*x->o.dtype)
+        if (dtypes[i].dtype == (plain ? x->src.model->file_dtype : DT_F32) && !dtypes[i].packed && !*x->o.dtype)
             x->dtype = i;
     return 0;
 }
@@ -231,8 +239,8 @@ static int report(const Export *x, const Certificate *c, Err *e)
 {
     const bool      types = formats[x->format].types;
     const CertClaim claim = { .path = x->o.out, .format = formats[x->format].name, .type = types ? x->type->name : dtypes[x->dtype].name, .source = x->path,
-                              .notes = strbuf_z(&x->notes), .bound = types ? x->type->noise : dtypes[x->dtype].rounding,
-                              .exact = !types || dtype_block(x->type->dtype) == 1 };
+                              .notes = strbuf_z(&x->notes), .bound = types ? x->type->noise : dtypes[x->dtype].bound,
+                              .exact = types ? dtype_block(x->type->dtype) == 1 : !dtypes[x->dtype].packed };
     const bool      good = certificate_good(c, &claim);
     Json           *j = certificate_json(c, &claim);
     int             rc = good ? write_certificate(x, j, e) : put_aside(x, c, &claim, e);

@@ -7,13 +7,11 @@
 #include <stdlib.h>
 
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "formats/packed.h"
 #include "model/gguf_model.h"
 #include "tokenizer/chat.h"
-#include "tokenizer/source.h"
 
 #define CACHE_TOKENS 1024
 
@@ -148,46 +146,12 @@ static void set_token(Json *j, const char *key, const Tok *tok, int32_t id)
     strbuf_release(&text);
 }
 
-/* The source of the template and its hash: a file of its own, or the entry of the tokenizer's configuration. */
-static void add_template_source(Json *t, const char *path)
-{
-    char  *file = file_is_dir(path) ? path_join(path, "chat_template.jinja") : NULL, *where = NULL, hex[SHA256_HEX];
-    Json  *tokenizer = NULL, *config = NULL;
-    bool   known = false;
-    if (file && file_exists(file)) {
-        known = !sha256_file(file, hex, NULL);
-        inspect_text(t, "source", "chat_template.jinja");
-    } else if (!tok_json_from_dir(&tokenizer, &config, &where, path, NULL) && json_get(config, "chat_template")) {
-        StrBuf text = { 0 };
-        const Json *v = json_get(config, "chat_template");
-        if (json_kind(v) == JSON_STRING)
-            strbuf_add(&text, json_str(v).p, json_str(v).n);
-        else
-            json_write(&text, v, false);
-        Sha256 h;
-        sha256_init(&h);
-        sha256_add(&h, text.p, text.n);
-        sha256_hex(&h, hex);
-        known = true;
-        inspect_text(t, "source", path_base(where));
-        strbuf_release(&text);
-    } else {
-        inspect_text(t, "source", "hone's own, for models without one");
-    }
-    if (known)
-        inspect_text(t, "sha256", hex);
-    json_free(tokenizer);
-    json_free(config);
-    free(where);
-    free(file);
-}
-
-static void add_template(Json *j, const Tok *tok, const char *path, Json *problems)
+static void add_template(Json *j, const Tok *tok, Json *problems)
 {
     ChatOut out = { 0 };
     Err     e = { 0 };
     Json   *t = json_obj_new(), *messages = json_arr_new();
-    add_template_source(t, path);
+    inspect_text(t, "sha256", chat_template_hash(tok));
     cli_message_add(messages, "user", STR_LIT("Hello"));
     cli_message_add(messages, "assistant", STR_LIT("Hi."));
     cli_message_add(messages, "user", STR_LIT("Bye"));
@@ -228,7 +192,7 @@ static void add_tokenizer(Json *j, const char *path, const ModelConfig *c, Json 
         inspect_problem(problems, "the tokenizer's end-of-text token has id %d, which config.json and generation_config.json do not name as eos_token_id", eos);
     json_set(j, "tokenizer", t);
     if (end >= 0)
-        add_template(j, tok, path, problems);
+        add_template(j, tok, problems);
     tok_free(tok);
 }
 

@@ -92,6 +92,12 @@ static void put_windows(Put *p)
         gguf_set_bools(p->w, key_of(p, "attention.sliding_window_pattern"), narrow, (size_t)c->layers);
 }
 
+bool gguf_single_factors(const GgufArch *a, const RopeConfig *r)
+{
+    return (a->can & GGUF_FREQS) && r->kind == ROPE_LONG && r->attention_factor == 1 &&
+           memcmp(r->short_factor, r->long_factor, (size_t)(r->rot / 2) * sizeof(float)) == 0;
+}
+
 /* How long a text may be for llama.cpp to compute what hone does. */
 static int64_t context_of(const Put *p, StrBuf *notes)
 {
@@ -108,17 +114,14 @@ static int64_t context_of(const Put *p, StrBuf *notes)
     if (windows && c->window < n && (p->a->can & GGUF_NOTES_WINDOW))
         strbuf_addf(notes, "llama.cpp leaves the attention window of %s models out: texts longer than %d tokens are computed otherwise there than here\n",
                     p->a->name, c->window);
+    if (c->rope[ROPE_GLOBAL].kind == ROPE_LONG && !gguf_single_factors(p->a, &c->rope[ROPE_GLOBAL]))
+        strbuf_addf(notes, "llama.cpp chooses between the rope factors of short and long texts by the size of its context, hone by the length of each text: with a "
+                    "context of more than %lld tokens short texts are computed otherwise there\n", (long long)c->rope[ROPE_GLOBAL].original);
     if (c->rope[ROPE_GLOBAL].kind == ROPE_DYNAMIC && (int64_t)c->rope[ROPE_GLOBAL].original < n) {
         n = (int64_t)c->rope[ROPE_GLOBAL].original;
         strbuf_addf(notes, "llama.cpp has no dynamic rope scaling: context_length is written as %lld tokens, up to which it changes nothing\n", (long long)n);
     }
     return n;
-}
-
-bool gguf_single_factors(const GgufArch *a, const RopeConfig *r)
-{
-    return (a->can & GGUF_FREQS) && r->kind == ROPE_LONG && r->attention_factor == 1 &&
-           memcmp(r->short_factor, r->long_factor, (size_t)(r->rot / 2) * sizeof(float)) == 0;
 }
 
 static int put_scaling(Put *p, const RopeConfig *r, Err *e)

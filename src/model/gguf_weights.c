@@ -56,6 +56,8 @@ static int read(const Weights *face, const WeightInfo *i, int64_t first, int64_t
     (void)e;
     const GgufWeights *w = (const GgufWeights *)face;
     const View        *v = i->source;
+    if (!n)
+        return 0;
     if (i->rank == 2 && (moves(v->turn) || v->turn == TURN_TRANSPOSE)) {
         read_turned(w, v, first / i->dim[1], n / i->dim[1], i->dim[0], i->dim[1], dst);
     } else if (i->rank == 1 && moves(v->turn)) { /* asked for as a whole */

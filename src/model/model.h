@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "formats/hf_dir.h"
+#include "formats/pack_bnb.h"
 #include "tensor/ops.h"
 
 typedef enum { NORM_RMS, NORM_LAYER } NormKind;
@@ -144,6 +145,8 @@ int64_t model_param_count(const Model *m);
 typedef struct SaveOptions {
     DType  dtype;                       /* F32, F16 or BF16 */
     size_t max_shard_bytes;             /* 0: 5 GB; a larger model becomes several files with model.safetensors.index.json */
+    bool   packed;                      /* the linears of the blocks are packed as `pack` says, the rest stays in dtype */
+    PackKind pack;
 } SaveOptions;
 /* Writes weights (with `adapter` merged in: W + s B A, when not NULL) under the names they were read by, and every side file of the base folder.
  * Atomic. */

@@ -34,7 +34,7 @@ static int copy_side_files(const char *from, const char *to, Err *e)
     return rc;
 }
 
-static int write_config(const Model *m, const char *to, DType dtype, Err *e)
+static int write_config(const Model *m, const char *to, const SaveOptions *o, Err *e)
 {
     static const char *const torch_name[DT_COUNT] = { [DT_F32] = "float32", [DT_F16] = "float16", [DT_BF16] = "bfloat16" };
     char  *src = path_join(m->path, "config.json"), *dst = path_join(to, "config.json");
@@ -42,8 +42,10 @@ static int write_config(const Model *m, const char *to, DType dtype, Err *e)
     StrBuf text = { 0 };
     int    rc = gguf_path_is(m->path) ? gguf_read_config(&j, m->path, e) : json_read_file(&j, src, e);
     if (!rc) {
-        json_set(j, json_get(j, "dtype") ? "dtype" : "torch_dtype", json_str_new(str_of(torch_name[dtype])));
-        json_drop(j, "quantization_config"); /* what is written is not packed */
+        json_set(j, json_get(j, "dtype") ? "dtype" : "torch_dtype", json_str_new(str_of(torch_name[o->dtype])));
+        json_drop(j, "quantization_config"); /* of the base */
+        if (o->packed)
+            json_set(j, "quantization_config", pack_config(o->pack, o->dtype, (const char *const[]){ m->fam->head ? m->fam->head : "lm_head", NULL }));
         if (!json_get(j, "architectures")) {
             Json *a = json_arr_new();
             json_push(a, json_str_new(str_of(m->fam->architecture)));
@@ -84,16 +86,24 @@ int slot_merged(const Model *m, const Adapter *ad, const Slot *s, TArena *scratc
     return 0;
 }
 
-static int write_slot(const Model *m, const Adapter *ad, const Slot *s, DType dtype, TArena *scratch, StWriter *w, float *buf, Err *e)
+/* A matrix that bitsandbytes would pack: a linear of a block, in the orientation that it knows. */
+static bool is_packed(const Slot *s, const SaveOptions *o)
+{
+    return o->packed && s->linear >= 0 && s->rank == 2 && !s->transposed;
+}
+
+static int write_slot(const Model *m, const Adapter *ad, const Slot *s, const char *name, const SaveOptions *o, TArena *scratch, StWriter *w, float *buf, Err *e)
 {
     const int64_t n = tensor_numel(*s->at);
     const float  *v = NULL;
     int           rc = slot_merged(m, ad, s, scratch, buf, &v, e);
-    if (rc || dtype == DT_F32)
+    if (!rc && is_packed(s, o))
+        return pack_write(w, o->pack, name, v, s->dim[0], s->dim[1], o->dtype, e);
+    if (rc || o->dtype == DT_F32)
         return rc ? rc : st_write(w, v, (size_t)n * sizeof *v, e);
-    void *half = mem_alloc((size_t)n * dtype_size(dtype));
-    dtype_from_f32(half, v, dtype, n);
-    rc = st_write(w, half, (size_t)n * dtype_size(dtype), e);
+    void *half = mem_alloc((size_t)n * dtype_size(o->dtype));
+    dtype_from_f32(half, v, o->dtype, n);
+    rc = st_write(w, half, (size_t)n * dtype_size(o->dtype), e);
     free(half);
     return rc;
 }
@@ -126,7 +136,7 @@ static void shard_name(StrBuf *out, int number, int n)
 }
 
 /* Weights [first, end) into one file. */
-static int write_shard(const Model *m, const Adapter *ad, const char *path, DType dtype, int first, int end, TArena *scratch, float *buf, Err *e)
+static int write_shard(const Model *m, const Adapter *ad, const char *path, const SaveOptions *o, int first, int end, TArena *scratch, float *buf, Err *e)
 {
     StWriter *w = NULL;
     Arena     names = { 0 };
@@ -139,10 +149,15 @@ static int write_shard(const Model *m, const Adapter *ad, const char *path, DTyp
         const Slot   *s = &m->slots->p[i];
         const int64_t dim[2] = { s->transposed ? s->dim[1] : s->dim[0], s->transposed ? s->dim[0] : s->dim[1] };
         slot_name(m, s, &name);
-        st_declare(w, arena_strdup(&names, strbuf_z(&name)), dtype, s->rank, dim);
+        if (is_packed(s, o))
+            pack_declare(w, o->pack, arena_strdup(&names, strbuf_z(&name)), dim[0], dim[1]);
+        else
+            st_declare(w, arena_strdup(&names, strbuf_z(&name)), o->dtype, s->rank, dim);
     }
-    for (int i = first; i < end && !rc; i++)
-        rc = write_slot(m, ad, &m->slots->p[i], dtype, scratch, w, buf, e);
+    for (int i = first; i < end && !rc; i++) {
+        slot_name(m, &m->slots->p[i], &name);
+        rc = write_slot(m, ad, &m->slots->p[i], strbuf_z(&name), o, scratch, w, buf, e);
+    }
     if (!rc)
         rc = st_commit(&w, e);
 done:
@@ -180,7 +195,8 @@ static int write_index(const Model *m, const char *to, DType dtype, const int *s
 
 static int write_weights(const Model *m, const Adapter *ad, const char *to, const SaveOptions *o, Err *e)
 {
-    int     n, rc = 0, *shard = plan_shards(m->slots, o->dtype, o->max_shard_bytes ? o->max_shard_bytes : SHARD_BYTES, &n);
+    const size_t limit = o->packed ? SIZE_MAX : o->max_shard_bytes ? o->max_shard_bytes : SHARD_BYTES; /* the index does not name what packing adds */
+    int     n, rc = 0, *shard = plan_shards(m->slots, o->dtype, limit, &n);
     StrBuf  name = { 0 };
     TArena  scratch;
     int64_t largest = 1;
@@ -193,7 +209,7 @@ static int write_weights(const Model *m, const Adapter *ad, const char *to, cons
             end++;
         shard_name(&name, k, n);
         char *path = path_join(to, strbuf_z(&name));
-        rc = write_shard(m, ad, path, o->dtype, first, end, &scratch, buf, e);
+        rc = write_shard(m, ad, path, o, first, end, &scratch, buf, e);
         free(path);
     }
     if (!rc && n > 1)
@@ -208,8 +224,11 @@ static int write_weights(const Model *m, const Adapter *ad, const char *to, cons
 int model_save(const Model *m, const Adapter *adapter, const char *path, const SaveOptions *o, Err *e)
 {
     char *tmp = NULL;
-    int   rc = folder_begin(&tmp, path, e);
-    if (rc || (rc = write_weights(m, adapter, tmp, o, e)) || (rc = write_config(m, tmp, o->dtype, e)) || (rc = copy_side_files(m->path, tmp, e)))
+    if (o->packed && (m->fam->transposed || gguf_experts(m) > 0))
+        return err_set(e, ERR_INPUT, "%s: matrices of %s models cannot be packed for bitsandbytes (%s); choose f32, bf16 or f16", m->path, m->fam->hf,
+                       m->fam->transposed ? "they are stored transposed" : "it packs no experts");
+    int rc = folder_begin(&tmp, path, e);
+    if (rc || (rc = write_weights(m, adapter, tmp, o, e)) || (rc = write_config(m, tmp, o, e)) || (rc = copy_side_files(m->path, tmp, e)))
         goto done;
     rc = folder_commit(&tmp, path, e);
 done:

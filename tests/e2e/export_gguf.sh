@@ -55,3 +55,13 @@ expect 2 "stands behind its name" "$hone" export "$work/run" --format gguf --dty
 expect 2 "name its base model" "$hone" generate "$work/lora.gguf" --prompt x
 head -c 5000 "$work/base.gguf" > "$work/cut.gguf"
 expect 2 "cut.gguf" "$hone" generate "$work/cut.gguf" --prompt x
+
+# Packed and sharded safetensors.
+for dtype in nf4 int8; do
+    "$hone" export "$work/run" --format safetensors --dtype $dtype --out "$work/$dtype" --json > "$work/proof" 2> "$work/err" || { cat "$work/err"; fail "export as $dtype"; }
+    grep -q '"verified":true' "$work/proof" || fail "$dtype: $(cat "$work/proof")"
+done
+grep -q '"quant_method": "bitsandbytes"' "$work/nf4/config.json" || fail "the configuration does not say how the weights are packed"
+"$hone" export "$work/run" --format safetensors --dtype f32 --max-shard 500k --out "$work/shards" > /dev/null 2>&1 || fail "export in shards"
+[ -s "$work/shards/model.safetensors.index.json" ] || fail "one file although more were asked for"
+[ "$(text "$work/shards")" = "$run" ] || fail "the sharded model writes another text than the run"

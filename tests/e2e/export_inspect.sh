@@ -40,7 +40,7 @@ refuses 2 "is not a format" "$hone" export "$stories" --format zip --out "$work/
 refuses 2 "--format is missing" "$hone" export "$stories" --out "$work/x"
 refuses 2 "--out is missing" "$hone" export "$stories" --format safetensors
 refuses 2 "there is no adapter to write" "$hone" export "$stories" --format peft --out "$work/x"
-refuses 2 "expected f32, bf16 or f16" "$hone" export "$stories" --format safetensors --dtype q4 --out "$work/x"
+refuses 2 "expected f32, bf16 or f16, or nf4" "$hone" export "$stories" --format safetensors --dtype q4 --out "$work/x"
 refuses 2 "--out is missing" "$hone" init "$stories"
 refuses 2 "there is nothing of this name" "$hone" inspect "$work/nothing"
 refuses 2 "PATH is missing" "$hone" inspect
