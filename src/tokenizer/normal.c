@@ -64,15 +64,14 @@ static void form_aligned(Work *w, size_t begin, size_t end, int form)
                 break;
             if (!is_mark(next)) {
                 strbuf_clear(&part);
-                utf8_normalise(&part, (Str){ w->text.p + j - len, len }, (Utf8Form)form);
+                utf8_normalise(&part, (Str){ w->text.p + i, j - i }, (Utf8Form)form);
                 utf8_normalise(&part, (Str){ w->text.p + j, nlen }, (Utf8Form)form);
                 size_t apart = part.n;
-                utf8_normalise(&part, (Str){ w->text.p + j - len, len + nlen }, (Utf8Form)form);
+                utf8_normalise(&part, (Str){ w->text.p + i, j + nlen - i }, (Utf8Form)form);
                 if (part.n == 2 * apart && memcmp(part.p, part.p + apart, apart) == 0)
                     break;
             }
             j += nlen;
-            len = nlen;
         }
         strbuf_clear(&part);
         utf8_normalise(&part, (Str){ w->text.p + i, j - i }, (Utf8Form)form);
