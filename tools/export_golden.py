@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GemmaConfig, GPT2Config, GPTNeoXConfig,
-                          GraniteConfig, LlamaConfig, MistralConfig, Olmo2Config, Phi3Config, PhiConfig, Qwen2Config,
+                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Phi3Config, PhiConfig, Qwen2Config,
                           Qwen3Config, SmolLM3Config, Starcoder2Config)
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
@@ -69,6 +69,8 @@ FAMILIES = {
              resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=1, eos_token_id=2,
              tie_word_embeddings=True), ["c_attn", "c_proj", "c_fc"], True, SHORT),
     "mistral": (2, MistralConfig(**SMALL | RMS, head_dim=6, sliding_window=8, rope_parameters=PLAIN), LINEARS, False, LONG),
+    "ministral": (1, MinistralConfig(**SMALL | RMS, head_dim=6, sliding_window=8, rope_parameters=PLAIN,
+                  layer_types=["full_attention", "sliding_attention"]), LINEARS, False, LONG),
     # Layer 0 sees all, layers 1 and 2 a window; yarn beyond 16 positions.
     "qwen2_yarn": (24, Qwen2Config(**SMALL | RMS | TWO_HEADS | dict(num_hidden_layers=3),
                    use_sliding_window=True, sliding_window=10, max_window_layers=1, tie_word_embeddings=True,
@@ -314,9 +316,35 @@ def tidy(folder, keep):
         with open(path, encoding="utf-8") as f:
             config = json.load(f)
         config["target_modules"] = sorted(config["target_modules"])
+        config["modules_to_save"] = sorted(config["modules_to_save"]) if config["modules_to_save"] else None
         with open(path, "w", encoding="utf-8") as f:
             json.dump(config, f, indent=2, sort_keys=True)
             f.write("\n")
+
+
+# Adapters that bring whole tables: family -> modules_to_save. Of the tied one only the embedding, which unties it.
+TABLES = {"mistral": ["embed_tokens", "lm_head"], "qwen2_yarn": ["embed_tokens"]}
+
+
+def tables_export(name, root):
+    """An adapter with modules_to_save on a model already exported: <family>/tables/, with its logits in golden.safetensors."""
+    _, config, _, transposed, lens = FAMILIES[name]
+    rng = np.random.default_rng(FAMILIES[name][0] + 1000)
+    folder = os.path.join(root, name)
+    golden = load_file(os.path.join(folder, "golden.safetensors"))
+    model = model_new(config, load_file(os.path.join(folder, "model.safetensors")))
+    peft = get_peft_model(model, LoraConfig(r=2, lora_alpha=ALPHA, target_modules=["v_proj"], modules_to_save=TABLES[name],
+                                            task_type="CAUSAL_LM")).eval()
+    set_peft_model_state_dict(peft, {n: draw(rng, t.shape, 0.2) for n, t in sorted(get_peft_model_state_dict(peft).items())})
+    peft.peft_config["default"].base_model_name_or_path = "golden/" + name
+    out = os.path.join(folder, "tables")
+    shutil.rmtree(out, ignore_errors=True)
+    peft.save_pretrained(out)
+    with torch.no_grad():
+        logits = padded(logits_of(peft, golden["ids"], golden["lens"]))
+    save_file({"logits": logits.contiguous()}, os.path.join(out, "golden.safetensors"))
+    tidy(out, {"adapter_config.json", "adapter_model.safetensors", "golden.safetensors"})
+    print(f"{name}: tables {TABLES[name]}")
 
 
 def family_export(name, root, seed=None):
@@ -411,7 +439,11 @@ def main():
                 print(f"{name}: seed {seed} holds")
                 break
         return
-    total = sum(family_export(name, args.out) for name in args.family or FAMILIES)
+    total = 0
+    for name in args.family or FAMILIES:
+        total += family_export(name, args.out)
+        if name in TABLES:
+            tables_export(name, args.out)
     print(f"all: {total} bytes")
 
 

@@ -117,7 +117,7 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
     Tensor *hidden = model_hidden(&t, m, &s), *out = NULL;
     if (hidden && logits) {
         Tensor last = tensor_row_view(hidden, n - 1, 1);
-        out = model_logits(&t, m, &last);
+        out = model_logits(&t, m, g->adapter, &last);
     }
     if (tarena_failed(&g->scratch, e))
         rc = err_wrap(e, "%d tokens at once", n);

@@ -62,6 +62,8 @@ static const Family family[] = {
       .read_config = read_llama },
     { .hf = "mistral", .architecture = "MistralForCausalLM", RMS_GATED, NAMES(rules_llama), .computes = "sliding_window",
       .silent = { .kv_heads = 8, .max_positions = 131072, .window = 4096 }, .read_config = read_windowed },
+    { .hf = "ministral", .architecture = "MinistralForCausalLM", RMS_GATED, NAMES(rules_llama), .computes = "sliding_window layer_types",
+      .silent = { .kv_heads = 8, .max_positions = 131072, .window = 4096 }, .read_config = read_ministral },
     { .hf = "qwen2", .architecture = "Qwen2ForCausalLM", RMS_GATED, NAMES(rules_llama),
       .computes = "use_sliding_window sliding_window max_window_layers layer_types",
       .silent = { .kv_heads = 32, .max_positions = 32768, .window = 4096 }, .read_config = read_qwen2 },

@@ -389,6 +389,17 @@ int read_windowed(ModelConfig *c, const Family *f, const Json *j, const char *wh
     return 0;
 }
 
+/* As Mistral, but layer_types may leave some layers without the window. */
+int read_ministral(ModelConfig *c, const Family *f, const Json *j, const char *where, Err *e)
+{
+    bool given = false;
+    int  rc = read_window(c, f, j, where, e);
+    if (rc || (rc = read_common(c, f, j, where, e)) || (rc = read_layer_types(c, j, LAYER_WINDOW, &given, where, e)))
+        return rc;
+    set_layers(c, given || !c->window ? c->layers : 0, LAYER_WINDOW);
+    return 0;
+}
+
 int read_qwen2(ModelConfig *c, const Family *f, const Json *j, const char *where, Err *e)
 {
     bool    windowed = false, given = false;

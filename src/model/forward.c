@@ -10,7 +10,7 @@
 
 static Tensor *embed(Tape *t, const Model *m, const Step *s)
 {
-    Tensor *x = op_embed(t, m->embed, s->ids);
+    Tensor *x = op_embed(t, adapter_embed(s->adapter, m), s->ids);
     if (m->cfg.embed_scale != 1)
         x = op_scale(t, x, m->cfg.embed_scale);
     return m->pos_embed ? op_add(t, x, op_embed(t, m->pos_embed, s->pos)) : x;
@@ -40,14 +40,19 @@ Tensor *model_hidden(Tape *t, const Model *m, const Step *s)
     return nn_norm(t, m, &m->final_norm, x);
 }
 
-Tensor *model_logits(Tape *t, const Model *m, Tensor *hidden)
+Tensor *model_logits(Tape *t, const Model *m, const struct Adapter *a, Tensor *hidden)
 {
-    Tensor *y = op_linear(t, hidden, m->head_w, m->head_b, NULL, NULL, 0);
+    Tensor *y = op_linear(t, hidden, adapter_head(a, m), m->head_b, NULL, NULL, 0);
     if (y && m->cfg.logit_scale != 1) /* no family has a bias and a scale */
         m->be->scale(m->be, y, m->cfg.logit_scale);
     if (y && m->cfg.logit_softcap > 0)
         m->be->softcap(m->be, y, m->cfg.logit_softcap);
     return y;
+}
+
+Tensor *model_head_logp(Tape *t, const Model *m, const struct Adapter *a, Tensor *hidden, const Tensor *target)
+{
+    return op_head_logp(t, hidden, adapter_head(a, m), m->head_b, target, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
 }
 
 static int finish(const Model *m, const TArena *scratch, Err *e)
@@ -59,16 +64,16 @@ int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row
 {
     Tape t;
     tape_init(&t, m->be, scratch, false);
-    *logp = op_head_logp(&t, op_embed(&t, model_hidden(&t, m, s), row), m->head_w, m->head_b, target, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
+    *logp = model_head_logp(&t, m, s->adapter, op_embed(&t, model_hidden(&t, m, s), row), target);
     tape_release(&t);
     return finish(m, scratch, e);
 }
 
 /* The end of a pass, from the last block's output: final norm, the rows that predict a trained token, head and loss; then back to x's gradient. */
-static Tensor *head_both_ways(Tape *t, const Model *m, Tensor *x, const Tensor *row, const Tensor *target, const Tensor *coef)
+static Tensor *head_both_ways(Tape *t, const Model *m, const Step *s, Tensor *x, const Tensor *row, const Tensor *target, const Tensor *coef)
 {
     Tensor *h = op_embed(t, nn_norm(t, m, &m->final_norm, x), row);
-    return op_head_fused(t, h, m->head_w, m->head_b, target, coef, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
+    return op_head_fused(t, h, adapter_head(s->adapter, m), m->head_b, target, coef, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
 }
 
 static Tensor *leaf(TArena *a, Tensor *x, Tensor *grad)
@@ -87,7 +92,7 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
 {
     const int     n = (int)m->cfg.layers;
     const int64_t dim[2] = { s->ids->dim[0], m->cfg.hidden };
-    const bool    embed_wants = m->embed->wants_grad || (m->pos_embed && m->pos_embed->wants_grad);
+    const bool    embed_wants = adapter_embed(s->adapter, m)->wants_grad || (m->pos_embed && m->pos_embed->wants_grad);
     Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output */
     Tape          t;
 
@@ -111,7 +116,7 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
     TArenaMark mark = tarena_mark(a);
     m->be->fill(m->be, gout, 0);
     tape_init(&t, m->be, a, true);
-    Tensor *lp = head_both_ways(&t, m, leaf(a, x[n], gout), row, target, coef);
+    Tensor *lp = head_both_ways(&t, m, s, leaf(a, x[n], gout), row, target, coef);
     if (!tarena_failed(a, NULL)) {
         m->be->copy_rows(m->be, *logp, 0, lp, 0, row->dim[0]);
         tape_backward(&t);
@@ -157,7 +162,7 @@ static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row
     Tensor *x = embed(&t, m, s);
     for (int i = 0; i < m->cfg.layers; i++)
         x = block_forward(&t, m, i, x, s);
-    *logp = head_both_ways(&t, m, x, row, target, coef);
+    *logp = head_both_ways(&t, m, s, x, row, target, coef);
     if (!tarena_failed(a, NULL))
         tape_backward(&t);
     tape_release(&t);

@@ -125,6 +125,8 @@ int gguf_save_adapter(const Adapter *a, const Model *m, const char *path, Err *e
     Place          *p = mem_zalloc((size_t)MAX(m->n_linear, 1), sizeof *p);
     const double    alpha = (double)a->scale * a->rank;
     int             rc = arch ? 0 : err_set(e, ERR_INPUT, "%s: llama.cpp has no %s models", m->path, m->fam->hf);
+    if (!rc && (a->embed || a->head))
+        rc = err_set(e, ERR_INPUT, "the adapter brings a whole embedding or head, for which llama.cpp's adapters have no place; export the merged model");
     if (!rc && alpha == 0) /* llama.cpp takes a zero for "not said" and uses 1 */
         rc = err_set(e, ERR_INPUT, "the adapter's alpha is 0, so it does nothing; llama.cpp cannot be told so");
     for (int i = 0; i < m->n_linear && !rc; i++)

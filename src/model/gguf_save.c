@@ -263,6 +263,8 @@ int gguf_save(const Model *m, const Adapter *adapter, const Json *tokenizer, con
         return rc;
     s.mix = (GgufMix){ .type = type, .arch = s.a->name, .layers = m->cfg.layers, .heads = m->cfg.heads, .kv_heads = m->cfg.kv_heads,
                        .experts = gguf_experts(m), .tied = m->cfg.tied && (s.a->can & GGUF_TIED) };
+    if (adapter_unties(adapter, m))
+        return err_set(e, ERR_INPUT, "the adapter brings its own embedding or head, and %s ties the two; export safetensors first, then that folder as GGUF", m->path);
     tarena_init(&s.scratch, m->be);
     if ((rc = plan(&s, e)) || (rc = gguf_create(&w, path, e)))
         goto done;

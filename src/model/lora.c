@@ -1,7 +1,8 @@
 /* lora.c - adapters: make, read, write. The product itself is op_linear. Files are PEFT's: adapter_config.json and adapter_model.safetensors with
  * base_model.model.<module>.lora_A.weight [r, in] and .lora_B.weight [out, r]. An option of PEFT that would change the mathematics and
- * that hone does not compute is refused by name. Invariant: an adapter that opened adapts at least one linear, each by a full pair. */
-#include "model/lora.h"
+ * that hone does not compute is refused by name. Whole tables beside the pairs: lora_tables.c. Invariant: an adapter that opened adapts at least one linear,
+ * each by a full pair, or brings a table. */
+#include "model/lora_int.h"
 
 #include "model/gguf_save.h"
 
@@ -14,7 +15,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-#define PEFT_PREFIX "base_model.model."
 #define CHAT_TEMPLATE_KEY "hone.chat_template" /* metadata of adapter_model.safetensors, which other programs pass over */
 
 Adapter *adapter_alloc(const Model *m)
@@ -140,7 +140,7 @@ void adapter_free(Adapter *a)
 
 /* Options of adapter_config.json that must be off (absent, null, false, empty, zero) because hone does not compute them. */
 static const char *const must_be_off[] = {
-    "use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication", "megatron_config", "trainable_token_indices",
+    "use_dora", "lora_bias", "rank_pattern", "alpha_pattern", "layer_replication", "megatron_config", "trainable_token_indices",
     "use_qalora", "alora_invocation_tokens", "target_parameters", "use_bdlora", "kasa_config", "velora_config", "monteclora_config", "arrow_config",
 };
 
@@ -192,11 +192,12 @@ static int read_adapter_config(Adapter *a, const Json *j, const char *where, Err
     return 0;
 }
 
-static int check_factor(const StFile *f, const StTensor *t, int64_t d0, int64_t d1, Err *e)
+static int check_factor(const Adapter *a, const Model *m, const StFile *f, const StTensor *t, int64_t d0, int64_t d1, Err *e)
 {
     if (t->rank != 2 || t->dim[0] != d0 || t->dim[1] != d1)
-        return err_set(e, ERR_INPUT, "%s: %s should have shape [%lld, %lld] for this base model and rank; is it an adapter of another model?",
-                       st_where(f, t), t->name, (long long)d0, (long long)d1);
+        return err_set(e, ERR_INPUT, "%s: %s has shape [%lld, %lld]; the base model %s and rank %d ask for [%lld, %lld]. The adapter was made for %s",
+                       st_where(f, t), t->name, (long long)(t->rank ? t->dim[0] : 0), (long long)(t->rank > 1 ? t->dim[1] : 0), m->path, a->rank,
+                       (long long)d0, (long long)d1, a->base ? a->base : "a base that it does not name");
     if (!t->known || (t->dtype != DT_F32 && t->dtype != DT_F16 && t->dtype != DT_BF16))
         return err_set(e, ERR_INPUT, "%s: %s is stored as %s, expected F32, F16 or BF16", st_where(f, t), t->name, t->dtype_text);
     return 0;
@@ -221,7 +222,7 @@ static void load_factor(const Model *m, const Linear *rows_of, Tensor *dst, cons
     free(v);
 }
 
-static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *path, Err *e)
+static int load_pairs(Adapter *a, const Model *m, const StFile *f, const Json *config, const char *path, const char *where, Err *e)
 {
     Map    *used = map_new();
     int64_t dummy;
@@ -236,7 +237,7 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *p
             continue;
         if (!ta || !tb) {
             rc = err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
-        } else if (!(rc = check_factor(f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(f, tb, l->w->dim[0], a->rank, e)) &&
+        } else if (!(rc = check_factor(a, m, f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(a, m, f, tb, l->w->dim[0], a->rank, e)) &&
                    !(rc = adapter_pair_make(a, m, i, e))) {
             load_factor(m, NULL, a->pair[i].a, ta);
             load_factor(m, l, a->pair[i].b, tb);
@@ -244,13 +245,15 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const char *p
             map_put(used, str_of(name[1]), 1);
         }
     }
+    rc = rc ? rc : adapter_load_tables(a, m, f, config, used, where, e);
     for (size_t i = 0; i < st_count(f) && !rc; i++)
         if (!map_get(used, str_of(st_at(f, i)->name), &dummy))
-            rc = err_set(e, ERR_INPUT, "%s: %s fits no linear of the base model %s", path, st_at(f, i)->name, m->path);
+            rc = err_set(e, ERR_INPUT, "%s: %s fits no linear of the base model %s; the adapter was made for %s", path, st_at(f, i)->name, m->path,
+                         a->base ? a->base : "a base that it does not name");
     map_free(used);
     if (rc)
         return rc;
-    if (!a->n_adapted)
+    if (!a->n_adapted && !a->embed && !a->head)
         return err_set(e, ERR_INPUT, "%s: the adapter holds no tensors", path);
     return 0;
 }
@@ -270,7 +273,7 @@ int adapter_open(Adapter **out, const Model *m, const char *path, Err *e)
     }
     if ((rc = json_read_file(&j, config, e)) || (rc = read_adapter_config(a, j, config, e)) || (rc = st_open(&f, weights, e)))
         goto done;
-    rc = load_pairs(a, m, f, path, e);
+    rc = load_pairs(a, m, f, j, path, config, e);
     Str template = st_metadata(f, CHAT_TEMPLATE_KEY);
     if (template.n)
         snprintf(a->chat_template, sizeof a->chat_template, "%.*s", (int)MIN(template.n, sizeof a->chat_template - 1), template.p);
@@ -313,6 +316,11 @@ static int write_config(const Adapter *a, const Model *m, const char *dir, Err *
     json_set(j, "bias", json_str_new(STR_LIT("none")));
     json_set(j, "fan_in_fan_out", json_bool_new(m->fam->transposed));
     json_set(j, "target_modules", targets);
+    Json *tables = adapter_tables_json(a, m);
+    if (json_len(tables))
+        json_set(j, "modules_to_save", tables);
+    else
+        json_free(tables);
     json_set(j, "inference_mode", json_bool_new(true));
     StrBuf text = { 0 };
     json_write(&text, j, true);
@@ -353,9 +361,12 @@ static int write_pairs(const Adapter *a, const Model *m, const char *dir, Err *e
             st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_A.weight", m->linear[i].module), DT_F32, 2, a->pair[i].a->dim);
             st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_B.weight", m->linear[i].module), DT_F32, 2, a->pair[i].b->dim);
         }
+    adapter_declare_tables(a, m, w, &names);
     for (int i = 0; i < m->n_linear && !rc; i++)
         if (a->pair[i].a && !(rc = write_factor(m, NULL, w, a->pair[i].a, e)))
             rc = write_factor(m, &m->linear[i], w, a->pair[i].b, e);
+    if (!rc)
+        rc = adapter_write_tables(a, m, w, e);
     if (!rc)
         rc = st_commit(&w, e);
 done:

@@ -15,6 +15,7 @@ typedef struct Adapter {
     LoraPair *pair;                     /* [model->n_linear] */
     int       n_pair, n_adapted;
     TArena    arena;
+    Tensor   *embed, *head;             /* tables that take the place of the base model's; NULL: none (lora_tables.c) */
     char     *base;                     /* base_model_name_or_path */
     char      chat_template[65];        /* hash of the chat template that the conversations were rendered with; "": not trained on conversations */
 } Adapter;
@@ -24,6 +25,11 @@ int  adapter_new(Adapter **out, const Model *m, const char *targets, int rank, d
 int  adapter_open(Adapter **out, const Model *m, const char *path, Err *e);
 int  adapter_save(const Adapter *a, const Model *m, const char *path, Err *e);
 void adapter_free(Adapter *a);
+
+/* The tables in force: the adapter's (may be NULL) where it has them, else the model's. */
+Tensor *adapter_embed(const Adapter *a, const Model *m);
+Tensor *adapter_head(const Adapter *a, const Model *m);
+bool    adapter_unties(const Adapter *a, const Model *m);       /* the model is tied, but no longer with this adapter */
 
 /* For whoever reads adapter files: an adapter without pairs, and room for the pair of linear i once the rank is known. */
 Adapter *adapter_alloc(const Model *m);

@@ -161,7 +161,8 @@ void  step_init_cached(Step *s, const Model *m, TArena *a, const Tensor *ids, co
 
 Tensor *block_forward(Tape *t, const Model *m, int layer, Tensor *x, const Step *s);      /* block.c */
 Tensor *model_hidden(Tape *t, const Model *m, const Step *s);   /* [T, D] after the final norm */
-Tensor *model_logits(Tape *t, const Model *m, Tensor *hidden);  /* [rows, V]; for generation, few rows */
+Tensor *model_logits(Tape *t, const Model *m, const struct Adapter *a, Tensor *hidden); /* [rows, V]; for generation, few rows */
+Tensor *model_head_logp(Tape *t, const Model *m, const struct Adapter *a, Tensor *hidden, const Tensor *target); /* [rows, 1] */
 
 /* log p(target[i] | text up to row[i]) for n rows, no gradient. */
 int   model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, Tensor **logp, Err *e);

@@ -20,7 +20,11 @@ typedef struct Slot {
     bool     decays;
 } Slot;
 
-typedef struct SlotList { Slot *p; int n, cap; } SlotList;
+typedef struct SlotList {
+    Slot *p;
+    int   n, cap;
+    Slot  tied_head;                /* of a tied model: the head that a file has only when an adapter unties it */
+} SlotList;
 
 /* Lays out the model described by m->cfg and m->fam: makes m->block, names every linear, lists every weight in file order (m->slots). */
 void slots_build(Model *m);
@@ -29,6 +33,7 @@ void slot_name(const Model *m, const Slot *s, StrBuf *out);     /* the name it h
 void slot_from_file(const Model *m, const Slot *s, float *dst, const float *src);
 void slot_to_file(const Model *m, const Slot *s, float *dst, const float *src);
 bool slot_same_layout(const Slot *s);
+const Tensor *adapter_weight(const struct Adapter *a, const Model *m, const Slot *s); /* lora_tables.c: the slot's weight, or what replaces it */
 /* A weight as files hold it, the adapter (may be NULL) merged in; *out points into buf, which has room for twice its numbers. */
 int  slot_merged(const Model *m, const struct Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e);
 
@@ -40,7 +45,7 @@ int family_read_config(ModelConfig *c, const Family *f, const Json *config, cons
 
 /* family_config.c: one for each spelling of config.json. */
 typedef int ReadConfig(ModelConfig *c, const Family *f, const Json *config, const char *where, Err *e);
-ReadConfig read_llama, read_windowed, read_qwen2, read_qwen3, read_smollm3, read_olmo2, read_granite, read_gemma, read_gemma2, read_gemma3;
+ReadConfig read_llama, read_windowed, read_ministral, read_qwen2, read_qwen3, read_smollm3, read_olmo2, read_granite, read_gemma, read_gemma2, read_gemma3;
 ReadConfig read_phi, read_starcoder2, read_gpt_neox, read_gpt2;
 
 Tensor *nn_norm(Tape *t, const Model *m, const Norm *n, Tensor *x); /* block.c: the family's norm; x itself where it is absent */

@@ -97,6 +97,7 @@ void slots_build(Model *m)
         s->prefixed = false;
         s->decays = true;
     }
+    l->tied_head = (Slot){ .name = arena_printf(&m->names, "%s.weight", head), .at = &m->head_w, .rank = 2, .dim = { c->vocab, c->hidden }, .linear = -1 };
     if (c->head_bias)
         add(l, arena_printf(&m->names, "%s.bias", head), &m->head_b, 1, c->vocab, 1)->prefixed = false;
 }

@@ -34,7 +34,7 @@ static int copy_side_files(const char *from, const char *to, Err *e)
     return rc;
 }
 
-static int write_config(const Model *m, const char *to, const SaveOptions *o, Err *e)
+static int write_config(const Model *m, const Adapter *ad, const char *to, const SaveOptions *o, Err *e)
 {
     static const char *const torch_name[DT_COUNT] = { [DT_F32] = "float32", [DT_F16] = "float16", [DT_BF16] = "bfloat16" };
     char  *src = path_join(m->path, "config.json"), *dst = path_join(to, "config.json");
@@ -43,6 +43,8 @@ static int write_config(const Model *m, const char *to, const SaveOptions *o, Er
     int    rc = gguf_path_is(m->path) ? gguf_read_config(&j, m->path, e) : json_read_file(&j, src, e);
     if (!rc) {
         json_set(j, json_get(j, "dtype") ? "dtype" : "torch_dtype", json_str_new(str_of(torch_name[o->dtype])));
+        if (adapter_unties(ad, m))
+            json_set(j, "tie_word_embeddings", json_bool_new(false));
         json_drop(j, "quantization_config"); /* of the base */
         if (o->packed)
             json_set(j, "quantization_config", pack_config(o->pack, o->dtype, (const char *const[]){ m->fam->head ? m->fam->head : "lm_head", NULL }));
@@ -63,7 +65,7 @@ static int write_config(const Model *m, const char *to, const SaveOptions *o, Er
 
 int slot_merged(const Model *m, const Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e)
 {
-    const Tensor  *t = *s->at;
+    const Tensor  *t = adapter_weight(ad, m, s);
     const int64_t  n = tensor_numel(t);
     const LoraPair none = { 0 }, *p = ad && s->linear >= 0 ? &ad->pair[s->linear] : &none;
     *out = buf;
@@ -136,7 +138,8 @@ static void shard_name(StrBuf *out, int number, int n)
 }
 
 /* Weights [first, end) into one file. */
-static int write_shard(const Model *m, const Adapter *ad, const char *path, const SaveOptions *o, int first, int end, TArena *scratch, float *buf, Err *e)
+static int write_shard(const Model *m, const SlotList *l, const Adapter *ad, const char *path, const SaveOptions *o, int first, int end, TArena *scratch,
+                       float *buf, Err *e)
 {
     StWriter *w = NULL;
     Arena     names = { 0 };
@@ -146,7 +149,7 @@ static int write_shard(const Model *m, const Adapter *ad, const char *path, cons
         goto done;
     st_meta(w, "format", "pt"); /* transformers refuses a file without it */
     for (int i = first; i < end; i++) {
-        const Slot   *s = &m->slots->p[i];
+        const Slot   *s = &l->p[i];
         const int64_t dim[2] = { s->transposed ? s->dim[1] : s->dim[0], s->transposed ? s->dim[0] : s->dim[1] };
         slot_name(m, s, &name);
         if (is_packed(s, o))
@@ -155,8 +158,8 @@ static int write_shard(const Model *m, const Adapter *ad, const char *path, cons
             st_declare(w, arena_strdup(&names, strbuf_z(&name)), o->dtype, s->rank, dim);
     }
     for (int i = first; i < end && !rc; i++) {
-        slot_name(m, &m->slots->p[i], &name);
-        rc = write_slot(m, ad, &m->slots->p[i], strbuf_z(&name), o, scratch, w, buf, e);
+        slot_name(m, &l->p[i], &name);
+        rc = write_slot(m, ad, &l->p[i], strbuf_z(&name), o, scratch, w, buf, e);
     }
     if (!rc)
         rc = st_commit(&w, e);
@@ -167,13 +170,13 @@ done:
     return rc;
 }
 
-static int write_index(const Model *m, const char *to, DType dtype, const int *shard, int n, Err *e)
+static int write_index(const Model *m, const SlotList *l, const char *to, DType dtype, const int *shard, int n, Err *e)
 {
     Json   *j = json_obj_new(), *meta = json_obj_new(), *map = json_obj_new();
     StrBuf  name = { 0 }, file = { 0 }, text = { 0 };
     int64_t total = 0;
-    for (int i = 0; i < m->slots->n; i++) {
-        const Slot *s = &m->slots->p[i];
+    for (int i = 0; i < l->n; i++) {
+        const Slot *s = &l->p[i];
         slot_name(m, s, &name);
         shard_name(&file, shard[i], n);
         json_set(map, strbuf_z(&name), json_str_new(strbuf_str(&file)));
@@ -196,28 +199,34 @@ static int write_index(const Model *m, const char *to, DType dtype, const int *s
 static int write_weights(const Model *m, const Adapter *ad, const char *to, const SaveOptions *o, Err *e)
 {
     const size_t limit = o->packed ? SIZE_MAX : o->max_shard_bytes ? o->max_shard_bytes : SHARD_BYTES; /* the index does not name what packing adds */
-    int     n, rc = 0, *shard = plan_shards(m->slots, o->dtype, limit, &n);
+    /* What files hold: the model's weights, and the head of a tied model that the adapter has untied. */
+    SlotList l = { .n = m->slots->n, .p = mem_alloc((size_t)(m->slots->n + 1) * sizeof *l.p) };
+    memcpy(l.p, m->slots->p, (size_t)l.n * sizeof *l.p);
+    if (adapter_unties(ad, m))
+        l.p[l.n++] = m->slots->tied_head;
+    int     n, rc = 0, *shard = plan_shards(&l, o->dtype, limit, &n);
     StrBuf  name = { 0 };
     TArena  scratch;
     int64_t largest = 1;
-    for (int i = 0; i < m->slots->n; i++)
-        largest = MAX(largest, m->slots->p[i].dim[0] * m->slots->p[i].dim[1]);
+    for (int i = 0; i < l.n; i++)
+        largest = MAX(largest, l.p[i].dim[0] * l.p[i].dim[1]);
     float *buf = mem_alloc((size_t)largest * 2 * sizeof *buf);
     tarena_init(&scratch, m->be);
     for (int k = 0, first = 0, end; k < n && !rc; k++, first = end) {
-        for (end = first; end < m->slots->n && shard[end] == k;)
+        for (end = first; end < l.n && shard[end] == k;)
             end++;
         shard_name(&name, k, n);
         char *path = path_join(to, strbuf_z(&name));
-        rc = write_shard(m, ad, path, o, first, end, &scratch, buf, e);
+        rc = write_shard(m, &l, ad, path, o, first, end, &scratch, buf, e);
         free(path);
     }
     if (!rc && n > 1)
-        rc = write_index(m, to, o->dtype, shard, n, e);
+        rc = write_index(m, &l, to, o->dtype, shard, n, e);
     tarena_release(&scratch);
     strbuf_release(&name);
     free(buf);
     free(shard);
+    free(l.p);
     return rc;
 }
 
@@ -228,7 +237,7 @@ int model_save(const Model *m, const Adapter *adapter, const char *path, const S
         return err_set(e, ERR_INPUT, "%s: matrices of %s models cannot be packed for bitsandbytes (%s); choose f32, bf16 or f16", m->path, m->fam->hf,
                        m->fam->transposed ? "they are stored transposed" : "it packs no experts");
     int rc = folder_begin(&tmp, path, e);
-    if (rc || (rc = write_weights(m, adapter, tmp, o, e)) || (rc = write_config(m, tmp, o, e)) || (rc = copy_side_files(m->path, tmp, e)))
+    if (rc || (rc = write_weights(m, adapter, tmp, o, e)) || (rc = write_config(m, adapter, tmp, o, e)) || (rc = copy_side_files(m->path, tmp, e)))
         goto done;
     rc = folder_commit(&tmp, path, e);
 done:

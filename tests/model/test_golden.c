@@ -41,7 +41,7 @@ static float *logits_of(Fixture *f, const Step *s)
 {
     Tape t;
     tape_init(&t, be, &f->a, false);
-    Tensor *y = model_logits(&t, f->m, model_hidden(&t, f->m, s));
+    Tensor *y = model_logits(&t, f->m, s->adapter, model_hidden(&t, f->m, s));
     float  *v = mem_alloc((size_t)tensor_numel(y) * sizeof *v);
     tensor_get(y, v);
     tape_release(&t);
@@ -362,6 +362,66 @@ static void test_merged_equals_unmerged(void **state)
     }
 }
 
+/* Adapters with a whole embedding and head, on an untied model and (the embedding alone) on a tied one: PEFT's logits, and the same after merging and
+ * after writing the adapter and reading it back. A table of other rows is refused with both numbers. */
+static void test_whole_tables(void **state)
+{
+    (void)state;
+    static const char *const family[] = { "mistral", "qwen2_yarn" };
+    for (size_t i = 0; i < ARRAY_LEN(family); i++) {
+        Fixture f = open_family(family[i], false);
+        Err     e = { 0 };
+        StFile *want_file = NULL;
+        Model  *merged = NULL, *base = f.m;
+        Adapter *again = NULL;
+        char    dir[] = "/tmp/hone-tables-XXXXXX", path[1024];
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof path, "%s/tables/golden.safetensors", f.g.dir);
+        must(st_open(&want_file, path, &e));
+        const StTensor *want = st_find(want_file, "logits");
+        assert_non_null(want);
+        snprintf(path, sizeof path, "%s/tables", f.g.dir);
+        must(adapter_open(&f.ad, f.m, path, &e));
+        assert_int_equal(adapter_unties(f.ad, f.m), f.m->cfg.tied);
+        snprintf(path, sizeof path, "%s/adapter", dir);
+        must(adapter_save(f.ad, base, path, &e));
+        must(adapter_open(&again, base, path, &e));
+        snprintf(path, sizeof path, "%s/model", dir);
+        must(model_save(base, again, path, &(SaveOptions){ .dtype = DT_F32 }, &e));
+        must(model_open(&merged, path, be, &e));
+        assert_false(merged->cfg.tied);
+        Adapter *const with[] = { f.ad, again, NULL };
+        for (size_t k = 0; k < ARRAY_LEN(with); k++) {
+            Step s = packed_step(&f);
+            s.adapter = with[k];
+            f.m = with[k] ? base : merged;
+            float *got = logits_of(&f, &s), *truth = mem_alloc(want->nbytes);
+            double diff = 0, largest = 0;
+            memcpy(truth, want->data, want->nbytes);
+            for (int32_t q = 0; q < f.g.n_seq; q++)
+                diff = fmax(diff, worst(got + f.g.start[q] * base->cfg.vocab, truth + (int64_t)q * f.g.width * base->cfg.vocab, f.g.len[q] * base->cfg.vocab, &largest));
+            if (!(diff <= LOGITS_TOL * largest))
+                fail_msg("%s %s, way %zu: logits with whole tables differ by %.3g of the largest", be->name, family[i], k, diff / largest);
+            free(got);
+            free(truth);
+        }
+        f.m = base;
+        if (i == 0) { /* the adapter of another base, and of this one with a resized vocabulary */
+            Fixture other = open_family("llama", false);
+            Adapter *none = NULL;
+            snprintf(path, sizeof path, "%s/tables", f.g.dir);
+            assert_int_equal(adapter_open(&none, other.m, path, &e), ERR_INPUT);
+            assert_non_null(strstr(e.text, "golden/mistral"));
+            close_family(&other);
+        }
+        adapter_free(again);
+        model_close(merged);
+        st_close(want_file);
+        dir_remove(dir, NULL);
+        close_family(&f);
+    }
+}
+
 static void test_wrong_weights_are_named(void **state)
 {
     (void)state;
@@ -403,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_accumulation_equals_one_batch),
         cmocka_unit_test(test_cached_decode_equals_full),
         cmocka_unit_test(test_merged_equals_unmerged),
+        cmocka_unit_test(test_whole_tables),
         cmocka_unit_test(test_wrong_weights_are_named),
     };
     golden_main(be, tests);
