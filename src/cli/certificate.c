@@ -321,7 +321,8 @@ Json *certificate_json(const Certificate *c, const CertClaim *claim)
 
 void certificate_print(const Certificate *c, const CertClaim *claim)
 {
-    printf("%s: written as %s in %s, opened again and compared on %lld tokens (%s):\n", claim->path, claim->format, claim->type, (long long)c->tokens, c->texts);
+    printf("%s: written as %s in %s, opened again and compared on %lld tokens (%s):\n", claim->path, claim->format, claim->type, (long long)c->tokens,
+           c->texts);
     printf("largest difference of a logit %.3g, noise %.3g of the logits' spread (%s %.3g), mean KL %.3g nats, same likeliest token at %lld of %lld\n",
            c->difference, c->spread, claim->exact ? "rounding explains a difference of" : "allowed is", allowed(c, claim), c->kl, (long long)c->same,
            (long long)c->tokens);
@@ -333,9 +334,9 @@ void certificate_print(const Certificate *c, const CertClaim *claim)
 int certificate_error(const Certificate *c, const CertClaim *claim, const char *kept, Err *e)
 {
     if (!c->tokenizer_equal || !c->template_equal)
-        return err_set(e, ERR_WORK, "%s: the exported %s differs from the source's: texts would be read otherwise than in training; what was written is kept as %s, "
-                       "do not use it", claim->path, c->tokenizer_equal ? "chat template" : "tokenizer", kept);
-    return err_set(e, ERR_WORK, "%s: the exported files do not compute what the source does: %s %g, and %s explains %g; what was written is kept as %s, do not use it",
-                   claim->path, claim->exact ? "a logit differs by" : "the logits differ in root mean square by a share of",
+        return err_set(e, ERR_WORK, "%s: the exported %s differs from the source's: texts would be read otherwise than in training; what was written is "
+                       "kept as %s, do not use it", claim->path, c->tokenizer_equal ? "chat template" : "tokenizer", kept);
+    return err_set(e, ERR_WORK, "%s: the exported files do not compute what the source does: %s %g, and %s explains %g; what was written is kept as %s, "
+                   "do not use it", claim->path, claim->exact ? "a logit differs by" : "the logits differ in root mean square by a share of",
                    claim->exact ? c->difference : c->spread, claim->type, allowed(c, claim), kept);
 }

@@ -24,15 +24,15 @@ typedef struct Options {
 #define AT(f) offsetof(Options, f)
 
 static const CfgOption table[] = {
-    { "format",  CFG_STR,  AT(format),  NULL,    0, 0,    "FORMAT",        "safetensors, peft, gguf[:TYPE], gguf-lora, ollama[:TYPE] or ollama-lora[:TYPE]" },
-    { "out",     CFG_STR,  AT(out),     NULL,    0, 0,    "PATH",          "new folder for it; a file for gguf and gguf-lora" },
-    { "adapter", CFG_STR,  AT(adapter), NULL,    0, 0,    "DIR",           "adapter to put on the model; a run brings its own" },
-    { "dtype",   CFG_STR,  AT(dtype),   NULL,    0, 0,    "DTYPE",         "number format of safetensors: f32, bf16, f16, or nf4, nf4-double, int8 as bitsandbytes packs them; default: the base's" },
-    { "max-shard", CFG_INT, AT(max_shard), "5G", 1, 1e15, NULL,           "bytes of one safetensors file; a larger model becomes several" },
-    { "data",    CFG_STR,  AT(data),    NULL,    0, 0,    "FILE",          "texts to compare on; default: a run's held-out rows, else a few of hone's own" },
-    { "json",    CFG_BOOL, AT(json),    "false", 0, 0,    NULL,            "the certificate as one JSON object" },
-    { "device",  CFG_STR,  AT(device),  "auto",  0, 0,    "auto|cpu|ref",  "where to compute" },
-    { "threads", CFG_INT,  AT(threads), "0",     0, 1024, NULL,            "0: all cores" },
+    { "format", CFG_STR, AT(format), NULL, 0, 0, "FORMAT", "safetensors, peft, gguf[:TYPE], gguf-lora, ollama[:TYPE] or ollama-lora[:TYPE]" },
+    { "out", CFG_STR, AT(out), NULL, 0, 0, "PATH", "new folder for it; a file for gguf and gguf-lora" },
+    { "adapter", CFG_STR, AT(adapter), NULL, 0, 0, "DIR", "adapter to put on the model; a run brings its own" },
+    { "dtype", CFG_STR, AT(dtype), NULL, 0, 0, "DTYPE", "of safetensors: f32, bf16, f16, nf4, nf4-double or int8; default: the base's" },
+    { "max-shard", CFG_INT, AT(max_shard), "5G", 1, 1e15, NULL, "bytes of one safetensors file; a larger model becomes several" },
+    { "data", CFG_STR, AT(data), NULL, 0, 0, "FILE", "texts to compare on; default: a run's held-out rows, else hone's own" },
+    { "json", CFG_BOOL, AT(json), "false", 0, 0, NULL, "the certificate as one JSON object" },
+    { "device", CFG_STR, AT(device), "auto", 0, 0, "auto|cpu|ref", "where to compute" },
+    { "threads", CFG_INT, AT(threads), "0", 0, 1024, NULL, "0: all cores" },
     { 0 },
 };
 
@@ -184,8 +184,8 @@ static int check_source(Export *x, Err *e)
     if (formats[x->format].adapter && !x->src.adapter)
         return err_set(e, ERR_ARG, "%s: there is no adapter to write; give --adapter DIR, or a run that trained one", x->path);
     if (!plain && *x->o.dtype)
-        return err_set(e, ERR_ARG, "--dtype goes with --format safetensors; %s", formats[x->format].types ? "a GGUF file's type stands behind its name, as in gguf:Q8_0"
-                       : "an adapter is written in f32, as it was trained");
+        return err_set(e, ERR_ARG, "--dtype goes with --format safetensors; %s", formats[x->format].types
+                       ? "a GGUF file's type stands behind its name, as in gguf:Q8_0" : "an adapter is written in f32, as it was trained");
     for (size_t i = 0; i < ARRAY_LEN(dtypes); i++)
         if (dtypes[i].dtype == (plain ? x->src.model->file_dtype : DT_F32) && !dtypes[i].packed && !*x->o.dtype)
             x->dtype = i;
@@ -238,8 +238,8 @@ static int put_aside(const Export *x, const Certificate *c, const CertClaim *cla
 static int report(const Export *x, const Certificate *c, Err *e)
 {
     const bool      types = formats[x->format].types;
-    const CertClaim claim = { .path = x->o.out, .format = formats[x->format].name, .type = types ? x->type->name : dtypes[x->dtype].name, .source = x->path,
-                              .notes = strbuf_z(&x->notes), .bound = types ? x->type->noise : dtypes[x->dtype].bound,
+    const CertClaim claim = { .path = x->o.out, .format = formats[x->format].name, .type = types ? x->type->name : dtypes[x->dtype].name,
+                              .source = x->path, .notes = strbuf_z(&x->notes), .bound = types ? x->type->noise : dtypes[x->dtype].bound,
                               .exact = types ? dtype_block(x->type->dtype) == 1 : !dtypes[x->dtype].packed };
     const bool      good = certificate_good(c, &claim);
     Json           *j = certificate_json(c, &claim);

@@ -33,7 +33,8 @@ static const Style styles[] = {
       { "<|start_of_role|>assistant<|end_of_role|>", "<|end_of_text|>\n" }, NULL, { "<|end_of_text|>", "<|start_of_role|>" } },
 };
 
-static const char system_text[] = "You answer briefly.", user_text[] = "Where is order 27?", answer_text[] = "It left on Monday.", last_text[] = "Thank you.";
+static const char system_text[] = "You answer briefly.", user_text[] = "Where is order 27?", answer_text[] = "It left on Monday.",
+                  last_text[] = "Thank you.";
 
 static void put(StrBuf *b, const char *const part[2], const char *text)
 {
@@ -152,8 +153,8 @@ void ollama_modelfile(StrBuf *out, const char *gguf, const char *adapter, const 
     if (s)
         put_template(out, s, with_system);
     else
-        strbuf_addz(notes, "the model's chat template is none that hone can say in Ollama's dialect, so the Modelfile has no TEMPLATE: Ollama then uses the "
-                    "template inside the GGUF file; try a conversation before you rely on it\n");
+        strbuf_addz(notes, "the model's chat template is none that hone can say in Ollama's dialect, so the Modelfile has no TEMPLATE: Ollama then "
+                    "uses the template inside the GGUF file; try a conversation before you rely on it\n");
     for (size_t i = 0; s && i < ARRAY_LEN(s->stop); i++)
         put_stop(out, tok, s->stop[i]);
     if (terminator >= 0 && (!s || !s->stop[0])) {

@@ -166,8 +166,8 @@ static int read_head(const Gguf *g, const GgufArch *arch, const Model *m, double
     if (gguf_has(g, "adapter.alora.invocation_tokens"))
         return err_set(e, ERR_INPUT, "%s: the adapter works only behind certain tokens (aLoRA), which hone does not compute", gguf_path(g));
     if (!str_eqz(name, arch->name))
-        return err_set(e, ERR_INPUT, "%s: the adapter is for %.*s models, the base %s is a %s model", gguf_path(g), (int)MIN(name.n, (size_t)60), name.p, m->path,
-                       arch->name);
+        return err_set(e, ERR_INPUT, "%s: the adapter is for %.*s models, the base %s is a %s model", gguf_path(g), (int)MIN(name.n, (size_t)60),
+                       name.p, m->path, arch->name);
     if (!(fabs(*alpha) <= 1e6))
         return err_set(e, ERR_INPUT, "%s: adapter.lora.alpha is %g, expected at most a million", gguf_path(g), *alpha);
     return 0;
@@ -237,7 +237,8 @@ int gguf_open_adapter(Adapter **out, const Model *m, const char *path, Err *e)
     Arena           names = { 0 };
     Adapter        *a = adapter_alloc(m);
     int64_t         dummy;
-    int             rc = arch ? gguf_open(&g, path, e) : err_set(e, ERR_INPUT, "%s: llama.cpp has no %s models, so this is no adapter of one", path, m->fam->hf);
+    int             rc = arch ? gguf_open(&g, path, e)
+                              : err_set(e, ERR_INPUT, "%s: llama.cpp has no %s models, so this is no adapter of one", path, m->fam->hf);
     if (rc || (rc = read_head(g, arch, m, &a->alpha, e)))
         goto done;
     for (int i = 0; i < m->n_linear && !rc; i++) {

@@ -58,7 +58,7 @@ const GgufArch *gguf_arch_of_family(Str model_type);                    /* NULL:
 const GgufArch *gguf_arch_find(Str name, bool experts);                 /* "llama" is Mixtral when there are experts */
 void            gguf_arch_names(StrBuf *out);                           /* "llama, qwen2, ..." for errors */
 
-/* The row of a tensor's name by either side; layer and expert are -1 where the pattern has none. `bias` tells the ending, which must be .weight or .bias. */
+/* The row of a tensor's name by either side; layer and expert are -1 where the pattern has none. `bias` tells the ending, .weight or .bias. */
 const GgufName *gguf_name_by_hf(const GgufArch *a, Str hf, int64_t *layer, int64_t *expert, bool *bias);
 const GgufName *gguf_name_by_gguf(const GgufArch *a, Str gguf, int64_t *layer, bool *bias);
 char           *gguf_name_fill(Arena *arena, const char *pattern, int64_t layer, int64_t expert, const char *ending);

@@ -144,13 +144,14 @@ static double share(int64_t part, int64_t whole)
 
 /* ---- rotation ---- */
 
+/* In f32 and in the converter's order of operations, so that the numbers are the same. */
 void gguf_llama3_factors(float *f, int64_t n, double theta, double factor, double low, double high, double original)
 {
-    const double pi = 3.14159265358979323846, longest = original / low, shortest = original / high;
+    const float turn = (float)(2 * 3.14159265358979323846);
     for (int64_t i = 0; i < n; i++) {
-        const double wave = 2 * pi / (double)(float)(1 / pow(theta, (double)(2 * i) / (double)(2 * n)));
-        const double smooth = (original / wave - low) / (high - low);
-        f[i] = (float)(wave < shortest ? 1 : wave > longest ? factor : 1 / ((1 - smooth) / factor + smooth));
+        const float freq = 1 / (float)pow((double)(float)theta, (double)((float)(2 * i) / (float)(2 * n))), wave = 1 / freq * turn;
+        const float smooth = (1 / wave * (float)original - (float)low) / (float)(high - low);
+        f[i] = (double)wave < original / high ? 1 : (double)wave > original / low ? (float)factor : 1 / ((1 - smooth) / (float)factor + smooth);
     }
 }
 

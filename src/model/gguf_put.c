@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "formats/gguf.h"
 #include "model/model_int.h"
@@ -115,8 +116,8 @@ static int64_t context_of(const Put *p, StrBuf *notes)
         strbuf_addf(notes, "llama.cpp leaves the attention window of %s models out: texts longer than %d tokens are computed otherwise there than here\n",
                     p->a->name, c->window);
     if (c->rope[ROPE_GLOBAL].kind == ROPE_LONG && !gguf_single_factors(p->a, &c->rope[ROPE_GLOBAL]))
-        strbuf_addf(notes, "llama.cpp chooses between the rope factors of short and long texts by the size of its context, hone by the length of each text: with a "
-                    "context of more than %lld tokens short texts are computed otherwise there\n", (long long)c->rope[ROPE_GLOBAL].original);
+        strbuf_addf(notes, "llama.cpp chooses between the rope factors of short and long texts by the size of its context, hone by the length of each "
+                    "text: with a context of more than %lld tokens short texts are computed otherwise there\n", (long long)c->rope[ROPE_GLOBAL].original);
     if (c->rope[ROPE_GLOBAL].kind == ROPE_DYNAMIC && (int64_t)c->rope[ROPE_GLOBAL].original < n) {
         n = (int64_t)c->rope[ROPE_GLOBAL].original;
         strbuf_addf(notes, "llama.cpp has no dynamic rope scaling: context_length is written as %lld tokens, up to which it changes nothing\n", (long long)n);
@@ -179,6 +180,18 @@ static int put_rope(Put *p, Err *e)
     return put_scaling(p, r, e);
 }
 
+/* The number that was inverted to s: the shortest one that gives s again. */
+static double divisor(float s)
+{
+    char text[40];
+    for (int digits = 3; digits < 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, 1 / (double)s);
+        if ((float)(1 / strtod(text, NULL)) == s)
+            return strtod(text, NULL);
+    }
+    return 1 / (double)s;
+}
+
 static void put_scales(Put *p)
 {
     const ModelConfig *c = p->c;
@@ -186,7 +199,7 @@ static void put_scales(Put *p)
         put_num(p, "attention.scale", (double)c->attn_scale);
         put_num(p, "embedding_scale", (double)c->embed_scale);
         put_num(p, "residual_scale", (double)c->residual_scale);
-        put_num(p, "logit_scale", 1 / (double)c->logit_scale); /* Granite divides by it */
+        put_num(p, "logit_scale", divisor(c->logit_scale)); /* Granite divides by it */
     }
     if ((p->a->can & GGUF_ATTN_CAP) && c->attn_softcap != 0)
         put_num(p, "attn_logit_softcapping", (double)c->attn_softcap);

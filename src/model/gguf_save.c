@@ -269,7 +269,8 @@ int gguf_save(const Model *m, const Adapter *adapter, const Json *tokenizer, con
     if ((rc = plan(&s, e)) || (rc = gguf_create(&w, path, e)))
         goto done;
     put_general(w, &s);
-    if ((rc = gguf_put_config(w, m, s.a, notes, e)) || (tokenizer && (rc = tok_gguf_meta(tokenizer, tokenizer_config, m->cfg.vocab, (Str){ 0 }, w, m->path, e))))
+    if ((rc = gguf_put_config(w, m, s.a, notes, e)) ||
+        (tokenizer && (rc = tok_gguf_meta(tokenizer, tokenizer_config, m->cfg.vocab, (Str){ 0 }, w, m->path, e))))
         goto done;
     s.pool = pool_new(threads);
     rc = write_data(&s, w, e);

@@ -6,8 +6,8 @@
 #include "model/gguf_mix.h"
 #include "model/lora.h"
 
-/* Writes m, with `adapter` merged in when not NULL, and the tokenizer (tokenizer.json and tokenizer_config.json as JSON; NULL: none). What llama.cpp cannot compute
- * is an error by name; what it computes only up to some length becomes a sentence in `notes`, one a line. threads: 0 all. Atomic. */
+/* Writes m, with `adapter` merged in when not NULL, and the tokenizer (tokenizer.json and tokenizer_config.json as JSON; NULL: none). What llama.cpp
+ * cannot compute is an error by name; what it computes only up to some length becomes a sentence in `notes`, one a line. threads: 0 all. Atomic. */
 int gguf_save(const Model *m, const Adapter *adapter, const Json *tokenizer, const Json *tokenizer_config, const char *path, const GgufType *type,
               int threads, StrBuf *notes, Err *e);
 
