@@ -24,10 +24,13 @@ import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GemmaConfig, GPT2Config, GPTNeoXConfig,
-                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, Olmo2Config, Phi3Config, PhiConfig, Qwen2Config,
-                          Qwen3Config, SmolLM3Config, Starcoder2Config)
+                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, MixtralConfig, Olmo2Config,
+                          Phi3Config, PhiConfig, Qwen2Config, Qwen2MoeConfig, Qwen3Config, Qwen3MoeConfig,
+                          SmolLM3Config, Starcoder2Config)
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
+
+import mixtures
 
 SEQS = 3
 SHORT = (24, 17, 21)        # lengths of the three sequences
@@ -45,6 +48,8 @@ SHARED = dict(num_hidden_layers=2, intermediate_size=52, max_position_embeddings
 SMALL = dict(vocab_size=29, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4,
              max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=None, attention_dropout=0.0)
 TWO_HEADS = dict(num_attention_heads=2)         # of 8 elements: room for a partial rotation
+MIXED = dict(num_experts_per_tok=2)
+AUX = 0.1                   # of the load-balancing loss, where it counts
 RMS = dict(rms_norm_eps=1e-5, num_key_value_heads=2)
 PLAIN = {"rope_type": "default", "rope_theta": 10000.0}
 
@@ -101,6 +106,14 @@ FAMILIES = {
                  NEOX, False, SHORT),
     "gpt_neox_serial": (38, GPTNeoXConfig(**SMALL | TWO_HEADS, use_parallel_residual=False, attention_bias=False,
                         rope_parameters=PLAIN | {"partial_rotary_factor": 0.5}), NEOX, False, SHORT),
+    # Routers are adapted too. Layer 0 of Qwen2's and layer 1 of Qwen3's are ordinary.
+    "mixtral": (2, MixtralConfig(**SMALL | RMS | MIXED | dict(intermediate_size=10), num_local_experts=4, sliding_window=8,
+                rope_parameters=PLAIN), [*LINEARS[:4], "w1", "w2", "w3", "gate"], False, LONG),
+    "qwen2_moe": (1, Qwen2MoeConfig(**SMALL | RMS | MIXED, num_experts=4, moe_intermediate_size=10, decoder_sparse_step=2,
+                  shared_expert_intermediate_size=6, rope_parameters=PLAIN),
+                  [*LINEARS, "gate", "shared_expert_gate"], False, SHORT),
+    "qwen3_moe": (2, Qwen3MoeConfig(**SMALL | RMS | MIXED | dict(num_hidden_layers=3), num_experts=4, moe_intermediate_size=6,
+                  mlp_only_layers=[1], norm_topk_prob=True, head_dim=6, rope_parameters=PLAIN), [*LINEARS, "gate"], False, SHORT),
 }
 
 
@@ -126,6 +139,8 @@ def everything_double():
 
 def model_new(config, weights=None):
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager", dtype=torch.get_default_dtype())
+    if mixtures.is_mixture(config):
+        model = mixtures.unstacked(model)
     if weights is not None:
         named = {"lm_head.weight" if n == "embed_out.weight" else n: t for n, t in weights.items()}
         missing, unexpected = model.load_state_dict(named, strict=False)
@@ -154,7 +169,7 @@ def weights_draw(model, rng):
 def lora_wrap(model, targets, transposed, weights):
     config = LoraConfig(r=RANK, lora_alpha=ALPHA, lora_dropout=0.0, bias="none", task_type="CAUSAL_LM",
                         target_modules=targets, fan_in_fan_out=transposed)
-    peft = get_peft_model(model, config).eval()
+    peft = get_peft_model(mixtures.plain(model), config).eval()
     if weights is not None:
         result = set_peft_model_state_dict(peft, weights)
         assert not result.unexpected_keys, result.unexpected_keys
@@ -268,6 +283,7 @@ def numbers(make, wrap, data, prompt):
     for name, p in model.named_parameters():
         out["grad." + name] = p.grad.clone()
     out["greedy.ids"], lead = greedy(model, prompt)
+    balanced(out, "", make(), data)
 
     peft = wrap(make())
     logits = logits_of(peft, ids, lens)
@@ -278,10 +294,27 @@ def numbers(make, wrap, data, prompt):
         if p.requires_grad:
             out["lora.grad." + name.replace(".default.", ".")] = p.grad.clone()
 
+    balanced(out, "lora.", wrap(make()), data)
+
     model = make()
     out["train.full.losses"], out["train.full.grad_norms"] = train(model, data, LR_FULL, decayed(model))
     out["train.lora.losses"], out["train.lora.grad_norms"] = train(wrap(make()), data, LR_LORA, set())
     return out, lead
+
+
+def balanced(out, kind, model, data):
+    """Of mixtures also the loss with AUX times the load-balancing loss, and a few of its gradients: those of routers, of
+    the first attention and of the embedding, through which all others go."""
+    if not any(isinstance(m, mixtures.Mixture) for m in model.modules()):
+        return
+    ids, lens, mask = data
+    logits, aux = mixtures.balance(model, lambda: logits_of(model, ids, lens))
+    loss = loss_of(logp_of(logits, ids, lens), mask, lens) + AUX * aux
+    loss.backward()
+    out[kind + "balanced.aux"], out[kind + "balanced.loss"] = aux.detach().reshape(1), loss.detach().reshape(1)
+    for name, p in model.named_parameters():
+        if p.requires_grad and any(part in name for part in (".gate.", ".layers.0.self_attn.", ".embed_tokens.")):
+            out[kind + "balanced.grad." + name.replace(".default.", ".")] = p.grad.clone()
 
 
 def relative(a, b):
@@ -357,7 +390,10 @@ def family_export(name, root, seed=None):
 
     model = model_new(config)
     weights_draw(model, rng)
-    model.save_pretrained(folder)
+    if mixtures.is_mixture(config):
+        mixtures.save(model, folder)
+    else:
+        model.save_pretrained(folder)
     tidy(folder, {"config.json", "model.safetensors"})
     weights = load_file(os.path.join(folder, "model.safetensors"))
     # Saving may use other names than the model in memory; the golden names are those of the file.
@@ -379,10 +415,14 @@ def family_export(name, root, seed=None):
     assert len(text.unique()) >= (GREEDY // 2 if config.vocab_size > 90 else 1), f"{name}: greedy text circles; choose another seed"
     assert lead > 1e-3, f"{name}: a greedy step is decided by {lead:.1e}; choose another seed"
 
-    golden, lead = numbers(lambda: AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager",
-                                                                        dtype=torch.float32).eval(),
-                           lambda m: PeftModel.from_pretrained(m, os.path.join(folder, "adapter"),
-                                                               is_trainable=True).eval(), data, prompt)
+    def saved():
+        model = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
+        return mixtures.unstacked(model) if mixtures.is_mixture(config) else model
+
+    golden, lead = numbers(saved, lambda m: PeftModel.from_pretrained(mixtures.plain(m), os.path.join(folder, "adapter"),
+                                                                      is_trainable=True).eval(), data, prompt)
+    if mixtures.is_mixture(config):
+        mixtures.check(folder, data[0][:1].long())
     with everything_double():
         exact, _ = numbers(lambda: model_new(config, weights),
                            lambda m: lora_wrap(m, targets, transposed, adapter), data, prompt)

@@ -11,7 +11,7 @@ Tensor *nn_norm(Tape *t, const Model *m, const Norm *n, Tensor *x)
     return m->fam->norm == NORM_RMS ? op_rmsnorm(t, x, n->w, m->cfg.norm_eps, m->fam->norm_offset) : op_layernorm(t, x, n->w, n->b, m->cfg.norm_eps);
 }
 
-static Tensor *nn_linear(Tape *t, const Linear *l, Tensor *x, const Step *s)
+Tensor *nn_linear(Tape *t, const Linear *l, Tensor *x, const Step *s)
 {
     const LoraPair *p = s->adapter ? &s->adapter->pair[l->index] : NULL;
     return op_linear(t, x, l->w, l->b, p ? p->a : NULL, p ? p->b : NULL, s->adapter ? s->adapter->scale : 0);
@@ -67,6 +67,8 @@ static Tensor *attention(Tape *t, const Model *m, int layer, Tensor *h, const St
 static Tensor *mlp(Tape *t, const Model *m, const Block *b, Tensor *h, const Step *s)
 {
     Tensor *mid;
+    if (b->expert)
+        return moe_forward(t, m, b, h, s);
     if (b->gate_up.w) {
         Tensor *both = nn_linear(t, &b->gate_up, h, s);
         mid = op_glu(t, op_cols(t, both, 0, m->cfg.ffn), op_cols(t, both, m->cfg.ffn, m->cfg.ffn), m->cfg.act);

@@ -3,9 +3,10 @@
  * MODELS.md; a golden tiny model (tools/export_golden.py). */
 #include "model/model_int.h"
 
-#define NORM(module, field)   { module, offsetof(Block, field), true }
-#define LINEAR(module, field) { module, offsetof(Block, field), false }
-#define END                   { NULL, 0, false }
+#define NORM(module, field)   { module, offsetof(Block, field), true, NULL }
+#define LINEAR(module, field) { module, offsetof(Block, field), false, NULL }
+#define EXPERTS(module, name, field) { module, offsetof(Expert, field), false, name } /* one for each expert */
+#define END                   { NULL, 0, false, NULL }
 
 #define SELF_ATTENTION \
     LINEAR("self_attn.q_proj", q), LINEAR("self_attn.k_proj", k), LINEAR("self_attn.v_proj", v), LINEAR("self_attn.o_proj", o), \
@@ -52,6 +53,19 @@ static const BlockRule rules_gpt_neox[] = {
 static const BlockRule rules_gpt2[] = {
     NORM("ln_1", attn_norm), LINEAR("attn.c_attn", qkv), LINEAR("attn.c_proj", o),
     NORM("ln_2", mlp_norm), LINEAR("mlp.c_fc", up), LINEAR("mlp.c_proj", down), END,
+};
+
+static const BlockRule rules_mixtral[] = {
+    NORM("input_layernorm", attn_norm), SELF_ATTENTION, NORM("post_attention_layernorm", mlp_norm), LINEAR("block_sparse_moe.gate", router),
+    EXPERTS("block_sparse_moe.experts", "w1", gate), EXPERTS("block_sparse_moe.experts", "w3", up), EXPERTS("block_sparse_moe.experts", "w2", down), END,
+};
+
+/* A layer has either the gated MLP or the rest; the shared expert is Qwen2's. */
+static const BlockRule rules_qwen_moe[] = {
+    NORM("input_layernorm", attn_norm), SELF_ATTENTION, NORM("post_attention_layernorm", mlp_norm), GATED_MLP, LINEAR("mlp.gate", router),
+    EXPERTS("mlp.experts", "gate_proj", gate), EXPERTS("mlp.experts", "up_proj", up), EXPERTS("mlp.experts", "down_proj", down),
+    LINEAR("mlp.shared_expert.gate_proj", shared.gate), LINEAR("mlp.shared_expert.up_proj", shared.up),
+    LINEAR("mlp.shared_expert.down_proj", shared.down), LINEAR("mlp.shared_expert_gate", shared_gate), END,
 };
 
 #define NAMES(rules) .prefix = "model.", .embed = "embed_tokens", .layers = "layers", .final_norm = "norm", .rule = rules
@@ -104,6 +118,14 @@ static const Family family[] = {
     { .hf = "gpt2", .architecture = "GPT2LMHeadModel", .norm = NORM_LAYER, .pos = POS_LEARNED, .transposed = true, .prefix = "transformer.",
       .embed = "wte", .pos_embed = "wpe", .layers = "h", .final_norm = "ln_f", .rule = rules_gpt2,
       .silent = { .max_positions = 1024, .eps = 1e-5, .act = "gelu_new", .tied = true }, .read_config = read_gpt2 },
+    { .hf = "mixtral", .architecture = "MixtralForCausalLM", RMS_GATED, NAMES(rules_mixtral), .computes = "sliding_window num_local_experts num_experts",
+      .silent = { .kv_heads = 8, .max_positions = 131072, .eps = 1e-5, .theta = 1000000 }, .read_config = read_mixtral },
+    { .hf = "qwen2_moe", .architecture = "Qwen2MoeForCausalLM", RMS_GATED, NAMES(rules_qwen_moe),
+      .computes = "use_sliding_window sliding_window max_window_layers layer_types num_experts num_local_experts",
+      .silent = { .kv_heads = 16, .max_positions = 32768, .window = 4096 }, .read_config = read_qwen2_moe },
+    { .hf = "qwen3_moe", .architecture = "Qwen3MoeForCausalLM", RMS_GATED, NAMES(rules_qwen_moe),
+      .computes = "use_sliding_window sliding_window attention_bias num_experts num_local_experts",
+      .silent = { .kv_heads = 4, .max_positions = 32768, .window = 4096 }, .read_config = read_qwen3_moe },
 };
 
 const Family *family_find(Str model_type)

@@ -20,6 +20,7 @@ static const struct { const char *key; Neutral neutral; } options[] = {
     { "parallel_attn", NEUTRAL_OFF },           { "use_bidirectional_attention", NEUTRAL_OFF }, { "is_encoder_decoder", NEUTRAL_OFF },
     { "add_cross_attention", NEUTRAL_OFF },     { "scale_attn_weights", NEUTRAL_TRUE },   { "scale_attn_by_inverse_layer_idx", NEUTRAL_OFF },
     { "num_local_experts", NEUTRAL_OFF },       { "num_experts", NEUTRAL_OFF },           { "n_routed_experts", NEUTRAL_OFF },
+    { "router_jitter_noise", NEUTRAL_OFF },
     { "vision_config", NEUTRAL_OFF },           { "audio_config", NEUTRAL_OFF },          { "attn_temperature_tuning", NEUTRAL_OFF },
 };
 
@@ -595,6 +596,97 @@ int read_gpt2(ModelConfig *c, const Family *f, const Json *j, const char *where,
         return err_set(e, ERR_INPUT, "%s: hidden size %lld is not a multiple of %lld heads", where, (long long)c->hidden, (long long)c->heads);
     c->norm_eps = (float)eps;
     return 0;
+}
+
+/* --- mixtures of experts ------------------------------------------------------------------------------------------------------------------ */
+
+#define EXPERTS_IN_ALL 65536
+
+static int in_range(int64_t v, int64_t lo, int64_t hi, const char *key, const char *where, Err *e)
+{
+    if (v < lo || v > hi)
+        return err_set(e, ERR_INPUT, "%s: %s is %lld, expected %lld to %lld", where, key, (long long)v, (long long)lo, (long long)hi);
+    return 0;
+}
+
+/* Numbers of all mixtures; which layers have experts is set before. */
+static int read_experts(ModelConfig *c, const Json *j, const char *width_key, const char *where, Err *e)
+{
+    const char *key = json_get(j, "num_experts") ? "num_experts" : "num_local_experts"; /* newer files may use the one name for the other */
+    double      coef = 0.001;
+    bool        balanced = false;
+    int         rc;
+    if ((rc = json_need_int(j, key, &c->experts, where, e)) || (rc = json_need_int(j, "num_experts_per_tok", &c->top_k, where, e)) ||
+        (rc = json_need_int(j, width_key, &c->expert_ffn, where, e)) || (rc = json_opt_bool(j, "output_router_logits", &balanced, where, e)) ||
+        (rc = json_opt_num(j, "router_aux_loss_coef", &coef, where, e)) ||
+        (rc = in_range(c->experts, 1, MIN(ROUTE_EXPERTS_MAX, EXPERTS_IN_ALL / c->layers), key, where, e)) ||
+        (rc = in_range(c->top_k, 1, c->experts, "num_experts_per_tok", where, e)) || (rc = in_range(c->expert_ffn, 1, 1 << 19, width_key, where, e)))
+        return rc;
+    if (!(coef >= 0 && coef <= 1e3))
+        return err_set(e, ERR_INPUT, "%s: router_aux_loss_coef is %g, expected 0 to 1000", where, coef);
+    c->aux_coef = balanced ? (float)coef : 0;
+    return 0;
+}
+
+int read_mixtral(ModelConfig *c, const Family *f, const Json *j, const char *where, Err *e)
+{
+    int rc = read_windowed(c, f, j, where, e);
+    if (rc)
+        return rc;
+    set_layers(c, 0, LAYER_EXPERTS);
+    c->norm_topk = true;
+    return read_experts(c, j, "intermediate_size", where, e);
+}
+
+/* Every decoder_sparse_step-th layer has experts, unless mlp_only_layers names it. */
+static int read_qwen_experts(ModelConfig *c, const Json *j, const char *where, Err *e)
+{
+    int64_t step = 1;
+    Json   *dense = NULL;
+    int     rc;
+    if ((rc = json_opt_int(j, "decoder_sparse_step", &step, where, e)) || (rc = json_opt_array(j, "mlp_only_layers", &dense, where, e)) ||
+        (rc = json_opt_bool(j, "norm_topk_prob", &c->norm_topk, where, e)) || (rc = in_range(step, 1, INT32_MAX, "decoder_sparse_step", where, e)))
+        return rc;
+    for (int64_t i = 0; i < c->layers; i++)
+        c->layer[i] |= (i + 1) % step == 0 ? LAYER_EXPERTS : 0;
+    for (size_t i = 0; dense && i < json_len(dense); i++) {
+        const Json *v = json_at(dense, i);
+        if (json_kind(v) != JSON_INT || json_int(v) < 0 || json_int(v) >= c->layers)
+            return err_set(e, ERR_INPUT, "%s: mlp_only_layers[%zu] is no layer, expected 0 to %lld", where, i, (long long)c->layers - 1);
+        c->layer[json_int(v)] &= (uint8_t)~LAYER_EXPERTS;
+    }
+    return read_experts(c, j, "moe_intermediate_size", where, e);
+}
+
+/* Where layer_types is silent, every second layer below max_window_layers has the window, beginning with the first. */
+int read_qwen2_moe(ModelConfig *c, const Family *f, const Json *j, const char *where, Err *e)
+{
+    bool    windowed = false, given = false;
+    int64_t end = 28;
+    int     rc = read_common(c, f, j, where, e);
+    c->qkv_bias = true;
+    if (rc || (rc = json_opt_bool(j, "use_sliding_window", &windowed, where, e)) || (windowed && (rc = read_window(c, f, j, where, e))) ||
+        (rc = json_opt_int(j, "max_window_layers", &end, where, e)) || (rc = read_layer_types(c, j, LAYER_WINDOW, &given, where, e)) ||
+        (rc = json_opt_bool(j, "qkv_bias", &c->qkv_bias, where, e)) ||
+        (rc = json_need_int(j, "shared_expert_intermediate_size", &c->shared_ffn, where, e)) ||
+        (rc = in_range(c->shared_ffn, 1, 1 << 19, "shared_expert_intermediate_size", where, e)))
+        return rc;
+    for (int64_t i = 0; i < MIN(end, c->layers) && !given && c->window; i += 2)
+        c->layer[i] |= LAYER_WINDOW;
+    return read_qwen_experts(c, j, where, e);
+}
+
+/* Where there is a window, all layers have it. */
+int read_qwen3_moe(ModelConfig *c, const Family *f, const Json *j, const char *where, Err *e)
+{
+    bool windowed = false;
+    int  rc = read_common(c, f, j, where, e);
+    if (rc || (rc = json_opt_bool(j, "use_sliding_window", &windowed, where, e)) || (windowed && (rc = read_window(c, f, j, where, e))) ||
+        (rc = read_attention_bias(c, j, where, e)))
+        return rc;
+    set_layers(c, c->window ? 0 : c->layers, LAYER_WINDOW);
+    c->qk_norm = QK_HEAD;
+    return read_qwen_experts(c, j, where, e);
 }
 
 int family_read_config(ModelConfig *c, const Family *f, const Json *config, const char *where, Err *e)

@@ -87,6 +87,13 @@ static Tensor *leaf(TArena *a, Tensor *x, Tensor *grad)
     return l;
 }
 
+/* All blocks have run once: what their routers chose is known, and a second run must not count again. */
+static void routes_counted(const Step *s)
+{
+    if (s->route)
+        s->route->frozen = true;
+}
+
 static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
                              Tensor **logp, Err *e)
 {
@@ -101,6 +108,7 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
     for (int i = 0; i < n; i++)
         x[i + 1] = block_run(m, a, i, x[i], s);
     tape_release(&t);
+    routes_counted(s);
 
     if (tarena_failed(a, e)) {
         free(x);
@@ -162,6 +170,7 @@ static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row
     Tensor *x = embed(&t, m, s);
     for (int i = 0; i < m->cfg.layers; i++)
         x = block_forward(&t, m, i, x, s);
+    routes_counted(s);
     *logp = head_both_ways(&t, m, s, x, row, target, coef);
     if (!tarena_failed(a, NULL))
         tape_backward(&t);

@@ -151,12 +151,9 @@ static void finish(Model *m)
         const Slot *s = &l->p[i];
         m->param[m->n_param++] = (Param){ *s->at, s->decays };
     }
-    for (int64_t i = 0; i < m->cfg.layers; i++)
-        for (const BlockRule *r = m->fam->rule; r->module; r++)
-            if (!r->norm) {
-                const Linear *lin = (const Linear *)(const void *)((const char *)&m->block[i] + r->off);
-                m->linear[lin->index] = *lin;
-            }
+    for (int i = 0; i < l->n; i++)
+        if (l->p[i].linear >= 0) /* `at` is the first member of its Linear */
+            m->linear[l->p[i].linear] = *(const Linear *)(const void *)l->p[i].at;
     if (m->cfg.tied)
         m->head_w = m->embed;
 }
@@ -256,7 +253,7 @@ static int draw_slot(Model *m, const Slot *s, uint64_t seed, uint64_t number, Er
         return rc;
     const int64_t n = tensor_numel(*s->at);
     const bool    residual = str_ends(str_of(s->name), "o_proj.weight") || str_ends(str_of(s->name), "down_proj.weight") ||
-                          str_ends(str_of(s->name), "c_proj.weight");
+                          str_ends(str_of(s->name), "c_proj.weight") || str_ends(str_of(s->name), ".w2.weight");
     const double std = m->cfg.init_std * (residual ? 1 / sqrt(2.0 * (double)m->cfg.layers) : 1);
     const bool   norm_weight = s->rank == 1 && str_ends(str_of(s->name), ".weight");
     float       *v = mem_alloc((size_t)n * sizeof *v);
@@ -300,6 +297,8 @@ void model_close(Model *m)
     if (m->slots)
         free(m->slots->p);
     free(m->slots);
+    for (int64_t i = 0; m->block && i < m->cfg.layers; i++)
+        free(m->block[i].expert);
     free(m->block);
     free(m->linear);
     free(m->param);
@@ -312,5 +311,14 @@ int64_t model_param_count(const Model *m)
     int64_t n = 0;
     for (int i = 0; i < m->n_param; i++)
         n += tensor_numel(m->param[i].w);
+    return n;
+}
+
+int64_t model_active_count(const Model *m)
+{
+    int64_t n = model_param_count(m);
+    for (int64_t i = 0; i < m->cfg.layers; i++)
+        if (m->block[i].expert)
+            n -= (m->cfg.experts - m->cfg.top_k) * 3 * m->cfg.expert_ffn * m->cfg.hidden;
     return n;
 }

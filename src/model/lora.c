@@ -80,7 +80,7 @@ static int choose(const Model *m, const char *targets, bool *chosen, Err *e)
         const Str    t = { p, n };
         bool         hit = false;
         for (int i = 0; i < m->n_linear; i++)
-            if (str_eqz(t, "all") || target_hits(t, m->linear[i].module))
+            if ((str_eqz(t, "all") && !m->linear[i].router) || target_hits(t, m->linear[i].module))
                 hit = chosen[i] = true;
         if (!hit)
             return unknown_target(m, t, e);

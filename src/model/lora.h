@@ -20,7 +20,8 @@ typedef struct Adapter {
     char      chat_template[65];        /* hash of the chat template that the conversations were rendered with; "": not trained on conversations */
 } Adapter;
 
-/* targets: comma-separated module names ("q_proj,v_proj") or "all" for every linear of attention and MLP. A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. */
+/* targets: comma-separated module names ("q_proj,v_proj") or "all" for every linear of attention and MLP
+ * (every expert's too, but not the router that chooses between them). A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. */
 int  adapter_new(Adapter **out, const Model *m, const char *targets, int rank, double alpha, bool rslora, uint64_t seed, Err *e);
 int  adapter_open(Adapter **out, const Model *m, const char *path, Err *e);
 int  adapter_save(const Adapter *a, const Model *m, const char *path, Err *e);

@@ -34,7 +34,7 @@ typedef struct RopeConfig {
     float    short_factor[ROPE_FACTORS_MAX], long_factor[ROPE_FACTORS_MAX]; /* longrope */
 } RopeConfig;
 
-enum { LAYER_WINDOW = 1, LAYER_NO_ROPE = 2, LAYER_LOCAL_ROPE = 4 }; /* bits of ModelConfig.layer[] */
+enum { LAYER_WINDOW = 1, LAYER_NO_ROPE = 2, LAYER_LOCAL_ROPE = 4, LAYER_EXPERTS = 8 }; /* bits of ModelConfig.layer[] */
 
 typedef struct ModelConfig {
     int64_t hidden, layers, heads, kv_heads, head_dim, ffn, vocab, max_positions;
@@ -49,12 +49,17 @@ typedef struct ModelConfig {
     float   embed_scale, residual_scale, attn_scale, logit_scale; /* products; 1: none */
     float   attn_softcap, logit_softcap;                          /* c tanh(x / c); 0: none */
     RopeConfig rope[ROPE_SETS];
+    int64_t experts, top_k;             /* of a layer with LAYER_EXPERTS, and how many of them a token goes to; 0: no layer has experts */
+    int64_t expert_ffn, shared_ffn;     /* widths of an expert and of the expert that every token goes to (0: there is none) */
+    bool    norm_topk;                  /* the weights of a token's experts are made to sum to 1 */
+    float   aux_coef;                   /* of the load-balancing loss, where config.json asks for it; else 0 */
     double  init_std;                   /* for random weights */
     int32_t eos[8];                     /* every id that ends a text: config.json and generation_config.json */
     int     n_eos;
 } ModelConfig;
 
-typedef struct BlockRule { const char *module; size_t off; bool norm; } BlockRule; /* module name inside a layer -> field of Block */
+/* Module name inside a layer -> field of Block; with `each`, module.N.each -> field of Block.expert[N]. */
+typedef struct BlockRule { const char *module; size_t off; bool norm; const char *each; } BlockRule;
 
 /* What differs between families; config.json speaks first where it speaks. */
 typedef struct Family {
@@ -82,12 +87,18 @@ typedef struct Linear {
     const char *module;                 /* "model.layers.0.self_attn.q_proj": the name PEFT uses */
     int         index;                  /* into Adapter.pair */
     bool        by_head;                /* its rows lie head by head in files: linear_file_row */
+    bool        router;                 /* weighs experts: "all" does not adapt it, only its name does */
 } Linear;
+
+typedef struct Expert { Linear gate, up, down; } Expert;
 
 typedef struct Block {
     Norm   attn_norm, attn_post, mlp_norm, mlp_post, q_norm, k_norm; /* before and after each branch; a branch without a norm before it */
     Linear qkv, q, k, v, o;                                     /* qkv.w != NULL: q, k, v are its columns */
     Linear gate_up, gate, up, down;                             /* gate_up.w != NULL: gate, up are its columns */
+    Expert *expert;                                             /* [experts]; NULL: the MLP above */
+    Linear  router, shared_gate;
+    Expert  shared;                                             /* w == NULL: none */
 } Block;
 
 typedef struct Param { Tensor *w; bool decays; } Param;         /* decays: weight decay applies (matrices of linears only) */
@@ -132,6 +143,7 @@ typedef struct Step {
     const struct Adapter *adapter;      /* NULL: base model */
     RopeTable     rope[ROPE_SETS];      /* the model's, or this step's own where angles depend on the length of each text */
     const Tensor *rope_row;             /* I32 [T]: row of the tables */
+    RouteStats   *route;                /* training a mixture of experts: zeroed but for coef, for one pass; NULL: nothing is counted */
 } Step;
 
 /* Opens a folder; every weight found, used once and of the shape the config says, or an error that names it. */
@@ -141,6 +153,7 @@ int   model_open_random(Model **out, const char *config_dir, Backend *be, uint64
 void  model_close(Model *m);
 int   model_reserve_positions(Model *m, int64_t n, Err *e);     /* rope tables for positions below n; learned positions: n must fit */
 int64_t model_param_count(const Model *m);
+int64_t model_active_count(const Model *m);                     /* of those, how many a token meets: all but the experts it does not go to */
 
 typedef struct SaveOptions {
     DType  dtype;                       /* F32, F16 or BF16 */
@@ -168,7 +181,7 @@ Tensor *model_head_logp(Tape *t, const Model *m, const struct Adapter *a, Tensor
 int   model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, Tensor **logp, Err *e);
 
 typedef enum { KEEP_ALL, CHECKPOINT_BLOCKS } ActivationPolicy;
-/* Forward and backward of loss = sum_i coef[i] * logp[i]; gradients are added to every wanting weight's grad. The result is the
+/* Forward and backward of loss = sum_i coef[i] * logp[i] (and the load-balancing loss of s->route, if its coef is not 0); gradients are added to every wanting weight's grad. The result is the
  * same under both policies; CHECKPOINT_BLOCKS keeps only each block's input and runs the block again. */
 int   model_train_pass(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
                        ActivationPolicy policy, Tensor **logp, Err *e);

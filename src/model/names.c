@@ -16,25 +16,33 @@ static Slot *add(SlotList *l, char *name, Tensor **at, int rank, int64_t d0, int
     return s;
 }
 
-/* Rows of a linear's weight, and whether it carries a bias, by its place in the block. */
-static void linear_shape(const ModelConfig *c, size_t off, int64_t *out, int64_t *in, bool *bias)
+typedef struct LinearShape { size_t off; int64_t out, in; bool bias; } LinearShape;
+
+/* Rows and columns of a linear's weight, and whether it carries a bias, by its place in the block; out 0: this layer has none there. A layer with
+ * experts has no MLP beside them. */
+static LinearShape linear_shape(const ModelConfig *c, bool mixed, size_t off)
 {
-    const int64_t q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
-    const struct { size_t off; int64_t out, in; bool bias; } shape[] = {
+    const int64_t     q = c->heads * c->head_dim, kv = c->kv_heads * c->head_dim;
+    const int64_t     ffn = mixed ? 0 : c->ffn, experts = mixed ? c->experts : 0, shared = mixed ? c->shared_ffn : 0;
+    const LinearShape shape[] = {
         { offsetof(Block, qkv), q + 2 * kv, c->hidden, c->qkv_bias }, { offsetof(Block, q), q, c->hidden, c->qkv_bias },
         { offsetof(Block, k), kv, c->hidden, c->qkv_bias },           { offsetof(Block, v), kv, c->hidden, c->qkv_bias },
-        { offsetof(Block, o), c->hidden, q, c->o_bias },              { offsetof(Block, gate), c->ffn, c->hidden, c->mlp_bias },
-        { offsetof(Block, up), c->ffn, c->hidden, c->mlp_bias },      { offsetof(Block, down), c->hidden, c->ffn, c->mlp_bias },
-        { offsetof(Block, gate_up), 2 * c->ffn, c->hidden, c->mlp_bias },
+        { offsetof(Block, o), c->hidden, q, c->o_bias },              { offsetof(Block, gate), ffn, c->hidden, c->mlp_bias },
+        { offsetof(Block, up), ffn, c->hidden, c->mlp_bias },         { offsetof(Block, down), ffn ? c->hidden : 0, ffn, c->mlp_bias },
+        { offsetof(Block, gate_up), 2 * ffn, c->hidden, c->mlp_bias },
+        { offsetof(Block, router), experts, c->hidden, false },       { offsetof(Block, shared_gate), shared ? 1 : 0, c->hidden, false },
+        { offsetof(Block, shared.gate), shared, c->hidden, false },   { offsetof(Block, shared.up), shared, c->hidden, false },
+        { offsetof(Block, shared.down), shared ? c->hidden : 0, shared, false },
     };
-    for (size_t i = 0; i < ARRAY_LEN(shape); i++)
-        if (shape[i].off == off) {
-            *out = shape[i].out;
-            *in = shape[i].in;
-            *bias = shape[i].bias;
-            return;
-        }
-    BUG_ON(true);
+    size_t i = 0;
+    while (shape[i].off != off)
+        BUG_ON(++i == ARRAY_LEN(shape));
+    return shape[i];
+}
+
+static LinearShape expert_shape(const ModelConfig *c, size_t off)
+{
+    return off == offsetof(Expert, down) ? (LinearShape){ off, c->hidden, c->expert_ffn, false } : (LinearShape){ off, c->expert_ffn, c->hidden, false };
 }
 
 static void add_norm(Model *m, SlotList *l, const char *module, Norm *n, int64_t width)
@@ -55,21 +63,40 @@ static int64_t norm_width(const ModelConfig *c, size_t off)
     return c->head_dim * (c->qk_norm == QK_HEAD ? 1 : q ? c->heads : c->kv_heads);
 }
 
-static void add_linear(Model *m, SlotList *l, const char *module, Linear *lin, size_t off)
+static void add_linear(Model *m, SlotList *l, const char *module, Linear *lin, LinearShape shape)
 {
-    int64_t out, in;
-    bool    bias;
-    linear_shape(&m->cfg, off, &out, &in, &bias);
     lin->module = arena_printf(&m->names, "%s%s", m->fam->prefix, module);
     lin->index = m->n_linear;
-    lin->by_head = m->fam->qkv_by_head && off == offsetof(Block, qkv);
-    Slot *s = add(l, arena_printf(&m->names, "%s.weight", module), &lin->w, 2, out, in);
+    Slot *s = add(l, arena_printf(&m->names, "%s.weight", module), &lin->w, 2, shape.out, shape.in);
     s->transposed = m->fam->transposed;
     s->linear = m->n_linear++;
     s->decays = true;
     s->by_head = lin->by_head;
-    if (bias)
-        add(l, arena_printf(&m->names, "%s.bias", module), &lin->b, 1, out, 1)->by_head = lin->by_head;
+    if (shape.bias)
+        add(l, arena_printf(&m->names, "%s.bias", module), &lin->b, 1, shape.out, 1)->by_head = lin->by_head;
+}
+
+/* What one rule names in one layer: a norm, a linear, or a linear in each of its experts; nothing where this layer has none. */
+static void add_rule(Model *m, SlotList *l, int64_t layer, const BlockRule *r)
+{
+    const ModelConfig *c = &m->cfg;
+    Block             *b = &m->block[layer];
+    const bool         mixed = c->layer[layer] & LAYER_EXPERTS;
+    char              *module = arena_printf(&m->names, "%s.%lld.%s", m->fam->layers, (long long)layer, r->module);
+    void              *field = (char *)b + r->off;
+    if (r->norm) {
+        if (norm_width(c, r->off))
+            add_norm(m, l, module, field, norm_width(c, r->off));
+    } else if (r->each) {
+        for (int64_t i = 0; i < c->experts && mixed; i++)
+            add_linear(m, l, arena_printf(&m->names, "%s.%lld.%s", module, (long long)i, r->each), (void *)((char *)&b->expert[i] + r->off),
+                       expert_shape(c, r->off));
+    } else if (linear_shape(c, mixed, r->off).out) {
+        Linear *lin = field;
+        lin->by_head = m->fam->qkv_by_head && r->off == offsetof(Block, qkv);
+        lin->router = r->off == offsetof(Block, router) || r->off == offsetof(Block, shared_gate);
+        add_linear(m, l, module, lin, linear_shape(c, mixed, r->off));
+    }
 }
 
 void slots_build(Model *m)
@@ -81,15 +108,12 @@ void slots_build(Model *m)
     add(l, arena_printf(&m->names, "%s.weight", f->embed), &m->embed, 2, c->vocab, c->hidden);
     if (f->pos_embed)
         add(l, arena_printf(&m->names, "%s.weight", f->pos_embed), &m->pos_embed, 2, c->max_positions, c->hidden);
-    for (int64_t i = 0; i < c->layers; i++)
-        for (const BlockRule *r = f->rule; r->module; r++) {
-            char *module = arena_printf(&m->names, "%s.%lld.%s", f->layers, (long long)i, r->module);
-            void *field = (char *)&m->block[i] + r->off;
-            if (!r->norm)
-                add_linear(m, l, module, field, r->off);
-            else if (norm_width(c, r->off))
-                add_norm(m, l, module, field, norm_width(c, r->off));
-        }
+    for (int64_t i = 0; i < c->layers; i++) {
+        if (c->layer[i] & LAYER_EXPERTS)
+            m->block[i].expert = mem_zalloc((size_t)c->experts, sizeof *m->block[i].expert);
+        for (const BlockRule *r = f->rule; r->module; r++)
+            add_rule(m, l, i, r);
+    }
     add_norm(m, l, f->final_norm, &m->final_norm, c->hidden);
     const char *head = f->head ? f->head : "lm_head";
     if (!c->tied) {

@@ -199,7 +199,7 @@ static double grad_error(const Fixture *f, const Leaf *l, const float *file, con
 static void check_gradients(const char *family, bool adapter)
 {
     Fixture f = open_family(family, adapter);
-    Leaf    leaf[128];
+    Leaf    leaf[256];
     const int n = leaves(&f, leaf);
     double  loss = train_pass(&f, KEEP_ALL, 0, f.g.n_seq), top = 0;
     float  *want_loss = golden_f32(&f.g, adapter ? "lora.loss" : "loss", NULL);
@@ -234,7 +234,7 @@ static void test_gradients(void **state)
 static float *all_gradients(const char *family, bool adapter, ActivationPolicy policy, bool one_by_one, int64_t *count, double *loss)
 {
     Fixture f = open_family(family, adapter);
-    Leaf    leaf[128];
+    Leaf    leaf[256];
     const int n = leaves(&f, leaf);
     *loss = 0;
     *count = 0;
