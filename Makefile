@@ -7,7 +7,7 @@ PREFIX  ?= /usr/local
 FUZZ_SECONDS ?= 600
 CMAKE_ARGS = -G Ninja -DHONE_SHARED_DIR=$(SHARED)
 
-.PHONY: all demo test asan tsan bench fuzz install setup clean
+.PHONY: all demo test sweep asan tsan bench fuzz install setup clean
 
 all: setup
 	@cmake -S . -B $(BUILD) $(CMAKE_ARGS) >/dev/null
@@ -25,6 +25,11 @@ demo: setup
 
 test: all
 	@ctest --test-dir $(BUILD) --output-on-failure -j 2
+
+# The long comparisons with the official libraries; a quarter of an hour. Needs the package index for its judges; without it that part says SKIPPED.
+sweep: all
+	@tools/setup.sh packages-sweep.txt
+	@tools/sweep.sh $(BUILD) $(SHARED)
 
 asan: setup
 	@cmake -S . -B $(BUILD)-asan $(CMAKE_ARGS) -DHONE_ASAN=ON >/dev/null

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""judge_packed.py - packed models through transformers + bitsandbytes, for comparisons by hand.
+"""judge_packed.py - packed models through transformers + bitsandbytes or gguf, for comparisons by hand.
 
   judge_packed.py pack MODEL FOLDER [nf4|nf4_double|int8]   quantise a plain model folder and save it
-  judge_packed.py unpack FOLDER PLAIN                       the same numbers as a plain float32 folder
+  judge_packed.py unpack FOLDER|FILE.gguf PLAIN             the same numbers as a plain float32 folder; for a GGUF file, MODEL gives the tokenizer:
+  judge_packed.py unpack FILE.gguf PLAIN MODEL
 
 A LoRA run on a packed base beside peft on the same numbers: pack a model, `hone train --model FOLDER` on it, unpack FOLDER, then judge_train.py with
 --model PLAIN on hone's run folder, rows and first adapter. Tokenizer files are copied along. Invariant: unpacking asks bitsandbytes for float32, which
@@ -37,18 +38,23 @@ def pack(source, target, kind="nf4"):
     copy_tokenizer(source, target)
 
 
-def unpack(source, target):
-    model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, device_map="cpu")
-    model = model.dequantize(dtype=torch.float32)
+def unpack(source, target, tokenizer=None):
+    if source.endswith(".gguf"):
+        where = {"pretrained_model_name_or_path": os.path.dirname(source) or ".", "gguf_file": os.path.basename(source)}
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    else:
+        where = {"pretrained_model_name_or_path": source}
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32, device_map="cpu").dequantize(dtype=torch.float32)
     os.makedirs(target, exist_ok=True)
     tied = getattr(model.config, "tie_word_embeddings", False)
     state = {k: v.contiguous() for k, v in model.state_dict().items() if not (tied and k == "lm_head.weight")}
     save_file(state, os.path.join(target, "model.safetensors"), {"format": "pt"})
-    config = AutoConfig.from_pretrained(source)
-    del config.quantization_config
+    config = AutoConfig.from_pretrained(**where)
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
     config.dtype = torch.float32
     config.save_pretrained(target)
-    copy_tokenizer(source, target)
+    copy_tokenizer(tokenizer or source, target)
 
 
 if len(sys.argv) >= 4 and sys.argv[1] in ("pack", "unpack"):
