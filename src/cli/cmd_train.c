@@ -106,7 +106,10 @@ static void show_opened(const TrainRun *r)
 {
     const DataStats *d = &r->train->stats;
     const int64_t    all = model_param_count(r->model) + (r->adapter ? r->opt.n_values : 0);
-    fprintf(stderr, "model     %s: %s, %.3g M parameters\n", r->cfg.model, r->model->fam->hf, (double)model_param_count(r->model) / 1e6);
+    fprintf(stderr, "model     %s: %s, %.3g M parameters", r->cfg.model, r->model->fam->hf, (double)model_param_count(r->model) / 1e6);
+    if (r->model->cfg.experts)
+        fprintf(stderr, ", %.3g M of them for each token", (double)model_active_count(r->model) / 1e6);
+    fprintf(stderr, "\n");
     fprintf(stderr, "training  %s: %lld of %lld parameters (%.2f %%)\n", r->adapter ? "LoRA" : "all weights", (long long)r->opt.n_values,
             (long long)all, 100 * (double)r->opt.n_values / (double)all);
     fprintf(stderr, "data      %zu examples, %lld tokens, %lld of them trained", r->train->n, (long long)d->tokens, (long long)d->trained_tokens);

@@ -243,6 +243,8 @@ int journal_step(const TrainRun *r, const TrainProgress *p, Err *e)
     json_set(j, "step", json_int_new(p->step));
     json_set(j, "epoch", json_num_new(p->epoch));
     json_set(j, "loss", json_num_new(p->loss));
+    if (r->model->cfg.experts)
+        json_set(j, "router_balance", json_num_new(p->balance));
     json_set(j, "lr", json_num_new(p->lr));
     json_set(j, "grad_norm", json_num_new(p->grad_norm));
     json_set(j, "tokens", json_int_new(r->state.tokens));

@@ -55,6 +55,10 @@ static int run(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n,
     Step s;
     step_init(&s, m, &p->scratch, ids, pos, b->n_seg, b->seg_start, b->seg_len);
     s.adapter = p->adapter;
+    if (train && m->cfg.experts) {
+        p->route = (RouteStats){ .coef = (float)(p->aux_coef * b->n_rows / (double)total_trained) };
+        s.route = &p->route;
+    }
     rc = train ? model_train_pass(m, &p->scratch, &s, row, target, coef, policy, &logp, e)
                : model_logp(m, &p->scratch, &s, row, target, &logp, e);
     if (!rc) {
@@ -66,9 +70,13 @@ static int run(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n,
     return rc;
 }
 
-int pass_train(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, int64_t total_trained, ActivationPolicy policy, double *nll, Err *e)
+int pass_train(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, int64_t total_trained, ActivationPolicy policy, double *nll,
+               double *balance, Err *e)
 {
-    return run(p, d, examples, n, total_trained, policy, true, nll, e);
+    int rc = run(p, d, examples, n, total_trained, policy, true, nll, e);
+    if (!rc && p->model->cfg.experts)
+        *balance += route_aux(&p->route) * (double)p->batch.n_rows / (double)total_trained;
+    return rc;
 }
 
 int pass_eval(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, double *nll, Err *e)

@@ -14,12 +14,16 @@ typedef struct PassCtx {
     MicroBatch     batch;
     float         *logp;         /* [cap], host: log p of each trained token of the last pass */
     int64_t        cap;
+    double         aux_coef;     /* of the routers' load-balancing loss in training; 0: none */
+    RouteStats     route;        /* what the routers of the last training pass chose */
 } PassCtx;
 
 void pass_open(PassCtx *p, const Model *m, const Adapter *a);
 void pass_close(PassCtx *p);
-/* Adds the gradient of -sum(log p) / total_trained to the trainable tensors; *nll += -sum(log p). */
-int  pass_train(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, int64_t total_trained, ActivationPolicy policy, double *nll, Err *e);
+/* Adds the gradient of -sum(log p) / total_trained to the trainable tensors; *nll += -sum(log p). The load-balancing loss of a micro-batch is a
+ * function of all its tokens; it counts by the batch's share of total_trained, so that a step's shares sum to one. *balance += share * that loss. */
+int  pass_train(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, int64_t total_trained, ActivationPolicy policy, double *nll,
+                double *balance, Err *e);
 /* log p of the batch's trained tokens in p->logp, in order of p->batch.row; *nll += -sum. */
 int  pass_eval(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, double *nll, Err *e);
 

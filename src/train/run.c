@@ -164,6 +164,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     if ((rc = advise_on_end_token(r, e)))
         goto done;
     pass_open(&r->pass, r->model, r->adapter);
+    r->pass.aux_coef = r->cfg.router_aux_loss;
 done:
     if (rc) {
         train_close(r);
@@ -215,7 +216,7 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     const double  started = clock_seconds();
     const int64_t last = MIN(c->bin + bins_per_step(r), c->plan.n_bins);
     int64_t       trained = 0, tokens = 0;
-    double        nll = 0;
+    double        nll = 0, balance = 0;
     int           rc = 0;
     for (int64_t i = c->plan.first[c->bin]; i < c->plan.first[last]; i++) {
         trained += r->train->ex[c->plan.item[i]].n_train;
@@ -224,12 +225,13 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     optimizer_zero_grad(&r->opt);
     for (int64_t b = c->bin; b < last && !rc; b++)
         rc = pass_train(&r->pass, r->train, c->plan.item + c->plan.first[b], c->plan.first[b + 1] - c->plan.first[b], trained,
-                        r->cfg.activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : KEEP_ALL, &nll, e);
+                        r->cfg.activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : KEEP_ALL, &nll, &balance, e);
     if (rc)
         return rc;
     p->event = TRAIN_STEP;
     p->step = r->state.step + 1;
     p->loss = nll / (double)trained;
+    p->balance = balance;
     p->grad_norm = optimizer_grad_norm(&r->opt);
     p->lr = schedule_lr(&r->cfg, p->step, r->total_steps);
     p->epoch = (double)c->epoch + (double)last / (double)c->plan.n_bins;

@@ -15,6 +15,7 @@ typedef struct TrainProgress {
     enum { TRAIN_STARTED, TRAIN_RESUMED, TRAIN_STEP, TRAIN_EVAL, TRAIN_SAVED } event;
     int64_t step, total;
     double  epoch, loss, lr, grad_norm, tokens_per_second, seconds_left;
+    double  balance;           /* TRAIN_STEP of a mixture of experts: its load-balancing loss, top_k when all experts get the same */
     double  eval_loss;         /* TRAIN_EVAL */
     bool    best;
 } TrainProgress;

@@ -35,7 +35,8 @@ const CfgOption train_options[] = {
     { "rank",             CFG_INT,    AT(rank),             "16",   1, 4096,  NULL,          "rank of the adapter" },
     { "alpha",            CFG_REAL,   AT(alpha),            "32",   0, 1e6,   NULL,          "the adapter is scaled by alpha / rank" },
     { "rslora",           CFG_BOOL,   AT(rslora),           "false", 0, 0,    NULL,          "scale by alpha / sqrt(rank) instead; advised from rank 64" },
-    { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP" },
+    { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP, not a router" },
+    { "router-aux-loss",  CFG_REAL,   AT(router_aux_loss),  "-1",   -1, 1000, NULL,          "mixtures of experts: weight of the load-balancing loss; below 0: as config.json says" },
     { "activations",      CFG_CHOICE, AT(activations),      "keep", 0, 0,     "keep|checkpoint", "keep all for the backward pass, or compute blocks twice in less memory" },
     { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
     { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
@@ -79,6 +80,10 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
         return err_set(e, ERR_ARG, "max-length is %lld, the model has positions for %lld", (long long)c->max_length, (long long)m->cfg.max_positions);
     if (c->max_length < 2)
         return err_set(e, ERR_ARG, "max-length is %lld, at least 2 tokens are needed to learn from one to the next", (long long)c->max_length);
+    if (c->router_aux_loss > 0 && !m->cfg.experts)
+        return err_set(e, ERR_ARG, "router-aux-loss is %g, but %s has no experts to balance", c->router_aux_loss, c->model);
+    if (c->router_aux_loss < 0)
+        c->router_aux_loss = (double)m->cfg.aux_coef;
     if (c->lr == 0)
         c->lr = c->method == METHOD_FULL ? 2e-5 : 2e-4;
     return 0;

@@ -21,6 +21,7 @@ typedef struct TrainCfg {
     int64_t rank;
     double  alpha;
     bool    rslora, packing;
+    double  router_aux_loss;
     int64_t eval_every, patience, save_every, keep_checkpoints, samples, sample_tokens;
     int64_t seed, threads;
 } TrainCfg;

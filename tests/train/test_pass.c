@@ -45,9 +45,10 @@ static float *gradients(const char *family, bool lora, int64_t n, int64_t at_onc
         row[i] = i;
         trained += x[i].n_train;
     }
+    double balance = 0;
     *loss = 0;
     for (int64_t i = 0; i < n; i += at_once)
-        must(pass_train(&p, &d, row + i, MIN(at_once, n - i), trained, KEEP_ALL, loss, &e));
+        must(pass_train(&p, &d, row + i, MIN(at_once, n - i), trained, KEEP_ALL, loss, &balance, &e));
     *loss /= (double)trained;
     float *v = mem_alloc((size_t)o.n_values * sizeof *v), *to = v;
     for (int i = 0; i < o.n; to += tensor_numel(o.t[i++].grad))
