@@ -26,7 +26,7 @@ typedef struct Out {
     GgufTurn turn;
     int64_t  rows, cols;    /* of one part, as GGUF has them */
     int      rank;          /* of one part */
-    int     *slot;          /* [parts] indices into Model.slots */
+    const Slot **slot;      /* [parts] */
     int      parts;
     bool     stack;
 } Out;
@@ -56,15 +56,14 @@ static int new_out(Save *s, char *name)
     return s->n++;
 }
 
-static void add_part(Out *o, int slot)
+static void add_part(Out *o, const Slot *slot)
 {
     o->slot = mem_realloc(o->slot, (size_t)o->parts + 1, sizeof *o->slot);
     o->slot[o->parts++] = slot;
 }
 
-static int plan_slot(Save *s, Map *by_name, int i, Err *e)
+static int plan_slot(Save *s, Map *by_name, const Slot *slot, Err *e)
 {
-    const Slot     *slot = &s->m->slots->p[i];
     char            hf[512];
     int64_t         layer, expert, at;
     bool            bias;
@@ -88,7 +87,7 @@ static int plan_slot(Save *s, Map *by_name, int i, Err *e)
     }
     if (s->out[at].stack && expert != s->out[at].parts)
         return err_set(e, ERR_INPUT, "%s: %s is not in the order of the experts", s->m->path, hf);
-    add_part(&s->out[at], i);
+    add_part(&s->out[at], slot);
     return 0;
 }
 
@@ -97,12 +96,12 @@ static void plan_head(Save *s)
 {
     for (int i = 0; i < s->n; i++)
         if (!strcmp(s->out[i].name, "token_embd.weight")) {
-            const int at = new_out(s, arena_strdup(&s->names, "output.weight")), from = s->out[i].slot[0];
+            const int at = new_out(s, arena_strdup(&s->names, "output.weight"));
             s->out[at].rank = 2;
             s->out[at].rows = s->out[i].rows;
             s->out[at].cols = s->out[i].cols;
             s->out[at].dtype = gguf_mix_choose(&s->mix, "output.weight", -1, s->out[i].cols, false);
-            add_part(&s->out[at], from);
+            add_part(&s->out[at], s->out[i].slot[0]);
             return;
         }
 }
@@ -112,8 +111,10 @@ static int plan(Save *s, Err *e)
     Map *by_name = map_new();
     int  rc = 0;
     for (int i = 0; i < s->m->slots->n && !rc; i++)
-        rc = plan_slot(s, by_name, i, e);
-    if (!rc && s->m->cfg.tied && !(s->a->can & GGUF_TIED))
+        rc = plan_slot(s, by_name, &s->m->slots->p[i], e);
+    if (!rc && adapter_unties(s->ad, s->m))
+        rc = plan_slot(s, by_name, &s->m->slots->tied_head, e);
+    else if (!rc && s->m->cfg.tied && !(s->a->can & GGUF_TIED))
         plan_head(s);
     map_free(by_name);
     return rc;
@@ -158,7 +159,7 @@ static int write_part(Save *s, GgufWriter *w, const Out *o, int part, Err *e)
 {
     const int64_t n = o->rows * o->cols;
     const float  *v = NULL;
-    int           rc = slot_merged(s->m, s->ad, &s->m->slots->p[o->slot[part]], &s->scratch, s->buf, &v, e);
+    int           rc = slot_merged(s->m, s->ad, o->slot[part], &s->scratch, s->buf, &v, e);
     if (rc)
         return rc;
     if (o->turn != TURN_NONE && o->turn != TURN_ROW) {
@@ -262,9 +263,10 @@ int gguf_save(const Model *m, const Adapter *adapter, const Json *tokenizer, con
     if (rc)
         return rc;
     s.mix = (GgufMix){ .type = type, .arch = s.a->name, .layers = m->cfg.layers, .heads = m->cfg.heads, .kv_heads = m->cfg.kv_heads,
-                       .experts = gguf_experts(m), .tied = m->cfg.tied && (s.a->can & GGUF_TIED) };
-    if (adapter_unties(adapter, m))
-        return err_set(e, ERR_INPUT, "the adapter brings its own embedding or head, and %s ties the two; export safetensors first, then that folder as GGUF", m->path);
+                       .experts = gguf_experts(m), .tied = m->cfg.tied && (s.a->can & GGUF_TIED) && !adapter_unties(adapter, m) };
+    if (adapter_unties(adapter, m) && (s.a->can & GGUF_ONLY_TIED))
+        return err_set(e, ERR_INPUT, "%s: llama.cpp's %s models have no head of their own, and the adapter brings one; export safetensors instead", m->path,
+                       s.a->name);
     tarena_init(&s.scratch, m->be);
     if ((rc = plan(&s, e)) || (rc = gguf_create(&w, path, e)))
         goto done;

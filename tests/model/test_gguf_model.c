@@ -271,6 +271,48 @@ static void test_adapter(void **state)
     be->close(be);
 }
 
+/* An adapter that brings a head of its own to a tied model: the merged file has both tables and computes what the adapter did. */
+static void test_trained_head(void **state)
+{
+    (void)state;
+    Err             e = { 0 };
+    Backend        *be = backend_open("cpu", 1, &e);
+    char           *dir = scratch_dir(), *path = path_join(dir, "m.gguf");
+    Model          *m = make(dir, models[1].config, be), *again = NULL;
+    Adapter        *a = NULL;
+    const GgufType *type = NULL;
+    StrBuf          notes = { 0 };
+    assert_true(m->cfg.tied);
+    need(adapter_new(&a, m, "all", 2, 4, false, 1, &e), &e, "adapter");
+    a->head = tarena_tensor(&a->arena, "head", DT_F32, 2, m->embed->dim);
+    const int64_t n = tensor_numel(a->head);
+    float        *v = mem_alloc((size_t)n * sizeof *v);
+    Rng           r = rng_at(4, RNG_WEIGHT_INIT, 0, 1);
+    for (int64_t i = 0; i < n; i++)
+        v[i] = (float)rng_normal(&r);
+    be->upload(be, a->head->data, v, (size_t)n * sizeof *v);
+    need(gguf_type_find(&type, "F32", &e), &e, "F32");
+    need(gguf_save(m, a, NULL, NULL, path, type, 1, &notes, &e), &e, path);
+    need(model_open(&again, path, be, &e), &e, path);
+    assert_false(again->cfg.tied);
+    float *was = logits(m, a, 12), *now = logits(again, NULL, 12);
+    assert_true(largest_difference(was, now, 12 * m->cfg.vocab) <= 1e-5);
+    unlink(path);
+    assert_int_not_equal(gguf_save_adapter(a, m, path, &e), 0);
+    assert_non_null(strstr(e.text, "whole embedding or head"));
+    free(was);
+    free(now);
+    free(v);
+    adapter_free(a);
+    model_close(again);
+    model_close(m);
+    strbuf_release(&notes);
+    dir_remove(dir, NULL);
+    free(dir);
+    free(path);
+    be->close(be);
+}
+
 /* What llama.cpp would compute otherwise is refused; where only long texts differ there is a shorter context and a note. */
 static void test_limits(void **state)
 {
@@ -376,6 +418,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_types),   cmocka_unit_test(test_adapter),
+        cmocka_unit_test(test_trained_head),
         cmocka_unit_test(test_limits),     cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
