@@ -209,6 +209,25 @@ static void put_scales(Put *p)
         gguf_set_bool(p->w, key_of(p, "use_parallel_residual"), c->parallel);
 }
 
+static int put_experts(Put *p, Err *e)
+{
+    const ModelConfig *c = p->c;
+    if (!(p->a->can & GGUF_EXPERTS))
+        return c->experts ? cannot(p, e, "experts") : 0;
+    for (int64_t i = 0; i < c->layers; i++)
+        if (!(c->layer[i] & LAYER_EXPERTS))
+            return cannot(p, e, "layers without experts");
+    if (c->norm_topk != ((p->a->can & GGUF_NORM_TOPK) != 0))
+        return cannot(p, e, c->norm_topk ? "weights of chosen experts that sum to one" : "weights of chosen experts as the router gives them");
+    put_int(p, "expert_count", c->experts);
+    put_int(p, "expert_used_count", c->top_k);
+    if (strcmp(p->a->name, "llama") != 0)
+        put_int(p, "expert_feed_forward_length", c->expert_ffn);
+    if (c->shared_ffn)
+        put_int(p, "expert_shared_feed_forward_length", c->shared_ffn);
+    return 0;
+}
+
 int gguf_put_config(struct GgufWriter *w, const Model *m, const GgufArch *a, StrBuf *notes, Err *e)
 {
     Put                p = { .w = w, .m = m, .c = &m->cfg, .a = a };
@@ -220,7 +239,7 @@ int gguf_put_config(struct GgufWriter *w, const Model *m, const GgufArch *a, Str
     put_int(&p, "block_count", c->layers);
     put_int(&p, "context_length", context_of(&p, notes));
     put_int(&p, "embedding_length", c->hidden);
-    put_int(&p, "feed_forward_length", c->ffn);
+    put_int(&p, "feed_forward_length", c->experts && !strcmp(a->name, "llama") ? c->expert_ffn : c->ffn);
     put_int(&p, "attention.head_count", c->heads);
     put_int(&p, "attention.head_count_kv", c->kv_heads);
     put_num(&p, a->can & GGUF_LAYERNORM ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon", (double)c->norm_eps);
@@ -228,6 +247,8 @@ int gguf_put_config(struct GgufWriter *w, const Model *m, const GgufArch *a, Str
         put_int(&p, "attention.key_length", c->head_dim);
         put_int(&p, "attention.value_length", c->head_dim);
     }
+    if ((rc = put_experts(&p, e)))
+        return rc;
     put_windows(&p);
     put_scales(&p);
     return put_rope(&p, e);

@@ -46,6 +46,11 @@ static const struct { const char *name, *config; double slack; } models[] = {
     { "smollm3", "{\"model_type\":\"smollm3\"," BASE "\"tie_word_embeddings\":true}", 0 },
     { "olmo2", "{\"model_type\":\"olmo2\"," BASE "\"tie_word_embeddings\":false}", 0 },
     { "granite", "{\"model_type\":\"granite\"," BASE "\"attention_multiplier\":0.1,\"embedding_multiplier\":3,\"residual_multiplier\":0.5,\"logits_scaling\":2}", 1e-6 },
+    { "mixtral", "{\"model_type\":\"mixtral\"," BASE "\"num_local_experts\":4,\"num_experts_per_tok\":2,\"sliding_window\":null}", 0 },
+    { "qwen2_moe", "{\"model_type\":\"qwen2_moe\"," BASE "\"num_experts\":4,\"num_experts_per_tok\":2,\"moe_intermediate_size\":48,"
+      "\"shared_expert_intermediate_size\":40}", 0 },
+    { "qwen3_moe", "{\"model_type\":\"qwen3_moe\"," BASE "\"num_experts\":4,\"num_experts_per_tok\":2,\"moe_intermediate_size\":48,\"head_dim\":32,"
+      "\"norm_topk_prob\":true}", 0 },
     { "starcoder2", "{\"model_type\":\"starcoder2\"," BASE "\"tie_word_embeddings\":true}", 0 },
 };
 
