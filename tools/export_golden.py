@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma3TextConfig, GemmaConfig, GPT2Config, GPTNeoXConfig,
-                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, MixtralConfig, Olmo2Config,
+                          GraniteConfig, LlamaConfig, MinistralConfig, MistralConfig, MixtralConfig, Olmo2Config, OlmoeConfig,
                           Phi3Config, PhiConfig, Qwen2Config, Qwen2MoeConfig, Qwen3Config, Qwen3MoeConfig,
                           SmolLM3Config, Starcoder2Config)
 from transformers.pytorch_utils import Conv1D
@@ -114,6 +114,7 @@ FAMILIES = {
                   [*LINEARS, "gate", "shared_expert_gate"], False, SHORT),
     "qwen3_moe": (2, Qwen3MoeConfig(**SMALL | RMS | MIXED | dict(num_hidden_layers=3), num_experts=4, moe_intermediate_size=6,
                   mlp_only_layers=[1], norm_topk_prob=True, head_dim=6, rope_parameters=PLAIN), [*LINEARS, "gate"], False, SHORT),
+    "olmoe": (1, OlmoeConfig(**SMALL | RMS | MIXED | dict(intermediate_size=6), num_experts=4, rope_parameters=PLAIN), [*LINEARS, "gate"], False, SHORT),
 }
 
 

@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM
 STYLES = {
     "mixtral": ("block_sparse_moe", ("w1", "w3", "w2"), True),
     "qwen2_moe": ("mlp", ("gate_proj", "up_proj", "down_proj"), False),
+    "olmoe": ("mlp", ("gate_proj", "up_proj", "down_proj"), False),
     "qwen3_moe": ("mlp", ("gate_proj", "up_proj", "down_proj"), False),
 }
 

@@ -126,6 +126,8 @@ static const Family family[] = {
     { .hf = "qwen3_moe", .architecture = "Qwen3MoeForCausalLM", RMS_GATED, NAMES(rules_qwen_moe),
       .computes = "use_sliding_window sliding_window attention_bias num_experts num_local_experts",
       .silent = { .kv_heads = 4, .max_positions = 32768, .window = 4096 }, .read_config = read_qwen3_moe },
+    { .hf = "olmoe", .architecture = "OlmoeForCausalLM", RMS_GATED, NAMES(rules_qwen_moe), .computes = "attention_bias num_experts num_local_experts",
+      .silent = { .max_positions = 4096, .eps = 1e-5 }, .read_config = read_olmoe },
 };
 
 const Family *family_find(Str model_type)

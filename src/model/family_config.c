@@ -610,10 +610,10 @@ static int in_range(int64_t v, int64_t lo, int64_t hi, const char *key, const ch
 }
 
 /* Numbers of all mixtures; which layers have experts is set before. */
-static int read_experts(ModelConfig *c, const Json *j, const char *width_key, const char *where, Err *e)
+static int read_experts(ModelConfig *c, const Json *j, const char *width_key, double silent_coef, const char *where, Err *e)
 {
     const char *key = json_get(j, "num_experts") ? "num_experts" : "num_local_experts"; /* newer files may use the one name for the other */
-    double      coef = 0.001;
+    double      coef = silent_coef;
     bool        balanced = false;
     int         rc;
     if ((rc = json_need_int(j, key, &c->experts, where, e)) || (rc = json_need_int(j, "num_experts_per_tok", &c->top_k, where, e)) ||
@@ -635,7 +635,17 @@ int read_mixtral(ModelConfig *c, const Family *f, const Json *j, const char *whe
         return rc;
     set_layers(c, 0, LAYER_EXPERTS);
     c->norm_topk = true;
-    return read_experts(c, j, "intermediate_size", where, e);
+    return read_experts(c, j, "intermediate_size", 0.001, where, e);
+}
+
+int read_olmoe(ModelConfig *c, const Family *f, const Json *j, const char *where, Err *e)
+{
+    int rc = read_common(c, f, j, where, e);
+    if (rc || (rc = read_attention_bias(c, j, where, e)) || (rc = json_opt_bool(j, "norm_topk_prob", &c->norm_topk, where, e)))
+        return rc;
+    c->qk_norm = QK_WIDE;
+    set_layers(c, 0, LAYER_EXPERTS);
+    return read_experts(c, j, "intermediate_size", 0.01, where, e);
 }
 
 /* Every decoder_sparse_step-th layer has experts, unless mlp_only_layers names it. */
@@ -655,7 +665,7 @@ static int read_qwen_experts(ModelConfig *c, const Json *j, const char *where, E
             return err_set(e, ERR_INPUT, "%s: mlp_only_layers[%zu] is no layer, expected 0 to %lld", where, i, (long long)c->layers - 1);
         c->layer[json_int(v)] &= (uint8_t)~LAYER_EXPERTS;
     }
-    return read_experts(c, j, "moe_intermediate_size", where, e);
+    return read_experts(c, j, "moe_intermediate_size", 0.001, where, e);
 }
 
 /* Where layer_types is silent, every second layer below max_window_layers has the window, beginning with the first. */

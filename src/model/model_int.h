@@ -46,7 +46,7 @@ int family_read_config(ModelConfig *c, const Family *f, const Json *config, cons
 /* family_config.c: one for each spelling of config.json. */
 typedef int ReadConfig(ModelConfig *c, const Family *f, const Json *config, const char *where, Err *e);
 ReadConfig read_llama, read_windowed, read_ministral, read_qwen2, read_qwen3, read_smollm3, read_olmo2, read_granite, read_gemma, read_gemma2, read_gemma3;
-ReadConfig read_phi, read_starcoder2, read_gpt_neox, read_gpt2, read_mixtral, read_qwen2_moe, read_qwen3_moe;
+ReadConfig read_phi, read_starcoder2, read_gpt_neox, read_gpt2, read_mixtral, read_qwen2_moe, read_qwen3_moe, read_olmoe;
 
 Tensor *nn_norm(Tape *t, const Model *m, const Norm *n, Tensor *x); /* block.c: the family's norm; x itself where it is absent */
 Tensor *nn_linear(Tape *t, const Linear *l, Tensor *x, const Step *s);                  /* with its adapter */

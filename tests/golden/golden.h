@@ -18,7 +18,7 @@
 static const char *const golden_family[] = {
     "llama", "llama3", "qwen2", "qwen3", "gpt2", "mistral", "phi3", "gpt_neox", "gpt_neox_serial", "qwen2_yarn", "llama_dynamic", "gemma", "gemma2",
     "gemma3", "olmo2", "smollm3", "granite", "phi", "starcoder2", "ministral", "mixtral", "qwen2_moe",
-    "qwen3_moe",
+    "qwen3_moe", "olmoe",
 };
 
 typedef struct Golden {

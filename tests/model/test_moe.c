@@ -8,7 +8,7 @@
 
 static Backend *be;
 
-static const char *const mixture[] = { "mixtral", "qwen2_moe", "qwen3_moe" };
+static const char *const mixture[] = { "mixtral", "qwen2_moe", "qwen3_moe", "olmoe" };
 
 typedef struct Wanted { Tensor *w; char name[320]; float *grad; } Wanted;
 
@@ -139,7 +139,7 @@ static void test_targets(void **state)
 static void test_active_parameters(void **state)
 {
     (void)state;
-    static const int64_t idle[] = { 2 * 2 * 3 * 10 * 16, 1 * 2 * 3 * 10 * 16, 2 * 2 * 3 * 6 * 16 }; /* mixtures x experts passed over x matrices */
+    static const int64_t idle[] = { 2 * 2 * 3 * 10 * 16, 1 * 2 * 3 * 10 * 16, 2 * 2 * 3 * 6 * 16, 2 * 2 * 3 * 6 * 16 }; /* mixtures x experts passed over x matrices */
     for (size_t i = 0; i < ARRAY_LEN(mixture); i++) {
         Golden g = golden_open(mixture[i]);
         Err    e = { 0 };
