@@ -150,7 +150,7 @@ def same_files(a, b):
     """Tensors of other types, and tensors of other bytes."""
     x, y = tensors(a), tensors(b)
     types = sorted(n for n in set(x) | set(y) if n not in x or n not in y or x[n].tensor_type != y[n].tensor_type)
-    data = sorted(n for n in set(x) & set(y) if n not in types and not np.array_equal(np.asarray(x[n].data).view(np.uint8), np.asarray(y[n].data).view(np.uint8)))
+    data = sorted(n for n in set(x) & set(y) if n not in types and not np.array_equal(np.asarray(x[n].data).view(np.uint8).ravel(), np.asarray(y[n].data).view(np.uint8).ravel()))
     return types, data
 
 
@@ -160,7 +160,7 @@ def same_numbers(read_back, original):
     for n, t in y.items():
         want = gguf.dequantize(t.data, t.tensor_type) if t.tensor_type not in (0,) else np.asarray(t.data)
         got = np.asarray(x[n].data)
-        bad += not np.array_equal(want.astype(np.float32).view(np.uint32), got.astype(np.float32).view(np.uint32))
+        bad += not np.array_equal(want.astype(np.float32).view(np.uint32).ravel(), got.astype(np.float32).view(np.uint32).ravel())
     return bad
 
 

@@ -1,7 +1,7 @@
 /* gguf_mix.c - see gguf_mix.h. The choices are those of llama_model_quantize in llama.cpp (src/llama-quant.cpp) without an importance matrix.
  *
  * noise: the bound of a quantised file's certificate, the root mean square difference of logits as a share of their spread. It is about twice the
- * largest share that llama.cpp's own quantiser showed over the tiny models of tools/judge_gguf.py, and below the square root of two, where unrelated
+ * largest share that llama.cpp's own quantiser showed over the tiny dense models of tools/judge_gguf.py, and below the square root of two, where unrelated
  * models are. Random weights are the hardest case, for nothing in them is redundant: trained models stay far below. */
 #include "model/gguf_mix.h"
 
