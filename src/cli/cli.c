@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/term.h"
 #include "tokenizer/chat.h"
@@ -76,11 +77,24 @@ done:
     return rc;
 }
 
+/* An adapter of another program does not say what it was trained with, but may bring a template, which is not used here: so much is said. */
+static int other_template(const char *has, const char *base, const char *adapter, Err *e)
+{
+    char brings[SHA256_HEX];
+    int  rc = file_is_dir(adapter) ? chat_template_folder_hash(brings, adapter, e) : 0;
+    if (!rc && file_is_dir(adapter) && brings[0] && strcmp(brings, has) != 0)
+        log_warn("chat", "%s brings a chat template of its own, conversations are written by that of %s; if the adapter was trained with its own, put it "
+                         "into the model's folder as chat_template.jinja", adapter, base);
+    return rc;
+}
+
 /* An adapter answers as it was trained only behind the template it was trained with. */
 static int same_template(const Opened *o, const char *base, const char *adapter, Err *e)
 {
     const char *had = o->adapter->chat_template, *has = chat_template_hash(o->tok);
-    if (!had[0] || !strcmp(had, has))
+    if (!had[0])
+        return other_template(has, base, adapter, e);
+    if (!strcmp(had, has))
         return 0;
     return err_set(e, ERR_INPUT, "%s: this adapter was trained with the chat template %.12s, but %s has %.12s now; give the model its old template back "
                                  "(chat_template.jinja or tokenizer_config.json), or train the adapter again", adapter, had, base, has);
@@ -108,6 +122,17 @@ done:
         cli_close(o);
     free(base);
     free(lora);
+    return rc;
+}
+
+int cli_open_tokenizer(Tok **tok, const char *path, Err *e)
+{
+    char *base = NULL, *lora = NULL, *separator = NULL;
+    int   rc = find_run(path, &base, &lora, &separator, e);
+    rc = rc ? rc : tok_open(tok, base, e);
+    free(base);
+    free(lora);
+    free(separator);
     return rc;
 }
 

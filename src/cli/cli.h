@@ -41,6 +41,7 @@ typedef struct Opened {
 } Opened;
 int  cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e);
 void cli_close(Opened *o);
+int  cli_open_tokenizer(Tok **tok, const char *path, Err *e); /* of a model, or of a run's base */
 
 /* What commands that write texts share; user is not looked at. */
 void cli_print_piece(void *user, Str piece);                             /* to standard output, at once */

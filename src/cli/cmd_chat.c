@@ -23,7 +23,7 @@ typedef struct Options {
 #define AT(f) offsetof(Options, f)
 
 static const CfgOption table[] = {
-    { "adapter",            CFG_STR,  AT(adapter),            NULL,   0, 0,    "DIR",          "adapter to put on the model" },
+    { "adapter",            CFG_STR,  AT(adapter),            NULL,   0, 0,    "DIR",          "adapter to put on the model: a PEFT folder or a .gguf file" },
     { "system",             CFG_STR,  AT(system),             NULL,   0, 0,    "TEXT",         "system message at the beginning" },
     { "max-tokens",         CFG_INT,  AT(max_tokens),         "1024", 0, 1e9,  NULL,           "most tokens of an answer; 0: as many as the model has positions for" },
     { "temperature",        CFG_REAL, AT(temperature),        "0.8",  0, 100,  NULL,           "0: always the likeliest token; higher: more varied" },

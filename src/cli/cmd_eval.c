@@ -25,7 +25,7 @@ enum { GOAL_BY_DATA, GOAL_ANSWERS, GOAL_ALL };
 
 static const CfgOption table[] = {
     { "data",       CFG_LIST,   AT(data),       NULL,    0, 0,    "FILE[,FILE]",          "what to evaluate on: JSONL rows or plain text" },
-    { "adapter",    CFG_STR,    AT(adapter),    NULL,    0, 0,    "DIR",                  "adapter to put on the model" },
+    { "adapter",    CFG_STR,    AT(adapter),    NULL,    0, 0,    "DIR",                  "adapter to put on the model: a PEFT folder or a .gguf file" },
     { "objective",  CFG_CHOICE, AT(objective),  "auto",  0, 0,    "auto|sft|text",        "loss on answers only, or on all text; auto: by the data" },
     { "max-length", CFG_INT,    AT(max_length), "0",     0, 1e7,  NULL,                   "most tokens of one example; 0: 2048, or what the model can" },
     { "on-long",    CFG_CHOICE, AT(on_long),    "fail",  0, 0,    "fail|drop|cut-prompt", "a row longer than max-length" },

@@ -21,14 +21,15 @@ typedef struct Options {
     bool    json, help;
 } Options;
 
-#define AT(f) offsetof(Options, f)
+#define AT(f)     offsetof(Options, f)
+#define MAX_SHARD 5000000000 /* of one safetensors file, unless told otherwise */
 
 static const CfgOption table[] = {
-    { "format", CFG_STR, AT(format), NULL, 0, 0, "FORMAT", "safetensors, peft, gguf[:TYPE], gguf-lora, ollama[:TYPE] or ollama-lora[:TYPE]" },
+    { "format", CFG_STR, AT(format), NULL, 0, 0, "FORMAT", "safetensors, peft, gguf[:TYPE], gguf-lora, ollama[:TYPE] or ollama-lora[:TYPE]; TYPE: F32, BF16, Q8_0, Q4_K_M ..., F16 where none is given" },
     { "out", CFG_STR, AT(out), NULL, 0, 0, "PATH", "new folder for it; a file for gguf and gguf-lora" },
-    { "adapter", CFG_STR, AT(adapter), NULL, 0, 0, "DIR", "adapter to put on the model; a run brings its own" },
+    { "adapter", CFG_STR, AT(adapter), NULL, 0, 0, "DIR", "adapter to put on the model: a PEFT folder or a .gguf file; a run brings its own" },
     { "dtype", CFG_STR, AT(dtype), NULL, 0, 0, "DTYPE", "of safetensors: f32, bf16, f16, nf4, nf4-double or int8; default: the base's" },
-    { "max-shard", CFG_INT, AT(max_shard), "5G", 1, 1e15, NULL, "bytes of one safetensors file; a larger model becomes several" },
+    { "max-shard", CFG_INT, AT(max_shard), "0", 0, 1e15, NULL, "bytes of one safetensors file; a larger model becomes several; 0: 5G" },
     { "data", CFG_STR, AT(data), NULL, 0, 0, "FILE", "texts to compare on; default: a run's held-out rows, else hone's own" },
     { "json", CFG_BOOL, AT(json), "false", 0, 0, NULL, "the certificate as one JSON object" },
     { "device", CFG_STR, AT(device), "auto", 0, 0, "auto|cpu|ref", "where to compute" },
@@ -58,7 +59,7 @@ typedef struct Export {
 
 static int save_safetensors(Export *x, Err *e)
 {
-    return model_save(x->src.model, x->src.adapter, x->o.out, &(SaveOptions){ .dtype = dtypes[x->dtype].dtype, .max_shard_bytes = (size_t)x->o.max_shard,
+    return model_save(x->src.model, x->src.adapter, x->o.out, &(SaveOptions){ .dtype = dtypes[x->dtype].dtype, .max_shard_bytes = (size_t)(x->o.max_shard ? x->o.max_shard : MAX_SHARD),
                       .packed = dtypes[x->dtype].packed, .pack = dtypes[x->dtype].pack }, e);
 }
 
@@ -144,6 +145,9 @@ static int find_format(Export *x, Err *e)
         x->format = i;
         if (text[name.n] && !formats[i].types)
             return err_set(e, ERR_ARG, "--format %s: %s has no variants; write the name alone", text, formats[i].name);
+        if (text[name.n] && !text[name.n + 1])
+            return err_set(e, ERR_ARG, "--format %s: a TYPE should stand behind the colon, as in %s:Q8_0; the name alone is %s:F16", text, formats[i].name,
+                           formats[i].name);
         int rc = formats[i].types ? gguf_type_find(&x->type, text[name.n] ? text + name.n + 1 : "", e) : 0;
         return rc ? err_wrap(e, "--format %s", text) : 0;
     }
@@ -187,6 +191,8 @@ static int check_source(Export *x, Err *e)
     if (!plain && *x->o.dtype)
         return err_set(e, ERR_ARG, "--dtype goes with --format safetensors; %s", formats[x->format].types
                        ? "a GGUF file's type stands behind its name, as in gguf:Q8_0" : "an adapter is written in f32, as it was trained");
+    if (!plain && x->o.max_shard)
+        return err_set(e, ERR_ARG, "--max-shard goes with --format safetensors; %s is written as one file", formats[x->format].name);
     for (size_t i = 0; i < ARRAY_LEN(dtypes); i++)
         if (dtypes[i].dtype == (plain ? x->src.model->file_dtype : DT_F32) && !dtypes[i].packed && !*x->o.dtype)
             x->dtype = i;

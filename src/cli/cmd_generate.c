@@ -22,7 +22,7 @@ typedef struct Options {
 static const CfgOption table[] = {
     { "prompt",             CFG_STR,  AT(prompt),             NULL,    0, 0,     "TEXT",         "what to continue" },
     { "prompt-file",        CFG_STR,  AT(prompt_file),        NULL,    0, 0,     "FILE",         "the same, from a file, to its last byte" },
-    { "adapter",            CFG_STR,  AT(adapter),            NULL,    0, 0,     "DIR",          "adapter to put on the model" },
+    { "adapter",            CFG_STR,  AT(adapter),            NULL,    0, 0,     "DIR",          "adapter to put on the model: a PEFT folder or a .gguf file" },
     { "chat",               CFG_BOOL, AT(chat),               "false", 0, 0,     NULL,           "the prompt is a user's message; answer it" },
     { "system",             CFG_STR,  AT(system),             NULL,    0, 0,     "TEXT",         "system message before it; with --chat" },
     { "max-tokens",         CFG_INT,  AT(max_tokens),         "256",   0, 1e9,   NULL,           "most tokens of the answer; 0: as many as the model has positions for" },

@@ -95,7 +95,7 @@ int cmd_render(int argc, char **argv, Err *e)
         rc = err_set(e, ERR_ARG, "MODEL is missing: name the folder with the tokenizer, as in hone render MODEL < conversations.jsonl");
         goto done;
     }
-    if ((rc = tok_open(&tok, dir, e)) || (rc = use_options(tok, &o, &kwargs, e)))
+    if ((rc = cli_open_tokenizer(&tok, dir, e)) || (rc = use_options(tok, &o, &kwargs, e)))
         goto done;
     while ((rc = lines_next(&in, &line, e)) == 1) {
         strbuf_clear(&out);

@@ -23,7 +23,7 @@ typedef struct Options {
 
 static const CfgOption table[] = {
     { "data",       CFG_LIST, AT(data),       NULL,    0, 0,    "FILE[,FILE]",  "texts: JSONL rows or plain text" },
-    { "adapter",    CFG_STR,  AT(adapter),    NULL,    0, 0,    "DIR",          "adapter to put on the model" },
+    { "adapter",    CFG_STR,  AT(adapter),    NULL,    0, 0,    "DIR",          "adapter to put on the model: a PEFT folder or a .gguf file" },
     { "separator",  CFG_STR,  AT(separator),  NULL,    0, 0,    "TEXT",         "put between prompt and completion; as the run had it" },
     { "max-length", CFG_INT,  AT(max_length), "0",     0, 1e7,  NULL,           "most tokens of one text; 0: 2048, or what the model can" },
     { "json",       CFG_BOOL, AT(json),       "false", 0, 0,    NULL,           "one JSON object per text; the only form there is" },

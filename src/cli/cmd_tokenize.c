@@ -79,7 +79,7 @@ int cmd_tokenize(int argc, char **argv, Err *e)
         rc = err_set(e, ERR_ARG, "MODEL is missing: name the folder with the tokenizer, as in hone tokenize MODEL < lines.txt");
         goto done;
     }
-    if ((rc = tok_open(&tok, dir, e)))
+    if ((rc = cli_open_tokenizer(&tok, dir, e)))
         goto done;
     while ((rc = lines_next(&in, &line, e)) == 1) {
         strbuf_clear(&out);

@@ -18,8 +18,8 @@ const Command commands[] = {
     { "score",    cmd_score,    "MODEL --data FILE",                          "log-probability of every token of texts" },
     { "inspect",  cmd_inspect,  "PATH",                                       "what is this: model, adapter, run or data file" },
     { "export",   cmd_export,   "RUN|MODEL --format F --out PATH",            "write a merged model or an adapter" },
-    { "tokenize", cmd_tokenize, "MODEL",                                      "lines of text to token ids, and back" },
-    { "render",   cmd_render,   "MODEL",                                      "conversations as the model sees them" },
+    { "tokenize", cmd_tokenize, "MODEL < FILE",                               "lines of text to token ids, and back" },
+    { "render",   cmd_render,   "MODEL < FILE",                               "conversations as the model sees them" },
     { "init",     cmd_init,     "DIR --out MODEL",                            "a model with random weights, to train from scratch" },
     { NULL, NULL, NULL, NULL },
 };

@@ -74,8 +74,8 @@ static int open_folder(HfDir **d, const char *path, Err *e)
     while (n > 1 && path[n - 1] == '/')
         n--;
     if (!file_is_dir(path))
-        return err_set(e, ERR_INPUT, "%s: %s; expected the path of a model folder on this machine", path,
-                       file_exists(path) ? "this is a file" : "there is no such folder");
+        return err_set(e, ERR_INPUT, "%s: %s; expected the path of a model folder or of a .gguf file on this machine", path,
+                       file_exists(path) ? "this is a file" : "there is no such folder or file");
     *d = mem_zalloc(1, sizeof **d);
     (*d)->path = mem_strndup(path, n);
     return 0;
@@ -97,9 +97,12 @@ int hf_dir_open(HfDir **out, const char *path, Err *e)
     int rc = open_folder(&d, path, e);
     if (!rc)
         rc = open_parts(d, e);
-    if (!rc && !d->config && !d->adapter)
-        rc = err_set(e, ERR_INPUT, "%s: this is not a model folder; it has neither config.json (a model) nor adapter_config.json (an adapter)",
-                     d->path);
+    if (!rc && !d->config && !d->adapter) {
+        char *gguf = path_join(d->path, "model.gguf"); /* the name in Ollama's folders */
+        rc = err_set(e, ERR_INPUT, "%s: this is not a model folder; it has neither config.json (a model) nor adapter_config.json (an adapter)%s%s",
+                     d->path, file_exists(gguf) ? "; name the file in it, " : "", file_exists(gguf) ? gguf : "");
+        free(gguf);
+    }
     if (!rc)
         rc = open_weights(d, e);
     return give_out(out, d, rc);

@@ -254,6 +254,21 @@ static int find_arch(const Model *m, const GgufArch **a, Err *e)
     return *a ? 0 : err_set(e, ERR_INPUT, "%s: %s models cannot be written as GGUF; export safetensors instead", m->path, m->fam->hf);
 }
 
+/* A type whose blocks do not fit the model's rows is not what most of the file holds: that is said. */
+static void note_misfits(const Save *s, StrBuf *notes)
+{
+    const int64_t block = dtype_block(s->mix.type->dtype);
+    int           matrices = 0, misfits = 0;
+    for (int i = 0; i < s->n; i++)
+        if (s->out[i].dtype != DT_F32) {
+            matrices++;
+            misfits += s->out[i].cols % block != 0;
+        }
+    if (misfits && s->mix.type->dtype != DT_F32)
+        strbuf_addf(notes, "%d of %d matrices have rows that are no whole number of %s's blocks of %lld; they are stored in a type of smaller blocks or in F16, "
+                    "as llama.cpp does, and the file is larger for it\n", misfits, matrices, s->mix.type->name, (long long)block);
+}
+
 int gguf_save(const Model *m, const Adapter *adapter, const Json *tokenizer, const Json *tokenizer_config, const char *path, const GgufType *type,
               int threads, StrBuf *notes, Err *e)
 {
@@ -271,6 +286,7 @@ int gguf_save(const Model *m, const Adapter *adapter, const Json *tokenizer, con
     if ((rc = plan(&s, e)) || (rc = gguf_create(&w, path, e)))
         goto done;
     put_general(w, &s);
+    note_misfits(&s, notes);
     if ((rc = gguf_put_config(w, m, s.a, notes, e)) ||
         (tokenizer && (rc = tok_gguf_meta(tokenizer, tokenizer_config, m->cfg.vocab, (Str){ 0 }, w, m->path, e))))
         goto done;

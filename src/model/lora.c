@@ -222,6 +222,22 @@ static void load_factor(const Model *m, const Linear *rows_of, Tensor *dst, cons
     free(v);
 }
 
+/* PEFT makes no factors for a linear that target_modules does not name, and passes over what the file has for it. A text is a pattern: not looked into. */
+static int check_target(const Json *config, const char *module, const char *where, Err *e)
+{
+    const Json *targets = json_get(config, "target_modules");
+    const Str   name = str_of(module);
+    if (!targets || json_kind(targets) != JSON_ARRAY)
+        return 0;
+    for (size_t i = 0; i < json_len(targets); i++) {
+        const Str t = json_str(json_at(targets, i));
+        if (t.p && t.n <= name.n && !memcmp(name.p + name.n - t.n, t.p, t.n) && (t.n == name.n || (t.n && name.p[name.n - t.n - 1] == '.')))
+            return 0;
+    }
+    return err_set(e, ERR_INPUT, "%s: target_modules does not name %s, but the adapter has weights for it; PEFT would leave them out. Name it there, or take the "
+                   "weights out", where, module);
+}
+
 static int load_pairs(Adapter *a, const Model *m, const StFile *f, const Json *config, const char *path, const char *where, Err *e)
 {
     Map    *used = map_new();
@@ -237,7 +253,7 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const Json *c
             continue;
         if (!ta || !tb) {
             rc = err_set(e, ERR_INPUT, "%s: %s has %s without its partner", path, l->module, ta ? "lora_A" : "lora_B");
-        } else if (!(rc = check_factor(a, m, f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(a, m, f, tb, l->w->dim[0], a->rank, e)) &&
+        } else if (!(rc = check_target(config, l->module, where, e)) && !(rc = check_factor(a, m, f, ta, a->rank, l->w->dim[1], e)) && !(rc = check_factor(a, m, f, tb, l->w->dim[0], a->rank, e)) &&
                    !(rc = adapter_pair_make(a, m, i, e))) {
             load_factor(m, NULL, a->pair[i].a, ta);
             load_factor(m, l, a->pair[i].b, tb);

@@ -10,6 +10,7 @@
 #ifndef HONE_CHAT_H
 #define HONE_CHAT_H
 
+#include "base/hash.h"
 #include "tokenizer/tok.h"
 
 typedef VEC(uint8_t) TokMask;
@@ -36,6 +37,7 @@ int chat_render_with(const Tok *t, const Json *messages, const ChatExtra *x, boo
 int chat_render_row(const Tok *t, const Json *row, bool generation_prompt, const char *where, ChatOut *out, Err *e);
 int32_t chat_terminator(const Tok *t, Err *e);  /* id that ends an assistant turn; <0: the tokenizer has none (ERR_INPUT) */
 const char *chat_template_hash(const Tok *t);   /* SHA-256 of the model's template; "built-in" without one */
+int chat_template_folder_hash(char hash[SHA256_HEX], const char *dir, Err *e); /* the same of a folder that need not have a tokenizer; "" without one */
 int chat_use_template(Tok *t, Str source, const char *where, Err *e); /* this template in the place of the tokenizer's own; before any sharing */
 /* For the two files of this room: "weight" of a message, 1 when absent; only an assistant's message may have one, 0 or 1. */
 int chat_weight(const Json *message, Str role, int64_t *weight, const char *where, Err *e);

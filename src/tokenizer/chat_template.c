@@ -59,7 +59,9 @@ int chat_template_open(ChatTemplate **out, const Json *config, const char *where
                        json_kind_name(given));
     ChatTemplate *c = mem_zalloc(1, sizeof *c);
     StrBuf name = { 0 };
-    strbuf_addf(&name, "%s, chat template", where);
+    /* `where` may be tokenizer.json: the template stands in some file of that folder, but not in this one. */
+    const bool beside = str_ends(str_of(where), "/tokenizer.json");
+    strbuf_addf(&name, "%.*s, chat template", (int)(strlen(where) - (beside ? strlen("/tokenizer.json") : 0)), where);
     c->where = strbuf_take(&name);
     c->terminator = -1;
     c->special = json_obj_new();
@@ -123,6 +125,23 @@ int chat_template_files(Json **config, const char *model_dir, Err *e)
     free(text);
     free(text_path);
     free(json_path);
+    return rc;
+}
+
+int chat_template_folder_hash(char hash[SHA256_HEX], const char *dir, Err *e)
+{
+    char         *path = path_join(dir, "tokenizer_config.json");
+    Json         *config = NULL;
+    ChatTemplate *c = NULL;
+    hash[0] = '\0';
+    int rc = file_exists(path) ? json_read_file(&config, path, e) : 0;
+    rc = rc ? rc : chat_template_files(&config, dir, e);
+    rc = rc ? rc : chat_template_open(&c, config, dir, e);
+    if (!rc && c)
+        memcpy(hash, c->hash, SHA256_HEX);
+    chat_template_free(c);
+    json_free(config);
+    free(path);
     return rc;
 }
 

@@ -614,7 +614,7 @@ static bool names_loop(const Node *target)
 
 static Node *parse_for(Parse *p, int line)
 {
-    static const char *const ends[] = { "endfor", "else" };
+    static const char *const ends[] = { "else", "endfor" };
     Node *n = two(p, N_FOR, line, parse_target(p, "in", false), NULL);
     if (names_loop(n->a))
         return refuse(p, line, "\"loop\" cannot be the variable of a loop");

@@ -375,7 +375,7 @@ int tok_json_from_dir(Json **tokenizer, Json **config, char **where, const char 
     }
     if (!file_is_dir(dir))
         return err_set(e, ERR_INPUT, "%s: %s; expected the path of a model folder or of a .gguf file", dir,
-                       file_exists(dir) ? "this is a file" : "there is no such folder");
+                       file_exists(dir) ? "this is a file" : "there is no such folder or file");
     char *config_path = path_join(dir, "tokenizer_config.json");
     int rc = file_exists(config_path) ? json_read_file(config, config_path, e) : 0;
     for (size_t i = 0; !rc && !*where && i < ARRAY_LEN(sources); i++) {

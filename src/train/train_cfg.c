@@ -8,7 +8,7 @@
 #define AT(f) offsetof(TrainCfg, f)
 
 const CfgOption train_options[] = {
-    { "model",            CFG_STR,    AT(model),            NULL,   0, 0,     "DIR",         "base model, a Hugging Face folder" },
+    { "model",            CFG_STR,    AT(model),            NULL,   0, 0,     "DIR",         "base model: a Hugging Face folder or a .gguf file" },
     { "data",             CFG_LIST,   AT(data),             NULL,   0, 0,     "FILE[,FILE]", "training data: JSONL rows or plain text" },
     { "out",              CFG_STR,    AT(out),              NULL,   0, 0,     "RUN",         "run folder; an unfinished run in it is resumed" },
     { "eval",             CFG_STR,    AT(eval),             "0.1",  0, 0,     "FILE|SHARE",  "held-out data: a file, a share of the data, or 0 for none" },

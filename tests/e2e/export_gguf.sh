@@ -17,6 +17,7 @@ for type in F32 BF16 Q8_0 Q4_0 Q4_K_M; do
     grep -q '"texts":"held-out rows of the run"' "$work/proof" || fail "$type was not compared on held-out rows: $(cat "$work/proof")"
     [ -s "$work/m.$type.certificate.json" ] || fail "$type: no certificate beside the file"
 done
+grep -q '"notes":.*no whole number of Q4_K_M.s blocks of 256' "$work/proof" || fail "the certificate does not say that rows of 64 cannot be Q4_K: $(cat "$work/proof")"
 [ "$(text "$work/m.F32.gguf")" = "$run" ] || fail "the merged GGUF model writes another text than the run"
 
 # The adapter alone, on the folder and on the base as GGUF.
@@ -26,10 +27,12 @@ grep -q '"largest_logit_difference":0.0,' "$work/proof" || fail "F32 does not gi
 [ "$(text "$work/model" --adapter "$work/lora.gguf")" = "$run" ] || fail "base folder and GGUF adapter write another text than the run"
 [ "$(text "$work/base.gguf" --adapter "$work/lora.gguf")" = "$run" ] || fail "GGUF base and GGUF adapter write another text than the run"
 
-# A GGUF file as the model of every command.
+# A run and a GGUF file as the model of every command.
 echo 'Order 5 is' > "$work/line"
+[ "$("$hone" tokenize "$work/run" < "$work/line")" = "$("$hone" tokenize "$work/model" < "$work/line")" ] || fail "other tokens for the run"
 [ "$("$hone" tokenize "$work/base.gguf" < "$work/line")" = "$("$hone" tokenize "$work/model" < "$work/line")" ] || fail "other tokens"
 echo '{"messages":[{"role":"user","content":"hello"}]}' > "$work/line"
+[ "$("$hone" render "$work/run" < "$work/line")" = "$("$hone" render "$work/model" < "$work/line")" ] || fail "another rendering for the run"
 [ "$("$hone" render "$work/base.gguf" < "$work/line")" = "$("$hone" render "$work/model" < "$work/line")" ] || fail "another rendering"
 [ "$("$hone" eval "$work/base.gguf" --data "$work/data.jsonl" --json)" = "$("$hone" eval "$work/model" --data "$work/data.jsonl" --json)" ] || fail "another loss"
 "$hone" train --model "$work/m.Q4_K_M.gguf" --data "$work/data.jsonl" --out "$work/run2" --steps 2 --lr 1e-3 --rank 4 > /dev/null 2> "$work/err" || { cat "$work/err"; fail "LoRA on Q4_K"; }
@@ -47,6 +50,10 @@ grep -q '^PARAMETER stop' "$work/ollama/Modelfile" || fail "no stop text"
 grep -q '^ADAPTER ./adapter.gguf$' "$work/apart/Modelfile" || fail "no ADAPTER"
 
 expect 2 "is not a type of GGUF file" "$hone" export "$work/run" --format gguf:Q9 --out "$work/x.gguf"
+expect 2 "TYPE should stand behind the colon" "$hone" export "$work/run" --format gguf: --out "$work/x.gguf"
+expect 2 "max-shard goes with" "$hone" export "$work/run" --format gguf --max-shard 1M --out "$work/x.gguf"
+expect 2 "no such folder or file; expected the path of a model folder or of a .gguf file" "$hone" generate "$work/bas.gguf" --prompt x
+expect 2 "name the file in it, $work/ollama/model.gguf" "$hone" generate "$work/ollama" --prompt x
 expect 2 "whose name ends with .gguf" "$hone" export "$work/run" --format gguf --out "$work/x"
 expect 2 "already something" "$hone" export "$work/run" --format gguf --out "$work/base.gguf"
 expect 2 "has no variants" "$hone" export "$work/run" --format peft:F16 --out "$work/x"

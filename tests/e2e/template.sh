@@ -42,3 +42,17 @@ rm "$work/model/chat_template.jinja"
 expect 2 "was trained with the chat template" "$hone" generate "$work/model" --adapter "$work/run/adapter" --max-tokens 4 --prompt "Number 3?"
 cp "$work/kept" "$work/model/chat_template.jinja"
 "$hone" generate "$work/run" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate with the old template back"; }
+
+# --- an adapter that brings another template than the model's, and does not say that it was trained with the model's
+echo '{"prompt":"Number 3?","completion":" three"}' > "$work/pair.jsonl"
+"$hone" train --model "$work/model" --data "$work/pair.jsonl" --eval 0 --out "$work/pairs" --steps 1 > /dev/null 2> "$work/err" || { cat "$work/err"; fail "train on pairs"; }
+cp "$work/kept" "$work/pairs/adapter/chat_template.jinja"
+"$hone" generate "$work/pairs" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate"; }
+! grep -q "template of its own" "$work/err" || fail "a warning about a template that is the model's"
+cp "$work/other.jinja" "$work/pairs/adapter/chat_template.jinja"
+expect 0 "brings a chat template of its own" "$hone" generate "$work/pairs" --max-tokens 4 --prompt "Number 3?"
+rm "$work/pairs/adapter/chat_template.jinja"
+
+# --- target_modules that leaves out what the adapter has weights for
+sed -i 's/"q_proj"/"other_proj"/' "$work/pairs/adapter/adapter_config.json"
+expect 2 "target_modules does not name model.layers.0.self_attn.q_proj" "$hone" generate "$work/pairs" --max-tokens 4 --prompt "Number 3?"
