@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "train/run.h"
 #include "train/train_cfg.h"
@@ -155,14 +156,14 @@ static int logits_of(const Opened *o, TArena *scratch, const TokIds *ids, float 
 }
 
 /* A conversation as the model's template renders it; models without one have none, which is a fact to be compared too. */
-static bool render_sample(const Opened *o, TokIds *ids)
+static bool render_sample(const Opened *o, TokIds *ids, Err *e)
 {
     ChatOut out = { 0 };
     Json   *messages = json_arr_new();
     cli_message_add(messages, "user", STR_LIT("Where is order 27?"));
     cli_message_add(messages, "assistant", STR_LIT("It left Oslo on Monday."));
     cli_message_add(messages, "user", STR_LIT("Thank you."));
-    const bool good = !chat_render(o->tok, messages, true, "the sample conversation", &out, NULL);
+    const bool good = !chat_render(o->tok, messages, true, "the sample conversation", &out, e);
     for (size_t i = 0; good && i < out.ids.n; i++)
         *vec_push(ids) = out.ids.p[i];
     chat_out_release(&out);
@@ -184,7 +185,10 @@ int certificate_source(Certificate *c, const Opened *o, Err *e)
         rc = rc ? rc : logits_of(o, &scratch, &t->ids, c->logits + row * c->vocab, e);
         row += (int64_t)t->ids.n;
     }
-    c->has_chat = render_sample(o, &c->chat);
+    Err why = { 0 };
+    c->has_chat = render_sample(o, &c->chat, &why);
+    if (!c->has_chat && strcmp(chat_template_hash(o->tok), "built-in") != 0)
+        log_warn("export", "the chat template goes into the file as it is, but it does not render: %s", why.text);
     snprintf(c->template_hash, sizeof c->template_hash, "%s", chat_template_hash(o->tok));
     tarena_release(&scratch);
     return rc;
@@ -257,7 +261,7 @@ int certificate_compare(Certificate *c, const Opened *o, Err *e)
             compare_row(&s, c->logits + (row + (int64_t)k) * c->vocab, now + (int64_t)k * c->vocab, c->vocab);
         row += (int64_t)t->ids.n;
     }
-    c->template_equal = render_sample(o, &chat) == c->has_chat && same_ids(&chat, &c->chat) && !strcmp(chat_template_hash(o->tok), c->template_hash);
+    c->template_equal = render_sample(o, &chat, NULL) == c->has_chat && same_ids(&chat, &c->chat) && !strcmp(chat_template_hash(o->tok), c->template_hash);
     c->difference = s.difference;
     c->largest = s.largest;
     c->spread = s.all > 0 ? sqrt(s.off / s.all) : sqrt(s.off);

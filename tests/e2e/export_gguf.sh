@@ -72,3 +72,9 @@ grep -q '"quant_method": "bitsandbytes"' "$work/nf4/config.json" || fail "the co
 "$hone" export "$work/run" --format safetensors --dtype f32 --max-shard 500k --out "$work/shards" > /dev/null 2>&1 || fail "export in shards"
 [ -s "$work/shards/model.safetensors.index.json" ] || fail "one file although more were asked for"
 [ "$(text "$work/shards")" = "$run" ] || fail "the sharded model writes another text than the run"
+
+# A template that cannot be used goes into the file, not without a word.
+cp -r "$work/model" "$work/odd"
+echo '{% for ' > "$work/odd/chat_template.jinja"
+"$hone" export "$work/odd" --format gguf:F32 --out "$work/odd.gguf" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "export with a broken template"; }
+grep -q "chat template goes into the file as it is, but it does not render: .*is not closed" "$work/err" || { cat "$work/err"; fail "a broken template was exported silently"; }
