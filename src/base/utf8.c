@@ -3,6 +3,7 @@
  * the way browsers, Rust and Python replace it: one U+FFFD for a truncated character, one for each byte that can start nothing. */
 #include "base/utf8.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 
@@ -79,6 +80,14 @@ size_t utf8_complete(const char *p, size_t n)
         return utf8_step(p + n - back, back, &len) == 0 ? n - back : n;
     }
     return n;
+}
+
+void utf8_vformat(char *out, size_t size, const char *fmt, va_list ap)
+{
+    const int n = vsnprintf(out, size, fmt, ap);
+    BUG_ON(n < 0 || size == 0);
+    if ((size_t)n >= size)
+        out[utf8_complete(out, size - 1)] = '\0';
 }
 
 void utf8_repair(StrBuf *out, Str s)

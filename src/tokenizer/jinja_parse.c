@@ -31,10 +31,8 @@ static Node *refuse(Parse *p, int line, const char *fmt, ...)
     char text[400];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    utf8_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (n >= (int)sizeof text)
-        text[utf8_complete(text, sizeof text - 1)] = '\0';
     if (!p->rc)
         p->rc = err_set(p->e, ERR_INPUT, "%s, line %d of the template: %s", p->j->where, line, text);
     return &nil;

@@ -16,10 +16,8 @@ Value fail(Run *r, const char *fmt, ...)
     char text[700];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    utf8_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (n >= (int)sizeof text)
-        text[utf8_complete(text, sizeof text - 1)] = '\0';
     if (!r->rc)
         r->rc = err_set(r->e, ERR_INPUT, "%s, line %d of the template: %s", r->jinja->where, r->line, text);
     return (Value){ .kind = V_UNDEF, .s = { "", 0, NULL, 0, false } };
@@ -80,10 +78,8 @@ Value v_undef(Run *r, const char *fmt, ...)
     char text[200];
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
+    utf8_vformat(text, sizeof text, fmt, ap);
     va_end(ap);
-    if (n >= (int)sizeof text)
-        text[utf8_complete(text, sizeof text - 1)] = '\0';
     size_t len = strlen(text);
     char *why = take_small(r, len + 1);
     memcpy(why, text, len);
