@@ -282,6 +282,13 @@ int file_map(FileMap *m, const char *path, Err *e)
     return rc;
 }
 
+void file_forget(const void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)p + page - 1) / page * page, end = ((uintptr_t)p + n) / page * page;
+    if (first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED); /* a hint, and the mapping is read-only: nothing can be lost */
+}
+
 void file_unmap(FileMap *m)
 {
     if (m->p)

@@ -20,6 +20,7 @@ const char *path_base(const char *path);                                   /* th
 typedef struct FileMap { const uint8_t *p; size_t n; } FileMap;             /* read-only mapping; empty file: p NULL */
 int   file_map(FileMap *m, const char *path, Err *e);
 void  file_unmap(FileMap *m);
+void  file_forget(const void *p, size_t n);   /* whole pages of a mapping that lie within may leave memory; they are read again when touched */
 
 typedef struct FileList { char **name; size_t n; } FileList;               /* names without folder, sorted bytewise, no "." ".." */
 int   file_list(FileList *l, const char *dir, Err *e);

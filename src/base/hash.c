@@ -1,32 +1,42 @@
-/* hash.c - SHA-256 by libsodium, whose state is kept opaque inside Sha256; and FNV-1a, short enough to be its own definition. */
+/* hash.c - SHA-256 by nettle (1.5 GB/s here, with the processor's own instructions; libsodium has 0.2), whose state is kept opaque inside Sha256; and
+ * FNV-1a, short enough to be its own definition. */
+#include <nettle/sha2.h>
+#undef sha256_init /* nettle's short names are macros, and these are our own */
+#undef sha256_digest
+
 #include "base/hash.h"
 #include "base/file.h"
 
-#include <sodium.h>
+#define FILE_RUN ((size_t)8 << 20) /* bytes of a file looked at before they are given back: hashing a model takes no memory */
 
-_Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(Sha256), "Sha256.state must hold libsodium's state");
+_Static_assert(sizeof(struct sha256_ctx) <= sizeof(Sha256), "Sha256.state must hold nettle's state");
 
-static crypto_hash_sha256_state *sha256_state(Sha256 *h)
+static struct sha256_ctx *state_of(Sha256 *h)
 {
-    return (crypto_hash_sha256_state *)(void *)h->state;
+    return (struct sha256_ctx *)(void *)h->state;
 }
 
 void sha256_init(Sha256 *h)
 {
-    crypto_hash_sha256_init(sha256_state(h));
+    nettle_sha256_init(state_of(h));
 }
 
 void sha256_add(Sha256 *h, const void *p, size_t n)
 {
     if (n)
-        crypto_hash_sha256_update(sha256_state(h), p, n);
+        nettle_sha256_update(state_of(h), n, p);
 }
 
 void sha256_hex(Sha256 *h, char out[SHA256_HEX])
 {
-    unsigned char digest[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256_final(sha256_state(h), digest);
-    sodium_bin2hex(out, SHA256_HEX, digest, sizeof digest);
+    static const char digit[] = "0123456789abcdef";
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    nettle_sha256_digest(state_of(h), sizeof digest, digest);
+    for (size_t i = 0; i < sizeof digest; i++) {
+        out[2 * i] = digit[digest[i] >> 4];
+        out[2 * i + 1] = digit[digest[i] & 15];
+    }
+    out[2 * sizeof digest] = 0;
 }
 
 int sha256_file(const char *path, char out[SHA256_HEX], Err *e)
@@ -37,7 +47,11 @@ int sha256_file(const char *path, char out[SHA256_HEX], Err *e)
         return rc;
     Sha256 h;
     sha256_init(&h);
-    sha256_add(&h, map.p, map.n);
+    for (size_t at = 0; at < map.n; at += FILE_RUN) {
+        const size_t n = MIN(map.n - at, FILE_RUN);
+        sha256_add(&h, map.p + at, n);
+        file_forget(map.p + at, n);
+    }
     sha256_hex(&h, out);
     file_unmap(&map);
     return 0;

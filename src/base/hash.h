@@ -1,4 +1,4 @@
-/* hash.h - SHA-256 (libsodium) for integrity and provenance; 64-bit FNV-1a for tables. */
+/* hash.h - SHA-256 (nettle) for integrity and provenance; 64-bit FNV-1a for tables. */
 #ifndef HONE_HASH_H
 #define HONE_HASH_H
 
