@@ -69,6 +69,8 @@ static const Format formats[DT_COUNT] = {
     [DT_Q6_K]   = { "Q6_K",   256, 210, NULL, NULL, q6_k_widen,   q6_k_narrow   },
     [DT_IQ4_NL] = { "IQ4_NL", 32,  18,  NULL, NULL, iq4_nl_widen, iq4_nl_narrow },
     [DT_IQ4_XS] = { "IQ4_XS", 256, 136, NULL, NULL, iq4_xs_widen, iq4_xs_narrow },
+    [DT_NF4]    = { "NF4",    64,  36,  NULL, NULL, nf4_widen,    nf4_narrow    },
+    [DT_INT8]   = { "INT8",   64,  68,  NULL, NULL, int8_widen,   int8_narrow   },
 };
 
 static const Format *format_of(DType t)

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "formats/packed_int.h"
+#include "formats/quant.h"
 
 #define BLOCK  64                      /* numbers to an absmax */
 #define BLOCK2 256                     /* absmaxes to a second absmax */
@@ -42,19 +43,18 @@ static float clamp1(float x) { return x < -1 ? -1 : x > 1 ? 1 : x; }
 
 void pack_nf4(uint8_t *code, float *absmax, const float *v, int64_t n)
 {
-    memset(code, 0, (size_t)(n / 2 + n % 2));
-    for (int64_t i = 0; i < n; i += BLOCK) {
-        const int64_t len = MIN(n - i, BLOCK);
-        const float   top = largest(v + i, len), safe = fmaxf(top, 1e-38f), inverse = 1.0f / safe;
-        absmax[i / BLOCK] = len == BLOCK ? top : safe;
-        for (int64_t k = i; k < i + len; k++) {
-            const float x = clamp1(len == BLOCK ? v[k] * inverse : v[k] / safe); /* the last, short block is divided */
-            const int   c = nearest(packed_nf4_code, 16, x);
-            code[k / 2] = (uint8_t)(code[k / 2] | (k % 2 ? c : c << 4));
-        }
+    const int64_t whole = n / BLOCK * BLOCK, left = n - whole;
+    for (int64_t i = 0; i < whole; i += BLOCK)
+        nf4_pack(code + i / 2, absmax + i / BLOCK, v + i);
+    if (left == 0)
+        return;
+    const float safe = fmaxf(largest(v + whole, left), 1e-38f); /* the last, short block is divided */
+    absmax[whole / BLOCK] = safe;
+    memset(code + whole / 2, 0, (size_t)(left / 2 + left % 2));
+    for (int64_t k = whole; k < n + n % 2; k++) {
+        const int c = nearest(dtype_nf4_code, 16, k < n ? clamp1(v[k] / safe) : 0);
+        code[k / 2] = (uint8_t)(code[k / 2] | (k % 2 ? c : c << 4));
     }
-    if (n % 2)
-        code[n / 2] |= (uint8_t)nearest(packed_nf4_code, 16, 0);
 }
 
 /* Dettmers 2015, "8-Bit Approximations for Parallelism in Deep Learning": seven decades, each with twice the steps of the one below. */
@@ -180,7 +180,7 @@ static const void *bytes_of(const Parts *p, TensorKind what, const float map2[25
 {
     static const uint8_t row_format = 0;
     const void *at[] = { [T_CODE4] = p->code, [T_ABSMAX] = p->absmax, [T_ABSMAX_CODE] = p->code2, [T_ABSMAX2] = p->absmax2, [T_MAP2] = map2,
-                         [T_MAP] = packed_nf4_code, [T_STATE] = p->state, [T_CODE8] = p->code, [T_SCB] = p->absmax, [T_FORMAT] = &row_format };
+                         [T_MAP] = dtype_nf4_code, [T_STATE] = p->state, [T_CODE8] = p->code, [T_SCB] = p->absmax, [T_FORMAT] = &row_format };
     *nbytes = n;
     return at[what];
 }

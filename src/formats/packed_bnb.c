@@ -12,17 +12,12 @@
 
 #define STATE_MAX 4096                 /* bytes of the JSON text; written ones have about 200 */
 
-/* Dettmers et al. 2023, appendix E: quantiles of the normal distribution, scaled into [-1, 1]. */
-const float packed_nf4_code[16] = {
-    -0x1.000000p+0f, -0x1.647362p-1f, -0x1.0cd660p-1f, -0x1.946540p-2f, -0x1.23449ap-2f, -0x1.7a6a7ep-3f, -0x1.74f0e2p-4f, 0,
-    0x1.45f5fep-4f, 0x1.4995c6p-3f, 0x1.f809bap-3f, 0x1.5a0674p-2f, 0x1.c34970p-2f, 0x1.200f56p-1f, 0x1.722766p-1f, 0x1.000000p+0f,
-};
 /* Sign, two bits of exponent, one of fraction, divided by the largest. */
 static const float fp4[16] = {
     0, 0x1.555556p-8f, 0x1.555556p-1f, 1, 0x1.555556p-2f, 0.5f, 0x1.555556p-3f, 0.25f,
     0, -0x1.555556p-8f, -0x1.555556p-1f, -1, -0x1.555556p-2f, -0.5f, -0x1.555556p-3f, -0.25f,
 };
-static const struct Book { const char *name, *stored; const float *code; } books[] = { { "nf4", "NF4", packed_nf4_code }, { "fp4", "FP4", fp4 } };
+static const struct Book { const char *name, *stored; const float *code; } books[] = { { "nf4", "NF4", dtype_nf4_code }, { "fp4", "FP4", fp4 } };
 
 /* --- four bits ------------------------------------------------------------------------------------------------------------------------------ */
 

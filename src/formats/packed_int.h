@@ -51,8 +51,6 @@ int packed_gptq_describe(Packed *p, const PackedConfig *c, Err *e);
 int packed_awq_describe(Packed *p, const PackedConfig *c, Err *e);
 int packed_ct_words_describe(Packed *p, const PackedConfig *c, Err *e);
 
-extern const float packed_nf4_code[16];
-
 const char *packed_where(const Packed *p);
 int   packed_missing(const Packed *p, const char *suffix, Err *e);           /* the error for a part that is not there */
 int   packed_misshapen(const Packed *p, Part part, const char *want, Err *e);

@@ -1,5 +1,5 @@
 /* inspect.c - numbers out of and into tensors, and what tests and guards ask about them.
- * Everything goes through one row at a time in dense host f32, so column slices and 16-bit weights need no case of their own. */
+ * Everything goes through one row at a time in dense host f32, so column slices and stored types need no case of their own. */
 #include "tensor/inspect.h"
 #include "base/mem.h"
 #include <math.h>
@@ -9,9 +9,8 @@
 static void row_get(const Tensor *t, int64_t row, float *dst, void *raw)
 {
     int64_t cols = tensor_cols(t);
-    size_t  size = dtype_size(t->dtype);
-    const char *src = (const char *)t->data + (size_t)(row * t->ld) * size;
-    t->be->download(t->be, raw, src, (size_t)cols * size);
+    const char *src = (const char *)t->data + dtype_bytes(t->dtype, row * t->ld);
+    t->be->download(t->be, raw, src, dtype_bytes(t->dtype, cols));
     if (t->dtype == DT_I32)
         for (int64_t i = 0; i < cols; i++)
             dst[i] = (float)((const int32_t *)raw)[i];
@@ -22,7 +21,7 @@ static void row_get(const Tensor *t, int64_t row, float *dst, void *raw)
 void tensor_get(const Tensor *t, float *dst)
 {
     int64_t rows = tensor_rows(t), cols = tensor_cols(t);
-    void *raw = mem_alloc((size_t)cols * dtype_size(t->dtype));
+    void *raw = mem_alloc(dtype_bytes(t->dtype, cols));
     for (int64_t r = 0; r < rows; r++)
         row_get(t, r, dst + r * cols, raw);
     free(raw);
@@ -32,11 +31,11 @@ void tensor_put(Tensor *t, const float *src)
 {
     BUG_ON(t->dtype == DT_I32);
     int64_t rows = tensor_rows(t), cols = tensor_cols(t);
-    size_t  size = dtype_size(t->dtype);
-    void *raw = mem_alloc((size_t)cols * size);
+    size_t  size = dtype_bytes(t->dtype, cols);
+    void *raw = mem_alloc(size);
     for (int64_t r = 0; r < rows; r++) {
         dtype_from_f32(raw, src + r * cols, t->dtype, cols);
-        t->be->upload(t->be, (char *)t->data + (size_t)(r * t->ld) * size, raw, (size_t)cols * size);
+        t->be->upload(t->be, (char *)t->data + dtype_bytes(t->dtype, r * t->ld), raw, size);
     }
     free(raw);
 }
@@ -46,7 +45,7 @@ TensorDiff tensor_diff(const Tensor *a, const float *want)
     TensorDiff d = { .at = -1 };
     int64_t rows = tensor_rows(a), cols = tensor_cols(a);
     float *got = mem_alloc((size_t)cols * sizeof *got);
-    void  *raw = mem_alloc((size_t)cols * dtype_size(a->dtype));
+    void  *raw = mem_alloc(dtype_bytes(a->dtype, cols));
     double num = 0, den = 0;
     for (int64_t r = 0; r < rows; r++) {
         row_get(a, r, got, raw);
@@ -76,7 +75,7 @@ bool tensor_first_bad(const Tensor *t, int64_t *at)
 {
     int64_t rows = tensor_rows(t), cols = tensor_cols(t);
     float *got = mem_alloc((size_t)cols * sizeof *got);
-    void  *raw = mem_alloc((size_t)cols * dtype_size(t->dtype));
+    void  *raw = mem_alloc(dtype_bytes(t->dtype, cols));
     bool bad = false;
     for (int64_t r = 0; r < rows && !bad; r++) {
         row_get(t, r, got, raw);
@@ -100,7 +99,7 @@ void tensor_print(StrBuf *out, const Tensor *t, int64_t max_elems)
 
     int64_t rows = tensor_rows(t), cols = tensor_cols(t), left = MIN(max_elems, tensor_numel(t));
     float *got = mem_alloc((size_t)cols * sizeof *got);
-    void  *raw = mem_alloc((size_t)cols * dtype_size(t->dtype));
+    void  *raw = mem_alloc(dtype_bytes(t->dtype, cols));
     for (int64_t r = 0; r < rows && left > 0; r++) {
         row_get(t, r, got, raw);
         strbuf_addc(out, '\n');

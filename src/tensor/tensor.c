@@ -39,7 +39,7 @@ bool tensor_same_shape(const Tensor *a, const Tensor *b)
 static Tensor view_at(const Tensor *t, int64_t elem)
 {
     Tensor v = *t;
-    v.data = (char *)t->data + (size_t)elem * dtype_size(t->dtype);
+    v.data = (char *)t->data + dtype_bytes(t->dtype, elem);
     v.wants_grad = false;
     v.grad = NULL;
     return v;
@@ -47,7 +47,7 @@ static Tensor view_at(const Tensor *t, int64_t elem)
 
 Tensor tensor_col_view(const Tensor *t, int64_t first, int64_t cols)
 {
-    BUG_ON(first < 0 || cols < 0 || first + cols > tensor_cols(t));
+    BUG_ON(first < 0 || cols < 0 || first + cols > tensor_cols(t) || cols % dtype_block(t->dtype));
     Tensor v = view_at(t, first);
     v.dim[v.rank - 1] = cols;
     return v;
@@ -113,10 +113,11 @@ static bool chunk_advance(TArena *a, size_t need)
 /* Bytes of a dense tensor, padded to the alignment and never 0; SIZE_MAX when the number has no place in 63 bits. */
 static size_t padded_bytes(DType t, int rank, const int64_t *dim)
 {
-    int64_t n = (int64_t)dtype_size(t);
+    int64_t block = dtype_block(t), n = (int64_t)dtype_bytes(t, block);
+    BUG_ON(dim[rank - 1] % block);
     for (int i = 0; i < rank; i++) {
         BUG_ON(dim[i] < 0);
-        if (__builtin_mul_overflow(n, dim[i], &n))
+        if (__builtin_mul_overflow(n, i == rank - 1 ? dim[i] / block : dim[i], &n))
             return SIZE_MAX;
     }
     if (n > INT64_MAX - (int64_t)ALIGN)

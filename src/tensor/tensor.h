@@ -1,6 +1,8 @@
 /* tensor.h - a named, typed, row-major block of numbers on some backend.
  * A Tensor does not own its numbers: they lie in an arena (TArena) or in a mapping, and end with it. Rows may be wider than the tensor
- * (ld > last dim), so a slice of columns is a view by struct copy. Kernels see matrices: [rows, cols] = [numel / last, last]. */
+ * (ld > last dim), so a slice of columns is a view by struct copy. Kernels see matrices: [rows, cols] = [numel / last, last].
+ * Frozen weights may be of any stored type, also a blocked one: then the last dim and ld are multiples of the block, row r begins
+ * dtype_bytes(dtype, r * ld) behind data, and a slice of columns begins and ends between blocks. Everything else is F32 (indices I32). */
 #ifndef HONE_TENSOR_H
 #define HONE_TENSOR_H
 
@@ -17,8 +19,8 @@ struct Tensor {
     DType       dtype;
     int         rank;                   /* 1..4 */
     int64_t     dim[TENSOR_RANK_MAX];   /* dim[rank-1] is contiguous */
-    int64_t     ld;                     /* elements between rows; == dim[rank-1] unless a column slice */
-    void       *data;                   /* device address of the first element */
+    int64_t     ld;                     /* numbers between rows; == dim[rank-1] unless a column slice */
+    void       *data;                   /* device address of the first number, or block */
     Backend    *be;
     bool        wants_grad;             /* set for trainable leaves, inherited by outputs on a recording tape */
     Tensor     *grad;                   /* same shape, F32; made on first use; always accumulated into */

@@ -341,7 +341,7 @@ static void test_quant_state(void **state)
         { "{\"quant_type\":\"nf4\",\"blocksize\":64,\"dtype\":\"float32\",\"shape\":[2,3]}", "has 2 bytes, but its quant_state speaks of 2 x 3 numbers" },
     };
     char map[64];
-    memcpy(map, packed_nf4_code, sizeof map);
+    memcpy(map, dtype_nf4_code, sizeof map);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char  length[32];
         float v[64];

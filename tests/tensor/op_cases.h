@@ -30,6 +30,7 @@ typedef struct OpCase {
     int      pad;                      /* ld - cols of every matrix in the backend comparison */
     float    sigma;                    /* spread of the inputs; 0: 1 */
     float    slack;                    /* times the tolerance of the backend comparison, where large scores lose bits before the exp; 0: 1 */
+    DType    stored;                   /* embed, linear, head: type of the table or weight, which then has no gradient; K a multiple of the block */
     bool     same;                     /* add: both inputs are one tensor */
     bool     no_grad;                  /* too large, or too steep for finite differences */
 } OpCase;

@@ -59,14 +59,15 @@ static float draw(Lab *l)
 static Box *box_new(Lab *l, const char *name, BoxKind kind, DType type, int rank, int64_t rows, int64_t cols, int pad)
 {
     assert_true(l->n < LAB_BOXES_MAX);
-    Box   *b = &l->box[l->n++];
-    size_t size = dtype_size(type);
+    Box    *b = &l->box[l->n++];
+    int64_t block = dtype_block(type);
+    pad = (int)((pad + block - 1) / block * block);
     *b = (Box){ .name = name, .kind = kind };
     b->t = (Tensor){ .name = name, .dtype = type, .rank = rank, .dim = { rows, cols }, .ld = cols + pad, .be = l->be };
     if (rank == 1)
         b->t.dim[0] = cols;
-    b->first = GUARD_BYTES + (size_t)(pad / 2) * size; /* a slice of columns starts anywhere */
-    b->nbytes = b->first + (size_t)(rows * b->t.ld) * size + GUARD_BYTES;
+    b->first = GUARD_BYTES + dtype_bytes(type, pad / block / 2 * block); /* a slice of columns starts anywhere, or with any block */
+    b->nbytes = b->first + dtype_bytes(type, rows * b->t.ld) + GUARD_BYTES;
     b->raw = l->be->alloc(l->be, b->nbytes);
     assert_non_null(b->raw);
     b->t.data = b->raw + b->first;
@@ -77,7 +78,7 @@ static Box *box_new(Lab *l, const char *name, BoxKind kind, DType type, int rank
 
 static char *host_row(const Box *b, int64_t r)
 {
-    return b->before + b->first + (size_t)(r * b->t.ld) * dtype_size(b->t.dtype);
+    return b->before + b->first + dtype_bytes(b->t.dtype, r * b->t.ld);
 }
 
 static Tensor *box_fill(Lab *l, Box *b)
@@ -87,7 +88,7 @@ static Tensor *box_fill(Lab *l, Box *b)
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < cols; c++)
             v[c] = b->kind == BOX_SET ? NAN : draw(l);
-        memcpy(host_row(b, r), v, (size_t)cols * sizeof *v);
+        dtype_from_f32(host_row(b, r), v, b->t.dtype, cols);
     }
     free(v);
     l->be->upload(l->be, b->raw, b->before, b->nbytes);
@@ -97,6 +98,11 @@ static Tensor *box_fill(Lab *l, Box *b)
 Tensor *lab_mat(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols)
 {
     return box_fill(l, box_new(l, name, kind, DT_F32, 2, rows, cols, l->c->pad));
+}
+
+Tensor *lab_weight(Lab *l, const char *name, int64_t rows, int64_t cols)
+{
+    return box_fill(l, box_new(l, name, BOX_IN, l->c->stored, 2, rows, cols, l->c->pad));
 }
 
 Tensor *lab_vec(Lab *l, const char *name, BoxKind kind, int64_t n)
@@ -210,10 +216,10 @@ void lab_check_guards(const Lab *l)
         const Box *b = &l->box[i];
         char *after = mem_alloc(b->nbytes);
         l->be->download(l->be, after, b->raw, b->nbytes);
-        size_t size = dtype_size(b->t.dtype), row = (size_t)tensor_cols(&b->t) * size;
+        size_t row = dtype_bytes(b->t.dtype, tensor_cols(&b->t));
         if (b->kind != BOX_IN) /* what the kernel was asked to write is allowed to differ */
             for (int64_t r = 0; r < tensor_rows(&b->t); r++) {
-                size_t off = b->first + (size_t)(r * b->t.ld) * size;
+                size_t off = b->first + dtype_bytes(b->t.dtype, r * b->t.ld);
                 memcpy(after + off, b->before + off, row);
             }
         bool clean = !memcmp(after, b->before, b->nbytes);

@@ -47,6 +47,7 @@ typedef struct Lab {
 void    lab_init(Lab *l, const OpCase *c, Backend *be);
 void    lab_release(Lab *l);
 Tensor *lab_mat(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols);   /* rows with gap columns when the case says so */
+Tensor *lab_weight(Lab *l, const char *name, int64_t rows, int64_t cols);               /* BOX_IN of the case's stored type */
 Tensor *lab_vec(Lab *l, const char *name, BoxKind kind, int64_t n);                     /* rank 1 */
 Tensor *lab_col(Lab *l, const char *name, BoxKind kind, int64_t rows, int64_t cols);   /* never with a gap: statistics, logp */
 Tensor *lab_ids(Lab *l, const char *name, int64_t n, int64_t limit);                    /* I32 [n] below limit */

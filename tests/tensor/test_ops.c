@@ -1,7 +1,7 @@
 /* test_ops.c - the rows of op_cases.c, driven three ways.
  * 1. Gradients: every op on `ref` through the tape, analytic against central differences with Richardson extrapolation.
  * 2. `cpu` against `ref`: every backend function, at every row's shape, between guard bytes, for every instruction set of this machine.
- * 3. `cpu` with 1, 2 and 4 threads: the same bits.
+ * 3. `cpu` with 1, 2 and 4 threads: the same bits. A weight in its stored type and the F32 numbers it means: the same bits.
  * To add an op: its kit below (how to lay out its inputs, how to call it, which backend functions belong to it) and its rows. */
 #include "base/mem.h"
 #include "tensor/cpu/cpu.h"
@@ -33,7 +33,7 @@ typedef struct Kit {
 
 static void embed_setup(Lab *l)
 {
-    l->leaf[0] = lab_mat(l, "table", BOX_IN, l->c->N, l->c->K);
+    l->leaf[0] = lab_weight(l, "table", l->c->N, l->c->K);
     l->index = lab_ids(l, "ids", l->c->T, l->c->N);
 }
 
@@ -54,7 +54,7 @@ static void linear_setup(Lab *l)
 {
     const OpCase *c = l->c;
     l->leaf[0] = lab_mat(l, "x", BOX_IN, c->T, c->K);
-    l->leaf[1] = lab_mat(l, "w", BOX_IN, c->N, c->K);
+    l->leaf[1] = lab_weight(l, "w", c->N, c->K);
     l->leaf[2] = c->bias ? lab_vec(l, "b", BOX_IN, c->N) : NULL;
     l->leaf[3] = c->rank ? lab_mat(l, "lora_a", BOX_IN, c->rank, c->K) : NULL;
     l->leaf[4] = c->rank ? lab_mat(l, "lora_b", BOX_IN, c->N, c->rank) : NULL;
@@ -69,7 +69,7 @@ static void linear_kernels(Lab *l)
 {
     Backend *be = l->be;
     int T = l->c->T, K = l->c->K, N = l->c->N;
-    Tensor *x = lab_mat(l, "x", BOX_IN, T, K), *w = lab_mat(l, "w", BOX_IN, N, K);
+    Tensor *x = lab_mat(l, "x", BOX_IN, T, K), *w = lab_weight(l, "w", N, K);
     Tensor *b = lab_vec(l, "b", BOX_IN, N), *dy = lab_mat(l, "dy", BOX_IN, T, N);
     be->linear(be, lab_mat(l, "y", BOX_SET, T, N), x, w, NULL, 1.0f, false);
     be->linear(be, lab_mat(l, "y with bias", BOX_SET, T, N), x, w, b, 1.0f, false);
@@ -381,7 +381,7 @@ static HeadCfg head_cfg(const OpCase *c)
 static void head_setup(Lab *l)
 {
     l->leaf[0] = lab_mat(l, "h", BOX_IN, l->c->T, l->c->K);
-    l->leaf[1] = lab_mat(l, "w", BOX_IN, l->c->N, l->c->K);
+    l->leaf[1] = lab_weight(l, "w", l->c->N, l->c->K);
     l->leaf[2] = l->c->bias ? lab_vec(l, "b", BOX_IN, l->c->N) : NULL;
     l->index = lab_ids(l, "target", l->c->T, l->c->N);
     if (l->c->op == OP_HEAD_FUSED)
@@ -403,9 +403,11 @@ static void head_logp_kernels(Lab *l)
     Tensor *h = l->leaf[0], *w = l->leaf[1], *b = l->leaf[2], *dlogp = lab_col(l, "dlogp", BOX_IN, T, 1), *lse = lab_col(l, "lse", BOX_SET, T, 1);
     be->head_logp(be, lab_col(l, "logp", BOX_SET, T, 1), lse, h, w, b, l->index, &cfg);
     be->head_logp(be, lab_col(l, "logp without lse", BOX_SET, T, 1), NULL, h, w, b, l->index, &cfg);
+    be->head_logp_bwd(be, lab_mat(l, "dh alone", BOX_ACC, T, K), NULL, NULL, dlogp, lse, h, w, b, l->index, &cfg);
+    if (w->dtype != DT_F32)
+        return;
     be->head_logp_bwd(be, lab_mat(l, "dh", BOX_ACC, T, K), lab_mat(l, "dw", BOX_ACC, V, K), lab_vec(l, "db", BOX_ACC, V), dlogp, lse, h, w, b,
                       l->index, &cfg);
-    be->head_logp_bwd(be, lab_mat(l, "dh alone", BOX_ACC, T, K), NULL, NULL, dlogp, lse, h, w, b, l->index, &cfg);
     be->head_logp_bwd(be, NULL, lab_mat(l, "dw alone", BOX_ACC, V, K), NULL, dlogp, lse, h, w, b, l->index, &cfg);
     be->head_logp_bwd(be, NULL, NULL, lab_vec(l, "db alone", BOX_ACC, V), dlogp, lse, h, w, b, l->index, &cfg);
 }
@@ -423,8 +425,9 @@ static void head_fused_kernels(Lab *l)
     head_setup(l);
     HeadCfg cfg = head_cfg(l->c);
     Tensor *h = l->leaf[0], *w = l->leaf[1], *b = l->leaf[2];
-    be->head_fused(be, lab_col(l, "logp", BOX_SET, T, 1), lab_mat(l, "dh", BOX_SET, T, K), lab_mat(l, "dw", BOX_ACC, V, K),
-                   lab_vec(l, "db", BOX_ACC, V), h, w, b, l->index, l->coef, &cfg);
+    if (w->dtype == DT_F32)
+        be->head_fused(be, lab_col(l, "logp", BOX_SET, T, 1), lab_mat(l, "dh", BOX_SET, T, K), lab_mat(l, "dw", BOX_ACC, V, K),
+                       lab_vec(l, "db", BOX_ACC, V), h, w, b, l->index, l->coef, &cfg);
     be->head_fused(be, lab_col(l, "logp, w frozen", BOX_SET, T, 1), lab_mat(l, "dh, w frozen", BOX_SET, T, K), NULL, NULL, h, w, b, l->index,
                    l->coef, &cfg);
     be->head_fused(be, lab_col(l, "logp, only b trains", BOX_SET, T, 1), lab_mat(l, "dh, only b trains", BOX_SET, T, K), NULL,
@@ -539,7 +542,7 @@ static double richardson(Probe *p, float *x)
 
 static bool leaf_trains(const Lab *l, int i)
 {
-    return l->leaf[i] && !(l->c->frozen >> i & 1);
+    return l->leaf[i] && !(l->c->frozen >> i & 1) && l->leaf[i]->dtype == DT_F32;
 }
 
 #define PROBES_MAX 80 /* elements looked at per tensor, spread evenly */
@@ -721,6 +724,129 @@ static void cpu_bits_do_not_depend_on_threads(void **state)
     }
 }
 
+/* ---- 4: stored types ---- */
+
+static Tensor *arena_mat(TArena *a, DType type, int64_t rows, int64_t cols)
+{
+    Tensor *t = tarena_tensor(a, NULL, type, 2, (int64_t[]){ rows, cols });
+    assert_non_null(t);
+    return t;
+}
+
+static Tensor *random_mat(TArena *a, int64_t rows, int64_t cols, int64_t seed)
+{
+    Tensor *t = arena_mat(a, DT_F32, rows, cols);
+    for (int64_t i = 0; i < rows * cols; i++)
+        ((float *)t->data)[i] = (float)pool_at(seed + i);
+    return t;
+}
+
+static void expect_equal_results(Backend *be, DType type, const char *what, const Tensor *a, const Tensor *b)
+{
+    if (memcmp(a->data, b->data, (size_t)tensor_numel(a) * sizeof(float)))
+        fail_msg("%s with a weight of %s, %s: not the bits that its numbers in F32 give", be->name, dtype_name(type), what);
+}
+
+/* Both products and the head, on w and on the F32 tensor of the numbers that w means. T rows: at least 5. */
+static void expect_stored_like_wide(Backend *be, DType type, int64_t T, int64_t K, int64_t N)
+{
+    TArena a;
+    tarena_init(&a, be);
+    const HeadCfg cfg = { .scale = 1 };
+    Tensor *source = random_mat(&a, N, K, 3), *stored = arena_mat(&a, type, N, K), *wide = arena_mat(&a, DT_F32, N, K);
+    Tensor *x = random_mat(&a, T, K, 5), *dy = random_mat(&a, T, N, 7), *coef = random_mat(&a, T, 1, 11);
+    Tensor *y[2], *dx[2], *logp[2], *dh[2], *target = tarena_tensor(&a, NULL, DT_I32, 1, &T);
+    for (int64_t r = 0; r < N; r++) /* scales from subnormal to large */
+        for (int64_t c = 0; c < K; c++)
+            ((float *)source->data)[r * K + c] *= r % 7 == 0 ? 1e-6f : r % 7 == 3 ? 1000.0f : 1.0f;
+    tensor_put(stored, source->data);
+    dtype_to_f32(wide->data, stored->data, type, N * K);
+    for (int64_t t = 0; t < T; t++)
+        ((int32_t *)target->data)[t] = (int32_t)(t * 31 % N);
+    for (int i = 0; i < 2; i++) {
+        const Tensor *w = i ? wide : stored;
+        y[i] = arena_mat(&a, DT_F32, T, N);
+        dx[i] = random_mat(&a, T, K, 13);
+        logp[i] = arena_mat(&a, DT_F32, T, 1);
+        dh[i] = arena_mat(&a, DT_F32, T, K);
+        be->linear(be, y[i], x, w, NULL, 0.75f, false);
+        be->linear_dx(be, dx[i], dy, w, 1.5f);
+        be->head_fused(be, logp[i], dh[i], NULL, NULL, x, w, NULL, target, coef, &cfg);
+    }
+    expect_equal_results(be, type, "linear", y[0], y[1]);
+    expect_equal_results(be, type, "linear_dx", dx[0], dx[1]);
+    expect_equal_results(be, type, "logp", logp[0], logp[1]);
+    expect_equal_results(be, type, "dh", dh[0], dh[1]);
+    tarena_release(&a);
+}
+
+static void stored_type_does_not_change_bits(void **state)
+{
+    (void)state;
+    int types = 0;
+    for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
+        Backend *be = open_cpu(instruction_sets[i], 2);
+        for (int t = 0; be && t < DT_COUNT; t++) {
+            DType type = (DType)t;
+            if (type == DT_I32)
+                continue;
+            types++;
+            expect_stored_like_wide(be, type, 5, 256, 33);
+            expect_stored_like_wide(be, type, 67, 1536, 131);
+            expect_stored_like_wide(be, type, 37, 768, 515);
+            if (dtype_block(type) < 256)
+                expect_stored_like_wide(be, type, 19, 1600, 43);
+        }
+        if (be)
+            be->close(be);
+    }
+    assert_true(types >= DT_COUNT - 1);
+}
+
+/* A few rows take the path of decoding, whose rounding differs; there a row must not depend on how many there are. */
+static void few_rows_are_each_alone(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
+        Backend *be = open_cpu(instruction_sets[i], 2);
+        for (int t = 0; be && t < DT_COUNT; t++) {
+            if (t == DT_I32)
+                continue;
+            TArena a;
+            tarena_init(&a, be);
+            Tensor *source = random_mat(&a, 301, 768, 3), *w = arena_mat(&a, (DType)t, 301, 768), *x = random_mat(&a, 4, 768, 5);
+            Tensor *all = arena_mat(&a, DT_F32, 4, 301), *one = arena_mat(&a, DT_F32, 1, 301);
+            tensor_put(w, source->data);
+            be->linear(be, all, x, w, NULL, 1.0f, false);
+            for (int r = 0; r < 4; r++) {
+                Tensor row = tensor_row_view(x, r, 1), want = tensor_row_view(all, r, 1);
+                be->linear(be, one, &row, w, NULL, 1.0f, false);
+                expect_equal_results(be, (DType)t, "one row of four", one, &want);
+            }
+            tarena_release(&a);
+        }
+        if (be)
+            be->close(be);
+    }
+}
+
+static void scratch_is_known_and_stays(void **state)
+{
+    (void)state;
+    Backend *be = backend_cpu_open(2, NULL);
+    TArena a;
+    tarena_init(&a, be);
+    Tensor *x = random_mat(&a, 300, 700, 3), *w = random_mat(&a, 900, 700, 5), *y = arena_mat(&a, DT_F32, 300, 900);
+    assert_int_equal(backend_cpu_scratch(be), 0);
+    be->linear(be, y, x, w, NULL, 1.0f, false);
+    size_t held = backend_cpu_scratch(be);
+    assert_true(held >= 300 * 700 * sizeof(float));
+    be->linear(be, y, x, w, NULL, 1.0f, false);
+    assert_int_equal(backend_cpu_scratch(be), held);
+    tarena_release(&a);
+    be->close(be);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -729,6 +855,9 @@ int main(void)
         cmocka_unit_test(ref_stays_inside_its_buffers),
         cmocka_unit_test(cpu_matches_ref),
         cmocka_unit_test(cpu_bits_do_not_depend_on_threads),
+        cmocka_unit_test(stored_type_does_not_change_bits),
+        cmocka_unit_test(few_rows_are_each_alone),
+        cmocka_unit_test(scratch_is_known_and_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,17 @@ bool cpu_workers(Cpu *c, size_t n)
     return true;
 }
 
+size_t backend_cpu_scratch(const Backend *be)
+{
+    const Cpu *c = (const Cpu *)be;
+    size_t     n = 0;
+    for (int i = 0; i < SLOT_COUNT; i++)
+        n += c->slot[i].n;
+    for (int i = 0; i < be->threads; i++)
+        n += c->worker[i].n;
+    return n;
+}
+
 static int cpu_sync(Backend *be, Err *e)
 {
     Cpu *c = cpu_of(be);

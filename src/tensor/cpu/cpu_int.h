@@ -14,7 +14,7 @@ typedef enum {
     SLOT_SUMS,   /* partial sums of norms, biases, attention's dq */
     SLOT_ROWS,   /* a few numbers for each row: running sums, inner products, a router's gradients */
     SLOT_LOGITS, /* head */
-    SLOT_WIDE,   /* small weights of 16 bits as f32 */
+    SLOT_WIDE,   /* small weights of another type as f32 */
     SLOT_WIDE_B, /* a second one */
     SLOT_COUNT
 } Slot;
@@ -48,7 +48,7 @@ static inline float *f32(const Tensor *t)
 
 /* A vector as f32 (the weight of a norm, a bias): itself, or converted into the slot. NULL: no memory, or t is NULL. */
 const float *cpu_wide(Cpu *c, Slot s, const Tensor *t);
-static inline const void *elem_at(const Tensor *t, int64_t i) { return (const char *)t->data + (size_t)i * dtype_size(t->dtype); }
+static inline const void *elem_at(const Tensor *t, int64_t i) { return (const char *)t->data + dtype_bytes(t->dtype, i); }
 
 /* One float per row, in either of the shapes [n] and [n, 1]. */
 static inline int64_t step_of(const Tensor *t) { return t->rank == 1 ? 1 : t->ld; }
@@ -61,8 +61,8 @@ typedef struct Gemm {
     int64_t      lda;
     bool         a_rows;
     const void  *b;
-    DType        b_type;  /* F32, F16, BF16; becomes f32 while it is packed */
-    int64_t      ldb;
+    DType        b_type;  /* any stored type; becomes f32 while it is packed */
+    int64_t      ldb;     /* numbers; of a blocked type its rows are whole blocks */
     bool         b_rows;
     float       *c;
     int64_t      ldc;

@@ -8,13 +8,16 @@
  *         for each panel of a, for each panel of b: one register tile
  *
  * Invariant: the stretches follow from k alone and each sum is one chain per stretch, so the bits of an element depend neither on the
- * threads nor on how m and n are cut. Packing is a function of its own: a weight of another type becomes f32 there.
+ * threads nor on how m and n are cut. Packing is a function of its own: a weight of another type becomes f32 there, and from then on it is an
+ * F32 weight, so that its stored type does not change the bits of a product (of 5 rows or more). For that k is cut between blocks, and n where the
+ * blocks lie along n.
  * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory; few columns (the inner side of
  * a low-rank pair) would spend its time packing a, so a is read in place; and few columns of a tall result (the gradient of the outer side)
  * are computed as the transposed product, which has few rows instead. */
 #include "tensor/cpu/cpu_int.h"
 
-#define KC          1024           /* longest stretch of k; c is read and written once for each */
+#define BLOCK       256            /* the largest block of a stored type */
+#define KC          1024           /* longest stretch of k, in blocks; c is read and written once for each */
 #define BLOCK_PANELS 4             /* panels of b packed at once: 4 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
 #define PACK_PANELS 8              /* panels of a packed at once: rows of a column-wise operand are read in runs of 8 mr */
 #define A_BYTES     ((int64_t)8 << 20)
@@ -30,7 +33,8 @@ typedef struct Plan {
     int64_t     row0, rows;        /* the slab */
     int64_t     height;            /* of a panel of a; the last may hold less */
     int64_t     a_panels, b_panels;
-    int64_t     stretches;
+    int64_t     group, groups;     /* panels of b that are not cut apart: those of one block */
+    int64_t     stretch, stretches;/* numbers of k in each, the last may have less */
     int64_t     col_cuts, row_cuts;/* pieces: blocks of columns x parts of the slab */
 } Plan;
 
@@ -40,20 +44,31 @@ static int64_t cut(int64_t whole, int64_t n, int64_t i)
     return whole * i / n;
 }
 
+static int64_t parts(int64_t whole, int64_t part)
+{
+    return (whole + part - 1) / part;
+}
+
+/* Numbers of k in all stretches but the last. */
+static int64_t stretch_of(int64_t k)
+{
+    return MAX(1, parts(parts(k, MAX(1, parts(k, KC))), BLOCK)) * BLOCK;
+}
+
 static const void *b_at(const Gemm *g, int64_t i)
 {
-    return (const char *)g->b + (size_t)i * dtype_size(g->b_type);
+    return (const char *)g->b + dtype_bytes(g->b_type, i);
 }
 
 /* Columns [j, j + n) of b, numbers [k0, k0 + k) of each, into panels of k nr floats. */
 static void pack_b(const Kern *kern, const Gemm *g, float *dst, int64_t j, int64_t n, int64_t k0, int64_t k)
 {
     if (!g->b_rows) {
-        kern->pack_cols[g->b_type](dst, kern->nr, k * kern->nr, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
+        kern->pack_cols(g->b_type, dst, kern->nr, k * kern->nr, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
         return;
     }
     for (int64_t i = 0; i < n; i += kern->nr)
-        kern->pack_rows[g->b_type](dst + i * k, kern->nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, kern->nr), k);
+        kern->pack_rows(g->b_type, dst + i * k, kern->nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, kern->nr), k);
 }
 
 /* After the first stretch sums are added, and the bias is in. */
@@ -73,13 +88,13 @@ static void piece_pack(void *ctx, int64_t piece, int worker)
     const Kern *kern = p->cpu->kern;
     int64_t row = piece * PACK_PANELS * p->height, rows = MIN(p->rows - row, PACK_PANELS * p->height);
     for (int64_t s = 0; s < p->stretches; s++) {
-        int64_t k0 = cut(g->k, p->stretches, s), k = cut(g->k, p->stretches, s + 1) - k0, first = p->row0 + row;
+        int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), first = p->row0 + row;
         float *dst = p->ap + (s * p->a_panels + piece * PACK_PANELS) * p->a_step;
         if (!g->a_rows)
-            kern->pack_cols[DT_F32](dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
+            kern->pack_cols(DT_F32, dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
         else
             for (int64_t i = 0; i < rows; i += p->height, dst += p->a_step)
-                kern->pack_rows[DT_F32](dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
+                kern->pack_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
     }
 }
 
@@ -89,10 +104,11 @@ static void piece_block(void *ctx, int64_t piece, int worker)
     const Gemm *g = p->g;
     const Kern *kern = p->cpu->kern;
     float *bp = cpu_worker(p->cpu, worker);
-    int64_t first = cut(p->b_panels, p->col_cuts, piece / p->row_cuts), last = cut(p->b_panels, p->col_cuts, piece / p->row_cuts + 1);
+    int64_t first = cut(p->groups, p->col_cuts, piece / p->row_cuts) * p->group;
+    int64_t last = MIN(p->b_panels, cut(p->groups, p->col_cuts, piece / p->row_cuts + 1) * p->group);
     int64_t from = cut(p->a_panels, p->row_cuts, piece % p->row_cuts), to = cut(p->a_panels, p->row_cuts, piece % p->row_cuts + 1);
     for (int64_t s = 0; s < p->stretches; s++) {
-        int64_t k0 = cut(g->k, p->stretches, s), k = cut(g->k, p->stretches, s + 1) - k0, step = k * kern->nr;
+        int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), step = k * kern->nr;
         pack_b(kern, g, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, k);
         for (int64_t i = from; i < to; i++) {
             int64_t row = i * p->height, h = MIN(p->rows - row, p->height);
@@ -111,48 +127,65 @@ static void piece_block(void *ctx, int64_t piece, int worker)
  * than once. */
 static void plan_pieces(Plan *p)
 {
-    int64_t threads = p->cpu->be.threads, blocks = (p->b_panels + BLOCK_PANELS - 1) / BLOCK_PANELS;
-    p->col_cuts = MIN(p->b_panels, (MAX(blocks, 3 * threads) + threads - 1) / threads * threads);
+    int64_t threads = p->cpu->be.threads, blocks = parts(p->b_panels, BLOCK_PANELS);
+    p->col_cuts = MIN(p->groups, parts(MAX(blocks, 3 * threads), threads) * threads);
     p->row_cuts = 1;
     if (p->col_cuts < threads)
-        p->row_cuts = MIN(p->a_panels, (2 * threads + p->col_cuts - 1) / p->col_cuts);
+        p->row_cuts = MIN(p->a_panels, parts(2 * threads, p->col_cuts));
+}
+
+static Plan plan_of(Cpu *c, const Gemm *g)
+{
+    Plan p = { .g = g, .cpu = c, .stretch = stretch_of(g->k), .b_panels = parts(g->n, c->kern->nr) };
+    p.stretches = MAX(1, parts(g->k, p.stretch)); /* of an empty k one, for the bias */
+    p.group = !g->b_rows && dtype_block(g->b_type) > 1 ? BLOCK / c->kern->nr : 1;
+    p.groups = parts(p.b_panels, p.group);
+    return p;
 }
 
 static void gemm_packed(Cpu *c, const Gemm *g)
 {
     const Kern *kern = c->kern;
-    Plan p = { .g = g, .cpu = c };
-    p.stretches = MAX(1, (g->k + KC - 1) / KC);
-    p.b_panels = (g->n + kern->nr - 1) / kern->nr;
-    int64_t longest = (g->k + p.stretches - 1) / p.stretches;
-    p.a_step = (longest * kern->mr + kern->vw + 15) / 16 * 16;
-    int64_t slabs = MAX(1, (g->m * g->k * (int64_t)sizeof(float) + A_BYTES - 1) / A_BYTES);
+    Plan p = plan_of(c, g);
+    int64_t longest = MIN(g->k, p.stretch);
+    p.a_step = parts(longest * kern->mr + kern->vw, 16) * 16;
+    int64_t slabs = MAX(1, parts(g->m * g->k * (int64_t)sizeof(float), A_BYTES));
     slabs = MIN(slabs, MAX(1, g->m / 256));
-    int64_t most_panels = (g->m / slabs + 1 + kern->mr - 1) / kern->mr;
+    int64_t most_panels = parts(g->m / slabs + 1, kern->mr);
     p.ap = cpu_slot(c, SLOT_PACK, (size_t)(most_panels * p.stretches * p.a_step) * sizeof(float));
-    if (!p.ap || !cpu_workers(c, (size_t)(MIN(p.b_panels, BLOCK_PANELS) * kern->nr * longest + kern->vw) * sizeof(float)))
+    if (!p.ap || !cpu_workers(c, (size_t)(MIN(p.b_panels, MAX(p.group, BLOCK_PANELS)) * kern->nr * longest + kern->vw) * sizeof(float)))
         return;
     for (int64_t s = 0; s < slabs; s++) {
         p.row0 = cut(g->m, slabs, s);
         p.rows = cut(g->m, slabs, s + 1) - p.row0;
-        p.a_panels = (p.rows + kern->mr - 1) / kern->mr;
-        p.height = (p.rows + p.a_panels - 1) / p.a_panels; /* equal panels: a last one of two rows would cost as much as eight */
-        p.a_panels = (p.rows + p.height - 1) / p.height;
+        p.a_panels = parts(p.rows, kern->mr);
+        p.height = parts(p.rows, p.a_panels); /* equal panels: a last one of two rows would cost as much as eight */
+        p.a_panels = parts(p.rows, p.height);
         plan_pieces(&p);
         int64_t work = p.rows * g->k / kern->vw;
-        cpu_for(c, (p.a_panels + PACK_PANELS - 1) / PACK_PANELS, work, piece_pack, &p);
+        cpu_for(c, parts(p.a_panels, PACK_PANELS), work, piece_pack, &p);
         cpu_for(c, p.col_cuts * p.row_cuts, work * g->n / 2, piece_block, &p);
     }
 }
 
 /* ---- few columns, a by rows: b is packed once, a is read where it lies ---- */
 
-static void piece_narrow_pack(void *ctx, int64_t panel, int worker)
+static void piece_narrow_rows(void *ctx, int64_t panel, int worker)
 {
     (void)worker;
     const Plan *p = ctx;
-    int64_t j = panel * p->cpu->kern->nr;
-    pack_b(p->cpu->kern, p->g, p->ap + panel * p->a_step, j, MIN(p->g->n - j, p->cpu->kern->nr), 0, p->g->k);
+    const Gemm *g = p->g;
+    int64_t nr = p->cpu->kern->nr, j = panel * nr;
+    p->cpu->kern->pack_rows(g->b_type, p->ap + panel * p->a_step, nr, b_at(g, j * g->ldb), g->ldb, MIN(g->n - j, nr), g->k);
+}
+
+static void piece_narrow_cols(void *ctx, int64_t stretch, int worker)
+{
+    (void)worker;
+    const Plan *p = ctx;
+    const Gemm *g = p->g;
+    int64_t nr = p->cpu->kern->nr, k0 = stretch * p->stretch;
+    p->cpu->kern->pack_cols(g->b_type, p->ap + k0 * nr, nr, p->a_step, b_at(g, k0 * g->ldb), g->ldb, g->n, MIN(g->k - k0, p->stretch));
 }
 
 static void piece_narrow(void *ctx, int64_t piece, int worker)
@@ -163,7 +196,7 @@ static void piece_narrow(void *ctx, int64_t piece, int worker)
     const Kern *kern = p->cpu->kern;
     int64_t from = cut(g->m, p->row_cuts, piece), to = cut(g->m, p->row_cuts, piece + 1);
     for (int64_t s = 0; s < p->stretches; s++) {
-        int64_t k0 = cut(g->k, p->stretches, s), k = cut(g->k, p->stretches, s + 1) - k0;
+        int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch);
         for (int64_t i = from; i < to; i += kern->mr_rows)
             for (int64_t panel = 0; panel < p->b_panels; panel++) {
                 int64_t j = panel * kern->nr;
@@ -177,14 +210,14 @@ static void piece_narrow(void *ctx, int64_t piece, int worker)
 static void gemm_narrow(Cpu *c, const Gemm *g)
 {
     const Kern *kern = c->kern;
-    Plan p = { .g = g, .cpu = c, .stretches = MAX(1, (g->k + KC - 1) / KC), .b_panels = (g->n + kern->nr - 1) / kern->nr };
-    p.a_step = (g->k * kern->nr + kern->vw + 15) / 16 * 16;
+    Plan p = plan_of(c, g);
+    p.a_step = parts(g->k * kern->nr + kern->vw, 16) * 16;
     p.ap = cpu_slot(c, SLOT_PACK, (size_t)(p.b_panels * p.a_step) * sizeof(float));
     if (!p.ap)
         return;
     int64_t rows = MIN(NARROW_ROWS, MAX(kern->mr_rows, g->m / (4 * c->be.threads)));
-    p.row_cuts = (g->m + rows - 1) / rows;
-    cpu_for(c, p.b_panels, g->n * g->k / kern->vw, piece_narrow_pack, &p);
+    p.row_cuts = parts(g->m, rows);
+    cpu_for(c, g->b_rows ? p.b_panels : p.stretches, g->n * g->k / kern->vw, g->b_rows ? piece_narrow_rows : piece_narrow_cols, &p);
     cpu_for(c, p.row_cuts, g->m * g->n * g->k / (2 * kern->vw), piece_narrow, &p);
 }
 

@@ -6,6 +6,7 @@
 #ifndef HONE_CPU_K_GEMM_H
 #define HONE_CPU_K_GEMM_H
 
+#include "tensor/cpu/k_quant.h"
 #include "tensor/cpu/kern.h"
 #include "tensor/cpu/simd.h"
 
@@ -24,57 +25,86 @@ _Static_assert(MR <= VW, "pack writes one vector per slice of a");
 
 /* ---- packing ---- */
 
-VINLINE void pack_rows(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k)
+#define STRIP 256 /* numbers of a row made f32 at once: a strip of VW rows stays in the first cache */
+
+/* VW rows, `rows` of them there, into lanes i0.. of a panel: dst is the panel at i0. */
+VINLINE void pack_strip(float *dst, int64_t p, const float *src, int64_t ld, int64_t rows, int64_t k)
 {
-    for (int64_t i0 = 0; i0 < p; i0 += VW) {
-        int64_t rows = MIN(MAX(n - i0, 0), VW), kk = 0;
-        for (; kk + VW <= k; kk += VW) {
-            vf r[VW];
+    int64_t kk = 0;
+    for (; kk + VW <= k; kk += VW) {
+        vf r[VW];
 #pragma GCC unroll 16
-            for (int64_t i = 0; i < VW; i++) {
-                if (i < rows)
-                    __builtin_prefetch((const char *)src + ((i0 + i) * ld + kk) * (int64_t)(type == DT_F32 ? 4 : 2) + 256);
-                r[i] = i < rows ? vget_as(src, (i0 + i) * ld + kk, VW, type) : (vf){ 0 };
-            }
-            vtranspose(r);
-#pragma GCC unroll 16
-            for (int64_t i = 0; i < VW; i++) /* in order: where p < VW each store covers the overhang of the one before */
-                vstore(dst + (kk + i) * p + i0, r[i]);
+        for (int64_t i = 0; i < VW; i++) {
+            if (i < rows)
+                __builtin_prefetch(src + i * ld + kk + 64);
+            r[i] = i < rows ? vload(src + i * ld + kk) : (vf){ 0 };
         }
-        if (kk < k)
-            for (int64_t i = 0; i < MIN(VW, p - i0); i++) {
-                vf v = i < rows ? vget_as(src, (i0 + i) * ld + kk, k - kk, type) : (vf){ 0 };
-                for (int64_t l = 0; l < k - kk; l++)
-                    dst[(kk + l) * p + i0 + i] = v[l];
-            }
+        vtranspose(r);
+#pragma GCC unroll 16
+        for (int64_t i = 0; i < VW; i++) /* in order: where p < VW each store covers the overhang of the one before */
+            vstore(dst + (kk + i) * p, r[i]);
+    }
+    if (kk < k)
+        for (int64_t i = 0; i < MIN(VW, p); i++) {
+            vf v = i < rows ? vget(src + i * ld + kk, k - kk) : (vf){ 0 };
+            for (int64_t l = 0; l < k - kk; l++)
+                dst[(kk + l) * p + i] = v[l];
+        }
+}
+
+static void pack_rows_F32(float *dst, int64_t p, const float *src, int64_t ld, int64_t n, int64_t k)
+{
+    for (int64_t i0 = 0; i0 < p; i0 += VW)
+        pack_strip(dst + i0, p, src + i0 * ld, ld, MIN(MAX(n - i0, 0), VW), k);
+}
+
+static void pack_rows(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k)
+{
+    if (type == DT_F32) {
+        pack_rows_F32(dst, p, src, ld, n, k);
+        return;
+    }
+    for (int64_t i0 = 0; i0 < p; i0 += VW) {
+        int64_t rows = MIN(MAX(n - i0, 0), VW);
+        for (int64_t kk = 0; kk < k; kk += STRIP) {
+            float wide[VW * (STRIP + 16)]; /* not STRIP: rows would meet in few places of the cache */
+            for (int64_t i = 0; i < rows; i++)
+                widen_of[type](wide + i * (STRIP + 16), (const char *)src + dtype_bytes(type, (i0 + i) * ld + kk), MIN(k - kk, STRIP));
+            pack_strip(dst + kk * p + i0, p, wide, STRIP + 16, rows, MIN(k - kk, STRIP));
+        }
     }
 }
 
-VINLINE void pack_cols(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k)
+/* Numbers [i, i + n) of a row, into the panels from dst on. */
+VINLINE void pack_slice(float *dst, int64_t p, int64_t step, const float *src, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += p, dst += step)
+        for (int64_t l = 0; l < p; l += VW)
+            vstore(dst + l, vget(src + i + l, n - i - l));
+}
+
+VINLINE void pack_columns(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k)
 {
     for (int64_t kk = 0; kk < k; kk++) { /* panels inside: a row of src is read in one go */
-        float *to = dst + kk * p;
-        for (int64_t i = 0; i < n; i += p, to += step)
-            for (int64_t l = 0; l < p; l += VW)
-                vstore(to + l, vget_as(src, kk * ld + i + l, n - i - l, type));
+        if (type == DT_F32) {
+            pack_slice(dst + kk * p, p, step, (const float *)src + kk * ld, n);
+            continue;
+        }
+        for (int64_t i = 0; i < n; i += STRIP) {
+            float wide[STRIP];
+            widen_of[type](wide, (const char *)src + dtype_bytes(type, kk * ld + i), MIN(n - i, STRIP));
+            pack_slice(dst + i / p * step + kk * p, p, step, wide, MIN(n - i, STRIP));
+        }
     }
 }
 
-/* The functions of this file that read a stored type, once for each type. */
-#define PACK_ARGS float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k
-#define PACK_COLS_ARGS float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k
-#define PACK_FNS(T)                                                                             \
-    static void pack_rows_##T(PACK_ARGS) { pack_rows(DT_##T, dst, p, src, ld, n, k); }          \
-    static void pack_cols_##T(PACK_COLS_ARGS)                                                   \
-    {                                                                                           \
-        if (p == NR)                                                                            \
-            pack_cols(DT_##T, dst, NR, step, src, ld, n, k);                                    \
-        else                                                                                    \
-            pack_cols(DT_##T, dst, p, step, src, ld, n, k);                                     \
-    }
-PACK_FNS(F32)
-PACK_FNS(F16)
-PACK_FNS(BF16)
+static void pack_cols(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k)
+{
+    if (p == NR)
+        pack_columns(type, dst, NR, step, src, ld, n, k);
+    else
+        pack_columns(type, dst, p, step, src, ld, n, k);
+}
 
 /* ---- tiles ---- */
 
@@ -201,23 +231,85 @@ static void tile_rows(int64_t h, TILE_ARGS)
 
 /* ---- few rows: each number of w is read once, at the speed of memory ---- */
 
-/* Dot products of `rows` (constant) rows of w, from number `at` on, with one row of x. One chain for each row of w and lane: four rows hide the latency. */
-VINLINE void dots(DType type, int rows, int64_t k, const float *x, const void *w, int64_t at, int64_t ldw, float out[4])
+/* Dot products of `rows` (constant) rows of w, `step` bytes apart, with one row of x. One chain for each row of w and lane: four rows hide the latency. */
+VINLINE void dots_plain(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, vf acc[4])
 {
-    vf acc[4] = { { 0 } };
     int64_t kk = 0;
     for (; kk + VW <= k; kk += VW) {
         vf xv = vload(x + kk);
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++)
-            acc[i] = vfma(xv, vget_as(w, at + i * ldw + kk, VW, type), acc[i]);
+            acc[i] = vfma(xv, vget_as(w + i * step, kk, VW, type), acc[i]);
     }
     if (kk < k) {
         vf xv = vget(x + kk, k - kk);
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++)
-            acc[i] = vfma(xv, vget_as(w, at + i * ldw + kk, k - kk, type), acc[i]);
+            acc[i] = vfma(xv, vget_as(w + i * step, kk, k - kk, type), acc[i]);
     }
+}
+
+/* The sum of q x over what shares a scale is scaled at once; with a minimum each number is made first, since the sum of minima would cancel. */
+VINLINE void dots_blocks(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, vf acc[4])
+{
+    const StoredType t = stored_types[type];
+    for (; k > 0; k -= t.runs * RUN, w += t.bytes) {
+        Scales s[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; i++)
+            scales_read(type, &s[i], (const uint8_t *)w + i * step);
+#pragma GCC unroll 8
+        for (int run = 0; run < t.runs; run++, x += RUN) {
+            vf xv[RUN_VECS], q[RUN_VECS];
+#pragma GCC unroll 8
+            for (int v = 0; v < RUN_VECS; v++)
+                xv[v] = vload(x + v * VW);
+#pragma GCC unroll 8
+            for (int v = 0; v < RUN_VECS; v += 2)
+                if (t.pairs)
+                    vsplit_pair(xv + v);
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; i++) {
+                run_read(type, q, (const uint8_t *)w + i * step, run);
+                if (t.min || t.halves) {
+#pragma GCC unroll 8
+                    for (int v = 0; v < RUN_VECS; v++) {
+                        vf scale = vset(scale_of(type, &s[i], run, v));
+                        acc[i] = vfma(xv[v], t.min ? vfma(q[v], scale, vset(-s[i].min[run])) : q[v] * scale, acc[i]);
+                    }
+                } else {
+                    vf sum = q[0] * xv[0];
+#pragma GCC unroll 8
+                    for (int v = 1; v < RUN_VECS; v++)
+                        sum = vfma(q[v], xv[v], sum);
+                    acc[i] = vfma(sum, vset(scale_of(type, &s[i], run, 0)), acc[i]);
+                }
+            }
+        }
+    }
+}
+
+static void dots_other(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, vf acc[4])
+{
+    float wide[STRIP];
+    for (int64_t kk = 0; kk < k; kk += STRIP)
+        for (int i = 0; i < rows; i++) {
+            int64_t n = MIN(k - kk, STRIP);
+            dtype_to_f32(wide, w + i * step + dtype_bytes(type, kk), type, n);
+            for (int64_t l = 0; l < n; l += VW) /* blocks are whole vectors */
+                acc[i] = vfma(vload(x + kk + l), vload(wide + l), acc[i]);
+        }
+}
+
+VINLINE void dots(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, float out[4])
+{
+    vf acc[4] = { { 0 } };
+    if (type == DT_F32 || type == DT_F16 || type == DT_BF16)
+        dots_plain(type, rows, k, x, w, step, acc);
+    else if (stored_types[type].runs)
+        dots_blocks(type, rows, k, x, w, step, acc);
+    else
+        dots_other(type, rows, k, x, w, step, acc);
 #pragma GCC unroll 4
     for (int i = 0; i < rows; i++)
         out[i] = vsum(acc[i]);
@@ -226,15 +318,17 @@ VINLINE void dots(DType type, int rows, int64_t k, const float *x, const void *w
 VINLINE void gemv(DType type, int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc,
                   const Epi *e)
 {
-    for (int64_t j = 0; j < n; j += 4)
+    int64_t step = (int64_t)dtype_bytes(type, ldw);
+    const char *row = w;
+    for (int64_t j = 0; j < n; j += 4, row += 4 * step)
         for (int64_t i = 0; i < t; i++) {
             float sum[4], *out = c + i * ldc + j;
             int64_t rows = MIN(n - j, 4);
             if (rows == 4)
-                dots(type, 4, k, x + i * ldx, w, j * ldw, ldw, sum);
+                dots(type, 4, k, x + i * ldx, row, step, sum);
             else
                 for (int64_t r = 0; r < rows; r++)
-                    dots(type, 1, k, x + i * ldx, w, (j + r) * ldw, ldw, sum + r);
+                    dots(type, 1, k, x + i * ldx, row + r * step, step, sum + r);
             for (int64_t r = 0; r < rows; r++)
                 out[r] = (e->load ? out[r] : 0.0f) + e->alpha * sum[r] + (e->bias ? e->bias[j + r] : 0.0f);
         }
@@ -242,8 +336,6 @@ VINLINE void gemv(DType type, int64_t t, int64_t n, int64_t k, const float *x, i
 
 #define GEMV_ARGS int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e
 #define GEMV_FN(T) static void gemv_##T(GEMV_ARGS) { gemv(DT_##T, t, n, k, x, ldx, w, ldw, c, ldc, e); }
-GEMV_FN(F32)
-GEMV_FN(F16)
-GEMV_FN(BF16)
+STORED_TYPES(GEMV_FN)
 
 #endif

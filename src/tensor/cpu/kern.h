@@ -41,8 +41,6 @@ typedef void (*ElemFn)(int64_t n, float *const out[3], const float *const in[3],
 /* AdamW with the constants of one step worked out in double. */
 typedef struct AdamStep { float b1, c1, b2, c2, grad_scale, unbias1, unbias2, lr, eps, decay; } AdamStep;
 
-typedef void (*PackFn)(float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
-typedef void (*PackColsFn)(float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
 typedef void (*GemvFn)(int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e);
 
 /* One block of attention: up to ATTN_Q lanes that share a kv head. Lane l reads its query at q[l] and stands at key position pos[l]; lanes
@@ -81,11 +79,12 @@ typedef struct Kern {
     int mr, nr;             /* tile_cols: at most mr rows; both tiles: at most nr = 2 vw columns */
     int mr_rows;            /* tile_rows: at most this many rows */
 
-    /* Packing, by type of src: here a stored weight becomes f32. A panel is k slices of p floats, slice kk at dst + kk p, zeros for the missing
-     * p - n; up to vw floats past its end may be overwritten. p is a multiple of vw, or less than vw. pack_rows fills one panel: element
-     * (i, kk) lies at src[i ld + kk]. pack_cols fills as many as n needs, `step` floats apart: element (i, kk) at src[kk ld + i]. */
-    PackFn     pack_rows[DT_COUNT];
-    PackColsFn pack_cols[DT_COUNT];
+    /* Packing, from any stored type: here a weight becomes f32, with the bits of dtype_to_f32. A panel is k slices of p floats, slice kk at
+     * dst + kk p, zeros for the missing p - n; up to vw floats past its end may be overwritten. p is a multiple of vw, or less than vw. pack_rows
+     * fills one panel: element (i, kk) is number i ld + kk of src. pack_cols fills as many as n needs, `step` floats apart: element (i, kk) is number
+     * kk ld + i. A blocked src begins with a block of 256 or less, and what is read of each of its rows are whole blocks. */
+    void (*pack_rows)(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
+    void (*pack_cols)(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
 
     /* One tile of c [h, n] from sums over k of a(i, kk) b(kk, j). b: slices of nr floats readable in full, ldb apart.
      * _cols: a(i, kk) = a[kk lda + i]; _rows: a(i, kk) = a[i lda + kk]. Sums run over k in order, one chain for each element. */

@@ -4,11 +4,11 @@
 #include "tensor/cpu/k_gemm.h"
 #include "tensor/cpu/k_rows.h"
 
-#define BY_TYPE(f) { [DT_F32] = f##_F32, [DT_F16] = f##_F16, [DT_BF16] = f##_BF16 }
+#define GEMV_ROW(T) [DT_##T] = gemv_##T,
 #define KERN_TABLE(isa)                                                                                                          \
     {                                                                                                                            \
         .name = isa, .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS,                                                           \
-        .pack_rows = BY_TYPE(pack_rows), .pack_cols = BY_TYPE(pack_cols), .gemv = BY_TYPE(gemv),                                \
+        .pack_rows = pack_rows, .pack_cols = pack_cols, .gemv = { STORED_TYPES(GEMV_ROW) },                                      \
         .tile_cols = tile_cols, .tile_rows = tile_rows,                                                                          \
         .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
                   [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \

@@ -44,6 +44,22 @@ static double *doubles(Backend *be, int64_t n) /* zeroed */
     return arena_zalloc(&((Ref *)be)->scratch, (size_t)n, sizeof(double));
 }
 
+/* A weight of any stored type as a dense F32 one in the scratch; an F32 one as it is. */
+static Tensor widened(Backend *be, const Tensor *w)
+{
+    Tensor wide = *w;
+    if (w->dtype == DT_F32)
+        return wide;
+    int64_t cols = tensor_cols(w);
+    float *p = arena_zalloc(&((Ref *)be)->scratch, (size_t)tensor_numel(w), sizeof *p);
+    for (int64_t r = 0; r < tensor_rows(w); r++)
+        dtype_to_f32(p + r * cols, (const char *)w->data + dtype_bytes(w->dtype, r * w->ld), w->dtype, cols);
+    wide.dtype = DT_F32;
+    wide.data = p;
+    wide.ld = cols;
+    return wide;
+}
+
 static void add_doubles(float *y, const double *x, double f, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -148,7 +164,8 @@ static void ref_embed(Backend *be, Tensor *y, const Tensor *table, const Tensor 
 {
     (void)be;
     for (int64_t i = 0; i < tensor_rows(y); i++)
-        memcpy(row_f32(y, i), row_f32(table, index_at(ids, i, tensor_rows(table))), (size_t)tensor_cols(y) * sizeof(float));
+        dtype_to_f32(row_f32(y, i), (const char *)table->data + dtype_bytes(table->dtype, index_at(ids, i, tensor_rows(table)) * table->ld),
+                     table->dtype, tensor_cols(y));
 }
 
 static void ref_embed_bwd(Backend *be, Tensor *dtable, const Tensor *dy, const Tensor *ids)
@@ -172,28 +189,33 @@ static void ref_copy_rows(Backend *be, Tensor *dst, int64_t dst_row, const Tenso
 
 static void ref_linear(Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate)
 {
-    (void)be;
+    ArenaMark mark = scratch_mark(be);
+    Tensor wide = widened(be, w);
     int64_t K = tensor_cols(x), N = tensor_rows(w);
     for (int64_t t = 0; t < tensor_rows(x); t++)
         for (int64_t n = 0; n < N; n++) {
             float *out = row_f32(y, t) + n;
-            double v = alpha * dot(row_f32(x, t), row_f32(w, n), K);
+            double v = alpha * dot(row_f32(x, t), row_f32(&wide, n), K);
             *out = (float)(v + (b ? row_f32(b, 0)[n] : 0.0f) + (accumulate ? *out : 0.0f));
         }
+    scratch_rewind(be, mark);
 }
 
 static void ref_linear_dx(Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, float alpha)
 {
+    ArenaMark mark = scratch_mark(be);
+    Tensor wide = widened(be, w);
     int64_t K = tensor_cols(dx), N = tensor_rows(w);
     for (int64_t t = 0; t < tensor_rows(dx); t++) {
-        ArenaMark mark = scratch_mark(be);
+        ArenaMark row = scratch_mark(be);
         double *sum = doubles(be, K);
         for (int64_t n = 0; n < N; n++)
             for (int64_t k = 0; k < K; k++)
-                sum[k] += (double)row_f32(dy, t)[n] * row_f32(w, n)[k];
+                sum[k] += (double)row_f32(dy, t)[n] * row_f32(&wide, n)[k];
         add_doubles(row_f32(dx, t), sum, alpha, K);
-        scratch_rewind(be, mark);
+        scratch_rewind(be, row);
     }
+    scratch_rewind(be, mark);
 }
 
 static void ref_linear_dw(Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha)
@@ -602,17 +624,21 @@ static void head_backward(Backend *be, Tensor *dh, Tensor *dw, Tensor *db, const
 static void ref_head_logp(Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *target,
                           const HeadCfg *cfg)
 {
-    head_forward(be, logp, lse, NULL, h, w, b, target, cfg);
+    ArenaMark mark = scratch_mark(be);
+    Tensor wide = widened(be, w);
+    head_forward(be, logp, lse, NULL, h, &wide, b, target, cfg);
+    scratch_rewind(be, mark);
 }
 
 static void ref_head_logp_bwd(Backend *be, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h,
                               const Tensor *w, const Tensor *b, const Tensor *target, const HeadCfg *cfg)
 {
     ArenaMark mark = scratch_mark(be);
+    Tensor wide = widened(be, w);
     double *lse_wide = doubles(be, tensor_rows(h));
     for (int64_t i = 0; i < tensor_rows(h); i++)
         lse_wide[i] = *per_row(lse, i);
-    head_backward(be, dh, dw, db, dlogp, lse_wide, h, w, b, target, cfg);
+    head_backward(be, dh, dw, db, dlogp, lse_wide, h, &wide, b, target, cfg);
     scratch_rewind(be, mark);
 }
 
@@ -620,10 +646,11 @@ static void ref_head_fused(Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, Te
                            const Tensor *target, const Tensor *coef, const HeadCfg *cfg)
 {
     ArenaMark mark = scratch_mark(be);
+    Tensor wide = widened(be, w);
     double *lse_wide = doubles(be, tensor_rows(h));
-    head_forward(be, logp, NULL, lse_wide, h, w, b, target, cfg);
+    head_forward(be, logp, NULL, lse_wide, h, &wide, b, target, cfg);
     ref_fill(be, dh, 0.0f);
-    head_backward(be, dh, dw, db, coef, lse_wide, h, w, b, target, cfg);
+    head_backward(be, dh, dw, db, coef, lse_wide, h, &wide, b, target, cfg);
     scratch_rewind(be, mark);
 }
 
