@@ -282,6 +282,12 @@ int file_map(FileMap *m, const char *path, Err *e)
     return rc;
 }
 
+void file_expect(const void *p, size_t n)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)p / page * page;
+    madvise((void *)first, (uintptr_t)p + n - first, MADV_WILLNEED); /* a hint */
+}
+
 void file_forget(const void *p, size_t n)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)p + page - 1) / page * page, end = ((uintptr_t)p + n) / page * page;

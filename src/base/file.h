@@ -21,6 +21,7 @@ typedef struct FileMap { const uint8_t *p; size_t n; } FileMap;             /* r
 int   file_map(FileMap *m, const char *path, Err *e);
 void  file_unmap(FileMap *m);
 void  file_forget(const void *p, size_t n);   /* whole pages of a mapping that lie within may leave memory; they are read again when touched */
+void  file_expect(const void *p, size_t n);   /* these bytes of a mapping will be read soon: the system may begin to fetch them */
 
 typedef struct FileList { char **name; size_t n; } FileList;               /* names without folder, sorted bytewise, no "." ".." */
 int   file_list(FileList *l, const char *dir, Err *e);

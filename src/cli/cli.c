@@ -107,8 +107,11 @@ int cli_open(Opened *o, const char *path, const char *adapter, const char *devic
     int rc = find_run(path, &base, &lora, &o->separator, e);
     if (!rc && lora && adapter && *adapter)
         rc = err_set(e, ERR_ARG, "%s: this run brings its own adapter; --adapter goes with a model folder", path);
-    const char *use = lora ? lora : adapter;
-    if (rc || (rc = cli_backend(&o->be, device, threads, e)) || (rc = model_open(&o->model, base, o->be, e)) || (rc = tok_open(&o->tok, base, e)))
+    const char  *use = lora ? lora : adapter;
+    ModelOptions as = { 0 };
+    if (!rc && use && *use)
+        rc = adapter_base_options(&as, use, e);
+    if (rc || (rc = cli_backend(&o->be, device, threads, e)) || (rc = model_open(&o->model, base, o->be, &as, e)) || (rc = tok_open(&o->tok, base, e)))
         goto done;
     if (tok_size(o->tok) > o->model->cfg.vocab)
         rc = err_set(e, ERR_INPUT, "%s: the tokenizer has %d entries, the embedding %lld rows; they do not belong together", base, tok_size(o->tok),

@@ -40,7 +40,7 @@ int cmd_init(int argc, char **argv, Err *e)
         goto done;
     }
     if ((rc = target_check(o.out, "--out", e)) || (rc = cli_backend(&be, o.device, o.threads, e)) ||
-        (rc = model_open_random(&m, dir, be, (uint64_t)o.seed, e)) || (rc = model_save(m, NULL, o.out, &(SaveOptions){ .dtype = dtypes[o.dtype] }, e)))
+        (rc = model_open_random(&m, dir, be, dtypes[o.dtype], (uint64_t)o.seed, e)) || (rc = model_save(m, NULL, o.out, &(SaveOptions){ .dtype = dtypes[o.dtype] }, e)))
         goto done;
     fprintf(stderr, "%s: a %s model with %lld random parameters\n", o.out, m->fam->hf, (long long)model_param_count(m));
 done:

@@ -98,6 +98,25 @@ void pack_absmax(uint8_t *code2, float *absmax2, float *offset, const float *abs
     }
 }
 
+void pack_nf4_blocks(void *dst, const float *v, int64_t n)
+{
+    const int64_t blocks = (n + BLOCK - 1) / BLOCK;
+    const size_t  step = dtype_bytes(DT_NF4, BLOCK);
+    uint8_t      *to = dst, *code = mem_zalloc((size_t)blocks, BLOCK / 2), *code2 = mem_alloc((size_t)blocks);
+    float        *absmax = mem_alloc((size_t)(2 * blocks) * sizeof *absmax), *absmax2 = absmax + blocks, map[256], offset;
+    pack_nf4(code, absmax, v, n);
+    pack_absmax(code2, absmax2, &offset, absmax, blocks);
+    pack_dynamic_map(map);
+    for (int64_t b = 0; b < blocks; b++, to += step) {
+        const float product = map[code2[b]] * absmax2[b / BLOCK2], scale = product + offset;
+        memcpy(to, &scale, sizeof scale);
+        memcpy(to + sizeof scale, code + b * BLOCK / 2, BLOCK / 2);
+    }
+    free(code);
+    free(code2);
+    free(absmax);
+}
+
 void pack_int8(int8_t *code, float *scb, const float *m, int64_t rows, int64_t cols)
 {
     for (int64_t r = 0; r < rows; r++) {

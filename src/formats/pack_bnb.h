@@ -23,6 +23,8 @@ Json *pack_config(PackKind kind, DType dtype, const char *const *skip);   /* ski
 void  pack_nf4(uint8_t *code, float *absmax, const float *v, int64_t n);
 void  pack_absmax(uint8_t *code2, float *absmax2, float *offset, const float *absmax, int64_t n);
 void  pack_int8(int8_t *code, float *scb, const float *m, int64_t rows, int64_t cols); /* m already of F16's precision */
+/* Double quantisation, as blocks of DT_NF4: each absmax is what its two levels stand for. dst holds (n + 63) / 64 blocks. */
+void  pack_nf4_blocks(void *dst, const float *v, int64_t n);
 void  pack_dynamic_map(float map[256]);                         /* the code book of the second level */
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "formats/half.h"
@@ -228,6 +229,7 @@ static int add_part(PackedWeights *w, const StTensor *t, const Suffix *s, Err *e
         map_put(w->by_stem, stem, i);
         Packed *p = vec_push(&w->m);
         p->f = w->f;
+        p->kernel = DT_COUNT;
         p->stem = arena_printf(&w->names, "%.*s", (int)stem.n, stem.p);
         p->name = arena_printf(&w->names, "%s.weight", p->stem);
     }
@@ -266,7 +268,7 @@ static int describe_all(PackedWeights *w, const Method *k, const PackedConfig *c
 
 static WeightInfo info_of(const Packed *p, DType copy)
 {
-    WeightInfo i = { .name = p->name, .dtype = copy, .readable = true, .packed = true, .rank = 2, .dim = { p->rows, p->cols }, .count = p->rows * p->cols,
+    WeightInfo i = { .name = p->name, .dtype = copy, .kernel = p->kernel, .readable = true, .packed = true, .rank = 2, .dim = { p->rows, p->cols }, .count = p->rows * p->cols,
                      .source = p };
     memcpy(i.stored, p->stored, sizeof i.stored);
     for (int k = 0; k < PART_COUNT; k++)
@@ -307,6 +309,30 @@ static int packed_weights_read(const Weights *face, const WeightInfo *i, int64_t
         return w->plain->read(w->plain, i, first, n, dst, e);
     const Packed *p = i->source;
     return n ? p->read(p, first, n, dst, e) : 0;
+}
+
+static const void *packed_weights_row(const Weights *face, const WeightInfo *i, int64_t row)
+{
+    const PackedWeights *w = (const PackedWeights *)face;
+    return i->packed ? NULL : w->plain->row(w->plain, i, row);
+}
+
+static int packed_weights_make_row(const Weights *face, const WeightInfo *i, int64_t row, void *dst, Err *e)
+{
+    (void)face;
+    const Packed *p = i->source;
+    return p->make_row(p, row, dst, e);
+}
+
+static void packed_weights_forget(const Weights *face, const WeightInfo *i)
+{
+    const PackedWeights *w = (const PackedWeights *)face;
+    const Packed        *p = i->source;
+    if (!i->packed)
+        w->plain->forget(w->plain, i);
+    for (int k = 0; k < PART_COUNT && i->packed; k++)
+        if (p->part[k])
+            file_forget(p->part[k]->data, p->part[k]->nbytes);
 }
 
 static const char *packed_weights_where(const Weights *face, const WeightInfo *i)
@@ -379,8 +405,9 @@ int weights_open_hf(Weights **out, const StFile *f, const Json *config, const ch
     PackedWeights *w = mem_zalloc(1, sizeof *w);
     w->f = f;
     w->by_stem = map_new();
-    w->face = (Weights){ .info = mem_zalloc(st_count(f) + 1, sizeof *w->face.info), .by_name = map_new(), .read = packed_weights_read,
-                         .where = packed_weights_where, .close = packed_weights_close };
+    w->face = (Weights){ .info = mem_zalloc(st_count(f) + 1, sizeof *w->face.info), .by_name = map_new(), .read = packed_weights_read, .row = packed_weights_row,
+                         .make_row = packed_weights_make_row,
+                         .forget = packed_weights_forget, .where = packed_weights_where, .close = packed_weights_close };
     if ((rc = weights_open_st(&w->plain, f, e)) || (rc = gather(w, k, e)) || (rc = describe_all(w, k, &c, e)) || (rc = list(w, k, &c, e)))
         weights_close(&w->face);
     else

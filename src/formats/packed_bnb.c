@@ -50,6 +50,21 @@ static int read4(const Packed *p, int64_t first, int64_t n, float *dst, Err *e)
     return 0;
 }
 
+/* A row as DT_NF4 has it: each block of 64 codes behind its absmax. */
+static int make_row4(const Packed *p, int64_t row, void *dst, Err *e)
+{
+    const uint8_t *code = (const uint8_t *)p->part[PART_CODE]->data + row * p->cols / 2;
+    uint8_t       *to = dst;
+    int            rc = 0;
+    for (int64_t i = 0; i < p->cols && !rc; i += p->block, code += p->block / 2, to += dtype_bytes(DT_NF4, p->block)) {
+        float absmax = 0;
+        rc = block_scale(p, (row * p->cols + i) / p->block, &absmax, e);
+        memcpy(to, &absmax, sizeof absmax);
+        memcpy(to + sizeof absmax, code, (size_t)p->block / 2);
+    }
+    return rc;
+}
+
 static int state_int(const Json *state, const char *key, int64_t low, int64_t high, int64_t *v, const char *where, Err *e)
 {
     int rc = json_need_int(state, key, v, where, e);
@@ -157,6 +172,10 @@ static int describe4(Packed *p, Err *e)
     rc = rc ? rc : check_book(p, e);
     rc = rc ? rc : check4(p, e);
     p->read = read4;
+    if (!rc && p->table == packed_nf4_code && p->block == 64 && p->cols % 64 == 0) {
+        p->kernel = DT_NF4;
+        p->make_row = make_row4;
+    }
     json_free(state);
     strbuf_release(&where);
     return rc;
@@ -181,6 +200,20 @@ static int read8(const Packed *p, int64_t first, int64_t n, float *dst, Err *e)
     return 0;
 }
 
+/* A row as DT_INT8 has it: every block of 64 with the row's scale. */
+static int make_row8(const Packed *p, int64_t row, void *dst, Err *e)
+{
+    const int8_t *code = (const int8_t *)p->part[PART_CODE]->data + row * p->cols;
+    uint8_t      *to = dst;
+    float         scale;
+    int           rc = packed_scale(p, PART_ROW_SCALE, row, &scale, e);
+    for (int64_t i = 0; i < p->cols && !rc; i += 64, code += 64, to += dtype_bytes(DT_INT8, 64)) {
+        memcpy(to, &scale, sizeof scale);
+        memcpy(to + sizeof scale, code, 64);
+    }
+    return rc;
+}
+
 static int describe8(Packed *p, Err *e)
 {
     const StTensor *code = p->part[PART_CODE], *scale = p->part[PART_ROW_SCALE], *format = p->part[PART_FORMAT];
@@ -195,6 +228,10 @@ static int describe8(Packed *p, Err *e)
     p->rows = code->dim[0];
     p->cols = code->dim[1];
     p->read = read8;
+    if (p->cols % 64 == 0) {
+        p->kernel = DT_INT8;
+        p->make_row = make_row8;
+    }
     memcpy(p->stored, "INT8", sizeof "INT8");
     return 0;
 }

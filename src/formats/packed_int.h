@@ -35,6 +35,8 @@ struct Packed {
     char            stored[24];
     int64_t         rows, cols;
     int (*read)(const Packed *p, int64_t first, int64_t n, float *dst, Err *e);
+    DType           kernel;             /* DT_COUNT: make_row is NULL */
+    int (*make_row)(const Packed *p, int64_t row, void *dst, Err *e);   /* a row in the kernel type */
     const float    *table;              /* code -> number, 16 or 256 */
     int             bits;
     bool            zero_less_one;

@@ -24,7 +24,9 @@ static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const 
     tape_init(&t, m->be, a, false);
     Tensor    *out = x ? tape_new(&t, tensor_rows(x), m->cfg.hidden) : NULL;
     TArenaMark mark = tarena_mark(a);
+    stream_begin(m, layer + 1);
     Tensor    *y = out ? block_forward(&t, m, layer, x, s) : NULL;
+    stream_end(m, layer);
     if (y)
         m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(x));
     tarena_rewind(a, mark);
@@ -137,11 +139,13 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
         if (wanted)
             m->be->fill(m->be, gin, 0);
         tape_init(&t, m->be, a, true);
+        stream_begin(m, i - 1);
         Tensor *out = block_forward(&t, m, i, leaf(a, x[i], wanted ? gin : NULL), s);
         if (!tarena_failed(a, NULL)) {
             out->grad = gout;
             tape_backward(&t);
         }
+        stream_end(m, i);
         tape_release(&t);
         tarena_rewind(a, mark);
         Tensor *swap = gout;

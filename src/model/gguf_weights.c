@@ -74,6 +74,19 @@ static int read(const Weights *face, const WeightInfo *i, int64_t first, int64_t
     return 0;
 }
 
+/* Only whole rows move in some of the turns: those are found in the file, at another place. */
+static const void *row(const Weights *face, const WeightInfo *i, int64_t r)
+{
+    const View *v = i->source;
+    return at(v, (moves(v->turn) ? gguf_turn_row(v->turn, &((const GgufWeights *)face)->shape, r) : r) * i->dim[1]);
+}
+
+static void forget(const Weights *face, const WeightInfo *i)
+{
+    (void)face;
+    file_forget(at(i->source, 0), i->nbytes);
+}
+
 static const char *where(const Weights *face, const WeightInfo *i)
 {
     return gguf_where(((const GgufWeights *)face)->g, ((const View *)i->source)->t);
@@ -104,7 +117,7 @@ static void describe(GgufWeights *w, char *name, const GgufTensor *t, GgufTurn t
     const int    skip = expert >= 0;
     if (turn == TURN_TRANSPOSE && t->known && dtype_block(t->dtype) > 1)
         turn = TURN_NONE; /* the loader takes packed matrices as [out, in], which these are */
-    *i = (WeightInfo){ .name = name, .dtype = DT_BF16, .rank = t->rank - skip, .count = 1, .source = v };
+    *i = (WeightInfo){ .name = name, .dtype = DT_BF16, .kernel = DT_COUNT, .rank = t->rank - skip, .count = 1, .source = v };
     for (int d = 0; d < i->rank; d++)
         i->count *= i->dim[d] = t->dim[d + skip];
     *v = (View){ t, turn, skip ? expert * i->count : 0 };
@@ -122,6 +135,8 @@ static void describe(GgufWeights *w, char *name, const GgufTensor *t, GgufTurn t
     i->packed = i->readable && dtype_block(t->dtype) > 1;
     if (i->readable && !i->packed)
         i->dtype = t->dtype;
+    if (i->readable && turn != TURN_TRANSPOSE && turn != TURN_ADD_ONE && i->rank == 2 && i->dim[1] % dtype_block(t->dtype) == 0)
+        i->kernel = t->dtype;
     map_put(w->face.by_name, str_of(name), (int64_t)n);
 }
 
@@ -165,7 +180,7 @@ int gguf_weights_open(Weights **out, const Gguf *g, const GgufArch *a, const Ggu
     w->g = g;
     w->shape = *s;
     w->view = mem_zalloc(MAX(n, (size_t)1), sizeof *w->view);
-    w->face = (Weights){ .info = mem_zalloc(MAX(n, (size_t)1), sizeof *w->face.info), .by_name = map_new(), .read = read, .where = where,
+    w->face = (Weights){ .info = mem_zalloc(MAX(n, (size_t)1), sizeof *w->face.info), .by_name = map_new(), .read = read, .row = row, .forget = forget, .where = where,
                          .close = close_weights };
     for (size_t i = 0; i < gguf_count(g); i++) {
         const GgufTensor *t = gguf_at(g, i);

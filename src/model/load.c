@@ -1,5 +1,7 @@
-/* load.c - files -> Model. Files are normalised at the door: transposed weights are turned, numbers become f32; the rest of the program knows
- * one truth. Invariant: a model that opened has every weight of its slots, and the file had nothing else of meaning. */
+/* load.c - files -> Model. Files are normalised at the door: transposed weights are turned, so that the rest of the program knows one layout. A frozen
+ * matrix stays in the type it is stored in, where that can be in the mapped file itself; vectors, and all that is to be trained, become f32.
+ * Invariants: a model that opened has every weight of its slots, and the file had nothing else of meaning; what type a weight is kept in changes no
+ * result, but for method qlora, which is asked for. */
 #include "model/model_int.h"
 
 #include <math.h>
@@ -12,6 +14,7 @@
 #include "base/rng.h"
 #include "formats/packed.h"
 #include "model/gguf_model.h"
+#include "tensor/inspect.h"
 
 /* Names that files carry but that are no weights: constants that older exporters saved along. */
 static bool is_constant(Str name)
@@ -51,9 +54,11 @@ static int check_shape(const Weights *w, const WeightInfo *t, const Slot *s, Err
     return err_set(e, ERR_INPUT, "%s: %s has shape [%s], config.json says [%lld]", weights_where(w, t), t->name, got, (long long)d0);
 }
 
-static int make_tensor(Model *m, const Slot *s, Err *e)
+/* ---- where a weight lies: mapped, copied as it is stored, or as plain numbers ---- */
+
+static int make_tensor(Model *m, const Slot *s, DType type, Err *e)
 {
-    *s->at = tarena_tensor(&m->weights, s->name, DT_F32, s->rank, s->dim);
+    *s->at = tarena_tensor(&m->weights, s->name, type, s->rank, s->dim);
     if (!*s->at) {
         tarena_failed(&m->weights, e);
         return err_wrap(e, "%s: %s", m->path, s->name);
@@ -61,7 +66,124 @@ static int make_tensor(Model *m, const Slot *s, Err *e)
     return 0;
 }
 
-static int load_slot(Model *m, const Weights *w, Slot *s, Map *used, Err *e)
+/* A tensor whose numbers are the file's own bytes; nobody writes to a frozen weight. */
+static void map_tensor(Model *m, Slot *s, DType type, const void *data)
+{
+    Tensor *t = *s->at = arena_alloc(&m->names, sizeof *t);
+    *t = (Tensor){ .name = s->name, .dtype = type, .rank = s->rank, .dim = { s->dim[0], s->dim[1] }, .ld = s->dim[1], .data = (void *)(uintptr_t)data,
+                   .be = m->be };
+    s->mapped = true;
+}
+
+#define CHECK_RUN 4096 /* numbers looked at at once; a multiple of every block */
+
+/* The exponent's bits are all ones in infinities and NaNs, and in nothing else. */
+static bool all_finite16(const uint16_t *v, int64_t n, uint16_t exponent)
+{
+    unsigned bad = 0;
+    for (int64_t i = 0; i < n; i++)
+        bad |= (unsigned)((v[i] & exponent) == exponent);
+    return !bad;
+}
+
+static bool all_finite(const void *v, DType type, int64_t n)
+{
+    float    wide[CHECK_RUN];
+    unsigned bad = 0;
+    if (type == DT_F16 || type == DT_BF16)
+        return all_finite16(v, n, type == DT_F16 ? 0x7c00 : 0x7f80);
+    dtype_to_f32(wide, v, type, n);
+    for (int64_t i = 0; i < n; i++)
+        bad |= (unsigned)!isfinite(wide[i]);
+    return !bad;
+}
+
+static int check_finite(const Weights *w, const WeightInfo *t, const void *v, DType type, Err *e)
+{
+    for (int64_t i = 0; i < t->count; i += CHECK_RUN)
+        if (!all_finite((const char *)v + dtype_bytes(type, i), type, MIN(t->count - i, CHECK_RUN)))
+            return err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number among elements %lld to %lld; the file is damaged", weights_where(w, t),
+                           t->name, (long long)i, (long long)MIN(t->count, i + CHECK_RUN) - 1);
+    return 0;
+}
+
+/* A matrix as the file stores it. Kernels read every stored type while they pack it, with the same bits in the result as from its f32 numbers. */
+static int keep_stored(Model *m, const Weights *w, const WeightInfo *t, Slot *s, Err *e)
+{
+    const void *mapped = m->be->host ? weights_mapped(w, t) : NULL;
+    int         rc;
+    if (mapped) {
+        map_tensor(m, s, t->kernel, mapped);
+        rc = check_finite(w, t, mapped, t->kernel, e);
+        weights_forget(w, t); /* until a block is run */
+        return rc;
+    }
+    if ((rc = make_tensor(m, s, t->kernel, e)))
+        return rc;
+    void *v = mem_alloc(dtype_bytes(t->kernel, t->count));
+    rc = weights_rows(w, t, v, e);
+    rc = rc ? rc : check_finite(w, t, v, t->kernel, e);
+    if (!rc)
+        m->be->upload(m->be, (*s->at)->data, v, dtype_bytes(t->kernel, t->count));
+    free(v);
+    weights_forget(w, t);
+    return rc;
+}
+
+/* Half the memory, and twice the speed where memory is the limit, when 16 bits hold every number; else f32. `half` has room for n of `to`. */
+static bool narrows(void *half, const float *v, DType to, int64_t n)
+{
+    float back[CHECK_RUN];
+    for (int64_t i = 0; i < n; i += CHECK_RUN) {
+        const int64_t len = MIN(n - i, CHECK_RUN);
+        char         *h = (char *)half + dtype_bytes(to, i);
+        dtype_from_f32(h, v + i, to, len);
+        dtype_to_f32(back, h, to, len);
+        if (memcmp(back, v + i, (size_t)len * sizeof *back) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int keep_numbers(Model *m, const Slot *s, float *v, DType best, bool trainable, Err *e)
+{
+    const int64_t n = s->dim[0] * s->dim[1];
+    void         *half = s->rank == 2 && !trainable && best != DT_F32 ? mem_alloc(dtype_bytes(best, MAX(n, 1))) : NULL;
+    const bool    fits = half && narrows(half, v, best, n);
+    int           rc = make_tensor(m, s, fits ? best : DT_F32, e);
+    if (!rc)
+        m->be->upload(m->be, (*s->at)->data, fits ? half : v, dtype_bytes((*s->at)->dtype, n));
+    free(half);
+    return rc;
+}
+
+/* A linear of a block as QLoRA has it: NF4, double quantised, blocks of 64 that run through the matrix. Where a row is no whole number of
+ * blocks no tensor can hold them, and the numbers they stand for are kept instead. */
+static int keep_nf4(Model *m, const Slot *s, float *v, Err *e)
+{
+    const int64_t n = s->dim[0] * s->dim[1];
+    void         *blocks = mem_alloc(dtype_bytes(DT_NF4, (n + 63) / 64 * 64));
+    int           rc;
+    pack_nf4_blocks(blocks, v, n);
+    if (s->dim[1] % 64) {
+        float *wide = mem_alloc((size_t)((n + 63) / 64 * 64) * sizeof *wide);
+        dtype_to_f32(wide, blocks, DT_NF4, (n + 63) / 64 * 64);
+        rc = keep_numbers(m, s, wide, DT_F32, false, e);
+        m->unblocked++;
+        free(wide);
+    } else if (!(rc = make_tensor(m, s, DT_NF4, e))) {
+        m->be->upload(m->be, (*s->at)->data, blocks, dtype_bytes(DT_NF4, n));
+    }
+    free(blocks);
+    return rc;
+}
+
+static bool is_router(const Slot *s)
+{
+    return s->linear >= 0 && ((const Linear *)(const void *)s->at)->router; /* `at` is the first member of its Linear */
+}
+
+static int load_slot(Model *m, const Weights *w, Slot *s, const ModelOptions *o, Map *used, Err *e)
 {
     const WeightInfo *t = find(m, w, s);
     if (!t)
@@ -69,27 +191,30 @@ static int load_slot(Model *m, const Weights *w, Slot *s, Map *used, Err *e)
     Slot stored = *s;
     stored.transposed &= !t->packed; /* whoever packs a matrix packs it as [out, in] */
     int rc = check_shape(w, t, &stored, e);
-    if (rc || (rc = make_tensor(m, s, e)))
+    if (rc)
         return rc;
     map_put(used, str_of(t->name), 1);
     s->file_name = arena_strdup(&m->names, t->name);
     if (s->linear >= 0)
         m->file_dtype = t->dtype;
     m->packed |= t->packed;
+    const bool nf4 = o->nf4 && !t->packed && s->linear >= 0 && s->rank == 2 && !is_router(s);
+    m->nf4 |= nf4;
+    if (t->readable && s->rank == 2 && slot_same_layout(&stored) && t->kernel != DT_COUNT && !o->trainable && !nf4)
+        return keep_stored(m, w, t, s, e);
+
     float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (slot_same_layout(&stored) ? 1 : 2));
     rc = weights_read(w, t, 0, t->count, host, e);
-    for (int64_t i = 0; i < t->count && !rc; i++)
-        if (!isfinite(host[i]))
-            rc = err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number at element %lld; the file is damaged", weights_where(w, t),
-                         t->name, (long long)i);
+    rc = rc ? rc : check_finite(w, t, host, DT_F32, e);
     float *dense = host;
     if (!rc && !slot_same_layout(&stored)) {
         dense = host + t->count;
         slot_from_file(m, &stored, dense, host);
     }
     if (!rc)
-        m->be->upload(m->be, (*s->at)->data, dense, (size_t)t->count * sizeof(float));
+        rc = nf4 ? keep_nf4(m, s, dense, e) : keep_numbers(m, s, dense, t->dtype, o->trainable, e);
     free(host);
+    weights_forget(w, t);
     return rc;
 }
 
@@ -215,13 +340,15 @@ static int begin(Model **out, const char *path, const Source *s, Backend *be, Er
     return rc;
 }
 
-int model_open(Model **out, const char *path, Backend *be, Err *e)
+int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o, Err *e)
 {
+    static const ModelOptions frozen;
     Source         s = { 0 };
     Model         *m = NULL;
     const Weights *w;
     Map           *used = map_new();
     int            rc = source_open(&s, path, e);
+    o = o ? o : &frozen;
     if (rc || (rc = begin(&m, path, &s, be, e)))
         goto done;
     if (!(w = s.weights)) {
@@ -229,12 +356,14 @@ int model_open(Model **out, const char *path, Backend *be, Err *e)
         goto done;
     }
     for (int i = 0; i < m->slots->n; i++)
-        if ((rc = load_slot(m, w, &m->slots->p[i], used, e)))
+        if ((rc = load_slot(m, w, &m->slots->p[i], o, used, e)))
             goto done;
     if ((rc = check_tied(m, w, used, e)) || (rc = check_leftovers(w, used, e)))
         goto done;
     finish(m);
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
+    *(m->source = mem_alloc(sizeof s)) = s; /* mapped weights lie in it */
+    s = (Source){ 0 };
 done:
     map_free(used);
     source_close(&s);
@@ -246,9 +375,9 @@ done:
     return rc;
 }
 
-static int draw_slot(Model *m, const Slot *s, uint64_t seed, uint64_t number, Err *e)
+static int draw_slot(Model *m, const Slot *s, DType keep, uint64_t seed, uint64_t number, Err *e)
 {
-    int rc = make_tensor(m, s, e);
+    int rc = make_tensor(m, s, s->rank == 2 ? keep : DT_F32, e);
     if (rc)
         return rc;
     const int64_t n = tensor_numel(*s->at);
@@ -260,12 +389,12 @@ static int draw_slot(Model *m, const Slot *s, uint64_t seed, uint64_t number, Er
     Rng          r = rng_at(seed, RNG_WEIGHT_INIT, number, 0);
     for (int64_t i = 0; i < n; i++)
         v[i] = s->rank == 2 ? (float)(std * rng_normal(&r)) : norm_weight ? 1 : 0;
-    m->be->upload(m->be, (*s->at)->data, v, (size_t)n * sizeof *v);
+    tensor_put(*s->at, v);
     free(v);
     return 0;
 }
 
-int model_open_random(Model **out, const char *config_dir, Backend *be, uint64_t seed, Err *e)
+int model_open_random(Model **out, const char *config_dir, Backend *be, DType keep, uint64_t seed, Err *e)
 {
     Source s = { 0 };
     Model *m = NULL;
@@ -273,7 +402,7 @@ int model_open_random(Model **out, const char *config_dir, Backend *be, uint64_t
     if (rc || (rc = begin(&m, config_dir, &s, be, e)))
         goto done;
     for (int i = 0; i < m->slots->n; i++)
-        if ((rc = draw_slot(m, &m->slots->p[i], seed, (uint64_t)i, e)))
+        if ((rc = draw_slot(m, &m->slots->p[i], keep, seed, (uint64_t)i, e)))
             goto done;
     finish(m);
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
@@ -302,6 +431,9 @@ void model_close(Model *m)
     free(m->block);
     free(m->linear);
     free(m->param);
+    if (m->source)
+        source_close(m->source);
+    free(m->source);
     free(m->path);
     free(m);
 }

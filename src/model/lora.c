@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
+#define BASE_PACKING_KEY  "hone.base_packing"  /* "nf4": trained on a base that was packed while it loaded */
 #define CHAT_TEMPLATE_KEY "hone.chat_template" /* metadata of adapter_model.safetensors, which other programs pass over */
 
 Adapter *adapter_alloc(const Model *m)
@@ -372,6 +373,8 @@ static int write_pairs(const Adapter *a, const Model *m, const char *dir, Err *e
     st_meta(w, "format", "pt");
     if (a->chat_template[0])
         st_meta(w, CHAT_TEMPLATE_KEY, a->chat_template);
+    if (m->nf4)
+        st_meta(w, BASE_PACKING_KEY, "nf4");
     for (int i = 0; i < m->n_linear; i++)
         if (a->pair[i].a) {
             st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_A.weight", m->linear[i].module), DT_F32, 2, a->pair[i].a->dim);
@@ -389,6 +392,24 @@ done:
     st_abort(&w);
     arena_release(&names);
     free(path);
+    return rc;
+}
+
+int adapter_base_options(ModelOptions *o, const char *path, Err *e)
+{
+    StFile *f = NULL;
+    char   *weights = path_join(path, "adapter_model.safetensors");
+    int     rc = file_is_dir(path) && file_exists(weights) ? st_open(&f, weights, e) : 0;
+    *o = (ModelOptions){ 0 };
+    if (!rc && f) {
+        const Str packing = st_metadata(f, BASE_PACKING_KEY);
+        o->nf4 = str_eqz(packing, "nf4");
+        if (packing.n && !o->nf4)
+            rc = err_set(e, ERR_INPUT, "%s: this adapter was trained on a base packed as \"%.*s\", which this version of hone does not know", weights,
+                         (int)MIN(packing.n, 40), packing.p);
+    }
+    st_close(f);
+    free(weights);
     return rc;
 }
 

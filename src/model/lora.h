@@ -24,6 +24,8 @@ typedef struct Adapter {
  * (every expert's too, but not the router that chooses between them). A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0. */
 int  adapter_new(Adapter **out, const Model *m, const char *targets, int rank, double alpha, bool rslora, uint64_t seed, Err *e);
 int  adapter_open(Adapter **out, const Model *m, const char *path, Err *e);
+/* How the base must be opened so that it is the one the adapter was trained on. A path that is no adapter gives the usual options. */
+int  adapter_base_options(ModelOptions *o, const char *path, Err *e);
 int  adapter_save(const Adapter *a, const Model *m, const char *path, Err *e);
 void adapter_free(Adapter *a);
 

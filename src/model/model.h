@@ -112,6 +112,10 @@ typedef struct Model {
     char         *path;
     DType         file_dtype;           /* of the linear weights as stored; what a merged model is written in */
     bool          packed;               /* some weights have fewer than 16 bits in the file: a frozen base */
+    bool          stream;               /* mapped weights of a block leave memory when it has run; set by who has little memory */
+    bool          nf4;                  /* linears were packed while they were loaded */
+    int           unblocked;            /* matrices that ModelOptions.nf4 could not keep in 4 bits */
+    struct Source *source;              /* the open files: mapped weights lie in them */
     Tensor       *embed, *pos_embed, *head_w, *head_b;          /* head_w == embed when tied; head_b mostly NULL */
     Norm          final_norm;
     Block        *block;
@@ -146,10 +150,14 @@ typedef struct Step {
     RouteStats   *route;                /* training a mixture of experts: zeroed but for coef, for one pass; NULL: nothing is counted */
 } Step;
 
-/* Opens a folder; every weight found, used once and of the shape the config says, or an error that names it. */
-int   model_open(Model **out, const char *path, Backend *be, Err *e);
-/* The same from config.json alone with weights drawn from N(0, initializer_range), norms 1, biases 0 (o and down projections divided by sqrt(2 layers), as GPT-2). */
-int   model_open_random(Model **out, const char *config_dir, Backend *be, uint64_t seed, Err *e);
+typedef struct ModelOptions {
+    bool trainable;                     /* every weight in f32 and in memory of its own; else frozen matrices stay as stored, mapped where they can be */
+    bool nf4;                           /* QLoRA: the linears of the blocks, but routers, are packed while they load (Dettmers et al. 2023) */
+} ModelOptions;
+/* Opens a folder; every weight found, used once and of the shape the config says, or an error that names it. o NULL: frozen, as stored. */
+int   model_open(Model **out, const char *path, Backend *be, const ModelOptions *o, Err *e);
+/* The same from config.json alone with weights drawn from N(0, initializer_range), norms 1, biases 0, matrices rounded to `keep` (o and down projections divided by sqrt(2 layers), as GPT-2). */
+int   model_open_random(Model **out, const char *config_dir, Backend *be, DType keep, uint64_t seed, Err *e);
 void  model_close(Model *m);
 int   model_reserve_positions(Model *m, int64_t n, Err *e);     /* rope tables for positions below n; learned positions: n must fit */
 int64_t model_param_count(const Model *m);

@@ -16,6 +16,8 @@ typedef struct Slot {
     bool     transposed;
     bool     prefixed;              /* the family's prefix belongs to the name (not for the head) */
     bool     by_head;               /* rows in the file as linear_file_row says */
+    int      layer;                 /* block that it belongs to, or -1 */
+    bool     mapped;                /* its numbers lie in the model's file */
     int      linear;                /* index into Model.linear for the weight matrix of an adaptable linear, else -1 */
     bool     decays;
 } Slot;
@@ -36,6 +38,9 @@ bool slot_same_layout(const Slot *s);
 const Tensor *adapter_weight(const struct Adapter *a, const Model *m, const Slot *s); /* lora_tables.c: the slot's weight, or what replaces it */
 /* A weight as files hold it, the adapter (may be NULL) merged in; *out points into buf, which has room for twice its numbers. */
 int  slot_merged(const Model *m, const struct Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e);
+
+void stream_begin(const Model *m, int next);    /* `next` is the block that runs after the one that begins; none: any other number */
+void stream_end(const Model *m, int layer);
 
 void rope_frequencies(const RopeConfig *c, int64_t text_len, float *freq /* [rot / 2] */);
 bool rope_by_length(const ModelConfig *c);                      /* the angles depend on the length of the text */

@@ -12,7 +12,7 @@ static Slot *add(SlotList *l, char *name, Tensor **at, int rank, int64_t d0, int
         l->p = mem_realloc(l->p, (size_t)l->cap, sizeof *l->p);
     }
     Slot *s = &l->p[l->n++];
-    *s = (Slot){ .name = name, .at = at, .rank = rank, .dim = { d0, d1 }, .prefixed = true, .linear = -1 };
+    *s = (Slot){ .name = name, .at = at, .rank = rank, .dim = { d0, d1 }, .prefixed = true, .layer = -1, .linear = -1 };
     return s;
 }
 
@@ -111,8 +111,11 @@ void slots_build(Model *m)
     for (int64_t i = 0; i < c->layers; i++) {
         if (c->layer[i] & LAYER_EXPERTS)
             m->block[i].expert = mem_zalloc((size_t)c->experts, sizeof *m->block[i].expert);
+        const int first = l->n;
         for (const BlockRule *r = f->rule; r->module; r++)
             add_rule(m, l, i, r);
+        for (int k = first; k < l->n; k++)
+            l->p[k].layer = (int)i;
     }
     add_norm(m, l, f->final_norm, &m->final_norm, c->hidden);
     const char *head = f->head ? f->head : "lm_head";

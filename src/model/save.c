@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "tensor/inspect.h"
 
 #define SHARD_BYTES 5000000000u /* the usual limit of a file; larger models lie in several, with an index */
 
@@ -74,12 +75,13 @@ int slot_merged(const Model *m, const Adapter *ad, const Slot *s, TArena *scratc
         Tensor    *sum = tarena_tensor(scratch, s->name, DT_F32, 2, s->dim);
         if (tarena_failed(scratch, e))
             return e->code;
-        m->be->copy_rows(m->be, sum, 0, t, 0, s->dim[0]);
+        tensor_get(t, buf);
+        tensor_put(sum, buf);
         m->be->linear_dx(m->be, sum, p->b, p->a, ad->scale); /* W + s B A */
-        m->be->download(m->be, buf, sum->data, (size_t)n * sizeof *buf);
+        tensor_get(sum, buf);
         tarena_rewind(scratch, mark);
     } else {
-        m->be->download(m->be, buf, t->data, (size_t)n * sizeof *buf);
+        tensor_get(t, buf);
     }
     if (!slot_same_layout(s)) {
         slot_to_file(m, s, buf + n, buf);

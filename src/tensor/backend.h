@@ -49,6 +49,7 @@ typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; 
 struct Backend {
     const char *name;                                                    /* "ref", "cpu" */
     int         threads;
+    bool        host;                                                    /* kernels read the program's own memory: a mapped file can be a tensor */
     void *(*alloc)(Backend *, size_t nbytes);                            /* 64-byte aligned, NOT zeroed; NULL: does not fit */
     void  (*release)(Backend *, void *p, size_t nbytes);
     void  (*upload)(Backend *, void *dst, const void *src, size_t nbytes);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "train/advice.h"
 #include "train/guard.h"
@@ -106,6 +107,16 @@ static int first_kind(const char *files, DataKind *kind, Err *e)
     return rc;
 }
 
+static int open_model(TrainRun *r, Err *e)
+{
+    const ModelOptions o = { .trainable = r->cfg.method == METHOD_FULL, .nf4 = r->cfg.method == METHOD_QLORA };
+    int rc = model_open(&r->model, r->cfg.model, r->be, &o, e);
+    if (!rc && r->model->unblocked)
+        log_warn("train", "%d linears of %s have rows that are no whole number of blocks of 64; they are rounded to NF4 like the others, but kept in 32 bits "
+                          "each", r->model->unblocked, r->cfg.model);
+    return rc;
+}
+
 /* A given adapter brings its own rank and scale; a recipe that says otherwise would be ignored in silence. */
 static int open_adapter(TrainRun *r, Err *e)
 {
@@ -144,7 +155,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     char *model = path_absolute(r->cfg.model);
     free(r->cfg.model);
     r->cfg.model = model;
-    if ((rc = first_kind(r->cfg.data, &kind, e)) || (rc = model_open(&r->model, r->cfg.model, be, e)) ||
+    if ((rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model(r, e)) ||
         (rc = train_cfg_resolve(&r->cfg, r->model, kind, e)) || (rc = tok_open(&r->tok, r->cfg.model, e)))
         goto done;
     if (tok_size(r->tok) > r->model->cfg.vocab) {
@@ -159,7 +170,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
         goto done;
     advise_on_overlap(r);
     count_steps(r);
-    if ((r->cfg.method == METHOD_LORA && (rc = open_adapter(r, e))) || (rc = optimizer_open(&r->opt, r->model, r->adapter, e)))
+    if ((r->cfg.method != METHOD_FULL && (rc = open_adapter(r, e))) || (rc = optimizer_open(&r->opt, r->model, r->adapter, e)))
         goto done;
     if ((rc = advise_on_end_token(r, e)))
         goto done;

@@ -60,9 +60,9 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
     int rc;
     if ((rc = need(c->model, "model", e)) || (rc = need(c->data, "data", e)) || (rc = need(c->out, "out", e)))
         return rc;
-    if (c->method == METHOD_QLORA)
-        return err_set(e, ERR_ARG, "method qlora packs the base while it loads, which this version does not do; write a packed base with hone export MODEL "
-                       "--format safetensors --dtype nf4 --out BASE, and train with method lora on it");
+    if (c->method == METHOD_QLORA && m->packed)
+        return err_set(e, ERR_ARG, "method qlora packs a model in 16 or 32 bits while it loads, and the weights of %s are packed already; method lora trains "
+                       "on them as they are", c->model);
     if (c->method == METHOD_FULL && m->packed)
         return err_set(e, ERR_ARG, "method full cannot train %s: its weights are packed, and what is learned could not be stored in them; use lora, or the "
                        "model in 16 bits", c->model);

@@ -53,7 +53,8 @@ expect 2 "lr" "$hone" train "$work/recipe.yaml"
 expect 2 "rank" train --rank 0
 expect 2 "did you mean" train --epoch 3
 expect 2 "no linear of this model" train --target-modules q_porj
-expect 2 "qlora" train --method qlora
+"$hone" export "$work/model" --format safetensors --dtype nf4 --out "$work/packed" >/dev/null 2>&1
+expect 2 "packed already" train --model "$work/packed" --method qlora
 [ ! -e "$work/run/recipe.yaml" ] || fail "a refused recipe left a run behind"
 
 # --- the work: NaN or worse stops with the step, the last good checkpoint stays, and FAILED says why

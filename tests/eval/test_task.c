@@ -95,7 +95,7 @@ static void test_run(void **state)
     TaskScore s = { 0 };
     Generator g;
     int       n = 0;
-    if (file_write_atomic(path, data, sizeof data - 1, &e) || model_open(&m, STORIES, be, &e) || tok_open(&tok, STORIES, &e) ||
+    if (file_write_atomic(path, data, sizeof data - 1, &e) || model_open(&m, STORIES, be, NULL, &e) || tok_open(&tok, STORIES, &e) ||
         dataset_load(&d, path, tok, &(DataOptions){ .max_length = 256, .vocab = 512 }, &e))
         fail_msg("%s", e.text);
     generator_open(&g, m, NULL, tok);

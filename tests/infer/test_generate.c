@@ -23,7 +23,7 @@ static Model *open_model(const char *dir)
 {
     Err    e = { 0 };
     Model *m = NULL;
-    must(model_open(&m, dir, be, &e));
+    must(model_open(&m, dir, be, NULL, &e));
     return m;
 }
 

@@ -103,7 +103,7 @@ static int check_family(const char *family, Backend *be, const char *path)
     size_t          n = 0, tensors = 0, wrong = 0;
     snprintf(dir, sizeof dir, "%s/golden/models/%s", TEST_DIR, family);
     snprintf(list, sizeof list, "%s/golden/gguf/%s.txt", TEST_DIR, family);
-    if (gguf_type_find(&type, "F32", &e) || file_read_text(list, &text, &n, &e) || model_open(&m, dir, be, &e))
+    if (gguf_type_find(&type, "F32", &e) || file_read_text(list, &text, &n, &e) || model_open(&m, dir, be, NULL, &e))
         fail_msg("%s: %s", family, e.text);
     const int rc = gguf_save(m, NULL, NULL, NULL, path, type, 1, &notes, &e);
     if (refusal(family)) {

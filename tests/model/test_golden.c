@@ -14,7 +14,7 @@ static Fixture open_family(const char *family, bool adapter)
 {
     Fixture f = { .g = golden_open(family) };
     Err     e = { 0 };
-    must(model_open(&f.m, f.g.dir, be, &e));
+    must(model_open(&f.m, f.g.dir, be, &(ModelOptions){ .trainable = true }, &e));
     if (adapter)
         must(adapter_open(&f.ad, f.m, f.g.adapter_dir, &e));
     tarena_init(&f.a, be);
@@ -338,7 +338,7 @@ static void test_merged_equals_unmerged(void **state)
         must(model_save(f.m, f.ad, path, &(SaveOptions){ .dtype = DT_F32, .max_shard_bytes = i % 2 ? 4000 : 0 }, &e));
         assert_int_equal(file_exists_in(path, "model.safetensors.index.json"), i % 2);
         assert_int_equal(file_exists_in(path, "model.safetensors"), !(i % 2));
-        must(model_open(&merged, path, be, &e));
+        must(model_open(&merged, path, be, NULL, &e));
         f.m = merged;
         s.adapter = NULL;
         float *got = logits_of(&f, &s);
@@ -388,7 +388,7 @@ static void test_whole_tables(void **state)
         must(adapter_open(&again, base, path, &e));
         snprintf(path, sizeof path, "%s/model", dir);
         must(model_save(base, again, path, &(SaveOptions){ .dtype = DT_F32 }, &e));
-        must(model_open(&merged, path, be, &e));
+        must(model_open(&merged, path, be, NULL, &e));
         assert_false(merged->cfg.tied);
         Adapter *const with[] = { f.ad, again, NULL };
         for (size_t k = 0; k < ARRAY_LEN(with); k++) {
@@ -432,7 +432,7 @@ static void test_wrong_weights_are_named(void **state)
     /* llama's weights under qwen3's configuration: the per-head norms are missing */
     snprintf(path, sizeof path, "cp %s/golden/models/llama/model.safetensors %s/golden/models/qwen3/config.json %s/", TEST_DIR, TEST_DIR, dir);
     assert_int_equal(system(path), 0);
-    assert_int_equal(model_open(&m, dir, be, &e), ERR_INPUT);
+    assert_int_equal(model_open(&m, dir, be, NULL, &e), ERR_INPUT);
     assert_null(m);
     snprintf(config, sizeof config, "%s/config.json", dir);
     static const struct { const char *json, *say; } bad[] = {
@@ -446,7 +446,7 @@ static void test_wrong_weights_are_named(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         must(file_write_atomic(config, bad[i].json, strlen(bad[i].json), &e));
-        assert_int_equal(model_open(&m, dir, be, &e), ERR_INPUT);
+        assert_int_equal(model_open(&m, dir, be, NULL, &e), ERR_INPUT);
         if (!strstr(e.text, bad[i].say))
             fail_msg("\"%s\" does not say %s", e.text, bad[i].say);
     }

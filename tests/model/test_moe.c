@@ -53,7 +53,7 @@ static void check_balance(const char *family, bool adapter, ActivationPolicy pol
     float      coef[256], lp[256];
     Step       s;
     double     nll = 0;
-    must(model_open(&m, g.dir, be, &e));
+    must(model_open(&m, g.dir, be, NULL, &e));
     if (adapter)
         must(adapter_open(&ad, m, g.adapter_dir, &e));
     tarena_init(&a, be);
@@ -119,7 +119,7 @@ static void test_targets(void **state)
         Err      e = { 0 };
         Model   *m;
         int      routers = 0, gates = 0;
-        must(model_open(&m, g.dir, be, &e));
+        must(model_open(&m, g.dir, be, NULL, &e));
         for (int k = 0; k < m->n_linear; k++) {
             routers += m->linear[k].router;
             gates += m->linear[k].router && !str_ends(str_of(m->linear[k].module), "shared_expert_gate");
@@ -144,7 +144,7 @@ static void test_active_parameters(void **state)
         Golden g = golden_open(mixture[i]);
         Err    e = { 0 };
         Model *m;
-        must(model_open(&m, g.dir, be, &e));
+        must(model_open(&m, g.dir, be, NULL, &e));
         assert_int_equal(model_param_count(m) - model_active_count(m), idle[i]);
         model_close(m);
         golden_close(&g);

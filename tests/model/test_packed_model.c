@@ -47,7 +47,7 @@ static Model *open_model(const char *folder, Err *e)
     Model *m;
     char   path[600];
     snprintf(path, sizeof path, GOLDEN_PACKED "%s", folder);
-    return model_open(&m, path, be, e) ? NULL : m;
+    return model_open(&m, path, be, NULL, e) ? NULL : m;
 }
 
 static void test_official_logits(void **state)
@@ -91,7 +91,7 @@ static void test_saved_plain(void **state)
     assert_non_null(m);
     assert_int_equal(m->file_dtype, DT_F16);                    /* the type that config.json names */
     must(model_save(m, NULL, path, &(SaveOptions){ .dtype = DT_F32 }, &e));
-    must(model_open(&again, path, be, &e));
+    must(model_open(&again, path, be, NULL, &e));
     assert_false(again->packed);
     float *a = logits_of(m, st_find(f, "ids")), *b = logits_of(again, st_find(f, "ids"));
     assert_memory_equal(a, b, (size_t)st_find(f, "nf4_double")->nbytes);

@@ -35,7 +35,7 @@ static float *gradients(const char *family, bool lora, int64_t n, int64_t at_onc
     int32_t   ids[ROWS * 24];
     uint8_t   train[ROWS * 24];
     int64_t   row[ROWS], trained = 0;
-    must(model_open(&m, g.dir, be, &e));
+    must(model_open(&m, g.dir, be, &(ModelOptions){ .trainable = !lora }, &e));
     if (lora)
         must(adapter_open(&ad, m, g.adapter_dir, &e));
     must(optimizer_open(&o, m, ad, &e));

@@ -45,7 +45,7 @@ static int make_home(void **state)
     write_file("shape/tokenizer_config.json", tok_config);
     free(text);
     Backend *be = backend_open("cpu", 1, &e);
-    if (!be || model_open_random(&m, shape, be, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
+    if (!be || model_open_random(&m, shape, be, DT_F32, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
         fail_msg("%s", e.text);
     model_close(m);
     be->close(be);

@@ -19,7 +19,7 @@ static void follow(const char *family, bool lora)
     float    *norms = golden_f32(&g, lora ? "train.lora.grad_norms" : "train.full.grad_norms", NULL), coef[256], lp[256];
     TrainCfg  cfg = { .beta1 = 0.9, .beta2 = 0.999, .adam_eps = 1e-8, .clip = 1, .weight_decay = lora ? 0 : 0.01 };
     double    worst = 0;
-    must(model_open(&m, g.dir, be, &e));
+    must(model_open(&m, g.dir, be, &(ModelOptions){ .trainable = !lora }, &e));
     if (lora)
         must(adapter_open(&ad, m, g.adapter_dir, &e));
     must(optimizer_open(&o, m, ad, &e));

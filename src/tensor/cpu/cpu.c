@@ -164,7 +164,7 @@ static void cpu_close(Backend *be)
 }
 
 static const Backend cpu_table = {
-    .name = "cpu",
+    .name = "cpu", .host = true,
     .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_copy, .download = cpu_copy, .sync = cpu_sync, .close = cpu_close,
     .fill = cpu_fill, .add = cpu_add, .acc = cpu_acc, .scale = cpu_scale, .softcap = cpu_softcap,
     .embed = cpu_embed, .embed_bwd = cpu_embed_bwd,

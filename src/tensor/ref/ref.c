@@ -825,7 +825,7 @@ static void ref_adamw(Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor
 }
 
 static const Backend ref_table = {
-    .name = "ref", .threads = 1,
+    .name = "ref", .threads = 1, .host = true,
     .alloc = ref_alloc, .release = ref_free, .upload = ref_copy, .download = ref_copy, .sync = ref_sync, .close = ref_close,
     .fill = ref_fill, .add = ref_add, .acc = ref_acc, .scale = ref_scale, .softcap = ref_softcap, .embed = ref_embed, .embed_bwd = ref_embed_bwd,
     .linear = ref_linear, .linear_dx = ref_linear_dx, .linear_dw = ref_linear_dw, .linear_db = ref_linear_db,

@@ -1,0 +1,26 @@
+/* stream.c - mapped weights that come and go: for a model that is larger than the memory it may take. The blocks' matrices lie in the file (load.c); before
+ * a block runs, the system is asked to read the next one, and after it has run, its pages may leave memory. Numbers do not change. */
+#include "base/file.h"
+#include "model/model_int.h"
+
+static void each_mapped(const Model *m, int layer, void (*act)(const void *p, size_t n))
+{
+    for (int i = 0; i < m->slots->n; i++) {
+        const Slot   *s = &m->slots->p[i];
+        const Tensor *t = *s->at;
+        if (s->layer == layer && s->mapped)
+            act(t->data, dtype_bytes(t->dtype, tensor_numel(t)));
+    }
+}
+
+void stream_begin(const Model *m, int next)
+{
+    if (m->stream && next >= 0 && next < m->cfg.layers)
+        each_mapped(m, next, file_expect);
+}
+
+void stream_end(const Model *m, int layer)
+{
+    if (m->stream)
+        each_mapped(m, layer, file_forget);
+}
