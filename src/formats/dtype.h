@@ -30,6 +30,7 @@ void        dtype_to_f32(float *dst, const void *src, DType t, int64_t n);
  * spoil their block, but never crash. */
 void        dtype_from_f32(void *dst, const float *src, DType t, int64_t n);
 
+#define DTYPE_INT8_UNIT 7.874015718698502e-3f                   /* 1 / 127, as bitsandbytes multiplies by it */
 extern const float dtype_nf4_code[16];                      /* the numbers that NF4's codes stand for, times the block's largest */
 
 #endif

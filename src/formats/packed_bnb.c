@@ -172,7 +172,7 @@ static int describe4(Packed *p, Err *e)
     rc = rc ? rc : check_book(p, e);
     rc = rc ? rc : check4(p, e);
     p->read = read4;
-    if (!rc && p->table == packed_nf4_code && p->block == 64 && p->cols % 64 == 0) {
+    if (!rc && p->table == dtype_nf4_code && p->block == 64 && p->cols % 64 == 0) {
         p->kernel = DT_NF4;
         p->make_row = make_row4;
     }
@@ -194,7 +194,7 @@ static int read8(const Packed *p, int64_t first, int64_t n, float *dst, Err *e)
             return rc;
         for (; i < end; i++) {
             const float product = (float)code[i] * scale;
-            *dst++ = product * 7.874015718698502e-3f;
+            *dst++ = product * DTYPE_INT8_UNIT;
         }
     }
     return 0;

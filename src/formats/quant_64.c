@@ -1,8 +1,8 @@
 /* quant_64.c - blocks of 64 numbers with one F32 scale d in front: how hone holds in memory what bitsandbytes packs.
  *   NF4   d, 32 bytes of nibbles, the first number high    x = code[q] d      d is the block's largest magnitude
- *   INT8  d, 64 signed bytes                               x = d q            written with d = largest magnitude / 127
- * Invariant: each number is one rounded F32 product, so NF4 has the bits of bitsandbytes' dequantisation, and its packing the codes of
- * bitsandbytes' CPU quantisation.
+ *   INT8  d, 64 signed bytes                               x = (q d) / 127    d is the row's largest magnitude, written: the block's
+ * Invariant: products are rounded to F32 one after the other, the last by 1 / 127 as F32 has it, so both have the bits of bitsandbytes' dequantisation;
+ * packing to NF4 gives the codes of bitsandbytes' CPU quantisation.
  *
  * To add a format: its pair here, its row in dtype.c. */
 #include "formats/dtype.h"
@@ -78,14 +78,14 @@ void int8_widen(float *dst, const uint8_t *src, int64_t blocks)
     for (; blocks > 0; blocks--, src += 68, dst += N) {
         float d = f32_at(src);
         for (int j = 0; j < N; j++)
-            dst[j] = (float)(int8_t)src[4 + j] * d;
+            dst[j] = (float)(int8_t)src[4 + j] * d * DTYPE_INT8_UNIT;
     }
 }
 
 void int8_narrow(uint8_t *dst, const float *src, int64_t blocks)
 {
     for (; blocks > 0; blocks--, src += N, dst += 68) {
-        float d = largest(src) / 127.0f, inverse = d > 0 ? 1.0f / d : 0;
+        float d = largest(src), inverse = d > 0 ? 127.0f / d : 0;
         memcpy(dst, &d, sizeof d);
         for (int j = 0; j < N; j++) {
             int q = nearest_whole(src[j] * inverse);

@@ -11,7 +11,7 @@ flags=(--data "$work/data.jsonl" --steps 20 --lr 5e-3 --batch-tokens 512 --seed 
 [ -s "$work/run/DONE" ] || fail "no DONE"
 
 # the same as training on the packed base that export writes
-"$hone" export "$work/base" --format safetensors --dtype nf4 --out "$work/packed" > /dev/null 2>&1
+"$hone" export "$work/base" --format safetensors --dtype nf4-double --out "$work/packed" > /dev/null 2>&1
 "$hone" train --model "$work/packed" "${flags[@]}" --out "$work/run2" > /dev/null 2>&1
 losses() { grep -o '"loss":[^,]*' "$1/metrics.jsonl"; }
 [ "$(losses "$work/run")" = "$(losses "$work/run2")" ] || fail "packing at load and a packed file differ"

@@ -282,7 +282,7 @@ VINLINE void dots_blocks(DType type, int rows, int64_t k, const float *x, const 
 #pragma GCC unroll 8
                     for (int v = 1; v < RUN_VECS; v++)
                         sum = vfma(q[v], xv[v], sum);
-                    acc[i] = vfma(sum, vset(scale_of(type, &s[i], run, 0)), acc[i]);
+                    acc[i] = vfma(sum, vset(scale_of(type, &s[i], run, 0) * (type == DT_INT8 ? DTYPE_INT8_UNIT : 1.0f)), acc[i]);
                 }
             }
         }

@@ -217,6 +217,8 @@ VINLINE void widen_blocks(DType type, float *dst, const void *src, int64_t n)
                     q[v] = vfma(q[v], vset(s.s[run]), vset(-s.min[run]));
                 else
                     q[v] = scale_of(type, &s, run, v) * q[v];
+                if (type == DT_INT8)
+                    q[v] = q[v] * DTYPE_INT8_UNIT;
             }
 #pragma GCC unroll 8
             for (int v = 0; v < RUN_VECS; v++) {
