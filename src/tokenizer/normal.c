@@ -1,7 +1,8 @@
 /* normal.c - steps that rewrite the text: the normalisers of tokenizer.json, and the byte spelling that pre-tokenizers share with them.
  *
  * step_rewrite walks the unfinished pieces and lets one verb write each of them anew. A verb says for all it writes which bytes of the user's
- * text it came from: a replaced stretch points at what it replaced, an inserted prefix at the first character.
+ * text it came from: a replaced stretch points at what it replaced, an inserted prefix at the first character. Where the library sees its
+ * beginning elsewhere (Align.origin), the verb says that too.
  *
  * The classes of characters are the library's own (classes.c), so normal forms, lower case, accents and the rest agree for every character there is.
  *
@@ -45,13 +46,70 @@ static int check_marks(Str s, Err *e)
     return 0;
 }
 
+/* How the library counts for the origins (see work_origins): of what a character is parted into the first has 0, the others 1; each keeps its number
+ * when marks are sorted; what is joined has the sum less 1 for each joint. The parts of what came out are found again among the parts of what
+ * went in, the first of several equal ones first: sorting and joining keep the order of equals. */
+typedef struct Part { uint32_t cp; int change; } Part; /* cp UINT32_MAX: used up */
+typedef VEC(Part) Parts;
+
+static void parts_of(Parts *parts, StrBuf *tmp, Str c, Utf8Form form)
+{
+    strbuf_clear(tmp);
+    utf8_normalise(tmp, c, form);
+    vec_clear(parts);
+    for (size_t i = 0; i < tmp->n;) {
+        Part *part = vec_push(parts);
+        part->change = i > 0;
+        i += (size_t)utf8_decode(tmp->p + i, tmp->n - i, &part->cp);
+    }
+}
+
+/* Writes what [begin, end) has become. */
+static void form_put(Work *w, size_t begin, size_t end, Str out, Utf8Form form)
+{
+    Str in = { w->text.p + begin, end - begin };
+    Parts parts = { 0 }, list = { 0 };
+    StrBuf tmp = { 0 };
+    uint32_t cp;
+    size_t first = 0, written = work_written(w); /* of the list all before `first` is used up */
+    work_put(w, out.p, out.n, work_align(w, begin, end));
+    vec_clear(&w->changes);
+    for (size_t i = 0, len; i < in.n; i += len) {
+        len = (size_t)utf8_decode(in.p + i, in.n - i, &cp);
+        parts_of(&parts, &tmp, (Str){ in.p + i, len }, form == UTF8_NFC || form == UTF8_NFD ? UTF8_NFD : UTF8_NFKD);
+        for (size_t k = 0; k < parts.n; k++)
+            *vec_push(&list) = parts.p[k];
+    }
+    for (size_t i = 0, len; i < out.n; i += len) {
+        len = (size_t)utf8_decode(out.p + i, out.n - i, &cp);
+        parts_of(&parts, &tmp, (Str){ out.p + i, len }, UTF8_NFD);
+        int change = 1;
+        for (size_t k = 0; k < parts.n; k++) {
+            size_t at = first;
+            while (at < list.n && list.p[at].cp != parts.p[k].cp)
+                at++;
+            if (at == list.n)
+                continue;
+            change += list.p[at].change - 1;
+            list.p[at].cp = UINT32_MAX;
+            while (first < list.n && list.p[first].cp == UINT32_MAX)
+                first++;
+        }
+        *vec_push(&w->changes) = change;
+    }
+    work_origins(w, begin, end, written);
+    vec_release(&parts);
+    vec_release(&list);
+    strbuf_release(&tmp);
+}
+
 /* Unicode normal forms know nothing of spans, so the piece is normalised whole (that decides the text) and, when spans are wanted, once more in
  * groups that begin at a character which neither is a mark nor reacts with its neighbour. When the groups together give the same text, each
  * group's output points at the group; otherwise all of it points at the whole stretch. */
-static void form_aligned(Work *w, size_t begin, size_t end, int form)
+static void form_aligned(Work *w, size_t begin, size_t end, Utf8Form form)
 {
     StrBuf whole = { 0 }, part = { 0 };
-    utf8_normalise(&whole, (Str){ w->text.p + begin, end - begin }, (Utf8Form)form);
+    utf8_normalise(&whole, (Str){ w->text.p + begin, end - begin }, form);
     VEC(size_t) bounds = { 0 }; /* pairs: end of group in the input, end of its output */
     bool same = true;
     size_t done = 0;
@@ -64,17 +122,17 @@ static void form_aligned(Work *w, size_t begin, size_t end, int form)
                 break;
             if (!is_mark(next)) {
                 strbuf_clear(&part);
-                utf8_normalise(&part, (Str){ w->text.p + i, j - i }, (Utf8Form)form);
-                utf8_normalise(&part, (Str){ w->text.p + j, nlen }, (Utf8Form)form);
+                utf8_normalise(&part, (Str){ w->text.p + i, j - i }, form);
+                utf8_normalise(&part, (Str){ w->text.p + j, nlen }, form);
                 size_t apart = part.n;
-                utf8_normalise(&part, (Str){ w->text.p + i, j + nlen - i }, (Utf8Form)form);
+                utf8_normalise(&part, (Str){ w->text.p + i, j + nlen - i }, form);
                 if (part.n == 2 * apart && memcmp(part.p, part.p + apart, apart) == 0)
                     break;
             }
             j += nlen;
         }
         strbuf_clear(&part);
-        utf8_normalise(&part, (Str){ w->text.p + i, j - i }, (Utf8Form)form);
+        utf8_normalise(&part, (Str){ w->text.p + i, j - i }, form);
         same = done + part.n <= whole.n && memcmp(whole.p + done, part.p, part.n) == 0;
         done += part.n;
         *vec_push(&bounds) = j;
@@ -87,12 +145,12 @@ static void form_aligned(Work *w, size_t begin, size_t end, int form)
             if (bounds.p[k + 1] - at == bounds.p[k] - from && memcmp(whole.p + at, w->text.p + from, bounds.p[k] - from) == 0)
                 work_copy(w, from, bounds.p[k]); /* as it was: each character keeps its own span */
             else
-                work_put(w, whole.p + at, bounds.p[k + 1] - at, work_span(w, from, bounds.p[k]));
+                form_put(w, from, bounds.p[k], (Str){ whole.p + at, bounds.p[k + 1] - at }, form);
             from = bounds.p[k];
             at = bounds.p[k + 1];
         }
     } else {
-        work_put(w, whole.p, whole.n, work_span(w, begin, end));
+        form_put(w, begin, end, strbuf_str(&whole), form);
     }
     vec_release(&bounds);
     strbuf_release(&whole);
@@ -104,12 +162,12 @@ static void form_part(Work *w, const Step *s, size_t begin, size_t end)
     if (begin == end)
         return;
     if (w->aligned) {
-        form_aligned(w, begin, end, s->form);
+        form_aligned(w, begin, end, (Utf8Form)s->form);
         return;
     }
     strbuf_clear(&w->tmp);
     utf8_normalise(&w->tmp, (Str){ w->text.p + begin, end - begin }, (Utf8Form)s->form);
-    work_put(w, w->tmp.p, w->tmp.n, (TokSpan){ 0, 0 });
+    work_put(w, w->tmp.p, w->tmp.n, (Align){ 0 });
 }
 
 /* The library's tables are some Unicode versions old: to a character that they lack nothing happens, and nothing is moved across it. */
@@ -150,7 +208,7 @@ static int write_lower(Work *w, const Step *s, Piece p, Err *e)
             strbuf_add(&w->tmp, bytes, (size_t)utf8_encode(young, bytes));
         else
             utf8_lower(&w->tmp, (Str){ w->text.p + i, len });
-        work_put(w, w->tmp.p, w->tmp.n, work_span(w, i, i + len));
+        work_put(w, w->tmp.p, w->tmp.n, work_align(w, i, i + len));
         i += len;
     }
     return 0;
@@ -184,13 +242,11 @@ static int write_replace(Work *w, const Step *s, Piece p, Err *e)
     int rc;
     while ((rc = pattern_next(&s->pattern, w->matcher, in, &it, &begin, &end, e)) > 0) {
         work_copy(w, p.begin + done, p.begin + begin);
-        TokSpan from = { 0, 0 };
-        if (end > begin)
-            from = work_span(w, p.begin + begin, p.begin + end);
-        else if (begin > 0)
-            from = work_span(w, p.begin + begin - 1, p.begin + begin);
+        Align from = work_align(w, p.begin + (end > begin || !begin ? begin : begin - 1), p.begin + MAX(end, 1));
+        if (!end)
+            from.span.end = from.span.begin;
         else
-            from.begin = from.end = work_span(w, p.begin, p.begin + 1).begin;
+            from.origin = work_align(w, p.begin + end - 1, p.begin + end).origin; /* of the last character that goes */
         work_put(w, s->content.p, s->content.n, from);
         done = end;
     }
@@ -206,9 +262,9 @@ static int write_prepend(Work *w, const Step *s, Piece p, Err *e)
     if (s->when == PREPEND_START)
         put = w->next.n == 0;
     else if (!there)
-        put = put || s->when == PREPEND_MISSING || work_span(w, p.begin, p.begin + 1).begin == 0;
+        put = put || s->when == PREPEND_MISSING || work_align(w, p.begin, p.begin + 1).origin == 0;
     if (put)
-        work_put(w, s->content.p, s->content.n, work_span(w, p.begin, p.begin + 1));
+        work_put(w, s->content.p, s->content.n, work_align(w, p.begin, p.begin + 1));
     work_copy(w, p.begin, p.end);
     return 0;
 }
@@ -220,7 +276,7 @@ static int write_bytes(Work *w, const Step *s, Piece p, Err *e)
     for (size_t i = p.begin; i < p.end; i++) {
         char c[4];
         int n = byte_char((unsigned char)w->text.p[i], c);
-        work_put(w, c, (size_t)n, work_span(w, i, i + 1));
+        work_put(w, c, (size_t)n, work_align(w, i, i + 1));
     }
     return 0;
 }
@@ -237,7 +293,7 @@ static int write_chars(Work *w, const Step *s, Piece p, Err *e)
         if (n == CHAR_SAME)
             continue;
         work_copy(w, done, i);
-        work_put(w, out, (size_t)n, work_span(w, i, i + len));
+        work_put(w, out, (size_t)n, work_align(w, i, i + len));
         done = i + len;
     }
     work_copy(w, done, p.end);

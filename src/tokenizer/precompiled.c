@@ -143,12 +143,34 @@ static void write_longest(Work *w, const Charsmap *m, Piece p)
         uint32_t cp;
         Str to = find_longest(m, s.p + i, s.n - i, &n);
         if (to.p) {
-            work_put(w, to.p, to.n, work_span(w, p.begin + i, p.begin + i + n));
+            work_put(w, to.p, to.n, work_align(w, p.begin + i, p.begin + i + n));
         } else {
             n = (size_t)utf8_decode(s.p + i, s.n - i, &cp);
             work_copy(w, p.begin + i, p.begin + i + n);
         }
     }
+}
+
+static int count_chars(Str s)
+{
+    int n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.p[i] & 0xC0) != 0x80;
+    return n;
+}
+
+/* The library counts characters that go to the one written last (see work_origins). With none before, they are not counted, and all that
+ * follows seems to begin too early. */
+static void replace(Work *w, size_t begin, size_t end, Str to)
+{
+    work_put(w, to.p, to.n, work_align(w, begin, end));
+    if (!w->aligned)
+        return;
+    int old = count_chars((Str){ w->text.p + begin, end - begin }), now = count_chars(to);
+    for (int k = 0; k < now; k++)
+        *vec_push(&w->changes) = k >= old;
+    if (now < old && w->changes.n)
+        w->changes.p[w->changes.n - 1] -= old - now;
 }
 
 void charsmap_write(Work *w, const Charsmap *m, Piece p)
@@ -158,21 +180,22 @@ void charsmap_write(Work *w, const Charsmap *m, Piece p)
         write_longest(w, m, p);
         return;
     }
+    size_t written = work_written(w);
+    vec_clear(&w->changes);
     for (size_t i = 0, end; i < s.n; i = end) {
         end = i + 1 < s.n && ((unsigned char)s.p[i] | (unsigned char)s.p[i + 1]) < 0x80 && s.p[i] != '\r' ? i + 1 : grapheme_end(s, i);
         Str whole = end - i < WHOLE_MAX ? find(m, s.p + i, end - i) : (Str){ NULL, 0 };
         if (whole.p) {
-            work_put(w, whole.p, whole.n, work_span(w, p.begin + i, p.begin + end));
+            replace(w, p.begin + i, p.begin + end, whole);
             continue;
         }
         for (size_t at = i, len; at < end; at += len) {
             uint32_t cp;
             len = (size_t)utf8_decode(s.p + at, end - at, &cp);
             Str one = find(m, s.p + at, len);
-            if (one.p)
-                work_put(w, one.p, one.n, work_span(w, p.begin + at, p.begin + at + len));
-            else
-                work_copy(w, p.begin + at, p.begin + at + len);
+            replace(w, p.begin + at, p.begin + at + len, one.p ? one : (Str){ s.p + at, len });
         }
     }
+    if (w->aligned)
+        work_origins(w, p.begin, p.end, written);
 }

@@ -6,8 +6,8 @@
  *     user text -> added tokens (raw) -> normaliser steps -> added tokens (normalised) -> pre-tokenizer steps -> model per piece -> template
  *
  * A piece with an id is finished: its begin and end are offsets in the USER's text. A piece without one (id -1) is text still to be worked
- * on: begin and end are offsets in Work.text. When Work.aligned is set, Work.align tells for each byte of Work.text the span of the
- * user's text that it came from; otherwise nobody needs to know and it is NULL.
+ * on: begin and end are offsets in Work.text. When Work.aligned is set, Work.align tells for each byte of Work.text where in the user's text
+ * it came from; otherwise nobody needs to know and it is NULL.
  *
  * To add a normaliser or pre-tokenizer: a row in the table of normal.c or pretok.c that expresses it in these steps. */
 #ifndef HONE_TOK_INT_H
@@ -78,15 +78,19 @@ typedef struct Piece { uint32_t begin, end; int32_t id; } Piece;
 typedef VEC(Piece) Pieces;
 typedef struct Cut { size_t begin, end; bool is_match; } Cut;
 typedef struct BpeScratch BpeScratch;
+/* Where a byte came from. The span is ours: all of the user's text that had a part in it, so that a mask knows what a token stands for. The
+ * origin is where the tokenizers library says that it begins, which a Metaspace goes by; they differ where characters were joined or lost. */
+typedef struct Align { TokSpan span; uint32_t origin; } Align;
 typedef struct PathNode { double score; uint32_t start; int32_t id; } PathNode; /* Unigram: best way to a byte; start UINT32_MAX: none yet */
 
 typedef struct Work {
     Str            text;     /* current text; in buf[] or the caller's own */
-    const TokSpan *align;    /* [text.n], or NULL */
+    const Align   *align;    /* [text.n], or NULL */
     bool           aligned;
     Pieces         pieces;   /* current pieces in order */
     StrBuf         buf[2];   /* the step in progress writes buf[turn], then the text points there and turn flips */
-    TokSpans       span[2];
+    VEC(Align)     from[2];  /* the same for align */
+    VEC(int)       changes;  /* see work_origins */
     Pieces         next;     /* the step in progress writes here, then the two are swapped */
     int            turn;
     size_t         text_max; /* bound on what steps may write */
@@ -101,10 +105,12 @@ typedef struct Work {
 void work_start(Work *w, Str text, bool aligned);            /* one piece: the whole text */
 void work_begin_write(Work *w);                              /* a step that rewrites text: begin, write, push pieces, end */
 int  work_end_write(Work *w, Err *e);
-void work_put(Work *w, const char *p, size_t n, TokSpan from);
-void work_copy(Work *w, size_t begin, size_t end);           /* bytes of the current text with their own spans */
+void work_put(Work *w, const char *p, size_t n, Align from);
+void work_copy(Work *w, size_t begin, size_t end);           /* bytes of the current text with their own places */
+void work_origins(Work *w, size_t begin, size_t end, size_t written); /* what [begin, end) became from `written` on: origins by w->changes */
 size_t work_written(const Work *w);
-TokSpan work_span(const Work *w, size_t begin, size_t end);  /* user's span of [begin, end) of the current text; begin < end */
+Align work_align(const Work *w, size_t begin, size_t end);   /* of [begin, end) of the current text together; begin < end */
+TokSpan work_span(const Work *w, size_t begin, size_t end);
 void work_swap_pieces(Work *w);
 
 /* --- steps ------------------------------------------------------------------------------------------------------------------------ */
