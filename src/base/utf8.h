@@ -13,7 +13,7 @@ int    utf8_decode(const char *p, size_t n, uint32_t *cp);
 int    utf8_encode(uint32_t cp, char out[4]);             /* returns the length */
 bool   utf8_valid(Str s, size_t *bad_offset);             /* bad_offset may be NULL */
 size_t utf8_complete(const char *p, size_t n);            /* length of the longest prefix that does not end inside a character */
-void   utf8_vformat(char *out, size_t size, const char *fmt, va_list ap); /* as vsnprintf; a text too long is cut between characters */
+void   utf8_vformat(char *out, size_t size, const char *fmt, va_list ap) PRINTF_LIKE(3, 0); /* as vsnprintf; a text too long is cut between characters */
 
 void   utf8_repair(StrBuf *out, Str s);                   /* appends s; each truncated character or stray byte becomes one U+FFFD */
 
