@@ -332,8 +332,8 @@ def other_models():
 def kind_shapes(charsmap):
     rows = []
 
-    def row(name, model, **rest):
-        rows.append((name, model, rest))
+    def row(name, model, texts=KIND_TEXTS, **rest):
+        rows.append((name, model, texts, rest))
 
     meta = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
     bert = {"type": "BertPreTokenizer"}
@@ -369,6 +369,12 @@ def kind_shapes(charsmap):
         row("sets " + regex, "unigram", pre_tokenizer={"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False})
     for clean in (False, True):
         row("ctc %d" % clean, "unigram", decoder={"type": "CTC", "pad_token": "o", "word_delimiter_token": "▁", "cleanup": clean}, pre_tokenizer=meta)
+    origins = {"type": "Sequence", "pretokenizers": [{"type": "FixedLength", "length": 1}, dict(meta, prepend_scheme="first")]}
+    replace = [{"type": "Replace", "pattern": {"Regex": r}, "content": c} for r, c in (("^..", "xy"), ("^a", ""), ("e", "low"))]
+    for name, steps in (("NFC", [{"type": "NFC"}]), ("NFD", [{"type": "NFD"}]), ("NFKC", [{"type": "NFKC"}]), ("NFKD", [{"type": "NFKD"}]),
+                        ("NFD, NFC", [{"type": "NFD"}, {"type": "NFC"}]), ("map", [charsmap]), ("map, prefix, map", [charsmap, {"type": "Prepend", "prepend": "ab"}, charsmap]),
+                        ("replace", replace), ("prefix, map, NFD, replace", [{"type": "Prepend", "prepend": "½"}, charsmap, {"type": "NFD"}, replace[0]])):
+        row("who is first behind " + name, "unigram", ORIGIN_TEXTS, normalizer={"type": "Sequence", "normalizers": steps}, pre_tokenizer=origins)
     return rows
 
 
@@ -376,15 +382,19 @@ KIND_TEXTS = ["", " ", "hello  World, don't stop!", "naïve café Straße İstan
               "ﬁ\u0301 ½\u20dd ©\u200d® a\u0301\u0301 \u0600x", "<s>low</s> [MASK] lowly[SEP]", "\u0000\u0001\u007f\ufffd\u00ad\tb\r\n", "lalalalala lalal allalo o lo",
               "👩‍👩‍👧 👍🏽 1️⃣ it 's do not n't"]
 
+# Beginnings that a normaliser joins, parts, sorts or takes away.
+ORIGIN_TEXTS = ["the e", "\u0001 low", "\u0001\u0001aé", "½\u0001x", "ﬁ\u0001\u00ad o", "e\u0301a", "ậ\u0301o", "a\u0301\u0323o", "\u0344\u0323a", "A\u030a\u0323x", "가각", "\u1100\u1161\u11a8o",
+                "क़\u0301", "Ａｂ", "ae"]
+
 
 def kinds():
     tokenizer_models, charsmap = other_models()
     out = {"models": tokenizer_models, "shapes": []}
-    for name, model, rest in kind_shapes(charsmap):
+    for name, model, texts, rest in kind_shapes(charsmap):
         j = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None, "pre_tokenizer": None, "post_processor": None,
              "decoder": None}
         tok = Tokenizer.from_str(json.dumps(dict(j, **rest, model=tokenizer_models[model])))
-        out["shapes"].append({"name": name, "model": model, "rest": rest, "cases": shape_cases(tok, KIND_TEXTS)})
+        out["shapes"].append({"name": name, "model": model, "rest": rest, "cases": shape_cases(tok, texts)})
     return out
 
 

@@ -277,7 +277,7 @@ static void test_kinds(void **state)
         }
         tok_free(t);
     }
-    assert_true(json_len(shapes) >= 29 && cases >= 319);
+    assert_true(json_len(shapes) >= 38 && cases >= 454);
     json_free(golden);
 }
 
