@@ -45,7 +45,7 @@ bench: setup
 	@tools/setup.sh packages-bench.txt
 	@cmake -S . -B $(BUILD)-bench $(CMAKE_ARGS) -DHONE_BENCH=ON >/dev/null
 	@cmake --build $(BUILD)-bench -- --quiet
-	@bench/run.sh $(BUILD)-bench
+	@bench/run.sh $(BUILD)-bench $(SHARED)
 
 # Every fuzz target for FUZZ_SECONDS; needs the packages of packages-fuzz.txt (clang).
 fuzz:
