@@ -123,7 +123,7 @@ train_case() { # CASE MODEL METHOD ROWS LENGTH
     need=$(step_gib "$3" $(($4 * $5))) have=$(free_gib)
     awk "BEGIN { exit !($need > $have) }" && { skip "$1" "may need $need GiB, and $have GiB are free"; return; }
     [ "$python" != - ] || dtypes=
-    [ -z "$dtypes" ] || "$hone" train $(train_flags "$2" lora "$4" "$5" "$threads") --preview 64 --json > "$work/rows" 2> "$work/log" || { skip "$1" "$(why "$work/log")"; return; }
+    [ -z "$dtypes" ] || $prefix "$hone" train $(train_flags "$2" lora "$4" "$5" "$threads") --preview 64 --json > "$work/rows" 2> "$work/log" || { skip "$1" "$(why "$work/log")"; return; }
     for ((t = 0; t < turns; t++)); do
         hone_step "$1" "$2" "$3" "$4" "$5" "$threads" || { skip "$1" "$(why "$work/log")"; return; }
         for dtype in $dtypes; do
@@ -164,8 +164,8 @@ job_case() {
     awk 'NR % 40 == 0 && NR <= 12800' "$d" > "$work/job.train" && awk 'NR % 200 == 1 && NR <= 12800' "$d" > "$work/job.eval"
     local flags=(--model "$work/135m" --data "$work/job.train" --eval "$work/job.eval" --epochs 1 --lr 1e-3 --samples 0 --eval-every 1000000 --max-length 512 --on-long drop)
     rm -rf "$work/job" "$work/job.init"
-    "$hone" train "${flags[@]}" --preview 100000 --json 2> "$work/log" | tee >(grep '"held_out":true' > "$work/job.held") | grep '"held_out":false' > "$work/job.rows"
-    "$hone" train "${flags[@]}" --eval 0 --steps 1 --lr 1e-30 --out "$work/job.init" 2> "$work/log" || { skip $c "$(why "$work/log")"; return; }
+    $prefix "$hone" train "${flags[@]}" --preview 100000 --json 2> "$work/log" | tee >(grep '"held_out":true' > "$work/job.held") | grep '"held_out":false' > "$work/job.rows"
+    $prefix "$hone" train "${flags[@]}" --eval 0 --steps 1 --batch-tokens 512 --micro-tokens 512 --lr 1e-30 --out "$work/job.init" 2> "$work/log" || { skip $c "$(why "$work/log")"; return; }
     batch=$(grep -o '"ids":\[[^]]*' "$work/job.rows" | tr -cd ',\n' | awk '{ n += length + 1 } END { print int(16 * n / NR) }')
     took=$($prefix "$bin/bench_run" "$threads" - 0 "$hone" train "${flags[@]}" --batch-tokens "$batch" --micro-tokens "$batch" --init-adapter "$work/job.init/adapter" \
            --out "$work/job" 2> "$work/log") || { skip $c "$(why "$work/log")"; return; }
