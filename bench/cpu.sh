@@ -119,7 +119,7 @@ train_case() { # CASE MODEL METHOD ROWS LENGTH
     wanted "$1" || return
     text
     model "$2" || { skip "$1" "$(why "$work/init.log")"; return; }
-    local need have t dtype dtypes='f32 bf16' base=$work/$(tr / _ <<< "$1")
+    local need have t dtype dtypes='f32 bf16'
     need=$(step_gib "$3" $(($4 * $5))) have=$(free_gib)
     awk "BEGIN { exit !($need > $have) }" && { skip "$1" "may need $need GiB, and $have GiB are free"; return; }
     [ "$python" != - ] || dtypes=
@@ -130,17 +130,21 @@ train_case() { # CASE MODEL METHOD ROWS LENGTH
             torch_step "$1" "$2" "$3" "$4" "$5" "$dtype" || { skip "$1" "PyTorch $dtype: $(why "$work/log")"; dtypes=${dtypes/$dtype/}; }
         done
     done
-    step_rows "$1" "$3" "$4" "$5"
-    for dtype in $dtypes; do
-        row "$1" "tokens/s; PyTorch $dtype" "$(num "$(column 1 "$base.hone")")" "$(num "$(column 1 "$base.$dtype")")"
-        row "$1" "peak RSS, MiB; PyTorch $dtype" "$(num "$(column 2 "$base.hone")" 0)" "$(num "$(column 2 "$base.$dtype")" 0)"
-    done
+    step_rows "$1" "$3" "$4" "$5" $dtypes
 }
-step_rows() { # CASE METHOD ROWS LENGTH: hone against the machine
-    local file=$work/$(tr / _ <<< "$1").hone rate
-    rate=$(column 1 "$file")
-    row "$1" "GFLOP/s; FMA probe" "$(num "$(step_gflop "$2" "$3" "$4") * $rate / ($3 * $4)")" "$(num "$(column 3 "$file")")"
-    [ "$python" != - ] && [ "${1%%/*}" = train ] || row "$1" "tokens/s" "$(num "$rate")" -
+# step_rows CASE METHOD ROWS LENGTH [DTYPE ...]: hone against the machine, and against PyTorch in those number formats
+step_rows() {
+    local base=$work/$(tr / _ <<< "$1") rate rss dtype
+    rate=$(num "$(column 1 "$base.hone")") rss=$(num "$(column 2 "$base.hone")" 0)
+    row "$1" "GFLOP/s; FMA probe" "$(num "$(step_gflop "$2" "$3" "$4") * $rate / ($3 * $4)")" "$(num "$(column 3 "$base.hone")")"
+    if [ $# = 4 ]; then
+        row "$1" "tokens/s" "$rate" -
+        row "$1" "peak RSS, MiB" "$rss" -
+    fi
+    for dtype in "${@:5}"; do
+        row "$1" "tokens/s; PyTorch $dtype" "$rate" "$(num "$(column 1 "$base.$dtype")")"
+        row "$1" "peak RSS, MiB; PyTorch $dtype" "$rss" "$(num "$(column 2 "$base.$dtype")" 0)"
+    done
 }
 
 # --- the parts -------------------------------------------------------------------------------------------------------------------------------------
@@ -156,15 +160,17 @@ probe_cases() {
     done
 }
 
-# A whole job: a few hundred rows, one epoch, held-out loss before and after. hone packs rows into batches of the mean tokens of 16 examples.
+# A whole job: 200 rows, 40 held out, one epoch, held-out loss before and after. hone packs rows into batches of the mean tokens of 16 examples.
 job_case() {
     wanted job/135m/nl2bash || return
     local c=job/135m/nl2bash d=$shared/data/nl2bash/nl2bash.jsonl took step batch
     model 135m || { skip $c "$(why "$work/init.log")"; return; }
-    awk 'NR % 40 == 0 && NR <= 12800' "$d" > "$work/job.train" && awk 'NR % 200 == 1 && NR <= 12800' "$d" > "$work/job.eval"
+    awk 'NR % 64 == 0 && NR <= 12800' "$d" > "$work/job.train" && awk 'NR % 320 == 1 && NR <= 12800' "$d" > "$work/job.eval"
     local flags=(--model "$work/135m" --data "$work/job.train" --eval "$work/job.eval" --epochs 1 --lr 1e-3 --samples 0 --eval-every 1000000 --max-length 512 --on-long drop)
     rm -rf "$work/job" "$work/job.init"
-    $prefix "$hone" train "${flags[@]}" --preview 100000 --json 2> "$work/log" | tee >(grep '"held_out":true' > "$work/job.held") | grep '"held_out":false' > "$work/job.rows"
+    $prefix "$hone" train "${flags[@]}" --preview 100000 --json > "$work/job.all" 2> "$work/log" || { skip $c "$(why "$work/log")"; return; }
+    grep '"held_out":true' "$work/job.all" > "$work/job.held"
+    grep '"held_out":false' "$work/job.all" > "$work/job.rows"
     $prefix "$hone" train "${flags[@]}" --eval 0 --steps 1 --batch-tokens 512 --micro-tokens 512 --lr 1e-30 --out "$work/job.init" 2> "$work/log" || { skip $c "$(why "$work/log")"; return; }
     batch=$(grep -o '"ids":\[[^]]*' "$work/job.rows" | tr -cd ',\n' | awk '{ n += length + 1 } END { print int(16 * n / NR) }')
     took=$($prefix "$bin/bench_run" "$threads" - 0 "$hone" train "${flags[@]}" --batch-tokens "$batch" --micro-tokens "$batch" --init-adapter "$work/job.init/adapter" \
@@ -209,7 +215,6 @@ infer_case() { # TYPE
         fi
     done
     row "$c" "answer tokens/s; read bandwidth / file" "$(num "$(column 2 "$file.hone")")" "$bound"
-    [ ! -f "$file.llama" ] || row "$c" "(llama.cpp's; read bandwidth / file)" "$(num "$(column 2 "$file.llama")")" "$bound"
 }
 
 # One text in a micro-batch, longer and longer; and what the second core brings.
@@ -222,7 +227,6 @@ scale_case() { # LENGTH
         hone_step "$c" 135m lora 1 "$1" "$threads" || { skip "$c" "$(why "$work/log")"; return; }
     done
     step_rows "$c" lora 1 "$1"
-    row "$c" "peak RSS, MiB" "$(num "$(column 2 "$work/$(tr / _ <<< "$c").hone")" 0)" -
 }
 threads_case() {
     local c=threads/135m/lora/2x512 t n
