@@ -72,5 +72,9 @@ int main(int argc, char **argv)
     const double seconds = clock_seconds() - began;
     probe(threads, rate + PROBES);
     printf("%.3f %.0f %.1f\n", seconds, (double)use.ru_maxrss / 1024, bench_median(rate, 2 * PROBES));
-    return !ended && status ? 1 : 0;
+    if (ended || !status)
+        return 0;
+    if (WIFSIGNALED(status))
+        fprintf(stderr, "%s: ended by signal %d\n", argv[4], WTERMSIG(status));
+    return 1;
 }

@@ -46,7 +46,8 @@ row() {
 }
 # skip CASE WHY: also a line, so that nothing is missing in silence
 skip() { printf '%-26s skipped: %s\n' "$1" "$2"; }
-why() { grep -v '^$' "$1" | tail -n 1 | cut -c1-200; }
+# why LOG STATUS: a peer's last line may be a warning, so a signal is named first
+why() { [ "${2:-0}" -le 128 ] || printf 'ended by signal %d; ' $(($2 - 128)); grep -v '^$' "$1" | tail -n 1 | cut -c1-200; }
 wanted() { case $1 in $only) return 0 ;; esac; return 1; }
 median() { sort -g "$@" | awk '{ v[NR] = $1 } END { if (NR) printf "%.6g", (v[int((NR + 1) / 2)] + v[int((NR + 2) / 2)]) / 2 }'; }
 column() { awk -v n="$1" '{ print $n }' "$2" | median; }
@@ -123,11 +124,11 @@ train_case() { # CASE MODEL METHOD ROWS LENGTH
     need=$(step_gib "$3" $(($4 * $5))) have=$(free_gib)
     awk "BEGIN { exit !($need > $have) }" && { skip "$1" "may need $need GiB, and $have GiB are free"; return; }
     [ "$python" != - ] || dtypes=
-    [ -z "$dtypes" ] || $prefix "$hone" train $(train_flags "$2" lora "$4" "$5" "$threads") --preview 64 --json > "$work/rows" 2> "$work/log" || { skip "$1" "$(why "$work/log")"; return; }
+    [ -z "$dtypes" ] || $prefix "$hone" train $(train_flags "$2" lora "$4" "$5" "$threads") --preview 64 --json > "$work/rows" 2> "$work/log" || { skip "$1" "$(why "$work/log" $?)"; return; }
     for ((t = 0; t < turns; t++)); do
-        hone_step "$1" "$2" "$3" "$4" "$5" "$threads" || { skip "$1" "$(why "$work/log")"; return; }
+        hone_step "$1" "$2" "$3" "$4" "$5" "$threads" || { skip "$1" "$(why "$work/log" $?)"; return; }
         for dtype in $dtypes; do
-            torch_step "$1" "$2" "$3" "$4" "$5" "$dtype" || { skip "$1" "PyTorch $dtype: $(why "$work/log")"; dtypes=${dtypes/$dtype/}; }
+            torch_step "$1" "$2" "$3" "$4" "$5" "$dtype" || { skip "$1" "PyTorch $dtype: $(why "$work/log" $?)"; dtypes=${dtypes/$dtype/}; }
         done
     done
     step_rows "$1" "$3" "$4" "$5" $dtypes
@@ -168,13 +169,13 @@ job_case() {
     awk 'NR % 64 == 0 && NR <= 12800' "$d" > "$work/job.train" && awk 'NR % 320 == 1 && NR <= 12800' "$d" > "$work/job.eval"
     local flags=(--model "$work/135m" --data "$work/job.train" --eval "$work/job.eval" --epochs 1 --lr 1e-3 --samples 0 --eval-every 1000000 --max-length 512 --on-long drop)
     rm -rf "$work/job" "$work/job.init"
-    $prefix "$hone" train "${flags[@]}" --preview 100000 --json > "$work/job.all" 2> "$work/log" || { skip $c "$(why "$work/log")"; return; }
+    $prefix "$hone" train "${flags[@]}" --preview 100000 --json > "$work/job.all" 2> "$work/log" || { skip $c "$(why "$work/log" $?)"; return; }
     grep '"held_out":true' "$work/job.all" > "$work/job.held"
     grep '"held_out":false' "$work/job.all" > "$work/job.rows"
-    $prefix "$hone" train "${flags[@]}" --eval 0 --steps 1 --batch-tokens 512 --micro-tokens 512 --lr 1e-30 --out "$work/job.init" 2> "$work/log" || { skip $c "$(why "$work/log")"; return; }
+    $prefix "$hone" train "${flags[@]}" --eval 0 --steps 1 --batch-tokens 512 --micro-tokens 512 --lr 1e-30 --out "$work/job.init" 2> "$work/log" || { skip $c "$(why "$work/log" $?)"; return; }
     batch=$(grep -o '"ids":\[[^]]*' "$work/job.rows" | tr -cd ',\n' | awk '{ n += length + 1 } END { print int(16 * n / NR) }')
     took=$($prefix "$bin/bench_run" "$threads" - 0 "$hone" train "${flags[@]}" --batch-tokens "$batch" --micro-tokens "$batch" --init-adapter "$work/job.init/adapter" \
-           --out "$work/job" 2> "$work/log") || { skip $c "$(why "$work/log")"; return; }
+           --out "$work/job" 2> "$work/log") || { skip $c "$(why "$work/log" $?)"; return; }
     local loss steps
     loss=$(grep -o '"eval_loss":[^,}]*' "$work/job/metrics.jsonl" | tail -n 1 | sed 's/.*://')
     steps=$(grep -c '"tokens_per_second"' "$work/job/metrics.jsonl")
@@ -185,7 +186,7 @@ job_case() {
     fi
     step=$($prefix "$bin/bench_run" "$threads" - 0 sh -c '"$@" > "$0"' "$work/line" "$python" "$here/torch_job.py" --run "$work/job" --model "$work/135m" \
            --rows "$work/job.rows" --eval-rows "$work/job.held" --init-adapter "$work/job.init/adapter" --batch 16 --threads "$threads" 2> "$work/log") ||
-        { skip $c "PyTorch: $(why "$work/log")"; return; }
+        { skip $c "PyTorch: $(why "$work/log" $?)"; return; }
     row $c "wall seconds; PyTorch f32" "$(num "${took%% *}")" "$(num "${step%% *}")"
     row $c "peak RSS, MiB; PyTorch f32" "$(cut -d' ' -f2 <<< "$took")" "$(cut -d' ' -f2 <<< "$step")"
     row $c "optimizer steps; PyTorch f32" "$steps" "$(cut -d' ' -f1 "$work/line")"
@@ -197,12 +198,12 @@ infer_case() { # TYPE
     local c=infer/135m/$1 file=$work/135m-$1.gguf t bound
     wanted "$c" || return
     model 135m || { skip "$c" "$(why "$work/init.log")"; return; }
-    $prefix "$hone" export "$work/135m" --format "gguf:$1" --out "$file" > /dev/null 2> "$work/log" || [ -f "$file" ] || { skip "$c" "$(why "$work/log")"; return; }
+    $prefix "$hone" export "$work/135m" --format "gguf:$1" --out "$file" > /dev/null 2> "$work/log" || [ -f "$file" ] || { skip "$c" "$(why "$work/log" $?)"; return; }
     for ((t = 0; t < turns; t++)); do
-        $prefix "$bin/bench_infer" "$file" 512 64 "$threads" >> "$file.hone" 2> "$work/log" || { skip "$c" "$(why "$work/log")"; return; }
+        $prefix "$bin/bench_infer" "$file" 512 64 "$threads" >> "$file.hone" 2> "$work/log" || { skip "$c" "$(why "$work/log" $?)"; return; }
         $prefix "$bin/bench_probe" "$threads" >> "$file.probe"
         [ "$python" = - ] || $prefix "$python" "$here/llama_speed.py" "$file" 512 64 "$threads" >> "$file.llama" 2> "$work/log" ||
-            { skip "$c" "llama.cpp: $(why "$work/log")"; rm -f "$file.llama"; break; }
+            { skip "$c" "llama.cpp: $(why "$work/log" $?)"; rm -f "$file.llama"; break; }
     done
     bound=$(num "$(column 2 "$file.probe") * 1e9 / $(stat -c %s "$file")")
     local i=0 name
@@ -224,7 +225,7 @@ scale_case() { # LENGTH
     text
     model 135m || { skip "$c" "$(why "$work/init.log")"; return; }
     for ((t = 0; t < turns; t++)); do
-        hone_step "$c" 135m lora 1 "$1" "$threads" || { skip "$c" "$(why "$work/log")"; return; }
+        hone_step "$c" 135m lora 1 "$1" "$threads" || { skip "$c" "$(why "$work/log" $?)"; return; }
     done
     step_rows "$c" lora 1 "$1"
 }
@@ -235,7 +236,7 @@ threads_case() {
     model 135m || { skip "$c" "$(why "$work/init.log")"; return; }
     for ((t = 0; t < turns; t++)); do
         for n in 1 "$threads"; do
-            hone_step "$c/$n" 135m lora 2 512 "$n" || { skip "$c" "$(why "$work/log")"; return; }
+            hone_step "$c/$n" 135m lora 2 512 "$n" || { skip "$c" "$(why "$work/log" $?)"; return; }
         done
     done
     local one=$work/$(tr / _ <<< "$c").hone
