@@ -2,6 +2,8 @@
  *
  * Forward: a piece is up to ATTN_Q lanes of one segment and kv head. With many queries the lanes are queries of one query head; with few
  * (decoding) they are pairs of query and head, so that the whole group reads each key once.
+ * Pieces that run at the same time should lie in different rows: heads are neighbours in a row, and a core that fetches ahead takes the lines
+ * that another is writing. So heads are the slow part of a piece's number.
  * Backward: a piece owns some key blocks of one segment and kv head, so dk and dv need no care. Every key block also adds to dq: key blocks are
  * dealt in turn to a fixed number of stripes; the first stripe adds to dq itself, each other to a copy of its own, and the copies are added in
  * order afterwards. The number of stripes follows from the shape, not from the threads: the bits stay the same. */
@@ -23,6 +25,8 @@ typedef struct AttnJob {
     float           *copies;        /* [stripes - 1][Tq, H d] */
     int64_t          stripes;
     int64_t          group;         /* query heads of a kv head */
+    int64_t          at_once;       /* forward: heads that share a block; one when the queries fill it */
+    int64_t         *first;         /* [n_seg + 1] forward: a segment's first block of those of one set of heads */
 } AttnJob;
 
 /* Vector operations of a whole call, forward; the backward is about 2.5 times as much. */
@@ -37,35 +41,23 @@ static int64_t attn_work(const AttnJob *j)
 
 /* ---- forward ---- */
 
-/* Heads that share a block: one when the queries fill it. */
-static int64_t heads_at_once(const AttnJob *j, int seg)
-{
-    return MAX(1, MIN(j->group, ATTN_Q / MAX(1, j->s->nq[seg])));
-}
-
-static int64_t blocks_of(const AttnJob *j, int seg)
-{
-    int64_t heads = heads_at_once(j, seg), per_block = ATTN_Q / heads;
-    return (j->group + heads - 1) / heads * ((j->s->nq[seg] + per_block - 1) / per_block) * j->s->kv_heads;
-}
-
 static void piece_attn(void *ctx, int64_t piece, int worker)
 {
     const AttnJob *j = ctx;
     const AttnShape *s = j->s;
+    int64_t blocks = j->first[s->n_seg], runs = (j->group + j->at_once - 1) / j->at_once, d = s->head_dim;
+    int64_t set = piece / blocks, g = set / runs, h0 = set % runs * j->at_once, queries = ATTN_Q / j->at_once;
     int seg = 0;
-    for (int64_t n; piece >= (n = blocks_of(j, seg)); seg++)
-        piece -= n;
-    int64_t heads = heads_at_once(j, seg), per_block = ATTN_Q / heads, d = s->head_dim;
-    int64_t runs = (j->group + heads - 1) / heads, head_sets = runs * s->kv_heads;
-    int64_t queries = (s->nq[seg] + per_block - 1) / per_block;
-    int64_t block = queries - 1 - piece / head_sets;                    /* the last queries see most: they go first */
-    int64_t g = piece % head_sets / runs, h0 = piece % runs * heads;
-    int64_t i0 = block * per_block, i1 = MIN(i0 + per_block, s->nq[seg]);
+    piece %= blocks;
+    for (int after = s->n_seg; after - seg > 1;) {
+        int middle = seg + (after - seg) / 2;
+        *(j->first[middle] <= piece ? &seg : &after) = middle;
+    }
+    int64_t i0 = (j->first[seg + 1] - 1 - piece) * queries, i1 = MIN(i0 + queries, s->nq[seg]); /* the last queries see most: they go first */
 
     AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .softcap = s->softcap, .with_sinks = s->sinks != NULL, .ldk = j->k->ld, .ldv = j->v->ld,
                     .k = f32(j->k) + s->k0[seg] * j->k->ld + g * d, .v = f32(j->v) + s->k0[seg] * j->v->ld + g * d };
-    for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + heads, j->group); h++)
+    for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + j->at_once, j->group); h++)
         for (int64_t i = i0; i < i1; i++, b.n++) {
             int64_t row = s->q0[seg] + i;
             b.q[b.n] = f32(j->q) + row * j->q->ld + h * d;
@@ -85,14 +77,20 @@ void cpu_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor
     AttnJob j = { .cpu = c, .s = s, .o = o, .lse = lse, .q = q, .k = k, .v = v, .group = s->heads / s->kv_heads };
     BUG_ON(s->heads % s->kv_heads);
     j.sinks = cpu_wide(c, SLOT_WIDE, s->sinks);
-    if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)) || (s->sinks && !j.sinks))
+    j.first = cpu_slot(c, SLOT_ROWS, ((size_t)s->n_seg + 1) * sizeof *j.first);
+    if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)) || (s->sinks && !j.sinks) || !j.first)
         return;
-    int64_t pieces = 0;
+    int64_t longest = 1, sets;
     for (int i = 0; i < s->n_seg; i++) {
         BUG_ON(s->nk[i] < s->nq[i]);
-        pieces += blocks_of(&j, i);
+        longest = MAX(longest, s->nq[i]);
     }
-    cpu_for(c, pieces, attn_work(&j), piece_attn, &j);
+    j.at_once = MAX(1, MIN(j.group, ATTN_Q / longest));
+    j.first[0] = 0;
+    for (int i = 0; i < s->n_seg; i++)
+        j.first[i + 1] = j.first[i] + (s->nq[i] + ATTN_Q / j.at_once - 1) / (ATTN_Q / j.at_once);
+    sets = (j.group + j.at_once - 1) / j.at_once * s->kv_heads;
+    cpu_for(c, sets * j.first[s->n_seg], attn_work(&j), piece_attn, &j);
 }
 
 /* ---- backward ---- */
@@ -111,7 +109,7 @@ static void piece_attn_bwd(void *ctx, int64_t piece, int worker)
     const AttnJob *j = ctx;
     const AttnShape *s = j->s;
     int64_t d = s->head_dim, H = s->heads, width = H * d;
-    int64_t stripe = piece % j->stripes, g = piece / j->stripes % s->kv_heads, seg = piece / j->stripes / s->kv_heads;
+    int64_t seg = piece % s->n_seg, stripe = piece / s->n_seg % j->stripes, g = piece / s->n_seg / j->stripes;
     int64_t q0 = s->q0[seg], k0 = s->k0[seg], first_head = g * j->group;
 
     float *dq = j->dq ? f32(j->dq) + q0 * j->dq->ld + first_head * d : NULL;

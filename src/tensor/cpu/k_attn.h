@@ -58,88 +58,105 @@ VINLINE void attn_rows(int64_t h, int64_t d, int64_t k, const float *a, int64_t 
         tile_rows(h, MIN(d - j, NR), k, a, lda, b + j, ldb, c + j, ldc, e);
 }
 
+/* Asks for n rows that will be used soon: a head's slices of rows lie too far apart for the processor to foresee them. */
+VINLINE void attn_fetch(const float *p, int64_t ld, int64_t n, int64_t d)
+{
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < d; i += KERN_ALIGN / 4)
+            __builtin_prefetch(p + r * ld + i);
+}
+
 /* ---- forward ---- */
 
-/* Of one panel of scores, [seen] rows of NR lanes. */
-static void attn_softcap(float cap, int64_t seen, float *st)
+/* The scores st [seen][ATTN_Q] of VW lanes against keys j .. j + seen become exp(score - top); their running maximum and sum go on. */
+VINLINE void attn_softmax(const AttnBlock *b, const int32_t *pos, int64_t j, int64_t seen, bool masked, float *st, float *top, float *sum, float *shrink)
 {
-    float inverse = 1.0f / cap;
-    for (int64_t r = 0; r < seen; r++)
-        for (int64_t l = 0; l < NR; l += VW)
-            vstore(st + r * ATTN_Q + l, cap * vtanh(vload(st + r * ATTN_Q + l) * inverse));
+    vf old = vload(top), high = old;
+    for (int64_t r = 0; r < seen; r++) {
+        vf s = vload(st + r * ATTN_Q);
+        if (b->softcap > 0)
+            s = b->softcap * vtanh(s * (1.0f / b->softcap));
+        if (masked) {
+            vi ahead = *(const viu *)pos - (int32_t)(j + r);
+            vi see = b->window ? (ahead >= 0) & (ahead < b->window) : ahead >= 0;
+            s = vsel(see, s, vset(-INFINITY));
+        }
+        if (masked || b->softcap > 0)
+            vstore(st + r * ATTN_Q, s);
+        high = vmax(s, high);
+    }
+    vf base = vsel(high == -INFINITY, (vf){ 0 }, high), total = { 0 };
+    for (int64_t r = 0; r < seen; r++) {
+        vf e = vexp(vload(st + r * ATTN_Q) - base);
+        vstore(st + r * ATTN_Q, e);
+        total += e;
+    }
+    vf fade = vexp(old - base);
+    vstore(top, high);
+    vstore(sum, vfma(vload(sum), fade, total));
+    vstore(shrink, fade);
 }
 
 static void attn(const AttnBlock *b, void *scratch)
 {
-    int64_t d = b->d, dp = attn_pad(b->d), panels = (b->n + NR - 1) / NR;
+    int64_t d = b->d, dp = attn_pad(b->d);
     float *kb = scratch, *vb = kb + ATTN_K * dp, *qb = vb + ATTN_K * dp, *out = qb + ATTN_Q * dp;
     float *qt = out + ATTN_Q * dp, *st = qt + ATTN_Q * dp;          /* qt [d][ATTN_Q]; st [ATTN_K][ATTN_Q] */
     float top[ATTN_Q], sum[ATTN_Q], shrink[ATTN_Q];
-    int32_t pos[ATTN_Q], least = INT32_MAX, most = 0, panel_most[ATTN_Q / NR] = { 0 };
+    int32_t pos[ATTN_Q], least[ATTN_Q / VW], most[ATTN_Q / VW];     /* of each vector of lanes */
 
+    int64_t j = b->first, keys = MIN(j / ATTN_K * ATTN_K + ATTN_K, (int64_t)b->last + 1) - j;
+    attn_fetch(b->k + j * b->ldk, b->ldk, keys, d);
+    attn_fetch(b->v + j * b->ldv, b->ldv, keys, d);
+    for (int l = 0; l < b->n; l++) {
+        attn_fetch(b->o[l], 0, 1, d);
+        attn_copy(qb + l * dp, b->q[l], d, dp, b->scale);
+    }
+    pack_rows_F32(qt, ATTN_Q, qb, dp, b->n, d);
     for (int l = 0; l < ATTN_Q; l++) {
         pos[l] = l < b->n ? b->pos[l] : b->first; /* idle lanes see a key, so that nothing is divided by 0 */
         top[l] = -INFINITY;
         sum[l] = 0;
-        panel_most[l / NR] = MAX(panel_most[l / NR], pos[l]);
+        least[l / VW] = l % VW ? MIN(least[l / VW], pos[l]) : pos[l];
+        most[l / VW] = l % VW ? MAX(most[l / VW], pos[l]) : pos[l];
     }
-    for (int l = 0; l < b->n; l++) {
-        attn_copy(qb + l * dp, b->q[l], d, dp, b->scale);
-        least = MIN(least, pos[l]);
-        most = MAX(most, pos[l]);
-    }
-    pack_rows_F32(qt, ATTN_Q, qb, dp, b->n, d);
 
-    for (int64_t j0 = b->first / ATTN_K * ATTN_K; j0 <= b->last; j0 += ATTN_K) {
-        int64_t j = MAX(j0, b->first), keys = MIN(j0 + ATTN_K, (int64_t)b->last + 1) - j;
-        bool first = j0 <= b->first;
-        bool masked = least < j + keys - 1 || (b->window && most - j >= b->window);
+    for (bool first = true; j <= b->last; j += keys, first = false) {
+        keys = MIN(j / ATTN_K * ATTN_K + ATTN_K, (int64_t)b->last + 1) - j;
+        int64_t next = MIN(ATTN_K, b->last + 1 - (j + keys));
+        attn_fetch(b->k + (j + keys) * b->ldk, b->ldk, next, d);
+        attn_fetch(b->v + (j + keys) * b->ldv, b->ldv, next, d);
         Rows k = attn_take(kb, b->k + j * b->ldk, b->ldk, keys, d, dp), v = attn_take(vb, b->v + j * b->ldv, b->ldv, keys, d, dp);
-        for (int64_t p = 0; p < panels; p++) {
-            int64_t seen = MIN(keys, panel_most[p] - j + 1); /* keys that some lane of the panel sees, counted from j */
-            int64_t lanes = MIN(b->n - p * NR, NR);
-            if (seen <= 0 && !first)
+        for (int64_t p = 0; p < b->n; p += NR) {
+            /* keys that some lane of the first and of the second vector sees, counted from j */
+            int64_t lanes = MIN(b->n - p, NR), seen0 = MIN(keys, most[p / VW] - j + 1), seen1 = lanes > VW ? MIN(keys, most[p / VW + 1] - j + 1) : 0;
+            int64_t seen = MAX(MAX(seen0, seen1), 0);
+            if (!seen && !first)
                 continue;
-            seen = MAX(seen, 0);
-            for (int64_t r = 0; r < seen; r += MR_ROWS)
-                tile_rows(MIN(seen - r, MR_ROWS), NR, d, k.p + r * k.ld, k.ld, qt + p * NR, ATTN_Q, st + r * ATTN_Q + p * NR, ATTN_Q, &epi_store);
-
-            if (b->softcap > 0)
-                attn_softcap(b->softcap, seen, st + p * NR);
-            for (int64_t l = p * NR; l < (p + 1) * NR; l += VW) {
-                vf old = vload(top + l), high = old;
-                for (int64_t r = 0; r < seen; r++) {
-                    float *at = st + r * ATTN_Q + l;
-                    vf s = vload(at);
-                    if (masked) {
-                        vi ahead = *(const viu *)(pos + l) - (int32_t)(j + r);
-                        vi see = b->window ? (ahead >= 0) & (ahead < b->window) : ahead >= 0;
-                        s = vsel(see, s, vset(-INFINITY));
-                        vstore(at, s);
-                    }
-                    high = vmax(s, high);
-                }
-                vf base = vsel(high == -INFINITY, (vf){ 0 }, high), total = { 0 };
-                for (int64_t r = 0; r < seen; r++) {
-                    vf e = vexp(vload(st + r * ATTN_Q + l) - base);
-                    vstore(st + r * ATTN_Q + l, e);
-                    total += e;
-                }
-                vf fade = vexp(old - base);
-                vstore(top + l, high);
-                vstore(sum + l, vfma(vload(sum + l), fade, total));
-                vstore(shrink + l, fade);
+            for (int64_t r = 0; r < seen; r += MR_ROWS) {
+                int64_t from = r < seen0 ? 0 : VW, to = r < seen1 ? NR : VW;
+                tile_rows(MIN(seen - r, MR_ROWS), to - from, d, k.p + r * k.ld, k.ld, qt + p + from, ATTN_Q, st + r * ATTN_Q + p + from, ATTN_Q, &epi_store);
+            }
+            for (int64_t l = p; l < p + lanes; l += VW) {
+                int64_t own = MAX(l == p ? seen0 : seen1, 0);
+                bool masked = least[l / VW] < j + own - 1 || (b->window && most[l / VW] - j >= b->window);
+                attn_softmax(b, pos + l, j, own, masked, st + l, top + l, sum + l, shrink + l);
+                for (int64_t r = own; r < seen; r++)
+                    vstore(st + r * ATTN_Q + l, (vf){ 0 });
             }
             if (!first)
-                for (int64_t l = p * NR; l < p * NR + lanes; l++)
+                for (int64_t l = p; l < p + lanes; l++)
                     if (shrink[l] != 1.0f)
                         for (int64_t i = 0; i < dp; i += VW)
                             vstore(out + l * dp + i, vload(out + l * dp + i) * shrink[l]);
             /* equal groups of lanes, each of at most MR */
             int64_t groups = (lanes + MR - 1) / MR;
             for (int64_t g = 0; g < groups; g++) {
-                int64_t l = p * NR + g * lanes / groups, h = p * NR + (g + 1) * lanes / groups - l;
-                attn_cols(h, d, seen, st + l, ATTN_Q, v.p, v.ld, out + l * dp, dp, first ? &epi_store : &epi_add);
+                int64_t l = p + g * lanes / groups, end = p + (g + 1) * lanes / groups, own = 0;
+                for (int64_t i = l; i < end; i++)
+                    own = MAX(own, MIN(seen, pos[i] - j + 1));
+                if (own || first)
+                    attn_cols(end - l, d, own, st + l, ATTN_Q, v.p, v.ld, out + l * dp, dp, first ? &epi_store : &epi_add);
             }
         }
     }
