@@ -1,7 +1,7 @@
 /* jinja_eval.c - walks the tree of a template: statements, expressions, calls, scopes.
- * Scopes are frames in a chain: loops, macros, blocks of set, filter, call and generation open one, if does not. A name is looked for in the
- * frames, then in the trusted and the caller's values, then among the global functions; what is not found is undefined, which prints as nothing,
- * is false, and fails when a part of it is asked for. To add a statement: a case in exec; an expression: a case in eval. */
+ * Scopes are frames in a chain: loops, macros, blocks of set, filter, call and generation open one, if does not; names that jinja_scope.c found
+ * hidden are undefined there until they are set. A name is looked for in the frames, then in the trusted and the caller's values, then among the
+ * global functions; what is not found is undefined, which prints as nothing, is false, and fails when a part of it is asked for. To add a statement: a case in exec; an expression: a case in eval. */
 #include <stdlib.h>
 
 #include "base/utf8.h"
@@ -15,14 +15,6 @@ static Flow exec_body(Run *r, const Nodes *body, Frame *f);
 static bool same_name(Text a, Text b)
 {
     return a.n == b.n && !memcmp(a.p, b.p, a.n);
-}
-
-static Frame *frame_new(Run *r, Frame *parent)
-{
-    spend(r, 1);
-    Frame *f = arena_zalloc(&r->arena, 1, sizeof *f);
-    f->parent = parent;
-    return f;
 }
 
 static void assign_name(Run *r, Frame *f, Text name, Value v)
@@ -50,19 +42,35 @@ static void assign_name(Run *r, Frame *f, Text name, Value v)
     f->values[f->n++] = v;
 }
 
+/* body: the one that will run in the frame, or NULL */
+static Frame *frame_new(Run *r, Frame *parent, const Nodes *body)
+{
+    spend(r, 1);
+    Frame *f = arena_zalloc(&r->arena, 1, sizeof *f);
+    f->parent = parent;
+    for (size_t i = 0; body && i < body->n_hidden && spend(r, 1); i++)
+        assign_name(r, f, body->hidden[i], (Value){ .kind = V_MISSING });
+    return f;
+}
+
+static Value undefined(Run *r, Text name)
+{
+    return v_undef(r, "'%.*s' is undefined", (int)utf8_complete(name.p, MIN(name.n, (size_t)80)), name.p);
+}
+
 static Value lookup(Run *r, Frame *f, Text name)
 {
     Value key = v_str(name), v;
     for (; f; f = f->parent)
         for (size_t i = 0; i < f->n; i++)
             if (same_name(f->names[i], name))
-                return f->values[i];
+                return f->values[i].kind == V_MISSING ? undefined(r, name) : f->values[i];
     if ((r->trusted && dict_get(r, r->trusted, key, &v)) || (r->data && dict_get(r, r->data, key, &v)))
         return v;
     const Method *m = global_find(name);
     if (m)
         return (Value){ .kind = V_CALL, .call = { m, NULL } };
-    return v_undef(r, "'%.*s' is undefined", (int)utf8_complete(name.p, MIN(name.n, (size_t)80)), name.p);
+    return undefined(r, name);
 }
 
 static void assign(Run *r, Frame *f, const Node *target, Value v)
@@ -171,7 +179,7 @@ static Value call_macro(Run *r, const Macro *m, const Args *a)
     Text caller = text_z("caller");
     size_t used = 0;
     bool explicit_caller = false;
-    Frame *f = frame_new(r, m->frame);
+    Frame *f = frame_new(r, m->frame, &n->list);
     for (size_t i = 0; i < params->n && !r->rc; i++) {
         Text name = params->p[i]->name;
         Value v = { .kind = V_MISSING };
@@ -386,7 +394,7 @@ static void loop_run(Run *r, const Node *n, Frame *outer, Value over, int64_t de
     if (n->c) {
         items = seq_new(r, SEQ_LIST);
         for (size_t i = 0; i < all->n && spend(r, 1); i++) {
-            Frame *f = frame_new(r, outer);
+            Frame *f = frame_new(r, outer, NULL);
             assign(r, f, n->a, all->p[i]);
             if (truth(eval(r, n->c, f)))
                 seq_push(r, items, all->p[i]);
@@ -397,7 +405,7 @@ static void loop_run(Run *r, const Node *n, Frame *outer, Value over, int64_t de
     if (l)
         *l = (Loop){ .items = items, .depth0 = depth0, .changed = { .kind = V_MISSING }, .node = n->flag ? n : NULL, .frame = outer };
     for (size_t i = 0; i < items->n && spend(r, 1); i++) {
-        Frame *f = frame_new(r, outer);
+        Frame *f = frame_new(r, outer, &n->list);
         l->at = i;
         assign_name(r, f, text_z("loop"), (Value){ .kind = V_LOOP, .loop = l });
         assign(r, f, n->a, items->p[i]);
@@ -407,7 +415,7 @@ static void loop_run(Run *r, const Node *n, Frame *outer, Value over, int64_t de
         finished = finished || flow == FLOW_ON;
     }
     if (!finished) /* also when break or continue ended every turn early: so jinja2 decides it */
-        exec_body(r, &n->more, frame_new(r, outer));
+        exec_body(r, &n->more, frame_new(r, outer, &n->more));
     leave(r);
 }
 
@@ -434,7 +442,7 @@ static void call_block(Run *r, const Node *n, Frame *f)
 
 static void generation(Run *r, const Node *n, Frame *f)
 {
-    Text t = capture(r, &n->list, frame_new(r, f));
+    Text t = capture(r, &n->list, frame_new(r, f, &n->list));
     size_t begin = r->out->n;
     build_add(r->out, t);
     if (r->out == r->main_out && !r->rc)
@@ -454,7 +462,7 @@ static Flow exec(Run *r, const Node *n, Frame *f)
     }
     case N_SET: assign(r, f, n->a, eval(r, n->b, f)); break;
     case N_SET_BLOCK: {
-        Frame *inner = frame_new(r, f);
+        Frame *inner = frame_new(r, f, &n->list);
         Text t = capture(r, &n->list, inner);
         assign(r, f, n->a, eval_chain(r, n->b, v_str(t), inner));
         break;
@@ -471,13 +479,13 @@ static Flow exec(Run *r, const Node *n, Frame *f)
     case N_MACRO: assign_name(r, f, n->name, macro_value(r, n, f)); break;
     case N_CALL_BLOCK: call_block(r, n, f); break;
     case N_FILTER_BLOCK: {
-        Frame *inner = frame_new(r, f);
+        Frame *inner = frame_new(r, f, &n->list);
         Text t = capture(r, &n->list, inner);
         build_add(r->out, to_text(r, eval_chain(r, n->b, v_str(t), inner)));
         break;
     }
     case N_WITH: {
-        Frame *inner = frame_new(r, f);
+        Frame *inner = frame_new(r, f, &n->list);
         for (size_t i = 0; i < n->more.n && !r->rc; i++)
             assign(r, inner, n->more.p[i]->a, eval(r, n->more.p[i]->b, f));
         return exec_body(r, &n->list, inner);
@@ -516,6 +524,8 @@ int jinja_compile(Jinja **out, Str source, const char *where, Err *e)
     int rc = jinja_lex(&tokens, &j->arena, source, j->where, e);
     if (!rc)
         rc = jinja_parse(j, &tokens, e);
+    if (!rc)
+        jinja_scopes(j);
     vec_release(&tokens);
     if (rc) {
         jinja_free(j);
@@ -580,7 +590,7 @@ int jinja_render(const Jinja *j, const Json *data, const Json *trusted, const Ji
     r.out = r.main_out = &b;
     r.data = import(&r, data, JINJA_DATA);
     r.trusted = import(&r, trusted, 0);
-    r.top = frame_new(&r, NULL);
+    r.top = frame_new(&r, NULL, &j->body);
     exec_body(&r, &j->body, r.top);
     if (!r.rc) {
         strbuf_add(&out->text, b.p ? b.p : "", b.n);

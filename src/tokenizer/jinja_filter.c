@@ -222,6 +222,8 @@ FILTER(f_last)
     (void)a;
     if (!reversible(r, v, "last"))
         return V_NIL;
+    if (v.kind == V_STR && v.s.n)
+        return subscript(r, v, v_int(-1));
     Seq *s = items_of(r, v, "last");
     return s->n ? s->p[s->n - 1] : v_undef(r, "No last item, sequence was empty.");
 }
@@ -443,7 +445,9 @@ FILTER(f_replace)
     int64_t count;
     if (!want_int(r, a->p[2].kind == V_NONE ? (Value){ .kind = V_MISSING } : a->p[2], -1, &count, "the count"))
         return V_NIL;
-    return v_str(text_replace(r, to_text(r, v), to_text(r, a->p[0]), to_text(r, a->p[1]), count));
+    Text t = to_text(r, v);
+    t.safe = false; /* the filter, unlike the method, makes a plain text of it */
+    return v_str(text_replace(r, t, to_text(r, a->p[0]), to_text(r, a->p[1]), count));
 }
 
 FILTER(f_indent)
@@ -451,7 +455,7 @@ FILTER(f_indent)
     Text with = text_z("");
     int64_t width;
     Seq *lines = seq_new(r, SEQ_LIST);
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = v.kind == V_STR && v.s.safe };
     if (v.kind != V_STR)
         return fail(r, "indent needs a text, found a %s", type_name(v));
     if (a->p[0].kind == V_STR) {

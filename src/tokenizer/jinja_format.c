@@ -31,27 +31,41 @@ static void add_padded(Build *b, const Spec *s, Text sign, Text body, bool numbe
         build_add(b, fill);
 }
 
+static void add_digits(Build *b, const Spec *s, bool minus, const char *digits)
+{
+    unsigned char sign = minus ? '-' : s->plus ? '+' : s->space ? ' ' : 0;
+    char prefix[4] = { (char)sign, '\0' };
+    Build body = { .r = b->r };
+    for (int64_t n = (int64_t)strlen(digits); n < s->precision; n++)
+        build_addz(&body, "0");
+    build_addz(&body, digits);
+    if (s->alt && s->type && s->type != 'd')
+        snprintf(prefix + (sign != 0), 3, "0%c", s->type);
+    add_padded(b, s, text_z(prefix), build_text(&body), true);
+}
+
 static void add_whole(Build *b, const Spec *s, int64_t v)
 {
-    char digits[80], out[120];
+    char digits[96];
     uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
     unsigned base = s->type == 'x' || s->type == 'X' ? 16 : s->type == 'o' ? 8 : s->type == 'b' ? 2 : 10;
-    size_t n = 0, k = 0;
-    int sign = v < 0 ? '-' : s->plus ? '+' : s->space ? ' ' : 0;
+    size_t at = sizeof digits - 1, n = 0;
+    digits[at] = '\0';
     do {
-        if (s->comma && n % 4 == 3)
-            digits[n++] = ',';
-        digits[n++] = (s->type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[u % base];
+        if (s->comma && n++ % 4 == 3)
+            digits[--at] = ',', n++;
+        digits[--at] = (s->type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[u % base];
         u /= base;
     } while (u);
-    while ((int64_t)n < s->precision && n < 70)
-        digits[n++] = '0';
-    while (n)
-        out[k++] = digits[--n];
-    char prefix[4] = { (char)sign, '\0' };
-    if (s->alt && base != 10)
-        snprintf(prefix + (sign != 0), 3, "0%c", s->type);
-    add_padded(b, s, text_z(prefix), (Text){ out, k, NULL, 0, false }, true);
+    add_digits(b, s, v < 0, digits + at);
+}
+
+/* The whole part of a real: printf writes every digit of it, so no number is too large. */
+static void add_whole_real(Build *b, const Spec *s, double f)
+{
+    char digits[400];
+    snprintf(digits, sizeof digits, "%.0f", trunc(fabs(f)));
+    add_digits(b, s, f <= -1, digits);
 }
 
 static void add_decimal(Build *b, const Spec *s, double f, bool brace)
@@ -65,7 +79,7 @@ static void add_decimal(Build *b, const Spec *s, double f, bool brace)
         x *= 100;
         type = 'f';
     }
-    if (precision > 60 || (type == 'f' && x > 1e300)) {
+    if (precision > 60) {
         fail(b->r, "more than 60 digits of a number are refused");
         return;
     }
@@ -134,20 +148,23 @@ static void add_conversion(Build *b, Spec *s, Value v)
         if (s->type == 'a')
             fail(r, "the conversion %%a is refused");
         else
-            add_text(b, s, s->type == 'r' ? repr_of(r, v) : to_text(r, v));
+            add_text(b, s, build_escaped(b, s->type == 'r' ? repr_of(r, v) : to_text(r, v)));
         break;
     case 'd': case 'i': case 'u': case 'x': case 'X': case 'o':
         if (!number(v, &f, &i) || (v.kind == V_REAL && (s->type == 'x' || s->type == 'X' || s->type == 'o'))) {
             fail(r, "%%%c needs a number, found a %s", s->type, type_name(v));
             break;
         }
-        if (v.kind == V_REAL && !(fabs(f) < 9.2e18)) {
-            fail(r, "a whole number beyond 64 bits is refused");
+        if (!isfinite(f)) {
+            fail(r, "%%%c needs a finite number", s->type);
             break;
         }
         if (s->type == 'i' || s->type == 'u')
             s->type = 'd';
-        add_whole(b, s, v.kind == V_REAL ? (int64_t)f : i);
+        if (v.kind == V_REAL)
+            add_whole_real(b, s, f);
+        else
+            add_whole(b, s, i);
         break;
     case 'f': case 'F': case 'e': case 'E': case 'g': case 'G':
         if (!number(v, &f, &i))
@@ -171,7 +188,7 @@ static int64_t read_number(Run *r, Text t, size_t *i)
 
 Value percent_format(Run *r, Text f, Value args)
 {
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = f.safe };
     bool tuple = args.kind == V_SEQ && args.seq->kind == SEQ_TUPLE, named = false;
     size_t used = 0, n = tuple ? args.seq->n : 1;
     for (size_t i = 0; i < f.n && spend(r, 1);) {
@@ -291,7 +308,7 @@ static void add_field(Build *b, Value v, Text spec)
 
 Value brace_format(Run *r, Text f, const Args *a)
 {
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = f.safe };
     size_t next = 0;
     for (size_t i = 0; i < f.n && spend(r, 1);) {
         size_t n = 0;
@@ -357,7 +374,9 @@ Value brace_format(Run *r, Text f, const Args *a)
         }
         if (convert && convert != 's' && convert != 'r')
             return fail(r, "the conversion !%c of format() is refused", convert > ' ' && convert < 0x7F ? convert : '?');
-        add_field(&b, convert ? v_str(convert == 'r' ? repr_of(r, v) : to_text(r, v)) : v, spec);
+        Build part = { .r = r, .safe = v.kind == V_STR && v.s.safe && convert != 'r' };
+        add_field(&part, convert ? v_str(convert == 'r' ? repr_of(r, v) : to_text(r, v)) : v, spec);
+        build_add(&b, build_escaped(&b, build_text(&part)));
     }
     return v_str(build_text(&b));
 }

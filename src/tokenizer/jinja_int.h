@@ -1,4 +1,4 @@
-/* jinja_int.h - inside the template engine: text -> tokens (jinja_lex.c) -> tree (jinja_parse.c) -> text (jinja_eval.c and its helpers).
+/* jinja_int.h - inside the template engine: text -> tokens (jinja_lex.c) -> tree (jinja_parse.c, jinja_scope.c) -> text (jinja_eval.c and its helpers).
  * Values are small tagged structs whose contents lie in the arena of the rendering; as in the sandbox, lists and dicts never change once made,
  * only namespaces do. Errors are sticky: the first one is kept in Run.rc, functions then return undefined and loops end.
  * To add a filter, a test, a method or a global function: a row in the table of its file. To add a statement: a row in jinja_parse.c's
@@ -61,12 +61,13 @@ struct Loop {
 };
 
 /* --- a text under construction --- */
-typedef struct Build { Run *r; char *p; uint32_t *mark; size_t n, cap; uint32_t tag; } Build;
+typedef struct Build { Run *r; char *p; uint32_t *mark; size_t n, cap; uint32_t tag; bool safe; } Build; /* safe: what build_text makes is marked as HTML */
 void  build_add(Build *b, Text t);
 void  build_addz(Build *b, const char *z);
 void  build_addn(Build *b, const char *p, size_t n);
 void  build_mark(Build *b, const char *p, size_t n, uint32_t tag);
 Text  build_text(Build *b);
+Text  build_escaped(Build *b, Text t); /* t as it goes into b: escaped when b is safe and t is not */
 
 struct Run {
     Arena        arena;
@@ -175,7 +176,7 @@ typedef enum {
     N_DATA, N_PRINT, N_SET, N_SET_BLOCK, N_FOR, N_IF, N_MACRO, N_CALL_BLOCK, N_FILTER_BLOCK, N_WITH, N_GENERATION, N_BREAK, N_CONTINUE, N_NSREF,
 } NodeKind;
 
-typedef struct Nodes { Node **p; size_t n, cap; } Nodes;
+typedef struct Nodes { Node **p; size_t n, cap, n_hidden; Text *hidden; } Nodes; /* hidden, of a body: names that are undefined when it begins */
 struct Node {
     NodeKind kind;
     int      line;
@@ -198,5 +199,6 @@ struct Jinja {
 
 int  jinja_lex(Tokens *out, Arena *arena, Str source, const char *where, Err *e);
 int  jinja_parse(Jinja *j, const Tokens *tokens, Err *e);
+void jinja_scopes(Jinja *j); /* fills in `hidden` of every body that opens a frame */
 
 #endif

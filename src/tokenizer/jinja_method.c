@@ -10,7 +10,7 @@
 
 Text text_case(Run *r, Text t, char how)
 {
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = t.safe };
     StrBuf one = { 0 };
     bool inside = false; /* behind a letter */
     for (size_t i = 0, first = 1; i < t.n && spend(r, 1); first = 0) {
@@ -88,8 +88,9 @@ static size_t find(Run *r, Text t, size_t from, Text what)
 
 Text text_replace(Run *r, Text t, Text old, Text new, int64_t count)
 {
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = t.safe };
     size_t from = 0;
+    new = build_escaped(&b, new);
     if (!old.n) { /* before every character and at the end */
         while (count && !r->rc) {
             build_add(&b, new);
@@ -295,7 +296,7 @@ static Value partition(Run *r, Value v, const Args *a, bool last)
         at = last ? 0 : v.s.n;
     Value head = v_str(text_cut(v.s, 0, at)), tail = v_str(text_cut(v.s, found ? at + sep.n : last ? 0 : v.s.n, v.s.n));
     seq_push(r, s, head);
-    seq_push(r, s, found ? v_str(text_cut(v.s, at, at + sep.n)) : v_z(""));
+    seq_push(r, s, v_str(text_cut(v.s, at, found ? at + sep.n : at)));
     seq_push(r, s, tail);
     return v_seq(s);
 }
@@ -403,17 +404,17 @@ static Value m_replace(Run *r, Value v, const Args *a)
 
 static Value m_join(Run *r, Value v, const Args *a)
 {
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = v.s.safe };
     Seq *items = seq_new(r, SEQ_LIST);
     Text t;
     if (!iterate(r, a->p[0], items, "join()"))
         return V_NIL;
     for (size_t i = 0; i < items->n; i++) {
-        if (!want_text(r, items->p[i], &t, "what is joined"))
+        if (!want_text(r, v.s.safe ? v_str(to_text(r, items->p[i])) : items->p[i], &t, "what is joined"))
             return V_NIL;
         if (i)
             build_add(&b, v.s);
-        build_add(&b, t);
+        build_add(&b, build_escaped(&b, t));
     }
     return v_str(build_text(&b));
 }
@@ -460,7 +461,7 @@ static Value justify(Run *r, Value v, const Args *a, char how)
 {
     int64_t width;
     Text fill = text_z(" ");
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = v.s.safe };
     if (!want_int(r, a->p[0], 0, &width, "the width") || (a->p[1].kind != V_MISSING && !want_text(r, a->p[1], &fill, "the fill")))
         return V_NIL;
     if (text_count(r, fill) != 1)
@@ -491,7 +492,7 @@ static Value m_zfill(Run *r, Value v, const Args *a)
         return V_NIL;
     if (!sign)
         return justify(r, v, &with, 'r');
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = v.s.safe };
     args[0] = v_int(width - (width > INT64_MIN));
     build_add(&b, text_cut(v.s, 0, 1));
     build_add(&b, to_text(r, justify(r, v_str(text_cut(v.s, 1, v.s.n)), &with, 'r')));

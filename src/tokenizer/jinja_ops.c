@@ -125,7 +125,7 @@ static Value reals(Run *r, Op op, double a, double b)
 static Value repeat(Run *r, Value v, int64_t times)
 {
     if (v.kind == V_STR) {
-        Build b = { .r = r };
+        Build b = { .r = r, .safe = v.s.safe };
         size_t bytes;
         if (times > 0 && (__builtin_mul_overflow(v.s.n, (size_t)times, &bytes) || bytes > r->memory))
             return fail(r, "a text repeated %lld times is too long", (long long)times);
@@ -160,13 +160,10 @@ Value binary(Run *r, Op op, Value a, Value b)
     if (as_real(a, &f) && as_real(b, &g))
         return reals(r, op, f, g);
     if (op == OP_ADD && a.kind == V_STR && b.kind == V_STR) {
-        Build t = { .r = r };
-        bool safe = a.s.safe || b.s.safe;
-        build_add(&t, safe && !a.s.safe ? escape_html(r, a.s) : a.s);
-        build_add(&t, safe && !b.s.safe ? escape_html(r, b.s) : b.s);
-        Text text = build_text(&t);
-        text.safe = safe;
-        return v_str(text);
+        Build t = { .r = r, .safe = a.s.safe || b.s.safe };
+        build_add(&t, build_escaped(&t, a.s));
+        build_add(&t, build_escaped(&t, b.s));
+        return v_str(build_text(&t));
     }
     if (op == OP_ADD && is_row(a) && is_row(b) && a.seq->kind == b.seq->kind) {
         Seq *s = seq_new(r, a.seq->kind);
@@ -399,7 +396,7 @@ Value slice(Run *r, Value v, Value from_v, Value to_v, Value step_v)
     if (v.kind == V_STR && !iterate(r, v, items, "slice"))
         return V_NIL;
     Seq *part = seq_new(r, v.kind == V_SEQ ? v.seq->kind : SEQ_LIST);
-    Build b = { .r = r };
+    Build b = { .r = r, .safe = v.kind == V_STR && v.s.safe };
     int64_t first = from;
     while ((step > 0 ? from < to : from > to) && !r->rc) {
         if (v.kind == V_STR)

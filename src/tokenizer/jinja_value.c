@@ -486,7 +486,12 @@ void build_add(Build *b, Text t)
 
 Text build_text(Build *b)
 {
-    return (Text){ b->p ? b->p : "", b->n, b->mark, b->mark ? 0 : b->tag, false };
+    return (Text){ b->p ? b->p : "", b->n, b->mark, b->mark ? 0 : b->tag, b->safe };
+}
+
+Text build_escaped(Build *b, Text t)
+{
+    return b->safe && !t.safe ? escape_html(b->r, t) : t;
 }
 
 /* Python's repr of a float: the shortest digits that read back, 1e16 and larger with an exponent. */
