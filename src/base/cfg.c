@@ -133,7 +133,9 @@ static bool read_bool(Str s, bool *v)
 static bool read_int(Str s, int64_t *v)
 {
     static const struct { const char *text; int64_t factor; } units[] = {
-        { "", 1 }, { "k", 1000 }, { "Ki", 1 << 10 }, { "M", 1000000 }, { "Mi", 1 << 20 }, { "G", 1000000000 }, { "Gi", 1 << 30 },
+        { "", 1 },
+        { "k", 1000 }, { "M", 1000000 }, { "G", 1000000000 }, { "Ki", 1 << 10 }, { "Mi", 1 << 20 }, { "Gi", 1 << 30 },
+        { "kB", 1000 }, { "KB", 1000 }, { "MB", 1000000 }, { "GB", 1000000000 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 },
     };
     size_t i = 0;
     bool minus = s.n && s.p[0] == '-';

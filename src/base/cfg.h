@@ -16,7 +16,7 @@
 
 typedef enum {
     CFG_BOOL,   /* bool;    --x, --x=false, --no-x               */
-    CFG_INT,    /* int64_t; accepts 4096, 4k (x1000), 4Ki (x1024), likewise M Mi G Gi */
+    CFG_INT,    /* int64_t; accepts 4096, 4k (x1000), 4Ki (x1024), likewise M Mi G Gi; kB MB GiB mean the same */
     CFG_REAL,   /* double;  2e-4                                  */
     CFG_STR,    /* char *;  owned by the struct                   */
     CFG_LIST,   /* char *;  comma-separated on the command line, a YAML list or one string in a recipe; kept joined by commas */

@@ -170,6 +170,7 @@ static void test_numbers(void **state)
     static const struct { const char *text; int64_t v; } rows[] = {
         { "0", 0 }, { "-0", 0 }, { "+5", 5 }, { "007", 7 }, { "9223372036854775807", INT64_MAX }, { "-9223372036854775808", INT64_MIN },
         { "3k", 3000 }, { "3Ki", 3072 }, { "-2M", -2000000 }, { "2Mi", 2097152 }, { "1G", 1000000000 }, { "8Gi", (int64_t)8 << 30 },
+        { "3kB", 3000 }, { "3KB", 3000 }, { "3KiB", 3072 }, { "2MB", 2000000 }, { "2MiB", 2097152 }, { "5GB", 5000000000 }, { "8GiB", (int64_t)8 << 30 },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_int_equal(cfg_set(table, &opts, STR_LIT("seed"), str_of(rows[i].text), "--seed", &e), 0);
