@@ -1,5 +1,5 @@
 /* cmd_inspect.c - hone inspect: what a path holds, without loading weights: a model, an adapter, a run, a safetensors file, or data.
- * It ends with 0 whenever the thing could be opened, whatever its problems.
+ * It ends with 0 whenever the thing could be opened, whatever its problems: looking at it was the work, and that was done.
  * Every kind fills one JSON object, which is printed as it is (--json) or as aligned lines; so both say the same. What would keep hone from using
  * the thing stands under "problems".
  * To add a kind: a row in `kinds`. */
@@ -27,7 +27,7 @@ typedef struct Options {
 static const CfgOption table[] = {
     { "model",     CFG_STR,  AT(model),     NULL,    0, 0, "DIR",  "with a data file: count its tokens as this model sees them" },
     { "separator", CFG_STR,  AT(separator), NULL,    0, 0, "TEXT", "with a data file: put between prompt and completion" },
-    { "json",      CFG_BOOL, AT(json),      "false", 0, 0, NULL,   "one JSON object" },
+    { "json",      CFG_BOOL, AT(json),      "false", 0, 0, NULL,   "one JSON object; scripts look at its list \"problems\", for the exit code is 0 whatever it holds" },
     { 0 },
 };
 

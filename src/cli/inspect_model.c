@@ -198,6 +198,13 @@ static void add_tokenizer(Json *j, const char *path, const ModelConfig *c, Json 
 
 /* ---- models ---- */
 
+static void add_excess(const Gguf *g, Json *problems)
+{
+    if (gguf_excess(g))
+        inspect_problem(problems, "%zu bytes stand behind the last tensor, which hone passes over: something was appended, or the file is not what its "
+                        "head says; download or copy it again", gguf_excess(g));
+}
+
 static int inspect_gguf(const char *path, Json *j, Json *problems, Err *e)
 {
     Gguf       *g = NULL;
@@ -208,6 +215,7 @@ static int inspect_gguf(const char *path, Json *j, Json *problems, Err *e)
     if (rc)
         return rc;
     inspect_text(j, "container", "GGUF");
+    add_excess(g, problems);
     if (gguf_model_from(&m, g, &why)) {
         inspect_problem(problems, "%s", why.text);
         return 0;
@@ -272,6 +280,7 @@ static int inspect_gguf_adapter(const char *path, Json *j, Json *problems, Err *
         (rc = gguf_opt_num(g, "adapter.lora.alpha", &alpha, e)))
         goto done;
     inspect_text(j, "container", "GGUF");
+    add_excess(g, problems);
     json_set(j, "method", json_str_new(type));
     json_set(j, "architecture", json_str_new(arch));
     for (size_t i = 0; i < gguf_count(g); i++) {

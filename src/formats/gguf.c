@@ -221,10 +221,15 @@ static int span_order(const void *a, const void *b)
     return x->tensor < y->tensor ? -1 : x->tensor > y->tensor;
 }
 
-/* The data begins at byte `start` of the file: no tensor past the end, none inside another. */
-static int place_tensors(Gguf *g, Spans *spans, const Piece *f, size_t start, Err *e)
+static size_t padded(size_t n, uint64_t align)
 {
-    size_t have = start < f->n ? f->n - start : 0;
+    return (n + (size_t)align - 1) / (size_t)align * (size_t)align;
+}
+
+/* The data begins behind the entries: no tensor past the end, none inside another. */
+static int place_tensors(Gguf *g, Spans *spans, const Piece *f, uint64_t align, Err *e)
+{
+    size_t start = padded(f->at, align), have = start < f->n ? f->n - start : 0, used = 0;
     if (spans->n)
         qsort(spans->p, spans->n, sizeof *spans->p, span_order);
     for (size_t i = 0; i < spans->n; i++) {
@@ -237,7 +242,9 @@ static int place_tensors(Gguf *g, Spans *spans, const Piece *f, size_t start, Er
             return err_set(e, ERR_INPUT, "tensor \"%s\": its data begins at byte %zu, inside that of tensor \"%s\", which ends at byte %zu",
                            shown(str_of(t->name)).text, s->begin, shown(str_of(g->tensor.p[before->tensor].name)).text, before->end);
         t->data = f->p + (t->nbytes ? start + s->begin : 0);
+        used = padded(s->end, align);
     }
+    g->excess += have > used ? have - used : 0;
     return 0;
 }
 
@@ -259,7 +266,7 @@ static int read_shard(Gguf *g, const uint8_t *p, size_t n, Err *e)
             err_wrap(e, "tensor %" PRIu64 " of %" PRIu64, i + 1, tensors);
     }
     if (!rc)
-        rc = place_tensors(g, &spans, &f, (f.at + (size_t)align - 1) / (size_t)align * (size_t)align, e);
+        rc = place_tensors(g, &spans, &f, align, e);
     if (rc)
         err_wrap(e, "%s", s->path);
     vec_release(&spans);
@@ -423,6 +430,11 @@ int gguf_open_memory(Gguf **out, const void *p, size_t n, const char *name, Err 
 const char *gguf_path(const Gguf *g)
 {
     return g->path;
+}
+
+size_t gguf_excess(const Gguf *g)
+{
+    return g->excess;
 }
 
 size_t gguf_count(const Gguf *g)

@@ -54,6 +54,7 @@ int  gguf_open_memory(Gguf **out, const void *p, size_t n, const char *name, Err
 void gguf_close(Gguf *g);
 const char *gguf_path(const Gguf *g);                                       /* as given to open */
 const char *gguf_where(const Gguf *g, const GgufTensor *t);                 /* path of the file that holds t */
+size_t gguf_excess(const Gguf *g);                                         /* bytes behind the last tensor and its padding, of all files */
 size_t gguf_count(const Gguf *g);
 const GgufTensor *gguf_at(const Gguf *g, size_t i);                         /* in the order of the entries; splits in order */
 const GgufTensor *gguf_find(const Gguf *g, const char *name);               /* NULL: absent */

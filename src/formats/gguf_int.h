@@ -29,6 +29,7 @@ struct Gguf {
     VEC(GgufTensor) tensor;
     VEC(size_t)     owner;     /* [tensor.n] number of the shard that holds the tensor */
     Map            *index;     /* name -> number of the tensor */
+    size_t          excess;    /* bytes behind the tensors */
     Arena           arena;     /* keys, names, places of strings */
 };
 

@@ -62,6 +62,12 @@ expect 2 "stands behind its name" "$hone" export "$work/run" --format gguf --dty
 expect 2 "name its base model" "$hone" generate "$work/lora.gguf" --prompt x
 head -c 5000 "$work/base.gguf" > "$work/cut.gguf"
 expect 2 "cut.gguf" "$hone" generate "$work/cut.gguf" --prompt x
+for file in base lora; do
+    ! "$hone" inspect "$work/$file.gguf" --json | grep -q "behind the last tensor" || fail "inspect of $file.gguf"
+    { cat "$work/$file.gguf"; printf 'appended'; } > "$work/long.gguf"
+    "$hone" inspect "$work/long.gguf" --json > "$work/out" || fail "inspect ends with 0 whatever it finds"
+    grep -q '"problems":\["8 bytes stand behind the last tensor' "$work/out" || { cat "$work/out"; fail "bytes behind the last tensor of $file.gguf"; }
+done
 
 # Packed and sharded safetensors.
 for dtype in nf4 int8; do
@@ -69,7 +75,7 @@ for dtype in nf4 int8; do
     grep -q '"verified":true' "$work/proof" || fail "$dtype: $(cat "$work/proof")"
 done
 grep -q '"quant_method": "bitsandbytes"' "$work/nf4/config.json" || fail "the configuration does not say how the weights are packed"
-"$hone" export "$work/run" --format safetensors --dtype f32 --max-shard 500k --out "$work/shards" > /dev/null 2>&1 || fail "export in shards"
+"$hone" export "$work/run" --format safetensors --dtype f32 --max-shard 500kB --out "$work/shards" > /dev/null 2>&1 || fail "export in shards"
 [ -s "$work/shards/model.safetensors.index.json" ] || fail "one file although more were asked for"
 [ "$(text "$work/shards")" = "$run" ] || fail "the sharded model writes another text than the run"
 
