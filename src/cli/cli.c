@@ -88,16 +88,17 @@ static int other_template(const char *has, const char *base, const char *adapter
     return rc;
 }
 
-/* An adapter answers as it was trained only behind the template it was trained with. */
+/* An adapter, or a model of which all weights were trained, answers as it was trained only behind the template it was trained with. */
 static int same_template(const Opened *o, const char *base, const char *adapter, Err *e)
 {
-    const char *had = o->adapter->chat_template, *has = chat_template_hash(o->tok);
+    const char *had = o->adapter ? o->adapter->chat_template : o->model->chat_template, *has = chat_template_hash(o->tok);
     if (!had[0])
-        return other_template(has, base, adapter, e);
+        return o->adapter ? other_template(has, base, adapter, e) : 0;
     if (!strcmp(had, has))
         return 0;
-    return err_set(e, ERR_INPUT, "%s: this adapter was trained with the chat template %.12s, but %s has %.12s now; give the model its old template back "
-                                 "(chat_template.jinja or tokenizer_config.json), or train the adapter again", adapter, had, base, has);
+    return err_set(e, ERR_INPUT, "%s: this %s was trained with the chat template %.12s, but %s has %.12s now; give the model its old template back "
+                                 "(chat_template.jinja or tokenizer_config.json), or train the %s again", o->adapter ? adapter : base,
+                   o->adapter ? "adapter" : "model", had, o->adapter ? base : "its folder", has, o->adapter ? "adapter" : "model");
 }
 
 int cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e)
@@ -118,8 +119,7 @@ int cli_open(Opened *o, const char *path, const char *adapter, const char *devic
                      (long long)o->model->cfg.vocab);
     else if (use && *use)
         rc = adapter_open(&o->adapter, o->model, use, e);
-    if (!rc && o->adapter)
-        rc = same_template(o, base, use, e);
+    rc = rc ? rc : same_template(o, base, use, e);
 done:
     if (rc)
         cli_close(o);

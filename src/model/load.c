@@ -340,6 +340,15 @@ static int begin(Model **out, const char *path, const Source *s, Backend *be, Er
     return rc;
 }
 
+void model_metadata(const StFile *f, const char *key, char out[SHA256_HEX])
+{
+    const Str v = st_metadata(f, key);
+    size_t    n = 0;
+    while (n < v.n && (v.p[n] == '-' || (v.p[n] >= '0' && v.p[n] <= '9') || (v.p[n] >= 'a' && v.p[n] <= 'z')))
+        n++;
+    snprintf(out, SHA256_HEX, "%.*s", n == v.n && n < SHA256_HEX ? (int)n : 0, v.p ? v.p : "");
+}
+
 int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o, Err *e)
 {
     static const ModelOptions frozen;
@@ -351,6 +360,8 @@ int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o
     o = o ? o : &frozen;
     if (rc || (rc = begin(&m, path, &s, be, e)))
         goto done;
+    if (s.dir && s.dir->weights)
+        model_metadata(s.dir->weights, CHAT_TEMPLATE_KEY, m->chat_template);
     if (!(w = s.weights)) {
         rc = err_set(e, ERR_INPUT, "%s: there is a config.json but no model.safetensors (and no model.safetensors.index.json)", path);
         goto done;

@@ -5,18 +5,19 @@
 #include "model/lora_int.h"
 
 #include "model/gguf_save.h"
+#include "model/model_int.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
-#define BASE_PACKING_KEY  "hone.base_packing"  /* "nf4": trained on a base that was packed while it loaded */
-#define CHAT_TEMPLATE_KEY "hone.chat_template" /* metadata of adapter_model.safetensors, which other programs pass over */
+#define BASE_PACKING_KEY "hone.base_packing" /* "nf4": trained on a base that was packed while it loaded */
 
 Adapter *adapter_alloc(const Model *m)
 {
@@ -275,35 +276,58 @@ static int load_pairs(Adapter *a, const Model *m, const StFile *f, const Json *c
     return 0;
 }
 
-int adapter_open(Adapter **out, const Model *m, const char *path, Err *e)
+int adapter_from(Adapter **out, const Model *m, const Json *config, const StFile *f, const char *path, Err *e)
 {
-    if (gguf_path_is(path))
-        return gguf_open_adapter(out, m, path, e);
     Adapter *a = adapter_alloc(m);
-    char    *config = path_join(path, "adapter_config.json"), *weights = path_join(path, "adapter_model.safetensors");
-    Json    *j = NULL;
-    StFile  *f = NULL;
-    int      rc;
-    if (!file_exists(config)) {
-        rc = err_set(e, ERR_INPUT, "%s: there is no adapter_config.json, so this is no adapter folder", path);
-        goto done;
-    }
-    if ((rc = json_read_file(&j, config, e)) || (rc = read_adapter_config(a, j, config, e)) || (rc = st_open(&f, weights, e)))
-        goto done;
-    rc = load_pairs(a, m, f, j, path, config, e);
-    Str template = st_metadata(f, CHAT_TEMPLATE_KEY);
-    if (template.n)
-        snprintf(a->chat_template, sizeof a->chat_template, "%.*s", (int)MIN(template.n, sizeof a->chat_template - 1), template.p);
-done:
-    st_close(f);
-    json_free(j);
-    free(config);
-    free(weights);
+    char    *where = path_join(path, "adapter_config.json");
+    int      rc = read_adapter_config(a, config, where, e);
+    rc = rc ? rc : load_pairs(a, m, f, config, path, where, e);
+    model_metadata(f, CHAT_TEMPLATE_KEY, a->chat_template);
+    model_metadata(f, TRAINED_ON_KEY, a->trained_on);
+    free(where);
     if (rc) {
         adapter_free(a);
         a = NULL;
     }
     *out = a;
+    return rc;
+}
+
+/* Names and shapes agree, or adapter_from had refused: so this may be the very base in another packing, or another one. */
+static void check_base(const Adapter *a, const Model *m, const char *path)
+{
+    char now[SHA256_HEX];
+    if (!a->trained_on[0])
+        return;
+    model_fingerprint(m, now);
+    if (strcmp(a->trained_on, now) != 0)
+        log_warn("adapter", "%s was trained on a base whose weights have the fingerprint %.12s, those of %s have %.12s: a copy with fewer bits (NF4, GGUF), which "
+                            "is well, or another model, with which its answers mean nothing; it was trained on %s", path, a->trained_on, m->path, now,
+                 a->base ? a->base : "a base that it does not name");
+}
+
+int adapter_open(Adapter **out, const Model *m, const char *path, Err *e)
+{
+    if (gguf_path_is(path))
+        return gguf_open_adapter(out, m, path, e);
+    char    *config = path_join(path, "adapter_config.json"), *weights = path_join(path, "adapter_model.safetensors");
+    Json    *j = NULL;
+    StFile  *f = NULL;
+    int      rc;
+    *out = NULL;
+    if (!file_exists(config)) {
+        rc = err_set(e, ERR_INPUT, "%s: there is no adapter_config.json, so this is no adapter folder", path);
+        goto done;
+    }
+    if (!(rc = json_read_file(&j, config, e)) && !(rc = st_open(&f, weights, e)))
+        rc = adapter_from(out, m, j, f, path, e);
+    if (!rc)
+        check_base(*out, m, path);
+done:
+    st_close(f);
+    json_free(j);
+    free(config);
+    free(weights);
     return rc;
 }
 
@@ -375,6 +399,8 @@ static int write_pairs(const Adapter *a, const Model *m, const char *dir, Err *e
         st_meta(w, CHAT_TEMPLATE_KEY, a->chat_template);
     if (m->nf4)
         st_meta(w, BASE_PACKING_KEY, "nf4");
+    if (a->trained_on[0])
+        st_meta(w, TRAINED_ON_KEY, a->trained_on);
     for (int i = 0; i < m->n_linear; i++)
         if (a->pair[i].a) {
             st_declare(w, arena_printf(&names, PEFT_PREFIX "%s.lora_A.weight", m->linear[i].module), DT_F32, 2, a->pair[i].a->dim);

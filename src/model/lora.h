@@ -3,6 +3,8 @@
 #ifndef HONE_LORA_H
 #define HONE_LORA_H
 
+#include "base/json.h"
+#include "formats/safetensors.h"
 #include "model/model.h"
 
 typedef struct LoraPair { Tensor *a, *b; } LoraPair;            /* a [r, in], b [out, r]; NULL: this linear is not adapted */
@@ -17,7 +19,8 @@ typedef struct Adapter {
     TArena    arena;
     Tensor   *embed, *head;             /* tables that take the place of the base model's; NULL: none (lora_tables.c) */
     char     *base;                     /* base_model_name_or_path */
-    char      chat_template[65];        /* hash of the chat template that the conversations were rendered with; "": not trained on conversations */
+    char      trained_on[SHA256_HEX];   /* model_fingerprint of the base; "": unknown */
+    char      chat_template[SHA256_HEX]; /* hash of the chat template that the conversations were rendered with; "": not trained on conversations */
 } Adapter;
 
 /* targets: comma-separated module names ("q_proj,v_proj") or "all" for every linear of attention and MLP
@@ -26,6 +29,7 @@ int  adapter_new(Adapter **out, const Model *m, const char *targets, int rank, d
 int  adapter_open(Adapter **out, const Model *m, const char *path, Err *e);
 /* How the base must be opened so that it is the one the adapter was trained on. A path that is no adapter gives the usual options. */
 int  adapter_base_options(ModelOptions *o, const char *path, Err *e);
+int  adapter_from(Adapter **out, const Model *m, const Json *config, const StFile *f, const char *path, Err *e); /* its parts, already open; path for messages */
 int  adapter_save(const Adapter *a, const Model *m, const char *path, Err *e);
 void adapter_free(Adapter *a);
 

@@ -7,6 +7,7 @@
 #define HONE_MODEL_H
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/str.h"
 #include "formats/hf_dir.h"
 #include "formats/pack_bnb.h"
@@ -111,6 +112,7 @@ typedef struct Model {
     Arena         names;
     char         *path;
     DType         file_dtype;           /* of the linear weights as stored; what a merged model is written in */
+    char          chat_template[SHA256_HEX]; /* hash of the chat template that all its weights were trained behind; "": unknown */
     bool          packed;               /* some weights have fewer than 16 bits in the file: a frozen base */
     bool          stream;               /* mapped weights of a block leave memory when it has run; set by who has little memory */
     bool          nf4;                  /* linears were packed while they were loaded */
@@ -160,6 +162,7 @@ int   model_open(Model **out, const char *path, Backend *be, const ModelOptions 
 int   model_open_random(Model **out, const char *config_dir, Backend *be, DType keep, uint64_t seed, Err *e);
 void  model_close(Model *m);
 int   model_reserve_positions(Model *m, int64_t n, Err *e);     /* rope tables for positions below n; learned positions: n must fit */
+void  model_fingerprint(const Model *m, char out[SHA256_HEX]); /* the same for every copy of a model that is not packed: fingerprint.c */
 int64_t model_param_count(const Model *m);
 int64_t model_active_count(const Model *m);                     /* of those, how many a token meets: all but the experts it does not go to */
 

@@ -4,6 +4,13 @@
 
 #include "model/model.h"
 
+/* Metadata of safetensors files, which other programs pass over. */
+#define CHAT_TEMPLATE_KEY "hone.chat_template"
+#define TRAINED_ON_KEY    "hone.trained_on"
+
+/* A hash (or "built-in") that metadata may hold; "" without it, or when it is something else. */
+void model_metadata(const StFile *f, const char *key, char out[SHA256_HEX]);
+
 #define ROPE_PAIRS_MAX 512          /* half of the largest head size */
 
 /* One weight of the model: the name files use for it (without the family's prefix), where it lies, its shape in memory. */

@@ -150,6 +150,9 @@ static int write_shard(const Model *m, const SlotList *l, const Adapter *ad, con
     if (rc)
         goto done;
     st_meta(w, "format", "pt"); /* transformers refuses a file without it */
+    const char *template = ad && ad->chat_template[0] ? ad->chat_template : m->chat_template;
+    if (template[0])
+        st_meta(w, CHAT_TEMPLATE_KEY, template);
     for (int i = first; i < end; i++) {
         const Slot   *s = &l->p[i];
         const int64_t dim[2] = { s->transposed ? s->dim[1] : s->dim[0], s->transposed ? s->dim[0] : s->dim[1] };

@@ -304,8 +304,11 @@ static int write_samples(TrainRun *r, const TrainHooks *h, Err *e)
 static int write_best(const TrainRun *r, Err *e)
 {
     char *path = path_join(r->cfg.out, r->adapter ? "adapter" : "model");
-    if (r->adapter && r->train->file[0].kind == DATA_MESSAGES)
-        snprintf(r->adapter->chat_template, sizeof r->adapter->chat_template, "%s", chat_template_hash(r->tok));
+    char *template = r->adapter ? r->adapter->chat_template : r->model->chat_template;
+    if (r->train->file[0].kind == DATA_MESSAGES)
+        snprintf(template, SHA256_HEX, "%s", chat_template_hash(r->tok));
+    if (r->adapter)
+        model_fingerprint(r->model, r->adapter->trained_on);
     int   rc = r->adapter ? adapter_save(r->adapter, r->model, path, e) : model_save(r->model, NULL, path, &(SaveOptions){ .dtype = r->model->file_dtype }, e);
     free(path);
     return rc;

@@ -43,6 +43,30 @@ expect 2 "was trained with the chat template" "$hone" generate "$work/model" --a
 cp "$work/kept" "$work/model/chat_template.jinja"
 "$hone" generate "$work/run" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate with the old template back"; }
 
+# --- all weights trained: the model's folder remembers the template, an export of it too
+"$hone" train --model "$work/model" --data "$work/talks.jsonl" --out "$work/full" --method full --max-length 128 --steps 3 > /dev/null 2> "$work/err" || { cat "$work/err"; fail "train full"; }
+"$hone" export "$work/full" --format safetensors --max-shard 500KB --out "$work/exported" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "export"; }
+"$hone" export "$work/run" --format safetensors --out "$work/merged" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "export"; }
+for folder in full exported merged; do
+    dir=$work/$folder
+    [ $folder = full ] && dir=$work/full/model
+    "$hone" generate "$work/$folder" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate by $folder"; }
+    sed -i 's/<think>/<thought>/' "$dir/chat_template.jinja"
+    expect 2 "this model was trained with the chat template" "$hone" generate "$work/$folder" --max-tokens 4 --prompt "Number 3?"
+done
+
+# --- the base that an adapter was trained on: the same numbers in other files, and another model of the same shape
+"$hone" export "$work/model" --format safetensors --dtype bf16 --max-shard 200KB --out "$work/copy" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "export of the base"; }
+"$hone" export "$work/model" --format gguf:F32 --out "$work/copy.gguf" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "export of the base"; }
+for base in model copy copy.gguf; do
+    "$hone" generate "$work/$base" --adapter "$work/run/adapter" --max-tokens 4 --prompt "Number 3?" > /dev/null 2> "$work/err" || { cat "$work/err"; fail "generate with $base"; }
+    ! grep -q "fingerprint" "$work/err" || { cat "$work/err"; fail "$base is taken for another model"; }
+done
+cp -r "$work/model" "$work/twin"
+"$hone" init "$work/model" --out "$work/other" --seed 4 > /dev/null 2>&1 || fail "hone init"
+cp "$work/other/model.safetensors" "$work/twin/"
+expect 0 "was trained on a base whose weights have the fingerprint" "$hone" generate "$work/twin" --adapter "$work/run/adapter" --max-tokens 4 --prompt "Number 3?"
+
 # --- an adapter that brings another template than the model's, and does not say that it was trained with the model's
 echo '{"prompt":"Number 3?","completion":" three"}' > "$work/pair.jsonl"
 "$hone" train --model "$work/model" --data "$work/pair.jsonl" --eval 0 --out "$work/pairs" --steps 1 > /dev/null 2> "$work/err" || { cat "$work/err"; fail "train on pairs"; }
