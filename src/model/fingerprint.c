@@ -6,17 +6,26 @@
  * A copy with fewer bits (NF4, Q4_K) has other numbers and so another fingerprint, although the adapter serves it: a difference is worth a warning only. */
 #include "model/model_int.h"
 
+#include <stdlib.h>
+
+#include "base/mem.h"
 #include "formats/dtype.h"
+#include "tensor/inspect.h"
 
 #define SAMPLES 16
 
-static void add_matrix(const Model *m, Sha256 *h, const Tensor *t)
+static void add_matrix(Sha256 *h, const Tensor *t)
 {
-    const int64_t n = tensor_numel(t);
-    float    sample[SAMPLES];
+    const int64_t n = tensor_numel(t), cols = tensor_cols(t);
+    float    sample[SAMPLES], *row = mem_alloc((size_t)cols * sizeof *row);
     uint16_t rounded[SAMPLES];
-    for (int64_t i = 0; i < SAMPLES; i++)
-        m->be->download(m->be, &sample[i], (const float *)t->data + n * (2 * i + 1) / (2 * SAMPLES), sizeof *sample);
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        const int64_t at = n * (2 * i + 1) / (2 * SAMPLES);
+        const Tensor  one = tensor_row_view(t, at / cols, 1);
+        tensor_get(&one, row);
+        sample[i] = row[at % cols];
+    }
+    free(row);
     dtype_from_f32(rounded, sample, DT_BF16, SAMPLES);
     sha256_add(h, rounded, sizeof rounded);
 }
@@ -30,7 +39,7 @@ void model_fingerprint(const Model *m, char out[SHA256_HEX])
         sha256_add(&h, s->name, strlen(s->name) + 1);
         sha256_add(&h, s->dim, (size_t)s->rank * sizeof *s->dim);
         if (s->rank == 2)
-            add_matrix(m, &h, *s->at);
+            add_matrix(&h, *s->at);
     }
     sha256_hex(&h, out);
 }
