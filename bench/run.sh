@@ -1,7 +1,7 @@
 #!/bin/sh
 # run.sh BUILD SHARED - every benchmark that needs no Python, one after the other; at the end, how to run the rest.
 set -eu
-for bench in bench_gemm bench_ops; do
+for bench in bench_gemm bench_ops bench_step; do
     echo "== $bench"
     "$1/bench/$bench"
 done
