@@ -145,7 +145,7 @@ static int logits_of(const Opened *o, TArena *scratch, const TokIds *ids, float 
     step_init(&s, m, scratch, id, pos, 1, &zero, &n);
     s.adapter = o->adapter;
     tape_init(&t, m->be, scratch, false);
-    Tensor *hidden = model_hidden(&t, m, &s), *logits = hidden ? model_logits(&t, m, s.adapter, hidden) : NULL;
+    Tensor *hidden = model_hidden(&t, m, &s, NULL), *logits = hidden ? model_logits(&t, m, s.adapter, hidden) : NULL;
     if (tarena_failed(scratch, e))
         rc = err_wrap(e, "%d tokens at once", n);
     else if (!(rc = m->be->sync(m->be, e)))

@@ -100,6 +100,7 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
         return rc;
     TArenaMark mark = tarena_mark(&g->scratch);
     Tensor    *ids = tarena_tensor(&g->scratch, NULL, DT_I32, 1, &dim), *pos = tarena_tensor(&g->scratch, NULL, DT_I32, 1, &dim);
+    Tensor    *last = tarena_tensor(&g->scratch, NULL, DT_I32, 1, (int64_t[]){ 1 });
     if (tarena_failed(&g->scratch, e))
         return e->code;
     int32_t *at = mem_alloc((size_t)n * sizeof *at);
@@ -107,6 +108,7 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
         at[i] = g->n_cached + i;
     m->be->upload(m->be, ids->data, g->ids.p + g->n_cached, (size_t)n * sizeof *at);
     m->be->upload(m->be, pos->data, at, (size_t)n * sizeof *at);
+    m->be->upload(m->be, last->data, &(int32_t){ n - 1 }, sizeof *at);
     free(at);
 
     Step s;
@@ -114,11 +116,7 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
     step_init_cached(&s, m, &g->scratch, ids, pos, 1, &zero, &n, &g->kv, &zero, &nk, &plan);
     s.adapter = g->adapter;
     tape_init(&t, m->be, &g->scratch, false);
-    Tensor *hidden = model_hidden(&t, m, &s), *out = NULL;
-    if (hidden && logits) {
-        Tensor last = tensor_row_view(hidden, n - 1, 1);
-        out = model_logits(&t, m, g->adapter, &last);
-    }
+    Tensor *hidden = model_hidden(&t, m, &s, last), *out = hidden && logits ? model_logits(&t, m, g->adapter, hidden) : NULL;
     if (tarena_failed(&g->scratch, e))
         rc = err_wrap(e, "%d tokens at once", n);
     else if (!(rc = m->be->sync(m->be, e)) && out)

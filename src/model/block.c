@@ -38,7 +38,13 @@ static Tensor *cache_write(const Model *m, Tensor *cache, const Tensor *x, const
     return cache;
 }
 
-static Tensor *attention(Tape *t, const Model *m, int layer, Tensor *h, const Step *s)
+/* The rows by number; all of them where row is NULL. */
+static Tensor *rows_of(Tape *t, Tensor *x, const Tensor *row)
+{
+    return row ? op_embed(t, x, row) : x;
+}
+
+static Tensor *attention(Tape *t, const Model *m, int layer, Tensor *h, const Step *s, const Tensor *row)
 {
     const Block  *b = &m->block[layer];
     const int64_t nq = m->cfg.heads * m->cfg.head_dim, nk = m->cfg.kv_heads * m->cfg.head_dim;
@@ -61,7 +67,7 @@ static Tensor *attention(Tape *t, const Model *m, int layer, Tensor *h, const St
         k = cache_write(m, s->kv->k[layer], k, &s->attn);
         v = cache_write(m, s->kv->v[layer], v, &s->attn);
     }
-    return nn_linear(t, &b->o, op_attention(t, q, k, v, &shape), s);
+    return nn_linear(t, &b->o, rows_of(t, op_attention(t, q, k, v, &shape), row), s);
 }
 
 static Tensor *mlp(Tape *t, const Model *m, const Block *b, Tensor *h, const Step *s)
@@ -84,17 +90,22 @@ static Tensor *residual(Tape *t, const Model *m, Tensor *x, Tensor *branch)
     return op_add(t, x, m->cfg.residual_scale == 1 ? branch : op_scale(t, branch, m->cfg.residual_scale));
 }
 
-/* x [T, D] -> [T, D]. Residual block: norms before each branch (Xiong et al. 2020), after it, or both; the branches one after the other, or
- * side by side on the same x (Wang & Komatsuzaki 2021). */
-Tensor *block_forward(Tape *t, const Model *m, int layer, Tensor *x, const Step *s)
+/* x [T, D] -> [T, D], or [n, D], the n rows that anyone reads of the last block: what follows attention is computed for these alone. (Not where a
+ * router counts: its loss is one of all tokens.) Residual block: norms before each branch (Xiong et al. 2020), after it, or both; the branches
+ * one after the other, or side by side on the same x (Wang & Komatsuzaki 2021). */
+Tensor *block_forward(Tape *t, const Model *m, int layer, Tensor *x, const Step *s, const Tensor *row)
 {
-    const Block *b = &m->block[layer];
-    Tensor      *h = nn_norm(t, m, &b->attn_norm, x);
-    Tensor      *a = nn_norm(t, m, &b->attn_post, attention(t, m, layer, h, s));
+    const Block  *b = &m->block[layer];
+    const Tensor *early = b->expert && s->route ? NULL : row, *late = early ? NULL : row;
+    Tensor       *h = nn_norm(t, m, &b->attn_norm, x);
+    Tensor       *a = nn_norm(t, m, &b->attn_post, attention(t, m, layer, h, s, early));
+    x = rows_of(t, x, early);
     if (m->cfg.parallel) {
-        Tensor *f = mlp(t, m, b, b->mlp_norm.w ? nn_norm(t, m, &b->mlp_norm, x) : h, s);
-        return residual(t, m, residual(t, m, x, a), nn_norm(t, m, &b->mlp_post, f));
+        Tensor *f = mlp(t, m, b, b->mlp_norm.w ? nn_norm(t, m, &b->mlp_norm, x) : rows_of(t, h, early), s);
+        x = residual(t, m, residual(t, m, x, a), nn_norm(t, m, &b->mlp_post, f));
+    } else {
+        x = residual(t, m, x, a);
+        x = residual(t, m, x, nn_norm(t, m, &b->mlp_post, mlp(t, m, b, nn_norm(t, m, &b->mlp_norm, x), s)));
     }
-    x = residual(t, m, x, a);
-    return residual(t, m, x, nn_norm(t, m, &b->mlp_post, mlp(t, m, b, nn_norm(t, m, &b->mlp_norm, x), s)));
+    return rows_of(t, x, late);
 }

@@ -16,29 +16,36 @@ static Tensor *embed(Tape *t, const Model *m, const Step *s)
     return m->pos_embed ? op_add(t, x, op_embed(t, m->pos_embed, s->pos)) : x;
 }
 
+/* Rows of the model's output that are read; only the last block can leave the others out, the keys and values of all are needed before. */
+static const Tensor *rows_at(const Model *m, int layer, const Tensor *row)
+{
+    return layer == m->cfg.layers - 1 ? row : NULL;
+}
+
 /* Runs one block without a tape and leaves only its output: out is taken first, so that the rest can be rewound. NULL, here as in every op:
  * the arena was refused memory; the pass reports it at its end (tarena_failed). */
-static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const Step *s)
+static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const Step *s, const Tensor *row)
 {
     Tape t;
     tape_init(&t, m->be, a, false);
-    Tensor    *out = x ? tape_new(&t, tensor_rows(x), m->cfg.hidden) : NULL;
+    const Tensor *last = rows_at(m, layer, row);
+    Tensor    *out = x ? tape_new(&t, last ? tensor_numel(last) : tensor_rows(x), m->cfg.hidden) : NULL;
     TArenaMark mark = tarena_mark(a);
     stream_begin(m, layer + 1);
-    Tensor    *y = out ? block_forward(&t, m, layer, x, s) : NULL;
+    Tensor    *y = out ? block_forward(&t, m, layer, x, s, last) : NULL;
     stream_end(m, layer);
     if (y)
-        m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(x));
+        m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(out));
     tarena_rewind(a, mark);
     tape_release(&t);
     return y ? out : NULL;
 }
 
-Tensor *model_hidden(Tape *t, const Model *m, const Step *s)
+Tensor *model_hidden(Tape *t, const Model *m, const Step *s, const Tensor *row)
 {
     Tensor *x = embed(t, m, s);
     for (int i = 0; i < m->cfg.layers; i++)
-        x = t->recording ? block_forward(t, m, i, x, s) : block_run(m, t->arena, i, x, s);
+        x = t->recording ? block_forward(t, m, i, x, s, rows_at(m, i, row)) : block_run(m, t->arena, i, x, s, row);
     return nn_norm(t, m, &m->final_norm, x);
 }
 
@@ -66,15 +73,15 @@ int model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row
 {
     Tape t;
     tape_init(&t, m->be, scratch, false);
-    *logp = model_head_logp(&t, m, s->adapter, op_embed(&t, model_hidden(&t, m, s), row), target);
+    *logp = model_head_logp(&t, m, s->adapter, model_hidden(&t, m, s, row), target);
     tape_release(&t);
     return finish(m, scratch, e);
 }
 
-/* The end of a pass, from the last block's output: final norm, the rows that predict a trained token, head and loss; then back to x's gradient. */
-static Tensor *head_both_ways(Tape *t, const Model *m, const Step *s, Tensor *x, const Tensor *row, const Tensor *target, const Tensor *coef)
+/* The end of a pass, from the last block's output, the rows that predict a trained token: final norm, head and loss; then back to x's gradient. */
+static Tensor *head_both_ways(Tape *t, const Model *m, const Step *s, Tensor *x, const Tensor *target, const Tensor *coef)
 {
-    Tensor *h = op_embed(t, nn_norm(t, m, &m->final_norm, x), row);
+    Tensor *h = nn_norm(t, m, &m->final_norm, x);
     return op_head_fused(t, h, adapter_head(s->adapter, m), m->head_b, target, coef, &(HeadCfg){ m->cfg.logit_scale, m->cfg.logit_softcap });
 }
 
@@ -108,7 +115,7 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
     tape_init(&t, m->be, a, false);
     x[0] = embed(&t, m, s);
     for (int i = 0; i < n; i++)
-        x[i + 1] = block_run(m, a, i, x[i], s);
+        x[i + 1] = block_run(m, a, i, x[i], s, row);
     tape_release(&t);
     routes_counted(s);
 
@@ -116,7 +123,8 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
         free(x);
         return e->code;
     }
-    /* Two gradient buffers change places: that of a block's output and that of its input. */
+    /* Two gradient buffers change places: that of a block's output and that of its input. The last block's output has fewer rows. */
+    BUG_ON(row->dim[0] > dim[0]);
     Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = tarena_tensor(a, NULL, DT_F32, 2, dim);
     *logp = tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ row->dim[0], 1 });
     int rc = tarena_failed(a, e) ? e->code : 0;
@@ -124,9 +132,10 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
         goto done;
 
     TArenaMark mark = tarena_mark(a);
-    m->be->fill(m->be, gout, 0);
+    Tensor glast = tensor_row_view(gout, 0, row->dim[0]);
+    m->be->fill(m->be, &glast, 0);
     tape_init(&t, m->be, a, true);
-    Tensor *lp = head_both_ways(&t, m, s, leaf(a, x[n], gout), row, target, coef);
+    Tensor *lp = head_both_ways(&t, m, s, leaf(a, x[n], &glast), target, coef);
     if (!tarena_failed(a, NULL)) {
         m->be->copy_rows(m->be, *logp, 0, lp, 0, row->dim[0]);
         tape_backward(&t);
@@ -140,9 +149,9 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
             m->be->fill(m->be, gin, 0);
         tape_init(&t, m->be, a, true);
         stream_begin(m, i - 1);
-        Tensor *out = block_forward(&t, m, i, leaf(a, x[i], wanted ? gin : NULL), s);
+        Tensor *out = block_forward(&t, m, i, leaf(a, x[i], wanted ? gin : NULL), s, rows_at(m, i, row));
         if (!tarena_failed(a, NULL)) {
-            out->grad = gout;
+            out->grad = i == n - 1 ? &glast : gout;
             tape_backward(&t);
         }
         stream_end(m, i);
@@ -173,9 +182,9 @@ static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row
     tape_init(&t, m->be, a, true);
     Tensor *x = embed(&t, m, s);
     for (int i = 0; i < m->cfg.layers; i++)
-        x = block_forward(&t, m, i, x, s);
+        x = block_forward(&t, m, i, x, s, rows_at(m, i, row));
     routes_counted(s);
-    *logp = head_both_ways(&t, m, s, x, row, target, coef);
+    *logp = head_both_ways(&t, m, s, x, target, coef);
     if (!tarena_failed(a, NULL))
         tape_backward(&t);
     tape_release(&t);

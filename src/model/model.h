@@ -183,8 +183,9 @@ void  step_init(Step *s, const Model *m, TArena *a, const Tensor *ids, const Ten
 void  step_init_cached(Step *s, const Model *m, TArena *a, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len,
                        KvCache *kv, const int32_t *k0, const int32_t *nk, const int32_t *plan);
 
-Tensor *block_forward(Tape *t, const Model *m, int layer, Tensor *x, const Step *s);      /* block.c */
-Tensor *model_hidden(Tape *t, const Model *m, const Step *s);   /* [T, D] after the final norm */
+Tensor *block_forward(Tape *t, const Model *m, int layer, Tensor *x, const Step *s, const Tensor *row);   /* block.c; row as below */
+/* After the final norm: [T, D], or only the rows row[n] (I32; NULL: all), which spares the last block what nobody reads. */
+Tensor *model_hidden(Tape *t, const Model *m, const Step *s, const Tensor *row);
 Tensor *model_logits(Tape *t, const Model *m, const struct Adapter *a, Tensor *hidden); /* [rows, V]; for generation, few rows */
 Tensor *model_head_logp(Tape *t, const Model *m, const struct Adapter *a, Tensor *hidden, const Tensor *target); /* [rows, 1] */
 

@@ -24,7 +24,7 @@ static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, int3
     s.adapter = p->adapter;
     Tape tape;
     tape_init(&tape, m->be, &p->scratch, false);
-    Tensor *out = model_head_logp(&tape, m, p->adapter, model_hidden(&tape, m, &s), target);
+    Tensor *out = model_head_logp(&tape, m, p->adapter, model_hidden(&tape, m, &s, NULL), target);
     int rc = tarena_failed(&p->scratch, e) ? e->code : 0;
     if (!rc)
         m->be->download(m->be, logp, out->data, sizeof *logp);

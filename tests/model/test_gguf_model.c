@@ -121,7 +121,7 @@ static float *logits(Model *m, const Adapter *a, int32_t n)
     step_init(&s, m, &scratch, ids, at, 1, &zero, &n);
     s.adapter = a;
     tape_init(&t, m->be, &scratch, false);
-    Tensor *out = model_logits(&t, m, s.adapter, model_hidden(&t, m, &s));
+    Tensor *out = model_logits(&t, m, s.adapter, model_hidden(&t, m, &s, NULL));
     assert_false(tarena_failed(&scratch, &e));
     float *v = values(out);
     tape_release(&t);

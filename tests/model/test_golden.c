@@ -41,7 +41,7 @@ static float *logits_of(Fixture *f, const Step *s)
 {
     Tape t;
     tape_init(&t, be, &f->a, false);
-    Tensor *y = model_logits(&t, f->m, s->adapter, model_hidden(&t, f->m, s));
+    Tensor *y = model_logits(&t, f->m, s->adapter, model_hidden(&t, f->m, s, NULL));
     float  *v = mem_alloc((size_t)tensor_numel(y) * sizeof *v);
     tensor_get(y, v);
     tape_release(&t);

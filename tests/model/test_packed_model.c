@@ -24,7 +24,7 @@ static float *logits_of(const Model *m, const StTensor *ids)
     tarena_init(&a, be);
     step_init(&s, m, &a, golden_put(&a, DT_I32, ids->data, n), golden_put(&a, DT_I32, pos, n), 1, &zero, &n);
     tape_init(&t, be, &a, false);
-    Tensor *y = model_logits(&t, m, s.adapter, model_hidden(&t, m, &s));
+    Tensor *y = model_logits(&t, m, s.adapter, model_hidden(&t, m, &s, NULL));
     float  *v = mem_alloc((size_t)tensor_numel(y) * sizeof *v);
     tensor_get(y, v);
     tape_release(&t);
