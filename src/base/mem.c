@@ -2,6 +2,7 @@
  * Invariant: a size of zero still yields a pointer of its own, so NULL never means "empty" by accident. Products are checked for overflow. */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,14 @@ void *mem_zalloc(size_t count, size_t size)
     if (!p)
         mem_stop(count, size);
     return p;
+}
+
+/* glibc raises its limits by what it sees freed, and would keep tens of megabytes. */
+void mem_give_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 128 << 10);
+    mallopt(M_TRIM_THRESHOLD, 128 << 10);
+    malloc_trim(0);
 }
 
 char *mem_strndup(const char *s, size_t n)

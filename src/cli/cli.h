@@ -14,6 +14,7 @@ typedef struct Command { const char *name; CommandFn run; const char *usage, *su
 extern const Command commands[];                         /* main.c; ends with name == NULL */
 
 int cmd_train(int argc, char **argv, Err *e);
+int cmd_plan(int argc, char **argv, Err *e);
 int cmd_init(int argc, char **argv, Err *e);
 int cmd_generate(int argc, char **argv, Err *e);
 int cmd_chat(int argc, char **argv, Err *e);

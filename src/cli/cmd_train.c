@@ -7,12 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "base/term.h"
-#include "infer/generate.h"
-#include "tokenizer/chat.h"
-#include "train/run.h"
+#include "cli/train_args.h"
 
 typedef struct TrainArgs {
     TrainCfg cfg; /* first, so that train_options' offsets hold */
@@ -28,33 +26,9 @@ static const CfgOption extra_options[] = {
     { 0 },
 };
 
-/* train_options and the command's own rows in one table. */
-static CfgOption *whole_table(int *n)
-{
-    int a = 0, b = 0;
-    while (train_options[a].name)
-        a++;
-    while (extra_options[b].name)
-        b++;
-    CfgOption *t = mem_zalloc((size_t)(a + b + 1), sizeof *t);
-    memcpy(t, train_options, (size_t)a * sizeof *t);
-    memcpy(t + a, extra_options, (size_t)b * sizeof *t);
-    *n = a + b;
-    return t;
-}
-
 /* --- progress ------------------------------------------------------------------------------------------------------------------------------ */
 
 typedef struct Screen { bool tty, line_open; double last; } Screen;
-
-static void format_time(char out[32], double seconds)
-{
-    const long s = (long)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(out, 32, "%ldh%02ldm", s / 3600, s / 60 % 60);
-    else
-        snprintf(out, 32, "%ldm%02lds", s / 60, s % 60);
-}
 
 /* On a terminal one line that is written over, at most ten times a second; elsewhere a plain line every few seconds. */
 static void show_step(Screen *s, const TrainProgress *p)
@@ -64,7 +38,7 @@ static void show_step(Screen *s, const TrainProgress *p)
     if (now - s->last < (s->tty ? 0.1 : 5) && p->step != p->total && p->step != 1)
         return;
     s->last = now;
-    format_time(left, p->seconds_left);
+    time_print(left, p->seconds_left);
     fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  lr %.2e  %.0f tokens/s  %s left%s", s->tty ? "\r\033[K" : "", (long long)p->step,
             (long long)p->total, p->epoch, p->loss, p->lr, p->tokens_per_second, left, s->tty ? "" : "\n");
     s->line_open = s->tty;
@@ -89,19 +63,6 @@ static void show(void *user, const TrainProgress *p)
         fprintf(stderr, "going on from step %lld of %lld\n", (long long)p->step, (long long)p->total);
 }
 
-static int answer(void *user, const Model *m, const Adapter *a, const Tok *tok, const int32_t *prompt, int32_t n, int64_t max_tokens, StrBuf *out, Err *e)
-{
-    Generator g;
-    int32_t   end = chat_terminator(tok, NULL);
-    (void)user;
-    generator_open(&g, m, a, tok);
-    if (end >= 0)
-        generator_end_add(&g, end);
-    int rc = generator_answer(&g, prompt, n, max_tokens, out, e);
-    generator_close(&g);
-    return rc;
-}
-
 static void show_opened(const TrainRun *r)
 {
     const DataStats *d = &r->train->stats;
@@ -120,6 +81,8 @@ static void show_opened(const TrainRun *r)
     fprintf(stderr, "\nheld out  %zu examples\n", r->held_out ? r->held_out->n : 0);
     fprintf(stderr, "plan      %lld steps of at most %lld tokens, %.1f %% of the room unused\n", (long long)r->total_steps, (long long)r->cfg.batch_tokens,
             100 * r->pad_share);
+    if (r->plan.planned)
+        train_plan_print(stderr, r);
 }
 
 static void show_json(const TrainRun *r, const TrainResult *res)
@@ -136,6 +99,8 @@ static void show_json(const TrainRun *r, const TrainResult *res)
     json_set(j, "tokens_per_second", json_num_new(res->tokens_per_second));
     json_set(j, "train_serve_difference", json_num_new(res->identity));
     json_set(j, "stopped_early", json_bool_new(res->early));
+    json_set(j, "memory_bytes", json_int_new((int64_t)res->memory));
+    json_set(j, "plan", plan_json(&r->plan));
     json_write(&text, j, false);
     printf("%s\n", strbuf_z(&text));
     strbuf_release(&text);
@@ -145,7 +110,7 @@ static void show_json(const TrainRun *r, const TrainResult *res)
 static void show_result(const TrainRun *r, const TrainResult *res)
 {
     char took[32];
-    format_time(took, res->seconds);
+    time_print(took, res->seconds);
     if (res->already_done)
         fprintf(stderr, "this run is already done\n");
     if (res->early)
@@ -158,28 +123,18 @@ static void show_result(const TrainRun *r, const TrainResult *res)
     else
         fprintf(stderr, "done: %lld steps in %s, %.0f tokens/s; held-out loss %.4f -> %.4f (step %lld)\n", (long long)res->steps, took,
                 res->tokens_per_second, res->first_loss, res->best_loss, (long long)res->best_step);
+    if (r->plan.timed) {
+        char planned[32], held[32], said[32];
+        size_print(planned, r->plan.memory);
+        size_print(held, res->memory);
+        time_print(said, r->plan.seconds);
+        fprintf(stderr, "plan and fact: memory %s and %s, time %s and %s%s\n", planned, held, said, took, res->early ? " (stopped early)" : "");
+    }
     fprintf(stderr, "trained against served: log-probabilities differ by at most %.1e\n", res->identity);
     fprintf(stderr, "result: %s/%s    report: %s/report.html\n", r->cfg.out, r->adapter ? "adapter" : "model", r->cfg.out);
 }
 
 /* --- the command --------------------------------------------------------------------------------------------------------------------------- */
-
-static int read_recipe(TrainArgs *a, const char *path, const bool *given, Err *e)
-{
-    const bool out_given = a->cfg.out && *a->cfg.out;
-    char  *text = NULL, *inside = file_is_dir(path) ? path_join(path, "recipe.yaml") : NULL; /* a run folder: go on with it */
-    size_t n = 0;
-    int    rc = file_read_text(inside ? inside : path, &text, &n, e);
-    if (!rc)
-        rc = cfg_parse_yaml(train_options, &a->cfg, (Str){ text, n }, inside ? inside : path, given, e);
-    if (!rc && inside && !out_given) {
-        free(a->cfg.out);
-        a->cfg.out = mem_strdup(path);
-    }
-    free(inside);
-    free(text);
-    return rc;
-}
 
 static void print_preview(const TrainRun *r, int64_t n)
 {
@@ -217,7 +172,7 @@ static void print_rows(const DataSet *d, int64_t n, bool held_out)
 int cmd_train(int argc, char **argv, Err *e)
 {
     int         n_rows, n_pos = 0, rc;
-    CfgOption  *table = whole_table(&n_rows);
+    CfgOption  *table = train_table(extra_options, &n_rows);
     bool       *given = mem_zalloc((size_t)n_rows, sizeof *given), help;
     const char *recipe = NULL;
     TrainArgs   a = { 0 };
@@ -226,7 +181,7 @@ int cmd_train(int argc, char **argv, Err *e)
     TrainResult res;
     if ((rc = cli_parse("train", table, &a, argc, argv, &recipe, 1, &n_pos, given, &help, e)) || help)
         goto done;
-    if (n_pos && (rc = read_recipe(&a, recipe, given, e)))
+    if (n_pos && (rc = train_read_recipe(&a.cfg, recipe, given, e)))
         goto done;
     if (a.print_recipe) {
         StrBuf text = { 0 };
@@ -239,7 +194,10 @@ int cmd_train(int argc, char **argv, Err *e)
         free(a.cfg.out);
         a.cfg.out = mem_strdup("-"); /* a preview writes nothing */
     }
-    if ((rc = cli_backend(&be, a.cfg.device, a.cfg.threads, e)) || (rc = train_open(&r, &a.cfg, be, e)))
+    Screen     screen = { .tty = term_is_tty(STDERR_FILENO) };
+    TrainHooks hooks = { .user = &screen, .progress = show, .stop_asked = cli_stop_asked, .answer = train_answer };
+    if ((rc = cli_backend(&be, a.cfg.device, a.cfg.threads, e)) || (rc = train_open(&r, &a.cfg, be, e)) ||
+        (!a.preview && !train_is_done(r) && (rc = plan_make(r, &hooks, true, e))))
         goto done;
     show_opened(r);
     if (a.preview) {
@@ -251,8 +209,6 @@ int cmd_train(int argc, char **argv, Err *e)
         }
         goto done;
     }
-    Screen     screen = { .tty = term_is_tty(STDERR_FILENO) };
-    TrainHooks hooks = { .user = &screen, .progress = show, .stop_asked = cli_stop_asked, .answer = answer };
     term_catch_stop();
     rc = train_go(r, &hooks, &res, e);
     if (screen.line_open)

@@ -12,6 +12,7 @@
 
 const Command commands[] = {
     { "train",    cmd_train,    "RECIPE | --model DIR --data FILE --out RUN", "fine-tune a model; an unfinished run goes on" },
+    { "plan",     cmd_plan,     "RECIPE | --model DIR --data FILE",           "what train with the same arguments would take" },
     { "generate", cmd_generate, "MODEL --prompt TEXT",                        "continue a text" },
     { "chat",     cmd_chat,     "MODEL",                                      "talk to a model" },
     { "eval",     cmd_eval,     "MODEL --data FILE",                          "loss, perplexity and task score on a data file" },

@@ -176,6 +176,8 @@ typedef struct SaveOptions {
  * Atomic. */
 int   model_save(const Model *m, const struct Adapter *adapter, const char *path, const SaveOptions *o, Err *e);
 
+size_t model_save_room(const Model *m, const SaveOptions *o);   /* bytes of memory that it takes while it writes; no adapter */
+
 /* A pass over n_seg whole texts that lie one after the other. `a` holds what the step needs until it is done (small). */
 void  step_init(Step *s, const Model *m, TArena *a, const Tensor *ids, const Tensor *pos, int n_seg, const int32_t *start, const int32_t *len);
 /* The same behind a cache: segment i now has nk[i] tokens, the last len[i] of them in this batch, at row k0[i] of the cache. plan[i] is the length

@@ -235,6 +235,19 @@ static int write_weights(const Model *m, const Adapter *ad, const char *to, cons
     return rc;
 }
 
+/* write_weights' buffer, of which a weight in another layout uses the second half, and the numbers of one weight in the type of the file. */
+size_t model_save_room(const Model *m, const SaveOptions *o)
+{
+    size_t wide = 0, half = 0;
+    for (int i = 0; i < m->slots->n; i++) {
+        const Slot  *s = &m->slots->p[i];
+        const size_t n = (size_t)tensor_numel(*s->at);
+        wide = MAX(wide, n * sizeof(float) * (slot_same_layout(s) ? 1 : 2));
+        half = MAX(half, o->dtype == DT_F32 ? 0 : n * dtype_size(o->dtype));
+    }
+    return wide + half;
+}
+
 int model_save(const Model *m, const Adapter *adapter, const char *path, const SaveOptions *o, Err *e)
 {
     char *tmp = NULL;

@@ -82,6 +82,18 @@ static size_t chunks_free(Backend *be, TArenaChunk *c)
     return total;
 }
 
+static bool chunk_take(TArena *a, TArenaChunk **link, size_t size)
+{
+    char *base = a->be->alloc(a->be, size);
+    if (!base)
+        return false;
+    *link = mem_alloc(sizeof **link);
+    **link = (TArenaChunk){ .base = base, .size = size };
+    a->reserved += size;
+    a->cur = *link;
+    return true;
+}
+
 /* Makes the next chunk current, one with room for `need` bytes. The chunks behind `cur` are free; when the next is too small all of them are
  * exchanged for one as large as they were together, so that requests growing from turn to turn do not pile up small chunks. */
 static bool chunk_advance(TArena *a, size_t need)
@@ -93,17 +105,10 @@ static bool chunk_advance(TArena *a, size_t need)
         *link = NULL;
         size = MAX(size, MIN(MAX(a->reserved, CHUNK_LEAST), CHUNK_MOST));
         size = MAX(size, need);
-        char *base = a->be->alloc(a->be, size);
-        if (!base && size > need)
-            base = a->be->alloc(a->be, size = need);
-        if (!base) {
+        if (!chunk_take(a, link, size) && (size == need || !chunk_take(a, link, need))) {
             a->refused = need;
             return false;
         }
-        TArenaChunk *c = mem_alloc(sizeof *c);
-        *c = (TArenaChunk){ .base = base, .size = size };
-        *link = c;
-        a->reserved += size;
     }
     a->cur = *link;
     a->cur->off = 0;
@@ -146,6 +151,20 @@ Tensor *tarena_tensor(TArena *a, const char *name, DType t, int rank, const int6
     a->used += need;
     a->high = MAX(a->high, a->used);
     return x;
+}
+
+bool tarena_reserve(TArena *a, size_t nbytes)
+{
+    BUG_ON(a->used || a->refused);
+    tarena_release(a);
+    if (nbytes && !chunk_take(a, &a->first, nbytes)) {
+        a->refused = nbytes;
+        return false;
+    }
+    const int64_t n = (int64_t)(nbytes / sizeof(float));
+    if (n)
+        a->be->fill(a->be, &(Tensor){ .dtype = DT_F32, .rank = 1, .dim = { n }, .ld = n, .data = a->first->base, .be = a->be }, 0);
+    return true;
 }
 
 bool tarena_failed(const TArena *a, Err *e)

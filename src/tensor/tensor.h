@@ -53,6 +53,9 @@ void       tarena_init(TArena *a, Backend *be);
  * further request with NULL until tarena_release, so that one check at the end of a pass (tarena_failed) is enough. */
 Tensor    *tarena_tensor(TArena *a, const char *name, DType t, int rank, const int64_t *dim);
 bool       tarena_failed(const TArena *a, Err *e);  /* true and a sentence with the bytes asked for, when an allocation did not fit */
+/* Of an empty arena: one chunk of nbytes, written to once so that it is really there; with the same sequence of requests it is never outgrown
+ * when nbytes is the `high` of an earlier turn. false: no memory, and the arena has failed. */
+bool       tarena_reserve(TArena *a, size_t nbytes);
 TArenaMark tarena_mark(const TArena *a);
 void       tarena_rewind(TArena *a, TArenaMark m);
 void       tarena_release(TArena *a);               /* gives everything back; the arena is empty and may be used again */

@@ -20,6 +20,7 @@ static const struct { const char *key; size_t off; bool real; } field[] = {
     { "first_loss", offsetof(RunState, first_loss), true },          { "last_loss", offsetof(RunState, last_loss), true },
     { "tokens", offsetof(RunState, tokens), false },                 { "trained_tokens", offsetof(RunState, trained_tokens), false },
     { "seconds", offsetof(RunState, seconds), true },                { "metrics_bytes", offsetof(RunState, metrics_bytes), false },
+    { "run_seconds", offsetof(RunState, run_seconds), true },
     { "order_bytes", offsetof(RunState, order_bytes), false },       { "samples_bytes", offsetof(RunState, samples_bytes), false },
 };
 
@@ -72,12 +73,24 @@ static Tensor *part(const Trainable *t, int k, char name[static 512])
     return k == 0 ? t->w : k == 1 ? t->m : t->v;
 }
 
+size_t ckpt_room(const Optimizer *o)
+{
+    int64_t largest = 1;
+    for (int i = 0; i < o->n; i++)
+        largest = MAX(largest, tensor_numel(o->t[i].w));
+    return (size_t)largest * sizeof(float);
+}
+
+size_t ckpt_bytes(const Optimizer *o)
+{
+    return 3 * (size_t)o->n_values * sizeof(float);
+}
+
 static int write_tensors(const char *dir, const Optimizer *o, Err *e)
 {
     StWriter *w = NULL;
     char      name[512], *path = path_join(dir, "state.safetensors");
     float    *buf = NULL;
-    int64_t   largest = 1;
     int       rc = st_create(&w, path, e);
     if (rc)
         goto done;
@@ -85,9 +98,8 @@ static int write_tensors(const char *dir, const Optimizer *o, Err *e)
         for (int k = 0; k < 3; k++) {
             const Tensor *t = part(&o->t[i], k, name);
             st_declare(w, name, DT_F32, t->rank, t->dim);
-            largest = MAX(largest, tensor_numel(t));
         }
-    buf = mem_alloc((size_t)largest * sizeof *buf);
+    buf = mem_alloc(ckpt_room(o));
     for (int i = 0; i < o->n && !rc; i++)
         for (int k = 0; k < 3 && !rc; k++) {
             const Tensor *t = part(&o->t[i], k, name);

@@ -14,11 +14,13 @@ typedef struct RunState {
     int64_t best_step, since_best;/* evaluations since the best one */
     double  best_loss, first_loss, last_loss; /* held-out; NaN when there was none */
     int64_t tokens, trained_tokens;           /* seen so far */
-    double  seconds;              /* spent training, over all sittings */
+    double  seconds, run_seconds; /* spent in training steps, and in all, over all sittings */
     int64_t metrics_bytes, order_bytes, samples_bytes; /* lengths of the run's journals when the checkpoint was made */
 } RunState;
 
 int ckpt_save(const char *run, const Optimizer *o, const RunState *s, int64_t keep, Err *e);
+size_t ckpt_room(const Optimizer *o);       /* bytes of memory that it takes */
+size_t ckpt_bytes(const Optimizer *o);      /* bytes of a checkpoint on disk, but for names and text */
 /* Finds the newest checkpoint that is whole, fills the optimizer and the state. *found false: there is none. */
 int ckpt_load(const char *run, Optimizer *o, RunState *s, bool *found, Err *e);
 

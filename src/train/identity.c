@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-#define TOKENS_MAX 256 /* enough to see a difference, little enough to be done in a moment */
-
 /* Feeds token t of the example and gives log p of the next one. */
 static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, int32_t plan, float *logp, Err *e)
 {
@@ -33,10 +31,10 @@ static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, int3
     return rc ? rc : m->be->sync(m->be, e);
 }
 
-int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *largest, Err *e)
+int identity_check(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens, double *largest, Err *e)
 {
     const Example *x = &d->ex[example];
-    const int32_t  n = MIN(x->n, TOKENS_MAX);
+    const int32_t  n = MIN(x->n, tokens);
     KvCache        kv;
     double         nll = 0;
     int            rc = kv_open(&kv, p->model, 1, n, e);

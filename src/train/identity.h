@@ -4,7 +4,9 @@
 
 #include "train/pass.h"
 
-/* Log-probabilities of one example by the training pass and by token-by-token decoding with a KV cache; the largest absolute difference. */
-int identity_check(PassCtx *p, const DataSet *d, int64_t example, double *largest, Err *e);
+/* Log-probabilities of one example by the training pass and by token-by-token decoding with a KV cache; the largest absolute difference. At most
+ * `tokens` of the example are decoded. */
+#define IDENTITY_TOKENS 256 /* enough to see a difference, little enough to be done in a moment */
+int identity_check(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens, double *largest, Err *e);
 
 #endif

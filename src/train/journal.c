@@ -195,6 +195,7 @@ int journal_facts(const TrainRun *r, Err *e)
     json_set(j, "seed", json_int_new(r->cfg.seed));
     json_set(j, "total_steps", json_int_new(r->total_steps));
     json_set(j, "padding_share", json_num_new(r->pad_share));
+    json_set(j, "plan", plan_json(&r->plan));
     json_set(j, "base_sha256", base);
     json_set(j, "data", data_facts(r->train));
     if (r->held_out)
@@ -308,6 +309,10 @@ int journal_done(const TrainRun *r, const TrainResult *res, Err *e)
                                                               : json_int_new(*(const int64_t *)(const void *)at));
     }
     json_set(j, "stopped_early", json_bool_new(res->early));
+    json_set(j, "memory_bytes", json_int_new((int64_t)res->memory));
+    json_set(j, "planned_memory_bytes", json_int_new((int64_t)r->plan.memory));
+    if (r->plan.timed)
+        json_set(j, "planned_seconds", json_num_new(r->plan.seconds));
     json_write(&text, j, true);
     int rc = put_file(r, "DONE", strbuf_str(&text), e);
     strbuf_release(&text);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/mem.h"
 #include "train/advice.h"
 #include "train/guard.h"
@@ -66,29 +67,33 @@ int train_load_data(const TrainCfg *cfg, const Tok *tok, int32_t vocab, DataSet 
 }
 
 /* Micro-batches of one step. Unpacked ones hold one example each, so their mean length counts. */
-static int64_t bins_per_step(const TrainRun *r)
+int64_t train_bins_per_step(const TrainRun *r)
 {
     const int64_t mean = MAX(r->train->stats.tokens / (int64_t)MAX(r->train->n, 1), 1);
     return MAX(r->cfg.batch_tokens / (r->cfg.packing ? r->cfg.micro_tokens : mean), 1);
 }
-static int64_t steps_of(const TrainRun *r, const PackPlan *p) { return (p->n_bins + bins_per_step(r) - 1) / bins_per_step(r); }
+int64_t train_steps_of(const TrainRun *r, const PackPlan *p) { return (p->n_bins + train_bins_per_step(r) - 1) / train_bins_per_step(r); }
 
-static void plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch)
+void train_plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch)
 {
     pack_plan(p, r->train, r->cfg.micro_tokens, r->cfg.packing, true, (uint64_t)r->cfg.seed, epoch);
 }
 
-static void count_steps(TrainRun *r)
+void train_count_steps(TrainRun *r)
 {
     double left = r->cfg.epochs;
     PackPlan p;
     r->total_steps = r->cfg.steps;
+    if (r->free_eval)
+        r->cfg.eval_every = 0;
+    if (r->free_save)
+        r->cfg.save_every = 0;
     for (int64_t epoch = 0; epoch == 0 || (r->cfg.steps == 0 && left > 0); epoch++, left -= 1) {
-        plan_epoch(r, &p, epoch);
+        train_plan_epoch(r, &p, epoch);
         if (epoch == 0)
             r->pad_share = p.pad_share;
         if (r->cfg.steps == 0)
-            r->total_steps += left >= 1 ? steps_of(r, &p) : (int64_t)ceil(left * (double)steps_of(r, &p));
+            r->total_steps += left >= 1 ? train_steps_of(r, &p) : (int64_t)ceil(left * (double)train_steps_of(r, &p));
         pack_plan_release(&p);
     }
     if (r->cfg.eval_every == 0)
@@ -139,6 +144,27 @@ static int open_adapter(TrainRun *r, Err *e)
     return rc;
 }
 
+/* What was left to hone when an unfinished run began was chosen then; it goes on with that. */
+static int take_chosen(TrainCfg *c, Err *e)
+{
+    char    *path = path_join(c->out ? c->out : "", "recipe.yaml"), *text = NULL;
+    size_t   n = 0;
+    TrainCfg then = { 0 };
+    int      rc = 0;
+    cfg_defaults(train_options, &then);
+    if (c->out && *c->out && file_exists(path) && !(rc = file_read_text(path, &text, &n, e)) &&
+        !(rc = cfg_parse_yaml(train_options, &then, (Str){ text, n }, path, NULL, e))) {
+        if (c->activations == ACTIVATIONS_AUTO)
+            c->activations = then.activations;
+        if (c->micro_tokens == 0)
+            c->micro_tokens = then.micro_tokens;
+    }
+    cfg_release(train_options, &then);
+    free(text);
+    free(path);
+    return rc;
+}
+
 int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
 {
     TrainRun *r = *out = mem_zalloc(1, sizeof *r);
@@ -146,7 +172,9 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     int       rc;
     r->be = be;
     r->lock = -1;
+    r->opened_at = clock_seconds();
     copy_cfg(&r->cfg, cfg);
+    mem_give_back();
     if (!r->cfg.model || !*r->cfg.model) {
         rc = err_set(e, ERR_ARG, "model is missing: give --model DIR, or model: in the recipe");
         goto done;
@@ -155,7 +183,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     char *model = path_absolute(r->cfg.model);
     free(r->cfg.model);
     r->cfg.model = model;
-    if ((rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model(r, e)) ||
+    if ((rc = take_chosen(&r->cfg, e)) || (rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model(r, e)) ||
         (rc = train_cfg_resolve(&r->cfg, r->model, kind, e)) || (rc = tok_open(&r->tok, r->cfg.model, e)))
         goto done;
     if (tok_size(r->tok) > r->model->cfg.vocab) {
@@ -166,10 +194,14 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     if ((rc = train_load_data(&r->cfg, r->tok, (int32_t)r->model->cfg.vocab, &r->train, &r->held_out, e)) ||
         (rc = model_reserve_positions(r->model, MIN(r->cfg.max_length + r->cfg.sample_tokens, r->model->cfg.max_positions), e)))
         goto done;
-    if ((rc = train_cfg_resolve_batch(&r->cfg, MAX(r->train->stats.longest, r->held_out ? r->held_out->stats.longest : 0), e)))
+    r->longest = MAX(r->train->stats.longest, r->held_out ? r->held_out->stats.longest : 0);
+    r->free_micro = r->cfg.micro_tokens == 0;
+    r->free_eval = r->cfg.eval_every == 0;
+    r->free_save = r->cfg.save_every == 0;
+    if ((rc = train_cfg_resolve_batch(&r->cfg, r->longest, e)))
         goto done;
     advise_on_overlap(r);
-    count_steps(r);
+    train_count_steps(r);
     if ((r->cfg.method != METHOD_FULL && (rc = open_adapter(r, e))) || (rc = optimizer_open(&r->opt, r->model, r->adapter, e)))
         goto done;
     if ((rc = advise_on_end_token(r, e)))
@@ -190,6 +222,7 @@ void train_close(TrainRun *r)
         return;
     lock_drop(&r->lock);
     pass_close(&r->pass);
+    free(r->plan.rates);
     optimizer_close(&r->opt);
     adapter_free(r->adapter);
     dataset_free(r->train);
@@ -207,13 +240,13 @@ typedef struct Cursor { PackPlan plan; int64_t epoch, bin, steps_before; } Curso
 
 static void cursor_to(const TrainRun *r, Cursor *c, int64_t step) /* before the 0-based step */
 {
-    plan_epoch(r, &c->plan, c->epoch);
-    while (step - c->steps_before >= steps_of(r, &c->plan)) {
-        c->steps_before += steps_of(r, &c->plan);
+    train_plan_epoch(r, &c->plan, c->epoch);
+    while (step - c->steps_before >= train_steps_of(r, &c->plan)) {
+        c->steps_before += train_steps_of(r, &c->plan);
         pack_plan_release(&c->plan);
-        plan_epoch(r, &c->plan, ++c->epoch);
+        train_plan_epoch(r, &c->plan, ++c->epoch);
     }
-    c->bin = (step - c->steps_before) * bins_per_step(r);
+    c->bin = (step - c->steps_before) * train_bins_per_step(r);
 }
 
 static void tell(const TrainHooks *h, const TrainProgress *p)
@@ -225,7 +258,7 @@ static void tell(const TrainHooks *h, const TrainProgress *p)
 static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress *p, Err *e)
 {
     const double  started = clock_seconds();
-    const int64_t last = MIN(c->bin + bins_per_step(r), c->plan.n_bins);
+    const int64_t last = MIN(c->bin + train_bins_per_step(r), c->plan.n_bins);
     int64_t       trained = 0, tokens = 0;
     double        nll = 0, balance = 0;
     int           rc = 0;
@@ -265,7 +298,7 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
 /* --- evaluation, samples, saving ----------------------------------------------------------------------------------------------------------- */
 
 /* The prompt is what stands before the first trained token; of plain text, a beginning. */
-static int32_t prompt_length(const TrainRun *r, const Example *x)
+int32_t train_prompt_length(const TrainRun *r, const Example *x)
 {
     int32_t n = 0;
     if (r->cfg.objective == GOAL_TEXT)
@@ -281,7 +314,7 @@ static int write_samples(TrainRun *r, const TrainHooks *h, Err *e)
     StrBuf prompt = { 0 }, expected = { 0 }, output = { 0 };
     for (size_t i = 0; h->answer && i < MIN((size_t)r->cfg.samples, r->held_out->n) && !rc; i++) {
         const Example *x = &r->held_out->ex[i];
-        const int32_t  n = prompt_length(r, x), rest = MIN(x->n - n, (int32_t)r->cfg.sample_tokens);
+        const int32_t  n = train_prompt_length(r, x), rest = MIN(x->n - n, (int32_t)r->cfg.sample_tokens);
         const int64_t  room = MIN(r->cfg.sample_tokens, r->model->cfg.max_positions - n);
         if (room < 1)
             continue;
@@ -343,8 +376,12 @@ static int evaluate(TrainRun *r, const TrainHooks *h, TrainProgress *p, Err *e)
 
 static int save(TrainRun *r, const TrainHooks *h, Err *e)
 {
-    int rc;
-    if ((rc = guard_weights(r, e)) || (rc = journal_mark(r, e)) || (rc = ckpt_save(r->cfg.out, &r->opt, &r->state, r->cfg.keep_checkpoints, e)))
+    int rc = guard_weights(r, e);
+    if (rc || (rc = journal_mark(r, e)))
+        return rc;
+    RunState now = r->state;
+    now.run_seconds += clock_seconds() - r->opened_at;
+    if ((rc = ckpt_save(r->cfg.out, &r->opt, &now, r->cfg.keep_checkpoints, e)))
         return rc;
     tell(h, &(TrainProgress){ .event = TRAIN_SAVED, .step = r->state.step, .total = r->total_steps });
     return 0;
@@ -358,6 +395,8 @@ static int start_or_resume(TrainRun *r, const TrainHooks *h, Err *e)
     int  rc = ckpt_load(r->cfg.out, &r->opt, &r->state, &found, e);
     if (!rc && !found)
         r->state = (RunState){ .best_loss = NAN, .first_loss = NAN, .last_loss = NAN };
+    if (!rc && !found)
+        rc = plan_check_disk(r, e);
     if (rc || (rc = journal_rewind(r, e)))
         return rc;
     TrainProgress p = { .event = found ? TRAIN_RESUMED : TRAIN_STARTED, .step = r->state.step, .total = r->total_steps };
@@ -384,14 +423,14 @@ static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     while (!rc && r->state.step < r->total_steps && !patience_ended(r)) {
         TrainProgress p = { .total = r->total_steps };
         if (c.bin >= c.plan.n_bins) {
-            c.steps_before += steps_of(r, &c.plan);
+            c.steps_before += train_steps_of(r, &c.plan);
             pack_plan_release(&c.plan);
-            plan_epoch(r, &c.plan, ++c.epoch);
+            train_plan_epoch(r, &c.plan, ++c.epoch);
             c.bin = 0;
         }
         if ((rc = train_step(r, &c, h, &p, e)))
             break;
-        c.bin += bins_per_step(r);
+        c.bin += train_bins_per_step(r);
         const bool last = r->state.step == r->total_steps;
         const bool stop = h->stop_asked && h->stop_asked(h->user);
         if (r->held_out && (last || r->state.step % r->cfg.eval_every == 0) && (rc = evaluate(r, h, &p, e)))
@@ -406,10 +445,18 @@ static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     if (!rc && !r->held_out)
         rc = write_best(r, e);
     if (!rc)
-        rc = identity_check(&r->pass, r->held_out ? r->held_out : r->train, 0, &res->identity, e);
+        rc = identity_check(&r->pass, r->held_out ? r->held_out : r->train, 0, IDENTITY_TOKENS, &res->identity, e);
     if (!rc && !(res->identity <= IDENTITY_MAX))
         log_warn("train", "log-probabilities of the trained and the served model differ by %.2g; please report this", res->identity);
     return rc;
+}
+
+bool train_is_done(const TrainRun *r)
+{
+    char      *mark = path_join(r->cfg.out, "DONE");
+    const bool done = file_exists(mark);
+    free(mark);
+    return done;
 }
 
 int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
@@ -421,7 +468,8 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     if (rc)
         return rc;
     lock = path_join(r->cfg.out, "lock");
-    if ((rc = lock_take(&r->lock, lock, e)) || (rc = journal_begin(r, &done, e)))
+    if ((rc = lock_take(&r->lock, lock, e)) || (!train_is_done(r) && !r->plan.planned && (rc = plan_make(r, h, false, e))) ||
+        (rc = journal_begin(r, &done, e)))
         goto done;
     if (done) {
         if (!(rc = journal_read_done(r, res, e)))
@@ -441,7 +489,8 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         res->first_loss = s->first_loss;
         res->best_loss = s->best_loss;
         res->last_loss = s->last_loss;
-        res->seconds = s->seconds;
+        res->seconds = s->run_seconds + clock_seconds() - r->opened_at;
+        res->memory = memory_peak();
         res->tokens_per_second = (double)s->tokens / MAX(s->seconds, 1e-9);
         res->early = s->step < r->total_steps;
         if (!(rc = journal_done(r, res, e)))

@@ -10,6 +10,7 @@
 
 #include "train/ckpt.h"
 #include "train/pass.h"
+#include "train/plan.h"
 
 typedef struct TrainProgress {
     enum { TRAIN_STARTED, TRAIN_RESUMED, TRAIN_STEP, TRAIN_EVAL, TRAIN_SAVED } event;
@@ -40,19 +41,35 @@ typedef struct TrainRun {
     RunState   state;
     int64_t    total_steps;
     double     pad_share;
+    TrainPlan  plan;
+    double     opened_at;      /* clock_seconds when train_open began */
+    int64_t    longest;        /* tokens of the longest example */
+    bool       free_micro;     /* micro-tokens was left to hone */
+    bool       free_eval, free_save; /* eval-every, save-every as well */
     int        lock;
 } TrainRun;
 
 typedef struct TrainResult {
     int64_t steps, best_step;
     double  first_loss, best_loss, last_loss;   /* held-out; NaN: there was none */
-    double  seconds, tokens_per_second, identity; /* identity: largest |log-prob| difference between training pass and cached decoding */
+    double  seconds;                            /* from opening the model to the end, over all sittings */
+    size_t  memory;                             /* bytes: the most that this process held */
+    double  tokens_per_second, identity;        /* of the training steps; identity: largest |log-prob| difference between training pass and cached decoding */
     bool    early, already_done;
 } TrainResult;
 
 int  train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e);
+bool train_is_done(const TrainRun *r);          /* its folder holds a finished run */
+/* Plans by itself, without time, what plan_make has not planned yet. */
 int  train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e);
 void train_close(TrainRun *r);
+
+/* What planning asks of the run: an epoch as it will be laid out, micro-batches and steps of it, a sample's prompt; and total_steps counted anew. */
+void    train_plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch);
+int64_t train_bins_per_step(const TrainRun *r);
+int64_t train_steps_of(const TrainRun *r, const PackPlan *p);
+void    train_count_steps(TrainRun *r);
+int32_t train_prompt_length(const TrainRun *r, const Example *x);
 
 /* The data of a resolved recipe as its run reads it; *held_out stays as it is when nothing is held out. Both are the caller's, also after an error. */
 int  train_load_data(const TrainCfg *cfg, const Tok *tok, int32_t vocab, DataSet **train, DataSet **held_out, Err *e);

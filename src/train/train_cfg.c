@@ -37,7 +37,7 @@ const CfgOption train_options[] = {
     { "rslora",           CFG_BOOL,   AT(rslora),           "false", 0, 0,    NULL,          "scale by alpha / sqrt(rank) instead; advised from rank 64" },
     { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP, not a router" },
     { "router-aux-loss",  CFG_REAL,   AT(router_aux_loss),  "-1",   -1, 1000, NULL,          "mixtures of experts: weight of the load-balancing loss; below 0: as config.json says" },
-    { "activations",      CFG_CHOICE, AT(activations),      "keep", 0, 0,     "keep|checkpoint", "keep all for the backward pass, or compute blocks twice in less memory" },
+    { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint", "keep all for the backward pass, or compute blocks twice in less memory; auto: keep if it fits" },
     { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
     { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
     { "save-every",       CFG_INT,    AT(save_every),       "0",    0, 1e9,   NULL,          "steps between checkpoints; 0: at each evaluation" },
@@ -46,6 +46,7 @@ const CfgOption train_options[] = {
     { "sample-tokens",    CFG_INT,    AT(sample_tokens),    "96",   1, 4096,  NULL,          "most tokens of such an answer" },
     { "seed",             CFG_INT,    AT(seed),             "0",    0, 9e15,  NULL,          "same seed, same bits" },
     { "threads",          CFG_INT,    AT(threads),          "0",    0, 1024,  NULL,          "0: all cores; does not change the result" },
+    { "memory",           CFG_INT,    AT(memory),           "0",    0, 1e15,  "BYTES",       "most memory to take, as 8GiB; 0: what the machine has free; does not change the result once the run has begun" },
     { "device",           CFG_STR,    AT(device),           "auto", 0, 0,     "auto|cpu|ref", "where to compute; ref: the slow judge" },
     { 0 },
 };
@@ -121,7 +122,7 @@ const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
             break;
         }
         }
-        if (!same && strcmp(o->name, "threads") != 0 && strcmp(o->name, "out") != 0)
+        if (!same && strcmp(o->name, "threads") != 0 && strcmp(o->name, "memory") != 0 && strcmp(o->name, "out") != 0)
             return o->name;
     }
     return NULL;

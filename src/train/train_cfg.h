@@ -10,7 +10,7 @@
 typedef enum { METHOD_LORA, METHOD_QLORA, METHOD_FULL } Method;
 typedef enum { GOAL_AUTO, GOAL_SFT, GOAL_TEXT } Goal;
 typedef enum { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_CONSTANT } ScheduleKind;
-typedef enum { ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT } Activations;
+typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT } Activations;
 
 typedef struct TrainCfg {
     char   *model, *data, *out, *eval, *init_adapter, *separator, *target_modules, *device;
@@ -23,7 +23,7 @@ typedef struct TrainCfg {
     bool    rslora, packing;
     double  router_aux_loss;
     int64_t eval_every, patience, save_every, keep_checkpoints, samples, sample_tokens;
-    int64_t seed, threads;
+    int64_t seed, threads, memory;
 } TrainCfg;
 
 extern const CfgOption train_options[];
@@ -32,7 +32,7 @@ extern const CfgOption train_options[];
 int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e);
 /* The same for the sizes of a batch, once the longest example (in tokens, held-out ones too) is known. */
 int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e);
-/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads); NULL: same. */
+/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory); NULL: same. */
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b);
 
 #endif

@@ -1,0 +1,357 @@
+/* plan.c - see plan.h: memory, what is chosen by it, disk. Main struct: Shapes, the micro-batches that can cost the most. */
+#include "train/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/machine.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "tensor/dry/dry.h"
+#include "train/ckpt.h"
+#include "train/identity.h"
+#include "train/run.h"
+
+#define SURVEY_MOST 2000000 /* examples laid out to find the largest micro-batches; a longer run's late epochs are taken to be like the early ones */
+#define SAMPLE_HOST 3       /* vectors of the vocabulary's size that an answer keeps on the host */
+
+/* --- the micro-batches that matter ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct Shape { int64_t *example, n, tokens, rows; } Shape; /* n examples, of so many tokens, so many of them trained */
+typedef VEC(Shape) ShapeVec;
+/* few: fewer examples count as larger. A pass holds a little more for each; but attention's scratch is larger for few long texts. */
+typedef struct Shapes { ShapeVec v; bool few; } Shapes;
+
+static bool covers(const Shape *a, const Shape *b, bool few)
+{
+    return (few ? a->n <= b->n : a->n >= b->n) && a->tokens >= b->tokens && a->rows >= b->rows;
+}
+
+/* Keeps a micro-batch unless another is at least as large in everything that memory depends on. */
+static void shapes_add(Shapes *s, const DataSet *d, const int64_t *example, int64_t n)
+{
+    Shape x = { .n = n };
+    for (int64_t i = 0; i < n; i++) {
+        x.tokens += d->ex[example[i]].n;
+        x.rows += d->ex[example[i]].n_train;
+    }
+    for (size_t i = 0; i < s->v.n; i++)
+        if (covers(&s->v.p[i], &x, s->few))
+            return;
+    size_t left = 0;
+    for (size_t i = 0; i < s->v.n; i++) {
+        if (covers(&x, &s->v.p[i], s->few))
+            free(s->v.p[i].example);
+        else
+            s->v.p[left++] = s->v.p[i];
+    }
+    s->v.n = left;
+    x.example = mem_alloc((size_t)n * sizeof *x.example);
+    memcpy(x.example, example, (size_t)n * sizeof *x.example);
+    *vec_push(&s->v) = x;
+}
+
+static void shapes_release(Shapes *s)
+{
+    for (size_t i = 0; i < s->v.n; i++)
+        free(s->v.p[i].example);
+    vec_release(&s->v);
+}
+
+/* Of all micro-batches of the run, or of an evaluation, those that can cost the most. */
+static Shapes shapes_of(const TrainRun *r, const DataSet *d, int64_t micro, bool few)
+{
+    const bool train = d == r->train;
+    Shapes     s = { .few = few };
+    PackPlan   p;
+    double     epochs = train ? r->cfg.epochs : 1;
+    for (int64_t epoch = 0; d && (epoch == 0 || ((double)epoch < epochs && (epoch + 1) * (int64_t)d->n <= SURVEY_MOST)); epoch++) {
+        pack_plan(&p, d, micro, !train || r->cfg.packing, train, (uint64_t)r->cfg.seed, epoch);
+        for (int64_t b = 0; b < p.n_bins; b++)
+            shapes_add(&s, d, p.item + p.first[b], p.first[b + 1] - p.first[b]);
+        if (train && r->cfg.steps)
+            epochs = (double)r->cfg.steps / (double)train_steps_of(r, &p);
+        pack_plan_release(&p);
+    }
+    return s;
+}
+
+/* --- the dry run ------------------------------------------------------------------------------------------------------------------------------- */
+
+static int dry_answer(const TrainRun *r, const TrainHooks *h, const Model *m, const Adapter *a, Err *e)
+{
+    const Example *most = NULL;
+    StrBuf         text = { 0 };
+    for (size_t i = 0; r->held_out && i < MIN((size_t)r->cfg.samples, r->held_out->n); i++)
+        if (!most || train_prompt_length(r, &r->held_out->ex[i]) > train_prompt_length(r, most))
+            most = &r->held_out->ex[i];
+    const int32_t n = most ? train_prompt_length(r, most) : 0;
+    const int64_t room = MIN(r->cfg.sample_tokens, m->cfg.max_positions - n);
+    int           rc = most && room > 0 && h && h->answer ? h->answer(h->user, m, a, r->tok, most->ids, n, room, &text, e) : 0;
+    strbuf_release(&text);
+    return rc;
+}
+
+typedef struct DryRun { size_t state, pass, aside; } DryRun; /* adapter, gradients and moments if not the run's own; see TrainPlan */
+
+/* Goes through one pass of each shape, an answer and the last check, with adapter and optimizer of its own when `method` is not the run's. */
+static int dry_run(const TrainRun *r, const TrainHooks *h, int method, int64_t micro, ActivationPolicy policy, bool own_state, DryRun *out, Err *e)
+{
+    Backend  *be = backend_dry_open();
+    Model     m = *r->model;
+    Adapter  *own = NULL;
+    Optimizer opt = { 0 };
+    PassCtx   ctx = { 0 };
+    Shapes    train = shapes_of(r, r->train, micro, false), eval = shapes_of(r, r->held_out, micro, false);
+    double    ignored = 0;
+    int       rc = 0;
+    *out = (DryRun){ 0 };
+    m.be = be;
+    if (own_state && ((method != METHOD_FULL && (rc = adapter_new(&own, &m, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, 0, e))) ||
+                      (rc = optimizer_open(&opt, &m, own, e))))
+        goto done;
+    out->state = backend_dry_bytes(be).resident;
+    pass_open(&ctx, &m, own_state ? own : r->adapter);
+    ctx.aux_coef = r->cfg.router_aux_loss;
+    for (size_t i = 0; i < train.v.n && !rc; i++)
+        rc = pass_train(&ctx, r->train, train.v.p[i].example, train.v.p[i].n, 1, policy, &ignored, &ignored, e);
+    for (size_t i = 0; i < eval.v.n && !rc; i++)
+        rc = pass_eval(&ctx, r->held_out, eval.v.p[i].example, eval.v.p[i].n, &ignored, e);
+    out->pass = ctx.scratch.high;
+    const size_t before = backend_dry_bytes(be).resident;
+    backend_dry_restart(be);
+    const size_t host = r->cfg.samples && r->held_out ? SAMPLE_HOST * (size_t)m.cfg.vocab * sizeof(float) : 0;
+    if (rc || (rc = dry_answer(r, h, &m, ctx.adapter, e)) ||
+        (rc = identity_check(&ctx, r->held_out ? r->held_out : r->train, 0, IDENTITY_TOKENS, &ignored, e)))
+        goto done;
+    out->aside = backend_dry_bytes(be).resident_high - before + host;
+    const Optimizer *o = own_state ? &opt : &r->opt;
+    out->aside = MAX(out->aside, ckpt_room(o));
+    if (method == METHOD_FULL)
+        out->aside = MAX(out->aside, model_save_room(r->model, &(SaveOptions){ .dtype = r->model->file_dtype }));
+done:
+    pass_close(&ctx);
+    optimizer_close(&opt);
+    adapter_free(own);
+    shapes_release(&train);
+    shapes_release(&eval);
+    be->close(be);
+    return rc;
+}
+
+/* The arena of the passes is one block of exactly that size. */
+static size_t total(size_t standing, const DryRun *d) { return standing + backend_dry_pages(d->pass, d->pass) + d->aside; }
+
+/* --- what stands already ------------------------------------------------------------------------------------------------------------------------ */
+
+Model model_slice(const Model *m, int first, int layers)
+{
+    Model s = *m;
+    s.block += first;
+    s.cfg.layers = layers;
+    memmove(s.cfg.layer, s.cfg.layer + first, (size_t)layers);
+    return s;
+}
+
+/* The largest of a few kinds: tokens, trained tokens, tokens of one text. */
+static double score(const Shape *x, int kind)
+{
+    return kind == 0 ? (double)x->tokens : kind == 1 ? (double)x->rows : (double)x->tokens / (double)x->n;
+}
+
+/* Passes over those, through `layers` layers from `first` on. */
+static int meet_data(TrainRun *r, const DataSet *d, int first, int layers, Err *e)
+{
+    Model        m = model_slice(r->model, first, layers);
+    PassCtx     *p = &r->pass;
+    const Shape *last = NULL;
+    Shapes       s = shapes_of(r, d, r->cfg.micro_tokens, true);
+    double       ignored = 0;
+    int          rc = 0;
+    p->model = &m;
+    for (int kind = 0; kind < 3 && s.v.n && !rc; kind++) {
+        const Shape *x = &s.v.p[0];
+        for (size_t i = 1; i < s.v.n; i++)
+            if (score(&s.v.p[i], kind) > score(x, kind))
+                x = &s.v.p[i];
+        if (x != last)
+            rc = d == r->train ? pass_train(p, d, x->example, x->n, 1, CHECKPOINT_BLOCKS, &ignored, &ignored, e)
+                               : pass_eval(p, d, x->example, x->n, &ignored, e);
+        last = x;
+    }
+    p->model = r->model;
+    shapes_release(&s);
+    return rc;
+}
+
+/* The backend's scratch grows with the shapes it meets and follows from no dry run: it meets the largest here, in the first layers of each kind. Two, since
+ * the first of all may want no gradient of its input. */
+static int meet_shapes(TrainRun *r, Err *e)
+{
+    const int layers = (int)r->model->cfg.layers;
+    int       other = 0, rc;
+    while (other < layers && (r->model->cfg.layer[other] & LAYER_EXPERTS) == (r->model->cfg.layer[0] & LAYER_EXPERTS))
+        other++;
+    if (!(rc = meet_data(r, r->train, 0, MIN(2, layers), e)))
+        rc = meet_data(r, r->held_out, 0, 1, e);
+    if (!rc && other < layers)
+        rc = meet_data(r, r->train, other, 1, e);
+    tarena_release(&r->pass.scratch);
+    return rc;
+}
+
+/* --- choosing ----------------------------------------------------------------------------------------------------------------------------------- */
+
+/* micro-tokens to try: the usual, halves of it, the longest example. false behind the last. */
+static bool next_micro(int64_t *micro, int64_t longest)
+{
+    if (*micro <= longest)
+        return false;
+    *micro = MAX(*micro / 2, longest);
+    return true;
+}
+
+static int choose(TrainRun *r, const TrainHooks *h, Err *e)
+{
+    TrainPlan *p = &r->plan;
+    const int  asked = r->cfg.activations;
+    int64_t    micro = r->cfg.micro_tokens;
+    int        rc = 0;
+    p->smallest = SIZE_MAX;
+    do {
+        for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_CHECKPOINT; a++) {
+            DryRun d;
+            if (asked != ACTIVATIONS_AUTO && asked != a)
+                continue;
+            if ((rc = dry_run(r, h, r->cfg.method, micro, a == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, false, &d, e)))
+                return rc;
+            const size_t bytes = MAX(total(p->standing, &d), memory_peak());
+            p->smallest = MIN(p->smallest, bytes);
+            if (bytes > p->limit)
+                continue;
+            r->cfg.activations = a;
+            r->cfg.micro_tokens = micro;
+            p->pass = d.pass;
+            p->aside = d.aside;
+            p->memory = bytes;
+            return 0;
+        }
+    } while (r->free_micro && next_micro(&micro, r->longest));
+    char most[32];
+    size_print(most, p->limit);
+    return err_set(e, ERR_MEM, "this run needs at least %zuMiB of memory (--memory %zuMiB), and %s %s%s", (p->smallest >> 20) + 2, (p->smallest >> 20) + 2,
+                   r->cfg.memory ? "--memory allows" : "the machine has", most,
+                   asked == ACTIVATIONS_AUTO && r->free_micro ? "; a smaller max-length or rank needs less"
+                                                              : "; leave activations and micro-tokens to hone, or choose smaller ones");
+}
+
+static void plan_disk(TrainRun *r)
+{
+    const Optimizer *o = &r->opt;
+    const int64_t    result = r->adapter ? 4 * o->n_values : model_param_count(r->model) * (int64_t)dtype_size(r->model->file_dtype);
+    /* One more of each while it is replaced; a megabyte of journals and report. */
+    r->plan.disk = (int64_t)ckpt_bytes(o) * (r->cfg.keep_checkpoints + 1) + 2 * result + (1 << 20);
+    r->plan.disk_free = disk_free(r->cfg.out);
+}
+
+int plan_check_disk(const TrainRun *r, Err *e)
+{
+    char need[32], have[32];
+    if (r->plan.disk_free < 0 || r->plan.disk <= r->plan.disk_free)
+        return 0;
+    size_print(need, (size_t)r->plan.disk);
+    size_print(have, (size_t)r->plan.disk_free);
+    return err_set(e, ERR_IO, "%s: this run writes up to %s, and there are %s free; make room, choose another --out, or keep fewer checkpoints", r->cfg.out,
+                   need, have);
+}
+
+int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
+{
+    TrainPlan *p = &r->plan;
+    *p = (TrainPlan){ .joules = NAN };
+    int rc = meet_shapes(r, e);
+    if (rc)
+        return rc;
+    mem_give_back();
+    p->standing = memory_held();
+    const size_t more = memory_free();
+    p->limit = r->cfg.memory ? (size_t)r->cfg.memory : more == SIZE_MAX ? SIZE_MAX : p->standing + more;
+    if ((rc = choose(r, h, e)))
+        return rc;
+    train_count_steps(r);
+    plan_disk(r);
+    if (!tarena_reserve(&r->pass.scratch, p->pass)) {
+        tarena_failed(&r->pass.scratch, e);
+        return err_wrap(e, "reserving the memory of a training pass");
+    }
+    if (timed && (rc = plan_time(r, h, e)))
+        return rc;
+    p->memory = MAX(memory_held() + p->aside, memory_peak());
+    p->planned = true;
+    return 0;
+}
+
+/* --- the ways not taken --------------------------------------------------------------------------------------------------------------------------- */
+
+int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e)
+{
+    const bool   full = r->cfg.method == METHOD_FULL;
+    const size_t standing = r->plan.standing - backend_dry_pages(r->opt.arena.high, r->opt.arena.high) -
+                            (r->adapter ? backend_dry_pages(r->adapter->arena.high, r->adapter->arena.high) : 0);
+    int rc = 0;
+    *n = 0;
+    for (int k = 0; k < PLAN_ROWS; k++)
+        row[k].train_seconds = NAN;
+    for (int way = 0; way < 2; way++) {
+        const bool as_full = way ? !full : full;
+        int64_t    micro = MAX(r->longest, MIN(r->cfg.batch_tokens, MAX(r->cfg.micro_tokens, 1024)));
+        if (as_full && r->model->packed)
+            continue;
+        do {
+            for (int c = 0; c < 2 && *n < PLAN_ROWS; c++)
+                row[(*n)++] = (PlanRow){ .full = as_full, .checkpoint = c, .micro_tokens = micro, .train_seconds = plan_pass_seconds(r, as_full, c, micro) };
+        } while (*n < PLAN_ROWS / 2 * (way + 1) && next_micro(&micro, r->longest));
+    }
+    tarena_release(&r->pass.scratch);
+    optimizer_close(&r->opt); /* weights want no gradients now, but for those that a dry run asks for */
+    for (int k = 0; k < *n; k++) {
+        DryRun d;
+        if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true, &d, e)))
+            return rc;
+        row[k].memory = total(standing + d.state, &d);
+        row[k].fits = row[k].memory <= r->plan.limit;
+    }
+    PlanRow *best = NULL;
+    for (int k = 0; k < *n; k++)
+        if (row[k].full == full && row[k].fits && (!best || row[k].train_seconds < best->train_seconds))
+            best = &row[k];
+    if (best)
+        best->best = true;
+    return 0;
+}
+
+Json *plan_json(const TrainPlan *p)
+{
+    static const struct { const char *key; size_t off; } bytes[] = {
+        { "memory_bytes", offsetof(TrainPlan, memory) }, { "standing_bytes", offsetof(TrainPlan, standing) }, { "pass_bytes", offsetof(TrainPlan, pass) },
+        { "aside_bytes", offsetof(TrainPlan, aside) },
+    };
+    static const struct { const char *key; size_t off; } times[] = {
+        { "seconds", offsetof(TrainPlan, seconds) },           { "tokens_per_second", offsetof(TrainPlan, tokens_per_second) },
+        { "train_seconds", offsetof(TrainPlan, train_seconds) }, { "eval_seconds", offsetof(TrainPlan, eval_seconds) },
+        { "sample_seconds", offsetof(TrainPlan, sample_seconds) }, { "save_seconds", offsetof(TrainPlan, save_seconds) },
+        { "open_seconds", offsetof(TrainPlan, open_seconds) },
+    };
+    Json *j = json_obj_new();
+    for (size_t i = 0; i < ARRAY_LEN(bytes); i++)
+        json_set(j, bytes[i].key, json_int_new((int64_t)*(const size_t *)(const void *)((const char *)p + bytes[i].off)));
+    for (size_t i = 0; i < ARRAY_LEN(times) && p->timed; i++)
+        json_set(j, times[i].key, json_num_new(*(const double *)(const void *)((const char *)p + times[i].off)));
+    json_set(j, "disk_bytes", json_int_new(p->disk));
+    if (p->disk_free >= 0)
+        json_set(j, "disk_free_bytes", json_int_new(p->disk_free));
+    if (isfinite(p->joules))
+        json_set(j, "energy_joules", json_num_new(p->joules));
+    return j;
+}

@@ -1,0 +1,60 @@
+/* plan.h - what a run will take, before it begins: memory to the byte from the allocator's own dry run, time from a few micro-batches on the real
+ * backend, disk, energy. Main struct: TrainPlan. The dry run is the run's own code on the backend that computes nothing (tensor/dry/dry.h), over
+ * the micro-batches that the run will meet; nothing here changes what the run computes.
+ * What is left to the planner (activations: auto, micro-tokens: 0) is chosen here: the first that fits of micro-tokens from the usual down to the longest
+ * example, each with all activations kept before computing blocks twice. Both policies give the same bits, other micro-tokens do not. */
+#ifndef HONE_PLAN_H
+#define HONE_PLAN_H
+
+#include "base/err.h"
+#include "base/json.h"
+#include "model/model.h"
+
+struct TrainRun;
+struct TrainHooks;
+
+typedef struct TrainPlan {
+    size_t  memory;             /* bytes: the most that the process holds at one time */
+    size_t  standing;           /* of it: program, weights, adapter, gradients, moments, data, the backend's scratch */
+    size_t  pass, aside;        /* the arena of a micro-batch; what evaluations, answers and saving take beside it */
+    size_t  limit, smallest;    /* what it may take, and the least that any choice would */
+    int64_t disk, disk_free;    /* bytes */
+    bool    planned, timed;     /* the above is filled in; what follows was measured */
+    double  seconds;            /* from opening the model to the end, if no evaluation stops the run early */
+    double  train_seconds, eval_seconds, sample_seconds, save_seconds, open_seconds, tokens_per_second;
+    struct PlanRates *rates;    /* what those follow from; owned by the run; NULL: not measured */
+    double  joules;             /* NaN: the machine does not say */
+} TrainPlan;
+
+/* One way to train that could have been chosen. */
+typedef struct PlanRow {
+    bool    full, checkpoint;
+    int64_t micro_tokens;
+    size_t  memory;
+    double  train_seconds;
+    bool    fits, best;
+} PlanRow;
+#define PLAN_ROWS 24
+
+/* Chooses, and fills r->plan. The arena of the passes is reserved: after this nothing grows any more. ERR_MEM: nothing fits, with the least that would. */
+int   plan_make(struct TrainRun *r, const struct TrainHooks *h, bool timed, Err *e);
+/* The ways that were not taken, fastest first in each method; closes r's optimizer and adapter, which is then good for nothing but train_close. */
+int   plan_rows(struct TrainRun *r, const struct TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e);
+int   plan_check_disk(const struct TrainRun *r, Err *e);         /* ERR_IO when the target lacks the room */
+Json *plan_json(const TrainPlan *p);
+
+/* --- between plan.c and plan_time.c --- */
+
+/* Seconds measured, each for one whole turn of the run as it was chosen. */
+typedef struct PlanRates {
+    double block, head;           /* training: seconds per unit of work (plan_time.c) in the blocks and in the head */
+    double eval_block, eval_head;
+    double step;                  /* zeroing, norm and update of an optimizer step */
+    double decode;                /* a token of an answer */
+    double hash, write;           /* a byte */
+} PlanRates;
+Model model_slice(const Model *m, int first, int layers);         /* the same model with `layers` blocks from `first` on; lives as long as m */
+int   plan_time(struct TrainRun *r, const struct TrainHooks *h, Err *e);
+double plan_pass_seconds(const struct TrainRun *r, bool full, bool checkpoint, int64_t micro_tokens);
+
+#endif

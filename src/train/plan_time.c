@@ -1,0 +1,295 @@
+/* plan_time.c - see plan.h: how long a run will take. Real micro-batches of the run go through the real model on the real backend, all its layers or,
+ * where that would take long, a few of them; what they took, divided by the work in them, times the work of the whole run.
+ * Work is counted in multiplications of one forward pass, so that micro-batches of other sizes and compositions can be told from those measured.
+ * Nothing measured here leaves a trace: gradients are zeroed before every step, moments and weights are not touched. */
+#include "train/plan.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/machine.h"
+#include "base/mem.h"
+#include "train/ckpt.h"
+#include "train/identity.h"
+#include "train/run.h"
+
+#define LEAST_SECONDS 0.7   /* measuring may take this long, or this share of the run, but never longer than the most */
+#define SHARE         0.015
+#define MOST_SECONDS  20.0
+#define BINS_MOST     24    /* micro-batches measured */
+#define DECODED       8     /* tokens */
+#define ATTN_COST     2.0   /* a multiplication of attention takes so many times as long as one of a large product */
+
+/* --- work -------------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Work { double block, head, tokens; } Work; /* multiplications of one forward pass */
+
+static double linear_work(const TrainRun *r)
+{
+    const Model *m = r->model;
+    double       all = (double)model_active_count(m) - (double)tensor_numel(m->embed) - (m->cfg.tied ? 0 : (double)tensor_numel(m->head_w));
+    return all + (r->adapter ? (double)r->opt.n_values * (double)model_active_count(m) / (double)model_param_count(m) : 0);
+}
+
+/* Keys that n tokens of one text meet in all layers. */
+static double pairs_of(const Model *m, double n)
+{
+    const double all = n * (n + 1) / 2, w = (double)m->cfg.window, within = w > 0 && w < n ? all - (n - w) * (n - w + 1) / 2 : all;
+    double       sum = 0;
+    for (int64_t i = 0; i < m->cfg.layers; i++)
+        sum += m->cfg.layer[i] & LAYER_WINDOW ? within : all;
+    return sum;
+}
+
+static Work work_of(const TrainRun *r, const DataSet *d, const int64_t *example, int64_t n)
+{
+    const Model *m = r->model;
+    Work         w = { 0 };
+    const double linear = linear_work(r);
+    for (int64_t i = 0; i < n; i++) {
+        const Example *x = &d->ex[example ? example[i] : i];
+        w.block += x->n * linear + 2 * ATTN_COST * (double)(m->cfg.heads * m->cfg.head_dim) * pairs_of(m, x->n);
+        w.head += x->n_train * (double)tensor_numel(m->head_w);
+        w.tokens += x->n;
+    }
+    return w;
+}
+
+/* --- measuring ---------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Seconds of one pass over examples through `layers` blocks; negative: the pass failed. */
+static double pass_seconds(TrainRun *r, int layers, const DataSet *d, const int64_t *example, int64_t n, bool train, ActivationPolicy policy)
+{
+    const double started = clock_seconds();
+    Model        m = model_slice(r->model, 0, layers);
+    PassCtx     *p = &r->pass;
+    double       ignored = 0;
+    Err          e = { 0 };
+    p->model = &m;
+    int rc = train ? pass_train(p, d, example, n, n, policy, &ignored, &ignored, &e) : pass_eval(p, d, example, n, &ignored, &e);
+    p->model = r->model;
+    return rc ? -1 : clock_seconds() - started;
+}
+
+/* What blocks and head take per unit of work, over the micro-batches of a plan. `deep` layers of all are run, and one alone, which tells the head from
+ * the blocks. */
+static void rate_passes(TrainRun *r, const DataSet *d, const PackPlan *p, bool train, ActivationPolicy policy, double budget, double *block, double *head,
+                        int *deep)
+{
+    const int    layers = (int)r->model->cfg.layers;
+    const double began = clock_seconds();
+    double       block_seconds = 0, head_seconds = 0;
+    Work         done = { 0 };
+    for (int64_t k = 0, most = MIN(p->n_bins, BINS_MOST); k < most && (k == 0 || clock_seconds() - began < budget * (double)k / (double)(k + 1)); k++) {
+        const int64_t  b = k * p->n_bins / most, *example = p->item + p->first[b], n = p->first[b + 1] - p->first[b];
+        const double   one = pass_seconds(r, 1, d, example, n, train, policy);
+        if (k == 0) {
+            const double again = pass_seconds(r, 1, d, example, n, train, policy); /* the first one came to cold caches */
+            *deep = (int)MAX(MIN(layers, 2), MIN((double)layers, budget / 3 / MAX(again, 1e-6)));
+        }
+        const double some = pass_seconds(r, *deep, d, example, n, train, policy);
+        const Work   w = work_of(r, d, example, n);
+        const double in_blocks = *deep > 1 ? (some - one) / (*deep - 1) * layers : some * w.block / (w.block + w.head);
+        const double whole = *deep == layers ? some : MAX(one - in_blocks / layers, 0) + in_blocks;
+        block_seconds += MIN(MAX(in_blocks, 0), whole);
+        head_seconds += whole - MIN(MAX(in_blocks, 0), whole);
+        done.block += w.block;
+        done.head += w.head;
+    }
+    *block = block_seconds / MAX(done.block, 1);
+    *head = head_seconds / MAX(done.head, 1);
+}
+
+static double optimizer_seconds(TrainRun *r)
+{
+    const double  began = clock_seconds();
+    Optimizer    *o = &r->opt;
+    const int64_t n = MIN(o->n_values, (int64_t)(r->plan.pass / sizeof(float) / 4) & ~15);
+    double        norm = 0;
+    optimizer_zero_grad(o);
+    norm = optimizer_grad_norm(o);
+    double     seconds = clock_seconds() - began;
+    TArenaMark mark = tarena_mark(&r->pass.scratch);
+    Tensor    *t[4];
+    for (int i = 0; i < 4; i++) { /* not the run's own: an update would change them */
+        t[i] = tarena_tensor(&r->pass.scratch, NULL, DT_F32, 1, &n);
+        if (t[i])
+            r->be->fill(r->be, t[i], 0);
+    }
+    if (n > 0 && t[3]) {
+        const AdamW  a = { .lr = (float)norm, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };
+        const double started = clock_seconds();
+        r->be->adamw(r->be, t[0], t[1], t[2], t[3], &a, 1);
+        seconds += (clock_seconds() - started) * (double)o->n_values / (double)n;
+    }
+    tarena_rewind(&r->pass.scratch, mark);
+    return seconds;
+}
+
+/* Seconds of one token decoded with a cache, through `layers` blocks. */
+static double decode_seconds(TrainRun *r, const DataSet *d, int layers)
+{
+    Model    m = model_slice(r->model, 0, layers);
+    PassCtx *p = &r->pass;
+    double   t[2] = { 0 }, ignored;
+    Err      e = { 0 };
+    p->model = &m;
+    for (int i = 0; i < 2; i++) {
+        const double started = clock_seconds();
+        if (identity_check(p, d, 0, i ? 2 + DECODED : 2, &ignored, &e))
+            break;
+        t[i] = clock_seconds() - started;
+    }
+    p->model = r->model;
+    const int32_t n = MIN(d->ex[0].n, 2 + DECODED) - MIN(d->ex[0].n, 2);
+    return e.code || n < 1 ? 0 : MAX(t[1] - t[0], 0) / n;
+}
+
+/* A byte hashed, and a byte written and flushed, where the run will write. */
+static void rate_disk(const TrainRun *r, PlanRates *rate, size_t expected)
+{
+    const size_t n = MAX(MIN(expected / 100, (size_t)32 << 20), (size_t)1 << 20);
+    char        *buf = mem_zalloc(n, 1), hex[SHA256_HEX], *dir = path_absolute(r->cfg.out);
+    Sha256       h;
+    double       started = clock_seconds();
+    sha256_init(&h);
+    sha256_add(&h, buf, MIN(n, (size_t)4 << 20));
+    sha256_hex(&h, hex);
+    rate->hash = (clock_seconds() - started) / (double)MIN(n, (size_t)4 << 20);
+    while (!file_is_dir(dir) && strrchr(dir, '/') > dir)
+        *strrchr(dir, '/') = '\0';
+    const int fd = open(file_is_dir(dir) ? dir : ".", O_TMPFILE | O_WRONLY, 0600);
+    started = clock_seconds();
+    if (fd >= 0 && write(fd, buf, n) == (ssize_t)n && fsync(fd) == 0)
+        rate->write = (clock_seconds() - started) / (double)n;
+    if (fd >= 0)
+        close(fd);
+    free(dir);
+    free(buf);
+}
+
+/* --- summing up ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t multiples(int64_t every, int64_t n) { return every > 0 ? n / every : 0; }
+
+/* Steps after which something is done that is done at every `a`-th and `b`-th step (0: not) and at the last. */
+static int64_t times_done(int64_t a, int64_t b, int64_t n)
+{
+    int64_t both = a, rest = b;
+    while (rest) {
+        const int64_t next = both % rest;
+        both = rest;
+        rest = next;
+    }
+    const int64_t hit = multiples(a, n) + multiples(b, n) - (a && b ? multiples(a / both * b, n) : 0);
+    return hit + !((a && n % a == 0) || (b && n % b == 0));
+}
+
+static double answers_seconds(const TrainRun *r, const PlanRates *rate, bool first)
+{
+    double sum = 0;
+    for (size_t i = 0; r->held_out && i < MIN((size_t)r->cfg.samples, r->held_out->n); i++) {
+        const Example *x = &r->held_out->ex[i];
+        const int32_t  n = train_prompt_length(r, x);
+        const double   most = (double)MIN(r->cfg.sample_tokens, r->model->cfg.max_positions - n), asked = MIN((double)(x->n - n), most);
+        /* Before training answers run to their limit; later they end somewhere between there and the length they were taught. */
+        const double tokens = first || r->cfg.objective == GOAL_TEXT ? most : (most + asked) / 2;
+        sum += (double)n / x->n * work_of(r, r->held_out, &(int64_t){ (int64_t)i }, 1).block * rate->eval_block + tokens * rate->decode;
+    }
+    return sum;
+}
+
+/* Bytes that a run reads to know its base again. */
+static double base_bytes(const TrainRun *r)
+{
+    FileList l = { 0 };
+    uint64_t size;
+    double   sum = 0;
+    if (!file_is_dir(r->cfg.model))
+        return file_size(r->cfg.model, &size, NULL) ? 0 : (double)size;
+    if (!file_list(&l, r->cfg.model, NULL))
+        for (size_t i = 0; i < l.n; i++) {
+            char *path = path_join(r->cfg.model, l.name[i]);
+            sum += !file_is_dir(path) && !file_size(path, &size, NULL) ? (double)size : 0;
+            free(path);
+        }
+    file_list_release(&l);
+    return sum;
+}
+
+static void sum_up(TrainRun *r, const PackPlan *epoch)
+{
+    TrainPlan       *p = &r->plan;
+    const PlanRates *rate = p->rates;
+    const Work       w = work_of(r, r->train, NULL, (int64_t)r->train->n);
+    const double     epochs = (double)r->total_steps / (double)train_steps_of(r, epoch);
+    const int64_t    n = r->total_steps, evals = r->held_out ? 1 + times_done(r->cfg.eval_every, 0, n) : 0;
+    const int64_t    saves = 1 + times_done(r->cfg.eval_every, r->cfg.save_every, n);
+    const double     best = r->adapter ? 4 * (double)r->opt.n_values : (double)(model_param_count(r->model) * (int64_t)dtype_size(r->model->file_dtype));
+    p->train_seconds = epochs * (w.block * rate->block + w.head * rate->head) + (double)n * rate->step;
+    if (evals) {
+        const Work e = work_of(r, r->held_out, NULL, (int64_t)r->held_out->n);
+        p->eval_seconds = (double)evals * (e.block * rate->eval_block + e.head * rate->eval_head);
+        p->sample_seconds = answers_seconds(r, rate, true) + (double)(evals - 1) * answers_seconds(r, rate, false);
+    }
+    const DataSet *d = r->held_out ? r->held_out : r->train;
+    p->eval_seconds += MIN(d->ex[0].n, IDENTITY_TOKENS) * rate->decode;
+    p->save_seconds = base_bytes(r) * rate->hash + (double)saves * (double)ckpt_bytes(&r->opt) * (rate->hash + rate->write) +
+                      (double)MAX(evals, 1) * best * rate->write;
+    p->tokens_per_second = epochs * w.tokens / MAX(p->train_seconds, 1e-9);
+    p->seconds = p->open_seconds + p->train_seconds + p->eval_seconds + p->sample_seconds + p->save_seconds;
+}
+
+int plan_time(TrainRun *r, const TrainHooks *h, Err *e)
+{
+    TrainPlan             *p = &r->plan;
+    const ActivationPolicy policy = r->cfg.activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : KEEP_ALL;
+    const int              layers = (int)r->model->cfg.layers;
+    PackPlan               epoch, eval;
+    int                    deep = 1;
+    (void)h;
+    const double joules = energy_joules(), began = clock_seconds();
+    train_plan_epoch(r, &epoch, 0);
+    free(p->rates);
+    PlanRates *rate = p->rates = mem_zalloc(1, sizeof *rate);
+    /* From one layer of one micro-batch to the order of magnitude of the whole, which says how long measuring may take. */
+    const double bins = (double)r->total_steps * (double)train_bins_per_step(r);
+    const double one = pass_seconds(r, 1, r->train, epoch.item, epoch.first[1], true, policy);
+    const double budget = MIN(MAX(LEAST_SECONDS, SHARE * MAX(one, 0) * layers * bins), MOST_SECONDS);
+    rate_passes(r, r->train, &epoch, true, policy, budget * 0.6, &rate->block, &rate->head, &deep);
+    if (r->held_out) {
+        pack_plan(&eval, r->held_out, r->cfg.micro_tokens, true, false, 0, 0);
+        rate_passes(r, r->held_out, &eval, false, policy, budget * 0.2, &rate->eval_block, &rate->eval_head, &deep);
+        pack_plan_release(&eval);
+    }
+    rate->step = optimizer_seconds(r);
+    const DataSet *d = r->held_out ? r->held_out : r->train;
+    const double   first = decode_seconds(r, d, 1), some = deep > 1 ? decode_seconds(r, d, deep) : first;
+    rate->decode = deep > 1 ? first + (some - first) / (deep - 1) * (layers - 1) : first;
+    rate_disk(r, rate, ckpt_bytes(&r->opt));
+    p->open_seconds = clock_seconds() - r->opened_at;
+    sum_up(r, &epoch);
+    p->joules = (energy_joules() - joules) / (clock_seconds() - began) * p->seconds;
+    p->timed = true;
+    pack_plan_release(&epoch);
+    return r->be->sync(r->be, e);
+}
+
+/* The training seconds of another way: blocks computed twice cost one forward pass more; gradients of all weights one product more for each linear. */
+double plan_pass_seconds(const TrainRun *r, bool full, bool checkpoint, int64_t micro_tokens)
+{
+    const TrainPlan *p = &r->plan;
+    const bool       is_full = r->cfg.method == METHOD_FULL, is_checkpoint = r->cfg.activations == ACTIVATIONS_CHECKPOINT;
+    (void)micro_tokens;
+    if (!p->timed)
+        return NAN;
+    const Work   w = work_of(r, r->train, NULL, (int64_t)r->train->n);
+    const double forward = p->rates->eval_block > 0 ? p->rates->eval_block : p->rates->block / (3 + is_checkpoint);
+    const double epochs = p->tokens_per_second * p->train_seconds / w.tokens;
+    return p->train_seconds + epochs * forward * w.block * ((int)checkpoint - (int)is_checkpoint + (int)full - (int)is_full);
+}
