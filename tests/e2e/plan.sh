@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# plan.sh HONE SHARED - hone plan on the demo's model: memory within 2 % of what the run takes, a limit that is kept, one that is too small and names
+# the least that works, and what was chosen holds for the run that goes on.
+source "$(dirname "$0")/common.sh"
+
+root=$here/../..
+common=(--model "$root/examples/base" --data "$root/examples/triage/valid.jsonl" --max-length 512 --steps 2 --samples 1 --sample-tokens 8)
+number() { grep -o "\"$1\": *[0-9.e+]*" "$2" | head -n 1 | sed 's/.*: *//'; }
+
+"$hone" plan "${common[@]}" --json > "$work/plan" 2> "$work/err" || { cat "$work/err" >&2; fail "hone plan"; }
+[ ! -e "$work/run" ] || fail "plan wrote something"
+for key in memory_bytes seconds tokens_per_second disk_bytes; do
+    [ -n "$(number $key "$work/plan")" ] || fail "the plan lacks $key"
+done
+"$hone" train "${common[@]}" --out "$work/run" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "hone train"; }
+grep -q "^takes " "$work/err" || fail "train does not say its plan first"
+grep -q "^plan and fact: " "$work/err" || fail "train does not hold its plan against the fact"
+# The address sanitizer keeps memory of its own that no plan knows.
+if ! ldd "$hone" | grep -q asan; then
+    awk -v p="$(number memory_bytes "$work/plan")" -v f="$(number memory_bytes "$work/run/DONE")" 'BEGIN { exit !(p / f > 0.98 && p / f < 1.02) }' ||
+        fail "planned $(number memory_bytes "$work/plan") bytes, taken $(number memory_bytes "$work/run/DONE")"
+fi
+grep -q "^activations: keep" "$work/run/recipe.yaml" || fail "the recipe does not say what was chosen"
+
+expect 1 "needs at least" "$hone" train "${common[@]}" --out "$work/small" --memory 4MiB
+least=$(sed -n 's/.*(--memory \([0-9]*MiB\)).*/\1/p' "$work/err")
+"$hone" train "${common[@]}" --out "$work/small" --memory "$least" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "$least was said to be enough"; }
+grep -q "^activations: checkpoint" "$work/small/recipe.yaml" || fail "with $least blocks should be computed twice"
+"$hone" train "${common[@]}" --out "$work/small" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "the chosen values should hold without --memory"; }
+grep -q "already done" "$work/err" || fail "a finished run is not planned again"

@@ -1,0 +1,216 @@
+/* test_plan.c - what is promised before a run: the dry run asks for exactly the bytes that the real pass takes, for both methods, both policies and every
+ * kind of block, and for at least as many where routing depends on the data; planning leaves no trace in the result; a limit is kept or refused with the
+ * least that works. */
+#include "base/check.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/file_test.h"
+#include "base/machine.h"
+#include "base/mem.h"
+#include "formats/jsonl.h"
+#include "tensor/dry/dry.h"
+#include "train/run.h"
+
+static char *home;
+
+static char *at(const char *name) { return path_join(home, name); }
+
+static void write_file(const char *name, const char *text)
+{
+    Err   e = { 0 };
+    char *path = at(name);
+    if (file_write_atomic(path, text, strlen(text), &e))
+        fail_msg("%s", e.text);
+    free(path);
+}
+
+/* Odd sizes, so that rounding to cache lines counts. */
+#define COMMON "\"hidden_size\":36,\"num_hidden_layers\":3,\"num_attention_heads\":3,\"vocab_size\":2048,\"max_position_embeddings\":128,"
+static const struct { const char *name, *config; bool routed; } family[] = {
+    { "llama", "{\"model_type\":\"llama\"," COMMON "\"num_key_value_heads\":1,\"intermediate_size\":50,\"tie_word_embeddings\":true}", false },
+    { "gpt2", "{\"model_type\":\"gpt2\",\"n_embd\":36,\"n_layer\":2,\"n_head\":3,\"vocab_size\":2048,\"n_positions\":128,\"n_ctx\":128}", false },
+    { "qwen3", "{\"model_type\":\"qwen3\"," COMMON "\"num_key_value_heads\":3,\"head_dim\":14,\"intermediate_size\":50,\"tie_word_embeddings\":false}", false },
+    { "qwen3_moe", "{\"model_type\":\"qwen3_moe\"," COMMON "\"num_key_value_heads\":1,\"head_dim\":12,\"intermediate_size\":50,\"num_experts\":4,"
+                   "\"num_experts_per_tok\":2,\"moe_intermediate_size\":20,\"norm_topk_prob\":true,\"decoder_sparse_step\":1,\"mlp_only_layers\":[]}", true },
+};
+
+static int make_home(void **state)
+{
+    static const char tok_config[] = "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}";
+    Err    e = { 0 };
+    char  *text;
+    size_t n;
+    StrBuf data = { 0 };
+    (void)state;
+    home = check_dir();
+    if (file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e))
+        fail_msg("%s", e.text);
+    Backend *be = backend_open("cpu", 1, &e);
+    assert_non_null(be);
+    for (size_t i = 0; i < ARRAY_LEN(family); i++) {
+        char   name[128], *shape = at("shape"), *model = at(family[i].name);
+        Model *m;
+        if (dir_make(shape, &e))
+            fail_msg("%s", e.text);
+        snprintf(name, sizeof name, "shape/%s", "config.json");
+        write_file(name, family[i].config);
+        write_file("shape/tokenizer.json", text);
+        write_file("shape/tokenizer_config.json", tok_config);
+        if (model_open_random(&m, shape, be, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
+            fail_msg("%s: %s", family[i].name, e.text);
+        model_close(m);
+        free(shape);
+        free(model);
+    }
+    be->close(be);
+    free(text);
+    for (int i = 0; i < 40; i++)
+        strbuf_addf(&data, "{\"prompt\":\"item %d: what colour is %s\",\"completion\":\" %s %d\"}\n", i, i % 3 ? "the sea" : "grass and the leaves of trees",
+                    i % 3 ? "blue" : "green", i);
+    write_file("data.jsonl", strbuf_z(&data));
+    strbuf_release(&data);
+    return 0;
+}
+
+static int remove_home(void **state)
+{
+    (void)state;
+    check_dir_done(home);
+    return 0;
+}
+
+static int open_run(TrainRun **r, Backend *be, const char *model, const char *out, const char *const *more, Err *e)
+{
+    TrainCfg    cfg = { 0 };
+    char       *m = at(model), *d = at("data.jsonl"), *o = at(out);
+    const char *base[] = { "model", m, "data", d, "out", o, "steps", "6", "batch-tokens", "256", "max-length", "64", "eval-every", "3", "seed", "5",
+                           "patience", "0", "rank", "5" };
+    cfg_defaults(train_options, &cfg);
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(base); i += 2)
+        rc |= cfg_set(train_options, &cfg, str_of(base[i]), str_of(base[i + 1]), "test", e);
+    for (; more && more[0]; more += 2)
+        rc |= cfg_set(train_options, &cfg, str_of(more[0]), str_of(more[1]), "test", e);
+    assert_int_equal(rc, 0);
+    rc = train_open(r, &cfg, be, e);
+    cfg_release(train_options, &cfg);
+    free(m);
+    free(d);
+    free(o);
+    return rc;
+}
+
+static void dry_is_real(void **state)
+{
+    (void)state;
+    static const char *const method[] = { "lora", "full" }, *const policy[] = { "keep", "checkpoint" };
+    for (size_t f = 0; f < ARRAY_LEN(family); f++)
+        for (size_t k = 0; k < 4; k++) {
+            Err         e = { 0 };
+            TrainRun   *r;
+            TrainResult res;
+            char        out[64];
+            const char *more[] = { "method", method[k / 2], "activations", policy[k % 2], NULL };
+            Backend    *be = backend_open("cpu", 1, &e);
+            snprintf(out, sizeof out, "run-%s-%zu", family[f].name, k);
+            if (open_run(&r, be, family[f].name, out, more, &e) || plan_make(r, NULL, false, &e) || train_go(r, &(TrainHooks){ 0 }, &res, &e))
+                fail_msg("%s %s %s: %s", family[f].name, more[1], more[3], e.text);
+            assert_true(r->plan.pass > 0);
+            if (family[f].routed)
+                assert_in_range(r->pass.scratch.high, r->plan.pass / 100 * 97, r->plan.pass);
+            else
+                assert_int_equal(r->pass.scratch.high, r->plan.pass);
+            assert_int_equal(r->pass.scratch.reserved, r->plan.pass); /* and nothing was asked for besides */
+            train_close(r);
+            be->close(be);
+        }
+}
+
+static void weights_of(const char *model, bool planned, float **w, int64_t *n)
+{
+    Err         e = { 0 };
+    TrainRun   *r;
+    TrainResult res;
+    Backend    *be = backend_open("cpu", 2, &e);
+    if (open_run(&r, be, model, planned ? "timed" : "plain", (const char *const[]){ "method", "full", "lr", "1e-3", NULL }, &e) ||
+        (planned && plan_make(r, NULL, true, &e)) || train_go(r, &(TrainHooks){ 0 }, &res, &e))
+        fail_msg("%s", e.text);
+    assert_true(r->plan.timed == planned);
+    if (planned)
+        assert_true(r->plan.seconds > 0 && r->plan.tokens_per_second > 0 && isfinite(r->plan.seconds));
+    *n = r->opt.n_values;
+    *w = mem_alloc((size_t)*n * sizeof **w);
+    float *to = *w;
+    for (int i = 0; i < r->opt.n; i++) {
+        be->download(be, to, r->opt.t[i].w->data, (size_t)tensor_numel(r->opt.t[i].w) * sizeof *to);
+        to += tensor_numel(r->opt.t[i].w);
+    }
+    train_close(r);
+    be->close(be);
+}
+
+static void measuring_leaves_no_trace(void **state)
+{
+    (void)state;
+    float  *a, *b;
+    int64_t n, m;
+    weights_of("llama", false, &a, &n);
+    weights_of("llama", true, &b, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(a, b, (size_t)n * sizeof *a);
+    free(a);
+    free(b);
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    Err       e = { 0 };
+    TrainRun *r;
+    char      least[32];
+    Backend  *be = backend_open("cpu", 1, &e);
+    assert_int_equal(open_run(&r, be, "llama", "small", (const char *const[]){ "memory", "1MiB", NULL }, &e), 0);
+    assert_int_equal(plan_make(r, NULL, false, &e), ERR_MEM);
+    assert_non_null(strstr(e.text, "needs at least"));
+    const char *named = strstr(e.text, "(--memory ");
+    assert_non_null(named);
+    assert_int_equal(sscanf(named, "(--memory %31[0-9MiB]", least), 1);
+    train_close(r);
+    e = (Err){ 0 };
+    if (open_run(&r, be, "llama", "small", (const char *const[]){ "memory", least, NULL }, &e) || plan_make(r, NULL, false, &e))
+        fail_msg("%s is not enough: %s", least, e.text);
+    assert_true(r->cfg.activations != ACTIVATIONS_AUTO);
+    train_close(r);
+    be->close(be);
+}
+
+/* What does not fit with everything kept is computed twice, and what was chosen then holds for the run that goes on. */
+static void chosen_once(void **state)
+{
+    (void)state;
+    Err         e = { 0 };
+    TrainRun   *r;
+    TrainResult res;
+    Backend    *be = backend_open("cpu", 1, &e);
+    assert_int_equal(open_run(&r, be, "llama", "chosen", (const char *const[]){ "activations", "checkpoint", "micro-tokens", "128", NULL }, &e), 0);
+    assert_int_equal(train_go(r, &(TrainHooks){ 0 }, &res, &e), 0);
+    train_close(r);
+    assert_int_equal(open_run(&r, be, "llama", "chosen", NULL, &e), 0);
+    assert_int_equal(r->cfg.activations, ACTIVATIONS_CHECKPOINT);
+    assert_int_equal(r->cfg.micro_tokens, 128);
+    train_close(r);
+    be->close(be);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dry_is_real),
+        cmocka_unit_test(measuring_leaves_no_trace),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(chosen_once),
+    };
+    return cmocka_run_group_tests(tests, make_home, remove_home);
+}
