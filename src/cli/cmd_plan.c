@@ -37,7 +37,7 @@ static Json *rows_json(const PlanRow *row, int n)
 static void show_json(const TrainRun *r, Json *j, const PlanRow *row, int n)
 {
     StrBuf text = { 0 };
-    json_set(j, "activations", json_str_new(str_of(r->cfg.activations == ACTIVATIONS_KEEP ? "keep" : "checkpoint")));
+    json_set(j, "activations", json_str_new(str_of(train_activations[r->cfg.activations])));
     json_set(j, "micro_tokens", json_int_new(r->cfg.micro_tokens));
     json_set(j, "steps", json_int_new(r->total_steps));
     json_set(j, "alternatives", rows_json(row, n));

@@ -69,7 +69,8 @@ void train_plan_print(FILE *f, const TrainRun *r)
     size_print(memory, p->memory);
     size_print(pass, p->pass);
     fprintf(f, "takes     %s of memory, %s of them for micro-batches of %lld tokens (%s)", memory, pass, (long long)r->cfg.micro_tokens,
-            r->cfg.activations == ACTIVATIONS_KEEP ? "all activations kept" : "blocks computed twice");
+            r->cfg.activations == ACTIVATIONS_KEEP ? "all activations kept" :
+            r->cfg.activations == ACTIVATIONS_CHECKPOINT ? "blocks computed twice" : "blocks computed twice, weights read anew for each");
     if (p->timed) {
         time_print(seconds, p->seconds);
         fprintf(f, "; about %s at %.0f tokens/s", seconds, p->tokens_per_second);

@@ -108,6 +108,7 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, int64_t m
     int       rc = 0;
     *out = (DryRun){ 0 };
     m.be = be;
+    m.stream = false; /* nothing is read */
     if (own_state && ((method != METHOD_FULL && (rc = adapter_new(&own, &m, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, 0, e))) ||
                       (rc = optimizer_open(&opt, &m, own, e))))
         goto done;
@@ -138,6 +139,45 @@ done:
     shapes_release(&eval);
     be->close(be);
     return rc;
+}
+
+/* Pages of a mapping are read by runs of this size, where the file lies in the system's cache. */
+#define READ_RUN ((size_t)64 << 10)
+
+/* A mapped embedding that is no head as well is read where the data's tokens are. */
+static size_t embedding_read(const TrainRun *r, size_t most)
+{
+    const Tensor *t = r->model->embed;
+    const size_t  row = dtype_bytes(t->dtype, tensor_cols(t)), runs = most / READ_RUN + 1;
+    uint8_t      *seen = mem_zalloc(runs, 1);
+    size_t        n = 0;
+    const DataSet *d[] = { r->train, r->held_out };
+    for (size_t k = 0; k < ARRAY_LEN(d); k++)
+        for (size_t i = 0; d[k] && i < d[k]->n; i++)
+            for (int32_t j = 0; j < d[k]->ex[i].n; j++)
+                for (size_t at = (size_t)d[k]->ex[i].ids[j] * row / READ_RUN; at <= ((size_t)d[k]->ex[i].ids[j] * row + row - 1) / READ_RUN; at++)
+                    n += !seen[at] && (seen[at] = 1);
+    free(seen);
+    return MIN(n * READ_RUN, most);
+}
+
+/* The most of the mapped weights that is in memory at one time: all that is read, or outside the blocks and two of them. */
+static size_t mapped(const TrainRun *r, int activations)
+{
+    const Model *m = r->model;
+    size_t       rest = model_mapped_bytes(m, -1), all = 0, two = 0, before = 0;
+    if (rest && m->head_w != m->embed) {
+        const size_t table = dtype_bytes(m->embed->dtype, tensor_numel(m->embed));
+        if (rest >= table)
+            rest += embedding_read(r, table) - table;
+    }
+    for (int i = 0; i < m->cfg.layers; i++) {
+        const size_t n = model_mapped_bytes(m, i);
+        all += n;
+        two = MAX(two, n + before);
+        before = n;
+    }
+    return rest + (activations == ACTIVATIONS_STREAM ? two : all);
 }
 
 /* The arena of the passes is one block of exactly that size. */
@@ -220,17 +260,18 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
     int        rc = 0;
     p->smallest = SIZE_MAX;
     do {
-        for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_CHECKPOINT; a++) {
+        for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_STREAM; a++) {
             DryRun d;
-            if (asked != ACTIVATIONS_AUTO && asked != a)
+            if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !model_mapped_bytes(r->model, 0))
                 continue;
             if ((rc = dry_run(r, h, r->cfg.method, micro, a == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, false, &d, e)))
                 return rc;
-            const size_t bytes = MAX(total(p->standing, &d), memory_peak());
+            const size_t bytes = MAX(total(p->standing + mapped(r, a), &d), memory_peak());
             p->smallest = MIN(p->smallest, bytes);
             if (bytes > p->limit)
                 continue;
             r->cfg.activations = a;
+            r->model->stream = a == ACTIVATIONS_STREAM;
             r->cfg.micro_tokens = micro;
             p->pass = d.pass;
             p->aside = d.aside;
@@ -274,6 +315,7 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     if (rc)
         return rc;
     mem_give_back();
+    model_forget(r->model);
     p->standing = memory_held();
     const size_t more = memory_free();
     p->limit = r->cfg.memory ? (size_t)r->cfg.memory : more == SIZE_MAX ? SIZE_MAX : p->standing + more;
@@ -287,12 +329,25 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     }
     if (timed && (rc = plan_time(r, h, e)))
         return rc;
-    p->memory = MAX(memory_held() + p->aside, memory_peak());
+    model_forget(r->model);
+    p->standing += mapped(r, r->cfg.activations);
+    p->memory = MAX(memory_held() + mapped(r, r->cfg.activations) + p->aside, memory_peak());
     p->planned = true;
     return 0;
 }
 
 /* --- the ways not taken --------------------------------------------------------------------------------------------------------------------------- */
+
+static size_t weights_now(const TrainRun *r)
+{
+    return mapped(r, r->cfg.activations) + backend_dry_pages(r->model->weights.high, r->model->weights.high);
+}
+
+/* The same model opened to be trained whole, or to stay as it is stored. */
+static size_t weights_as(const TrainRun *r, bool full)
+{
+    return (size_t)model_param_count(r->model) * (full ? sizeof(float) : dtype_size(r->model->file_dtype));
+}
 
 int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e)
 {
@@ -319,7 +374,8 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
         DryRun d;
         if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true, &d, e)))
             return rc;
-        row[k].memory = total(standing + d.state, &d);
+        const size_t state = row[k].full == full ? d.state : d.state + weights_as(r, row[k].full);
+        row[k].memory = total((row[k].full == full ? standing : standing - weights_now(r)) + state, &d);
         row[k].fits = row[k].memory <= r->plan.limit;
     }
     PlanRow *best = NULL;

@@ -248,7 +248,7 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
 int plan_time(TrainRun *r, const TrainHooks *h, Err *e)
 {
     TrainPlan             *p = &r->plan;
-    const ActivationPolicy policy = r->cfg.activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : KEEP_ALL;
+    const ActivationPolicy policy = r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS;
     const int              layers = (int)r->model->cfg.layers;
     PackPlan               epoch, eval;
     int                    deep = 1;
@@ -284,7 +284,7 @@ int plan_time(TrainRun *r, const TrainHooks *h, Err *e)
 double plan_pass_seconds(const TrainRun *r, bool full, bool checkpoint, int64_t micro_tokens)
 {
     const TrainPlan *p = &r->plan;
-    const bool       is_full = r->cfg.method == METHOD_FULL, is_checkpoint = r->cfg.activations == ACTIVATIONS_CHECKPOINT;
+    const bool       is_full = r->cfg.method == METHOD_FULL, is_checkpoint = r->cfg.activations != ACTIVATIONS_KEEP;
     (void)micro_tokens;
     if (!p->timed)
         return NAN;

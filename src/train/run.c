@@ -269,7 +269,7 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     optimizer_zero_grad(&r->opt);
     for (int64_t b = c->bin; b < last && !rc; b++)
         rc = pass_train(&r->pass, r->train, c->plan.item + c->plan.first[b], c->plan.first[b + 1] - c->plan.first[b], trained,
-                        r->cfg.activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : KEEP_ALL, &nll, &balance, e);
+                        r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, &nll, &balance, e);
     if (rc)
         return rc;
     p->event = TRAIN_STEP;

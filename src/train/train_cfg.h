@@ -10,7 +10,8 @@
 typedef enum { METHOD_LORA, METHOD_QLORA, METHOD_FULL } Method;
 typedef enum { GOAL_AUTO, GOAL_SFT, GOAL_TEXT } Goal;
 typedef enum { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_CONSTANT } ScheduleKind;
-typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT } Activations;
+typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT, ACTIVATIONS_STREAM } Activations;
+extern const char *const train_activations[];
 
 typedef struct TrainCfg {
     char   *model, *data, *out, *eval, *init_adapter, *separator, *target_modules, *device;

@@ -69,7 +69,7 @@ static Numbers numbers_of(Model *m)
     step_init(&s, m, &a, golden_put(&a, DT_I32, ids, n), golden_put(&a, DT_I32, pos, n), 1, &zero, &n);
     s.adapter = ad;
     tape_init(&t, be, &a, false);
-    Tensor *y = model_logits(&t, m, ad, model_hidden(&t, m, &s));
+    Tensor *y = model_logits(&t, m, ad, model_hidden(&t, m, &s, NULL));
     r.n_logits = tensor_numel(y);
     r.logits = mem_alloc((size_t)r.n_logits * sizeof *r.logits);
     tensor_get(y, r.logits);

@@ -58,7 +58,7 @@ static int make_home(void **state)
         write_file(name, family[i].config);
         write_file("shape/tokenizer.json", text);
         write_file("shape/tokenizer_config.json", tok_config);
-        if (model_open_random(&m, shape, be, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
+        if (model_open_random(&m, shape, be, DT_F32, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
             fail_msg("%s: %s", family[i].name, e.text);
         model_close(m);
         free(shape);
