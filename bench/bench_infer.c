@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     struct rusage use;
     int32_t      *ids = mem_zalloc((size_t)n, sizeof *ids);
     Backend      *be = backend_open("cpu", argc > 4 ? atoi(argv[4]) : 0, &e);
-    int           rc = be ? model_open(&m, argv[1], be, &e) : e.code;
+    int           rc = be ? model_open(&m, argv[1], be, NULL, &e) : e.code;
     if (rc || (rc = model_reserve_positions(m, n + answer + 1, &e)))
         goto done;
     for (int32_t i = 0; i < n; i++)

@@ -169,7 +169,7 @@ int main(int argc, char **argv)
     } else {
         rc = 0;
     }
-    rc = rc ? rc : model_open_random(&m, dir, &be, 1, &e);
+    rc = rc ? rc : model_open_random(&m, dir, &be, DT_F32, 1, &e);
     rc = rc ? rc : model_reserve_positions(m, TOKENS, &e);
     rc = rc ? rc : adapter_new(&ad, m, "all", 16, 32, false, 1, &e);
     rc = rc ? rc : optimizer_open(&opt, m, ad, &e);
