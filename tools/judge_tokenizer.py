@@ -57,7 +57,7 @@ class Parts:
         specials = ["<unk>", "<s>", "</s>"]
         self.unigram, self.maps = {}, {}
         for rule in SPM_RULES:
-            self.unigram[rule], self.maps[rule] = spm(text, "unigram", rule, size * 2 // 3, byte_fallback=rule == "nfkc", character_coverage=0.998)
+            self.unigram[rule], self.maps[rule] = spm(text, "unigram", rule, size * 2 // 3, byte_fallback=rule == "nfkc", character_coverage=0.99)
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
 
         def train(model, trainer, pre, norm=None):
