@@ -5,16 +5,16 @@
  * proves that they belong to its job (which cannot end before that piece is done). Closing comes first because a late thread may still hold
  * the last ticket of the old job, and against a larger new n it would look unused. `done` is counted up after the piece has returned.
  * Waiting: kernels call parallel_for thousands of times a second, so a thread first spins for about POOL_SPIN_NS, then sleeps in a futex. With
- * more threads than cores nobody spins. The futex is Linux; another system needs only futex_wait and futex_wake replaced. */
+ * more threads than cores nobody spins. Workers stay on a core each only where the pool takes all of them: two smaller pools would meet on the first
+ * few. The calling thread stays free, since its mask is inherited by what it starts. The futex is Linux; another system needs only futex_wait and futex_wake replaced. */
 #include "base/thread.h"
 #include "base/mem.h"
+#include "base/topology.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -24,7 +24,7 @@
 #define POOL_THREADS_MAX 1024
 #define TICKET_CLOSED    UINT32_MAX /* a piece number that no job has */
 
-typedef struct Worker { Pool *pool; pthread_t thread; int number; } Worker;
+typedef struct Worker { Pool *pool; pthread_t thread; int number; bool stays; } Worker;
 
 struct Pool {
     /* the job; the gaps keep it and the words that are waited for on cache lines of their own */
@@ -113,6 +113,8 @@ static void *worker_main(void *arg)
     Worker *w = arg;
     Pool *p = w->pool;
     uint32_t seen = 0;
+    if (w->stays)
+        topology_stay(w->number);
     for (;;) {
         if (!spin_until(&p->calls, false, seen, p->spin_ns)) {
             atomic_fetch_add(&p->sleepers, 1); /* before the last look inside the futex: parallel_for counts calls up, then reads this */
@@ -130,13 +132,13 @@ static void *worker_main(void *arg)
 Pool *pool_new(int threads)
 {
     BUG_ON(threads < 0);
-    int cores = thread_cores();
+    const Topology *t = topology();
     if (threads == 0)
-        threads = cores;
+        threads = t->cores;
     threads = MIN(threads, POOL_THREADS_MAX);
     Pool *p = mem_zalloc(1, sizeof *p);
     p->threads = 1;
-    p->spin_ns = threads <= cores ? POOL_SPIN_NS : 0;
+    p->spin_ns = threads <= (t->whole ? t->units : t->cores) ? POOL_SPIN_NS : 0;
     p->worker = mem_zalloc((size_t)threads, sizeof *p->worker);
     /* signals stay with the threads that were there before: a Ctrl-C must interrupt a prompt, not a kernel */
     sigset_t all, before;
@@ -144,7 +146,7 @@ Pool *pool_new(int threads)
     pthread_sigmask(SIG_BLOCK, &all, &before);
     for (int i = 0; i < threads - 1; i++) {
         Worker *w = &p->worker[i];
-        *w = (Worker){ .pool = p, .number = i + 1 };
+        *w = (Worker){ .pool = p, .number = i + 1, .stays = t->whole && threads == t->cores };
         if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
             break; /* a smaller pool computes the same results */
         p->threads++;
@@ -200,26 +202,7 @@ void parallel_for(Pool *p, int64_t n, PoolFn fn, void *ctx)
     atomic_store(&p->busy, false);
 }
 
-/* Cores that the container may use: "QUOTA PERIOD" in microseconds, or "max PERIOD". 0: no limit known. */
-static int cgroup_cores(void)
-{
-    int cores = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (f) {
-        long long quota, period;
-        if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0)
-            cores = (int)MAX(MIN(quota / period, (long long)POOL_THREADS_MAX), 1);
-        fclose(f);
-    }
-    return cores;
-}
-
 int thread_cores(void)
 {
-    cpu_set_t set;
-    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int quota = cgroup_cores();
-    if (quota)
-        cores = MIN(cores, quota);
-    return MAX(cores, 1);
+    return topology()->cores;
 }

@@ -8,10 +8,10 @@
 typedef struct Pool Pool;
 typedef void (*PoolFn)(void *ctx, int64_t piece, int worker); /* worker: 0..threads-1, for scratch memory */
 
-Pool *pool_new(int threads);               /* threads >= 1, the calling thread included; 0: all usable cores */
+Pool *pool_new(int threads);               /* threads >= 1, the calling thread included; 0: all usable cores, not hyperthreads */
 void  pool_free(Pool *p);
 int   pool_threads(const Pool *p);
 void  parallel_for(Pool *p, int64_t n, PoolFn fn, void *ctx); /* returns when all n pieces are done; n < 2^31; not re-entrant; p NULL runs in place */
-int   thread_cores(void);                  /* cores this process may use */
+int   thread_cores(void);                  /* cores this process may use: topology.h */
 
 #endif
