@@ -274,15 +274,16 @@ VINLINE void dots_blocks(DType type, int rows, int64_t k, const float *x, const 
                 if (t.min || t.halves) {
 #pragma GCC unroll 8
                     for (int v = 0; v < RUN_VECS; v++) {
-                        vf scale = vset(scale_of(type, &s[i], run, v));
-                        acc[i] = vfma(xv[v], t.min ? vfma(q[v], scale, vset(-s[i].min[run])) : q[v] * scale, acc[i]);
+                        int at = scale_at(type, run, v);
+                        vf scale = vset(s[i].s[at]);
+                        acc[i] = vfma(xv[v], t.min ? vfma(q[v], scale, vset(-s[i].min[at])) : q[v] * scale, acc[i]);
                     }
                 } else {
                     vf sum = q[0] * xv[0];
 #pragma GCC unroll 8
                     for (int v = 1; v < RUN_VECS; v++)
                         sum = vfma(q[v], xv[v], sum);
-                    acc[i] = vfma(sum, vset(scale_of(type, &s[i], run, 0) * (type == DT_INT8 ? DTYPE_INT8_UNIT : 1.0f)), acc[i]);
+                    acc[i] = vfma(sum, vset(s[i].s[run] * (type == DT_INT8 ? DTYPE_INT8_UNIT : 1.0f)), acc[i]);
                 }
             }
         }

@@ -18,14 +18,19 @@
 typedef struct StoredType {
     int  runs, bytes; /* of a block */
     bool min;         /* numbers are scale * q - min */
-    bool halves;      /* each half of a run has its own scale */
+    bool halves;      /* each half of a run has its own scale and minimum */
     bool pairs;       /* of two vectors of q the first holds the even, the second the odd of 2 VW numbers */
 } StoredType;
 
 /* A constant where the type is. */
 static const StoredType stored_types[DT_COUNT] = {
     [DT_Q4_0] = { 1, 18 },
+    [DT_Q4_1] = { 1, 20, .min = true },
+    [DT_Q5_0] = { 1, 22 },
+    [DT_Q5_1] = { 1, 24, .min = true },
     [DT_Q8_0] = { 1, 34 },
+    [DT_Q2_K] = { 8, 84, .min = true, .halves = true },
+    [DT_Q3_K] = { 8, 110, .halves = true },
     [DT_Q4_K] = { 8, 144, .min = true },
     [DT_Q5_K] = { 8, 176, .min = true },
     [DT_Q6_K] = { 8, 210, .halves = true },
@@ -33,7 +38,7 @@ static const StoredType stored_types[DT_COUNT] = {
     [DT_INT8] = { 2, 68 },
 };
 
-typedef struct Scales { float s[2 * RUNS_MOST], min[RUNS_MOST]; } Scales; /* one for each run, or with halves two */
+typedef struct Scales { float s[2 * RUNS_MOST], min[2 * RUNS_MOST]; } Scales; /* one for each run, or with halves two */
 
 VINLINE float f32_at(const uint8_t *p)
 {
@@ -86,6 +91,34 @@ VINLINE void scales_k(Scales *to, const uint8_t *p)
     scale_bytes(to->min, dmin, m);
 }
 
+/* Sixteen scales and minima, four bits each. */
+VINLINE void scales_q2(Scales *to, const uint8_t *p)
+{
+    float d = f16_at(p + 80), dmin = f16_at(p + 82);
+    for (int i = 0; i < 2; i++) {
+        uint64_t b, s, m;
+        memcpy(&b, p + 8 * i, sizeof b);
+        s = b & 0x0f0f0f0f0f0f0f0f;
+        m = b >> 4 & 0x0f0f0f0f0f0f0f0f;
+        scale_bytes(to->s + 8 * i, d, &s);
+        scale_bytes(to->min + 8 * i, dmin, &m);
+    }
+}
+
+/* Sixteen six-bit scales, less 32, in 12 bytes: see q3_scale in formats/quant_k.c. */
+VINLINE void scales_q3(Scales *to, const uint8_t *p)
+{
+    float d = f16_at(p + 108);
+    uint32_t w[3], s[4];
+    memcpy(w, p + 96, sizeof w);
+    for (int i = 0; i < 4; i++) {
+        s[i] = (w[i % 2] >> i / 2 * 4 & 0x0f0f0f0f) | (w[2] >> 2 * i & 0x03030303) << 4;
+        s[i] = ((s[i] | 0x80808080) - 0x20202020) ^ 0x80808080; /* each byte by itself */
+    }
+    scale_chars(to->s, d, s);
+    scale_chars(to->s + 8, d, s + 2);
+}
+
 VINLINE void scales_read(DType type, Scales *to, const uint8_t *p)
 {
     if (type == DT_Q4_K || type == DT_Q5_K) {
@@ -94,8 +127,15 @@ VINLINE void scales_read(DType type, Scales *to, const uint8_t *p)
         float d = f16_at(p + 208);
         scale_chars(to->s, d, p + 192);
         scale_chars(to->s + 8, d, p + 200);
+    } else if (type == DT_Q2_K) {
+        scales_q2(to, p);
+    } else if (type == DT_Q3_K) {
+        scales_q3(to, p);
     } else if (type == DT_NF4 || type == DT_INT8) {
         to->s[0] = to->s[1] = f32_at(p);
+    } else if (type == DT_Q4_1 || type == DT_Q5_1) {
+        to->s[0] = f16_at(p);
+        to->min[0] = -f16_at(p + 2);
     } else {
         to->s[0] = f16_at(p);
     }
@@ -148,6 +188,15 @@ VINLINE vf vnibble(vi v, int first)
 #endif
 }
 
+/* Numbers [at, at + VW) of a run whose fifth bits are the four bytes at `bits` and whose nibbles follow as in Q4_0, plus `first`. */
+VINLINE vf vfive(const uint8_t *bits, const uint8_t *nibbles, int at, int first)
+{
+    uint32_t fifth;
+    memcpy(&fifth, bits, sizeof fifth);
+    vi high = ((vi)((vu){ 0 } + fifth) >> (VIOTA + at)) & 1;
+    return __builtin_convertvector((((vload_bytes(nibbles + at % 16) >> at / 16 * 4) & 15) | high << 4) + first, vf);
+}
+
 /* Run `run` of the block at p. */
 VINLINE void run_read(DType type, vf q[RUN_VECS], const uint8_t *p, int run)
 {
@@ -163,6 +212,17 @@ VINLINE void run_read(DType type, vf q[RUN_VECS], const uint8_t *p, int run)
             q[v] = vlookup(v % 2 ? b : b >> 4, dtype_nf4_code);
         } else if (type == DT_Q4_0) {
             q[v] = vnibble(vload_bytes(p + 2 + at % 16) >> at / 16 * 4, -8);
+        } else if (type == DT_Q4_1) {
+            q[v] = vnibble(vload_bytes(p + 4 + at % 16) >> at / 16 * 4, 0);
+        } else if (type == DT_Q5_0) {
+            q[v] = vfive(p + 2, p + 6, at, -16);
+        } else if (type == DT_Q5_1) {
+            q[v] = vfive(p + 4, p + 8, at, 0);
+        } else if (type == DT_Q2_K) {
+            q[v] = __builtin_convertvector(vload_bytes(p + 16 + run / 4 * RUN + at) >> run % 4 * 2 & 3, vf);
+        } else if (type == DT_Q3_K) {
+            vi low = vload_bytes(p + 32 + run / 4 * RUN + at) >> run % 4 * 2 & 3, high = vload_bytes(p + at) >> run & 1;
+            q[v] = __builtin_convertvector(low + high * 4 - 4, vf);
         } else if (type == DT_Q4_K) {
             q[v] = vnibble(vload_bytes(p + 16 + run / 2 * RUN + at) >> run % 2 * 4, 0);
         } else if (type == DT_Q5_K) {
@@ -176,10 +236,8 @@ VINLINE void run_read(DType type, vf q[RUN_VECS], const uint8_t *p, int run)
     }
 }
 
-VINLINE float scale_of(DType type, const Scales *s, int run, int v)
-{
-    return stored_types[type].halves ? s->s[2 * run + v * VW / 16] : s->s[run];
-}
+/* Where in Scales vector v of a run finds its own. */
+VINLINE int scale_at(DType type, int run, int v) { return stored_types[type].halves ? 2 * run + v * VW / 16 : run; }
 
 /* Two vectors of which one holds the even and one the odd numbers, and back. */
 #define SPLIT_EVEN(i, b)  (2 * (i))
@@ -213,10 +271,8 @@ VINLINE void widen_blocks(DType type, float *dst, const void *src, int64_t n)
             run_read(type, q, p, run);
 #pragma GCC unroll 8
             for (int v = 0; v < RUN_VECS; v++) {
-                if (t.min)
-                    q[v] = vfma(q[v], vset(s.s[run]), vset(-s.min[run]));
-                else
-                    q[v] = scale_of(type, &s, run, v) * q[v];
+                int at = scale_at(type, run, v);
+                q[v] = t.min ? vfma(q[v], vset(s.s[at]), vset(-s.min[at])) : q[v] * vset(s.s[at]);
                 if (type == DT_INT8)
                     q[v] = q[v] * DTYPE_INT8_UNIT;
             }
@@ -242,7 +298,8 @@ VINLINE void widen_halves(DType type, float *dst, const void *src, int64_t n)
 #define WIDEN_OTHER(T)  static void widen_##T(WIDEN_ARGS) { dtype_to_f32(dst, src, DT_##T, n); }
 WIDEN_OTHER(F32) WIDEN_HALVES(F16) WIDEN_HALVES(BF16)
 WIDEN_BLOCKS(Q4_0) WIDEN_BLOCKS(Q8_0) WIDEN_BLOCKS(Q4_K) WIDEN_BLOCKS(Q5_K) WIDEN_BLOCKS(Q6_K) WIDEN_BLOCKS(NF4) WIDEN_BLOCKS(INT8)
-WIDEN_OTHER(Q4_1) WIDEN_OTHER(Q5_0) WIDEN_OTHER(Q5_1) WIDEN_OTHER(Q2_K) WIDEN_OTHER(Q3_K) WIDEN_OTHER(IQ4_NL) WIDEN_OTHER(IQ4_XS)
+WIDEN_BLOCKS(Q4_1) WIDEN_BLOCKS(Q5_0) WIDEN_BLOCKS(Q5_1) WIDEN_BLOCKS(Q2_K) WIDEN_BLOCKS(Q3_K)
+WIDEN_OTHER(IQ4_NL) WIDEN_OTHER(IQ4_XS)
 
 /* f(type) for each type that a weight may have */
 #define STORED_TYPES(f)                                                                                              \
