@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/file.h"
 
-#define FILE_RUN ((size_t)8 << 20) /* bytes of a file looked at before they are given back: hashing a model takes no memory */
+#define FILE_RUN ((size_t)1 << 20) /* bytes of a file looked at before they are given back: hashing a model takes no memory */
 
 _Static_assert(sizeof(struct sha256_ctx) <= sizeof(Sha256), "Sha256.state must hold nettle's state");
 

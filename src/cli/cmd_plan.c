@@ -17,12 +17,17 @@ static const CfgOption extra_options[] = {
     { 0 },
 };
 
-static Json *rows_json(const PlanRow *row, int n)
+static const char *method_name(const TrainRun *r, const PlanRow *row)
+{
+    return row->full ? "full" : r->cfg.method == METHOD_QLORA ? "qlora" : "lora";
+}
+
+static Json *rows_json(const TrainRun *r, const PlanRow *row, int n)
 {
     Json *rows = json_arr_new();
     for (int i = 0; i < n; i++) {
         Json *j = json_obj_new();
-        json_set(j, "method", json_str_new(str_of(row[i].full ? "full" : "lora")));
+        json_set(j, "method", json_str_new(str_of(method_name(r, &row[i]))));
         json_set(j, "activations", json_str_new(str_of(row[i].checkpoint ? "checkpoint" : "keep")));
         json_set(j, "micro_tokens", json_int_new(row[i].micro_tokens));
         json_set(j, "memory_bytes", json_int_new((int64_t)row[i].memory));
@@ -40,7 +45,7 @@ static void show_json(const TrainRun *r, Json *j, const PlanRow *row, int n)
     json_set(j, "activations", json_str_new(str_of(train_activations[r->cfg.activations])));
     json_set(j, "micro_tokens", json_int_new(r->cfg.micro_tokens));
     json_set(j, "steps", json_int_new(r->total_steps));
-    json_set(j, "alternatives", rows_json(row, n));
+    json_set(j, "alternatives", rows_json(r, row, n));
     json_write(&text, j, false);
     printf("%s\n", strbuf_z(&text));
     strbuf_release(&text);
@@ -70,7 +75,7 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
     for (int i = 0; i < n; i++) {
         size_print(a, row[i].memory);
         time_print(b, row[i].train_seconds);
-        printf("%c %-7s %-12s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', row[i].full ? "full" : "lora", row[i].checkpoint ? "checkpoint" : "keep",
+        printf("%c %-7s %-12s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', method_name(r, &row[i]), row[i].checkpoint ? "checkpoint" : "keep",
                (long long)row[i].micro_tokens, a, b, row[i].fits ? "" : "  does not fit");
     }
 }

@@ -327,7 +327,7 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
         tarena_failed(&r->pass.scratch, e);
         return err_wrap(e, "reserving the memory of a training pass");
     }
-    if (timed && (rc = plan_time(r, h, e)))
+    if (timed && (rc = plan_time(r, e)))
         return rc;
     model_forget(r->model);
     p->standing += mapped(r, r->cfg.activations);
@@ -338,15 +338,15 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
 
 /* --- the ways not taken --------------------------------------------------------------------------------------------------------------------------- */
 
-static size_t weights_now(const TrainRun *r)
+/* Bytes of the weights as they are held now, or as another method would hold them: all in f32 to be trained, else as stored. */
+static size_t weight_bytes(const Model *m, bool as_held, bool full)
 {
-    return mapped(r, r->cfg.activations) + backend_dry_pages(r->model->weights.high, r->model->weights.high);
-}
-
-/* The same model opened to be trained whole, or to stay as it is stored. */
-static size_t weights_as(const TrainRun *r, bool full)
-{
-    return (size_t)model_param_count(r->model) * (full ? sizeof(float) : dtype_size(r->model->file_dtype));
+    size_t sum = 0;
+    for (int i = 0; i < m->n_param; i++) {
+        const Tensor *w = m->param[i].w;
+        sum += dtype_bytes(as_held ? w->dtype : full || w->rank == 1 ? DT_F32 : m->file_dtype, tensor_numel(w));
+    }
+    return sum;
 }
 
 int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e)
@@ -361,11 +361,11 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
     for (int way = 0; way < 2; way++) {
         const bool as_full = way ? !full : full;
         int64_t    micro = MAX(r->longest, MIN(r->cfg.batch_tokens, MAX(r->cfg.micro_tokens, 1024)));
-        if (as_full && r->model->packed)
+        if (as_full && (r->model->packed || r->model->nf4))
             continue;
         do {
             for (int c = 0; c < 2 && *n < PLAN_ROWS; c++)
-                row[(*n)++] = (PlanRow){ .full = as_full, .checkpoint = c, .micro_tokens = micro, .train_seconds = plan_pass_seconds(r, as_full, c, micro) };
+                row[(*n)++] = (PlanRow){ .full = as_full, .checkpoint = c, .micro_tokens = micro, .train_seconds = plan_way_seconds(r, as_full, c) };
         } while (*n < PLAN_ROWS / 2 * (way + 1) && next_micro(&micro, r->longest));
     }
     tarena_release(&r->pass.scratch);
@@ -374,8 +374,8 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
         DryRun d;
         if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true, &d, e)))
             return rc;
-        const size_t state = row[k].full == full ? d.state : d.state + weights_as(r, row[k].full);
-        row[k].memory = total((row[k].full == full ? standing : standing - weights_now(r)) + state, &d);
+        const size_t weights = row[k].full == full ? 0 : weight_bytes(r->model, false, row[k].full) - weight_bytes(r->model, true, false);
+        row[k].memory = total(standing + weights + d.state, &d);
         row[k].fits = row[k].memory <= r->plan.limit;
     }
     PlanRow *best = NULL;

@@ -54,7 +54,7 @@ typedef struct PlanRates {
     double hash, write;           /* a byte */
 } PlanRates;
 Model model_slice(const Model *m, int first, int layers);         /* the same model with `layers` blocks from `first` on; lives as long as m */
-int   plan_time(struct TrainRun *r, const struct TrainHooks *h, Err *e);
-double plan_pass_seconds(const struct TrainRun *r, bool full, bool checkpoint, int64_t micro_tokens);
+int   plan_time(struct TrainRun *r, Err *e);
+double plan_way_seconds(const struct TrainRun *r, bool full, bool checkpoint); /* of training; NaN: not measured */
 
 #endif

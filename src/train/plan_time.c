@@ -245,14 +245,13 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
     p->seconds = p->open_seconds + p->train_seconds + p->eval_seconds + p->sample_seconds + p->save_seconds;
 }
 
-int plan_time(TrainRun *r, const TrainHooks *h, Err *e)
+int plan_time(TrainRun *r, Err *e)
 {
     TrainPlan             *p = &r->plan;
     const ActivationPolicy policy = r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS;
     const int              layers = (int)r->model->cfg.layers;
     PackPlan               epoch, eval;
     int                    deep = 1;
-    (void)h;
     const double joules = energy_joules(), began = clock_seconds();
     train_plan_epoch(r, &epoch, 0);
     free(p->rates);
@@ -280,12 +279,11 @@ int plan_time(TrainRun *r, const TrainHooks *h, Err *e)
     return r->be->sync(r->be, e);
 }
 
-/* The training seconds of another way: blocks computed twice cost one forward pass more; gradients of all weights one product more for each linear. */
-double plan_pass_seconds(const TrainRun *r, bool full, bool checkpoint, int64_t micro_tokens)
+/* The training seconds of another way, told from those measured; other micro-tokens are taken to cost the same. Blocks computed twice cost one forward pass more; gradients of all weights one product more for each linear. */
+double plan_way_seconds(const TrainRun *r, bool full, bool checkpoint)
 {
     const TrainPlan *p = &r->plan;
     const bool       is_full = r->cfg.method == METHOD_FULL, is_checkpoint = r->cfg.activations != ACTIVATIONS_KEEP;
-    (void)micro_tokens;
     if (!p->timed)
         return NAN;
     const Work   w = work_of(r, r->train, NULL, (int64_t)r->train->n);
