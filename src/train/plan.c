@@ -287,6 +287,30 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
                                                               : "; leave activations and micro-tokens to hone, or choose smaller ones");
 }
 
+int plan_check_full(const char *model, Err *e)
+{
+    const size_t free_now = memory_free();
+    Backend     *be = backend_dry_open();
+    Model       *m = NULL;
+    Optimizer    opt = { 0 };
+    char         need[32], have[32];
+    int          rc = 0;
+    if (free_now == SIZE_MAX || 8 * train_base_bytes(model) < (double)free_now) /* of 16 bits become 4 x 32 at most; so a look at the weights is spared */
+        goto done;
+    if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, e)))
+        goto done;
+    size_print(need, backend_dry_bytes(be).asked);
+    size_print(have, free_now);
+    if (backend_dry_bytes(be).asked > free_now)
+        rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the machine has %s; method lora needs a "
+                     "fraction of that", model, need, have);
+done:
+    optimizer_close(&opt);
+    model_close(m);
+    be->close(be);
+    return rc;
+}
+
 static void plan_disk(TrainRun *r)
 {
     const Optimizer *o = &r->opt;

@@ -204,24 +204,6 @@ static double answers_seconds(const TrainRun *r, const PlanRates *rate, bool fir
     return sum;
 }
 
-/* Bytes that a run reads to know its base again. */
-static double base_bytes(const TrainRun *r)
-{
-    FileList l = { 0 };
-    uint64_t size;
-    double   sum = 0;
-    if (!file_is_dir(r->cfg.model))
-        return file_size(r->cfg.model, &size, NULL) ? 0 : (double)size;
-    if (!file_list(&l, r->cfg.model, NULL))
-        for (size_t i = 0; i < l.n; i++) {
-            char *path = path_join(r->cfg.model, l.name[i]);
-            sum += !file_is_dir(path) && !file_size(path, &size, NULL) ? (double)size : 0;
-            free(path);
-        }
-    file_list_release(&l);
-    return sum;
-}
-
 static void sum_up(TrainRun *r, const PackPlan *epoch)
 {
     TrainPlan       *p = &r->plan;
@@ -239,7 +221,7 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
     }
     const DataSet *d = r->held_out ? r->held_out : r->train;
     p->eval_seconds += MIN(d->ex[0].n, IDENTITY_TOKENS) * rate->decode;
-    p->save_seconds = base_bytes(r) * rate->hash + (double)saves * (double)ckpt_bytes(&r->opt) * (rate->hash + rate->write) +
+    p->save_seconds = train_base_bytes(r->cfg.model) * rate->hash + (double)saves * (double)ckpt_bytes(&r->opt) * (rate->hash + rate->write) +
                       (double)MAX(evals, 1) * best * rate->write;
     p->tokens_per_second = epochs * w.tokens / MAX(p->train_seconds, 1e-9);
     p->seconds = p->open_seconds + p->train_seconds + p->eval_seconds + p->sample_seconds + p->save_seconds;

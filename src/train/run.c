@@ -112,10 +112,28 @@ static int first_kind(const char *files, DataKind *kind, Err *e)
     return rc;
 }
 
+double train_base_bytes(const char *model)
+{
+    FileList l = { 0 };
+    uint64_t size;
+    double   sum = 0;
+    if (!file_is_dir(model))
+        return file_size(model, &size, NULL) ? 0 : (double)size;
+    if (!file_list(&l, model, NULL))
+        for (size_t i = 0; i < l.n; i++) {
+            char *path = path_join(model, l.name[i]);
+            sum += !file_is_dir(path) && !file_size(path, &size, NULL) ? (double)size : 0;
+            free(path);
+        }
+    file_list_release(&l);
+    return sum;
+}
+
 static int open_model(TrainRun *r, Err *e)
 {
     const ModelOptions o = { .trainable = r->cfg.method == METHOD_FULL, .nf4 = r->cfg.method == METHOD_QLORA };
-    int rc = model_open(&r->model, r->cfg.model, r->be, &o, e);
+    int rc = r->cfg.method == METHOD_FULL ? plan_check_full(r->cfg.model, e) : 0;
+    rc = rc ? rc : model_open(&r->model, r->cfg.model, r->be, &o, e);
     if (!rc && r->model->unblocked)
         log_warn("train", "%d linears of %s have rows that are no whole number of blocks of 64; they are rounded to NF4 like the others, but kept in 32 bits "
                           "each", r->model->unblocked, r->cfg.model);

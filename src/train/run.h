@@ -69,6 +69,7 @@ void    train_plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch);
 int64_t train_bins_per_step(const TrainRun *r);
 int64_t train_steps_of(const TrainRun *r, const PackPlan *p);
 void    train_count_steps(TrainRun *r);
+double  train_base_bytes(const char *model);      /* of its files, which are hashed */
 int32_t train_prompt_length(const TrainRun *r, const Example *x);
 
 /* The data of a resolved recipe as its run reads it; *held_out stays as it is when nothing is held out. Both are the caller's, also after an error. */
