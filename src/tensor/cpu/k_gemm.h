@@ -238,8 +238,10 @@ VINLINE void dots_plain(DType type, int rows, int64_t k, const float *x, const c
     for (; kk + VW <= k; kk += VW) {
         vf xv = vload(x + kk);
 #pragma GCC unroll 4
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < rows; i++) {
+            __builtin_prefetch(w + (i + rows) * step + kk * (int64_t)(type == DT_F32 ? 4 : 2));
             acc[i] = vfma(xv, vget_as(w + i * step, kk, VW, type), acc[i]);
+        }
     }
     if (kk < k) {
         vf xv = vget(x + kk, k - kk);
@@ -256,8 +258,14 @@ VINLINE void dots_blocks(DType type, int rows, int64_t k, const float *x, const 
     for (; k > 0; k -= t.runs * RUN, w += t.bytes) {
         Scales s[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < rows; i++) {
             scales_read(type, &s[i], (const uint8_t *)w + i * step);
+            __builtin_prefetch(w + (i + rows) * step); /* the same place of the next rows: a row may be too short for the processor to guess what follows */
+            if (t.bytes > 64)
+                __builtin_prefetch(w + (i + rows) * step + 64);
+            if (t.bytes > 128)
+                __builtin_prefetch(w + (i + rows) * step + 128);
+        }
 #pragma GCC unroll 8
         for (int run = 0; run < t.runs; run++, x += RUN) {
             vf xv[RUN_VECS], q[RUN_VECS];
