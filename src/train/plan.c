@@ -299,9 +299,9 @@ int plan_check_full(const char *model, Err *e)
         goto done;
     if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, e)))
         goto done;
-    size_print(need, backend_dry_bytes(be).asked);
+    size_print(need, backend_dry_bytes(be).resident);
     size_print(have, free_now);
-    if (backend_dry_bytes(be).asked > free_now)
+    if (backend_dry_bytes(be).resident > free_now)
         rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the machine has %s; method lora needs a "
                      "fraction of that", model, need, have);
 done:
