@@ -44,6 +44,10 @@ int  cli_open(Opened *o, const char *path, const char *adapter, const char *devi
 void cli_close(Opened *o);
 int  cli_open_tokenizer(Tok **tok, const char *path, Err *e); /* of a model, or of a run's base */
 
+/* --kv: what keys and values of earlier tokens are kept in. */
+#define CLI_KV_CHOICES "f32|f16"
+extern const DType cli_kv_type[];
+
 /* What commands that write texts share; user is not looked at. */
 void cli_print_piece(void *user, Str piece);                             /* to standard output, at once */
 bool cli_stop_asked(void *user);                                         /* Ctrl-C, after term_catch_stop */

@@ -17,6 +17,7 @@ typedef struct Options {
     char   *adapter, *system, *device;
     double  temperature, top_p, min_p, repetition_penalty;
     int64_t max_tokens, top_k, seed, threads;
+    int     kv;
     bool    help;
 } Options;
 
@@ -32,6 +33,7 @@ static const CfgOption table[] = {
     { "min-p",              CFG_REAL, AT(min_p),              "0",    0, 1,    NULL,           "only tokens at least this share as likely as the likeliest; 0: off" },
     { "repetition-penalty", CFG_REAL, AT(repetition_penalty), "1",    0, 100,  NULL,           "makes tokens already used less likely; 0 or 1: off" },
     { "seed",               CFG_INT,  AT(seed),               "0",    0, 9e15, NULL,           "same seed and messages, same answers" },
+    { "kv",                 CFG_CHOICE, AT(kv),               "f32",  0, 0,    CLI_KV_CHOICES, "keys and values kept; f16: half the memory, rounded to 11 bits" },
     { "device",             CFG_STR,  AT(device),             "auto", 0, 0,    "auto|cpu|ref", "where to compute; ref: the slow judge" },
     { "threads",            CFG_INT,  AT(threads),            "0",    0, 1024, NULL,           "0: all cores; does not change the result" },
     { 0 },
@@ -234,6 +236,7 @@ int cmd_chat(int argc, char **argv, Err *e)
     sigaction(SIGINT, &action, NULL);
     c.model = opened.model;
     generator_open(&c.g, opened.model, opened.adapter, opened.tok);
+    c.g.kv_type = cli_kv_type[o.kv];
     generator_end_add(&c.g, end);
     start_over(&c, str_of(o.system));
     rc = converse(&c, term_is_tty(STDIN_FILENO), e);

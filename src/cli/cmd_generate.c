@@ -14,6 +14,7 @@ typedef struct Options {
     char   *prompt, *prompt_file, *adapter, *system, *stop, *device;
     double  temperature, top_p, min_p, repetition_penalty;
     int64_t max_tokens, top_k, n, seed, threads;
+    int     kv;
     bool    echo, chat, json, help;
 } Options;
 
@@ -36,6 +37,7 @@ static const CfgOption table[] = {
     { "seed",               CFG_INT,  AT(seed),               "0",     0, 9e15,  NULL,           "same seed, same answers" },
     { "echo",               CFG_BOOL, AT(echo),               "false", 0, 0,     NULL,           "print the prompt before the answer" },
     { "json",               CFG_BOOL, AT(json),               "false", 0, 0,     NULL,           "one JSON object per answer" },
+    { "kv",                 CFG_CHOICE, AT(kv),               "f32",   0, 0,     CLI_KV_CHOICES, "keys and values kept; f16: half the memory, rounded to 11 bits" },
     { "device",             CFG_STR,  AT(device),             "auto",  0, 0,     "auto|cpu|ref", "where to compute; ref: the slow judge" },
     { "threads",            CFG_INT,  AT(threads),            "0",     0, 1024,  NULL,           "0: all cores; does not change the result" },
     { 0 },
@@ -137,6 +139,7 @@ int cmd_generate(int argc, char **argv, Err *e)
     if ((rc = cli_open(&opened, path, o.adapter, o.device, o.threads, e)))
         goto done;
     generator_open(&g, opened.model, opened.adapter, opened.tok);
+    g.kv_type = cli_kv_type[o.kv];
     strbuf_add(&prompt, file ? file : o.prompt, file ? n_file : strlen(o.prompt));
     if (opened.separator && !o.chat)
         strbuf_addz(&prompt, opened.separator); /* the run saw its prompts with it */

@@ -16,7 +16,7 @@ const char *finish_name(Finish f)
 
 void generator_open(Generator *g, const Model *m, const Adapter *a, const Tok *tok)
 {
-    *g = (Generator){ .model = m, .adapter = a, .tok = tok, .chunk = GENERATE_CHUNK };
+    *g = (Generator){ .model = m, .adapter = a, .tok = tok, .chunk = GENERATE_CHUNK, .kv_type = DT_F32 };
     tarena_init(&g->scratch, m->be);
     sampler_init(&g->sampler, (int32_t)m->cfg.vocab);
     g->prompt_logits = mem_zalloc((size_t)m->cfg.vocab, sizeof *g->prompt_logits);
@@ -77,7 +77,7 @@ static int reserve(Generator *g, int32_t need, Err *e)
     if (g->kv.k && g->kv.capacity >= need)
         return 0;
     const int32_t capacity = MIN(generator_positions(g), MAX(need, MAX(g->kv.capacity, CACHE_LEAST / 2) * 2));
-    int           rc = kv_open(&kv, m, 1, capacity, e);
+    int           rc = kv_open(&kv, m, 1, capacity, g->kv_type, e);
     if (rc)
         return rc;
     for (int64_t i = 0; g->n_cached && i < m->cfg.layers; i++) {

@@ -198,7 +198,7 @@ int model_train_pass(const Model *m, TArena *scratch, const Step *s, const Tenso
                                        : pass_kept(m, scratch, s, row, target, coef, logp, e);
 }
 
-int kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, Err *e)
+int kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, DType type, Err *e)
 {
     *kv = (KvCache){ .slots = slots, .capacity = capacity };
     tarena_init(&kv->arena, m->be);
@@ -206,8 +206,8 @@ int kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, Err *e)
     kv->v = mem_zalloc((size_t)m->cfg.layers, sizeof *kv->v);
     const int64_t dim[2] = { (int64_t)slots * capacity, m->cfg.kv_heads * m->cfg.head_dim };
     for (int64_t i = 0; i < m->cfg.layers; i++) {
-        kv->k[i] = tarena_tensor(&kv->arena, "kv.k", DT_F32, 2, dim);
-        kv->v[i] = tarena_tensor(&kv->arena, "kv.v", DT_F32, 2, dim);
+        kv->k[i] = tarena_tensor(&kv->arena, "kv.k", type, 2, dim);
+        kv->v[i] = tarena_tensor(&kv->arena, "kv.v", type, 2, dim);
     }
     if (tarena_failed(&kv->arena, e)) {
         kv_close(kv);

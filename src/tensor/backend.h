@@ -2,7 +2,7 @@
  * the judge; `cpu` is the fast one. Kernels never print, never exit, never allocate on the caller's behalf (a backend may keep its own
  * scratch, sized on first use). Gradient outputs are always accumulated into (+=), NULL means "not wanted". All numbers are F32
  * and all indices I32, but for frozen weights: the table of embed, w of linear, linear_dx and the head functions (while dw is NULL) may be
- * of any type that dtype_to_f32 reads, and mean the numbers that it gives. Results must not depend on the number of threads.
+ * of any type that dtype_to_f32 reads, and mean the numbers that it gives; a cache of keys and values may be F16. Results must not depend on the number of threads.
  *
  * Notation: T rows (tokens), D model width, H query heads, G key/value heads, d head size, V vocabulary. x[T,D] is row-major with x->ld.
  * To add an operation: a pointer here, its meaning in ref/, its row in tests/tensor/op_cases.c, then the fast versions. */
@@ -86,7 +86,7 @@ struct Backend {
     void (*rope)(Backend *, Tensor *x, const Tensor *pos, const RopeTable *r, int head_dim, int sign);
 
     /* o[Tq, H*d] = softmax(scale * q k', capped) v per head; lse[Tq, H] is the log of the sum of exp of the scores, the sink's too (may be NULL when no gradient
-     * is wanted). Backward reads o and lse and accumulates into dq, dk, dv. */
+     * is wanted). k and v are F32, or both F16 (a cache). Backward reads o and lse and accumulates into dq, dk, dv; all F32. */
     void (*attn)(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
     void (*attn_bwd)(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse,
                      const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
@@ -125,7 +125,7 @@ struct Backend {
     /* services */
     double (*sumsq)(Backend *, const Tensor *x);                                     /* in double, fixed order */
     void (*adamw)(Backend *, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale); /* g used as g*grad_scale */
-    void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes */
+    void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes: dst may be F16 */
 };
 
 Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"; threads 0: all cores; unknown name: ERR_ARG listing the names */

@@ -37,7 +37,7 @@ int identity_check(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens
     const int32_t  n = MIN(x->n, tokens);
     KvCache        kv;
     double         nll = 0;
-    int            rc = kv_open(&kv, p->model, 1, n, e);
+    int            rc = kv_open(&kv, p->model, 1, n, DT_F32, e);
     *largest = 0;
     if (rc)
         return rc;

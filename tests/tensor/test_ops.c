@@ -847,6 +847,46 @@ static void scratch_is_known_and_stays(void **state)
     be->close(be);
 }
 
+/* A cache of F16 holds other numbers, but attention over it is that over the same numbers in F32, to the bit, on every backend. */
+static void f16_cache_is_its_numbers(void **state)
+{
+    (void)state;
+    enum { KEYS = 150, WIDTH = 2 * 37 };
+    static const int32_t q0[] = { 0, 3 }, nq[] = { 3, 1 }, k0[] = { 1, 80 }, nk[] = { 70, 69 };
+    const AttnShape s = { .n_seg = 2, .q0 = q0, .nq = nq, .k0 = k0, .nk = nk, .heads = 4, .kv_heads = 2, .head_dim = 37, .scale = 0.2f };
+    for (size_t i = 0; i <= ARRAY_LEN(instruction_sets); i++) {
+        Backend *be = i < ARRAY_LEN(instruction_sets) ? open_cpu(instruction_sets[i], 2) : backend_open("ref", 1, NULL);
+        if (!be)
+            continue;
+        TArena a;
+        Tensor *o[2], *k[3], *v[3]; /* 0: F16, 1: the same numbers as F32, 2: before they were rounded */
+        tarena_init(&a, be);
+        Tensor *q = tarena_tensor(&a, NULL, DT_F32, 2, (int64_t[]){ 4, 2 * WIDTH });
+        for (int64_t c = 0; c < tensor_numel(q); c++)
+            ((float *)q->data)[c] = sinf((float)c);
+        for (int t = 0; t < 3; t++) {
+            k[t] = tarena_tensor(&a, NULL, t ? DT_F32 : DT_F16, 2, (int64_t[]){ KEYS, WIDTH });
+            v[t] = tarena_tensor(&a, NULL, t ? DT_F32 : DT_F16, 2, (int64_t[]){ KEYS, WIDTH });
+        }
+        for (int64_t c = 0; c < tensor_numel(k[2]); c++) {
+            ((float *)k[2]->data)[c] = sinf(0.7f * (float)c);
+            ((float *)v[2]->data)[c] = cosf(0.3f * (float)c);
+        }
+        be->copy_rows(be, k[0], 0, k[2], 0, KEYS);
+        be->copy_rows(be, v[0], 0, v[2], 0, KEYS);
+        dtype_to_f32(k[1]->data, k[0]->data, DT_F16, tensor_numel(k[1]));
+        dtype_to_f32(v[1]->data, v[0]->data, DT_F16, tensor_numel(v[1]));
+        assert_memory_not_equal(k[1]->data, k[2]->data, KEYS * WIDTH * sizeof(float));
+        for (int t = 0; t < 2; t++) {
+            o[t] = tarena_tensor(&a, NULL, DT_F32, 2, (int64_t[]){ 4, 2 * WIDTH });
+            be->attn(be, o[t], NULL, q, k[t], v[t], &s);
+        }
+        assert_memory_equal(o[0]->data, o[1]->data, 4 * 2 * WIDTH * sizeof(float));
+        tarena_release(&a);
+        be->close(be);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -858,6 +898,7 @@ int main(void)
         cmocka_unit_test(stored_type_does_not_change_bits),
         cmocka_unit_test(few_rows_are_each_alone),
         cmocka_unit_test(scratch_is_known_and_stays),
+        cmocka_unit_test(f16_cache_is_its_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

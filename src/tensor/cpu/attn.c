@@ -56,7 +56,8 @@ static void piece_attn(void *ctx, int64_t piece, int worker)
     int64_t i0 = (j->first[seg + 1] - 1 - piece) * queries, i1 = MIN(i0 + queries, s->nq[seg]); /* the last queries see most: they go first */
 
     AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .softcap = s->softcap, .with_sinks = s->sinks != NULL, .ldk = j->k->ld, .ldv = j->v->ld,
-                    .k = f32(j->k) + s->k0[seg] * j->k->ld + g * d, .v = f32(j->v) + s->k0[seg] * j->v->ld + g * d };
+                    .kv_type = j->k->dtype,
+                    .k = elem_at(j->k, s->k0[seg] * j->k->ld + g * d), .v = elem_at(j->v, s->k0[seg] * j->v->ld + g * d) };
     for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + j->at_once, j->group); h++)
         for (int64_t i = i0; i < i1; i++, b.n++) {
             int64_t row = s->q0[seg] + i;
@@ -75,7 +76,7 @@ void cpu_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor
 {
     Cpu *c = cpu_of(be);
     AttnJob j = { .cpu = c, .s = s, .o = o, .lse = lse, .q = q, .k = k, .v = v, .group = s->heads / s->kv_heads };
-    BUG_ON(s->heads % s->kv_heads);
+    BUG_ON(s->heads % s->kv_heads || k->dtype != v->dtype || (k->dtype != DT_F32 && k->dtype != DT_F16));
     j.sinks = cpu_wide(c, SLOT_WIDE, s->sinks);
     j.first = cpu_slot(c, SLOT_ROWS, ((size_t)s->n_seg + 1) * sizeof *j.first);
     if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)) || (s->sinks && !j.sinks) || !j.first)

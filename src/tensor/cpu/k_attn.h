@@ -59,11 +59,23 @@ VINLINE void attn_rows(int64_t h, int64_t d, int64_t k, const float *a, int64_t 
 }
 
 /* Asks for n rows that will be used soon: a head's slices of rows lie too far apart for the processor to foresee them. */
-VINLINE void attn_fetch(const float *p, int64_t ld, int64_t n, int64_t d)
+VINLINE void attn_fetch(const void *rows, DType type, int64_t first, int64_t ld, int64_t n, int64_t d)
 {
+    int64_t size = type == DT_F32 ? 4 : 2;
+    for (int64_t r = first; r < first + n; r++)
+        for (int64_t i = 0; i < d * size; i += KERN_ALIGN)
+            __builtin_prefetch((const char *)rows + r * ld * size + i);
+}
+
+/* attn_take of rows from `first` on, of a type that may have 16 bits. */
+VINLINE Rows attn_take_as(DType type, float *room, const void *rows, int64_t first, int64_t ld, int64_t n, int64_t d, int64_t dp)
+{
+    if (type == DT_F32)
+        return attn_take(room, (const float *)rows + first * ld, ld, n, d, dp);
     for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < d; i += KERN_ALIGN / 4)
-            __builtin_prefetch(p + r * ld + i);
+        for (int64_t i = 0; i < dp; i += VW)
+            vstore(room + r * dp + i, i < d ? vget_as(rows, (first + r) * ld + i, d - i, DT_F16) : (vf){ 0 });
+    return (Rows){ room, dp };
 }
 
 /* ---- forward ---- */
@@ -106,10 +118,10 @@ static void attn(const AttnBlock *b, void *scratch)
     int32_t pos[ATTN_Q], least[ATTN_Q / VW], most[ATTN_Q / VW];     /* of each vector of lanes */
 
     int64_t j = b->first, keys = MIN(j / ATTN_K * ATTN_K + ATTN_K, (int64_t)b->last + 1) - j;
-    attn_fetch(b->k + j * b->ldk, b->ldk, keys, d);
-    attn_fetch(b->v + j * b->ldv, b->ldv, keys, d);
+    attn_fetch(b->k, b->kv_type, j, b->ldk, keys, d);
+    attn_fetch(b->v, b->kv_type, j, b->ldv, keys, d);
     for (int l = 0; l < b->n; l++) {
-        attn_fetch(b->o[l], 0, 1, d);
+        attn_fetch(b->o[l], DT_F32, 0, 0, 1, d);
         attn_copy(qb + l * dp, b->q[l], d, dp, b->scale);
     }
     pack_rows_F32(qt, ATTN_Q, qb, dp, b->n, d);
@@ -124,9 +136,9 @@ static void attn(const AttnBlock *b, void *scratch)
     for (bool first = true; j <= b->last; j += keys, first = false) {
         keys = MIN(j / ATTN_K * ATTN_K + ATTN_K, (int64_t)b->last + 1) - j;
         int64_t next = MIN(ATTN_K, b->last + 1 - (j + keys));
-        attn_fetch(b->k + (j + keys) * b->ldk, b->ldk, next, d);
-        attn_fetch(b->v + (j + keys) * b->ldv, b->ldv, next, d);
-        Rows k = attn_take(kb, b->k + j * b->ldk, b->ldk, keys, d, dp), v = attn_take(vb, b->v + j * b->ldv, b->ldv, keys, d, dp);
+        attn_fetch(b->k, b->kv_type, j + keys, b->ldk, next, d);
+        attn_fetch(b->v, b->kv_type, j + keys, b->ldv, next, d);
+        Rows k = attn_take_as(b->kv_type, kb, b->k, j, b->ldk, keys, d, dp), v = attn_take_as(b->kv_type, vb, b->v, j, b->ldv, keys, d, dp);
         for (int64_t p = 0; p < b->n; p += NR) {
             /* keys that some lane of the first and of the second vector sees, counted from j */
             int64_t lanes = MIN(b->n - p, NR), seen0 = MIN(keys, most[p / VW] - j + 1), seen1 = lanes > VW ? MIN(keys, most[p / VW + 1] - j + 1) : 0;

@@ -51,7 +51,8 @@ typedef struct AttnBlock {
     float       *o[ATTN_Q];
     float       *lse[ATTN_Q];      /* NULL: not wanted */
     int32_t      pos[ATTN_Q];
-    const float *k, *v;            /* row 0 of the segment, at this kv head */
+    const void  *k, *v;            /* row 0 of the segment, at this kv head */
+    DType        kv_type;          /* F32; F16: a cache's, made f32 block by block */
     int64_t      ldk, ldv;
     int32_t      first, last;
     int          window;
