@@ -72,6 +72,31 @@ double bench_probe(Pool *pool)
     return flops * (double)p.turns * pool_threads(pool) / took * 1e-9;
 }
 
+#define READ_PIECES 256
+
+static void read_piece(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    typedef int32_t vec __attribute__((vector_size(64)));
+    const Tensor *t = ctx;
+    int64_t n = BENCH_READ_BYTES / READ_PIECES / (int64_t)sizeof(vec);
+    const vec *p = (const vec *)t->data + piece * n;
+    vec sum[4] = { { 0 } };
+    for (int64_t i = 0; i < n; i += 4)
+        for (int k = 0; k < 4; k++)
+            sum[k] += p[i + k];
+    vec all = sum[0] ^ sum[1] ^ sum[2] ^ sum[3];
+    volatile int32_t sink = all[0] + all[15];
+    (void)sink;
+}
+
+double bench_read(Pool *pool, const Tensor *t)
+{
+    double start = clock_seconds();
+    parallel_for(pool, READ_PIECES, read_piece, (void *)(uintptr_t)t);
+    return (double)BENCH_READ_BYTES / (clock_seconds() - start);
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -93,6 +118,22 @@ Tensor *bench_tensor(TArena *a, int64_t rows, int64_t cols)
         seed = seed * 1664525u + 1013904223u;
         ((float *)t->data)[i] = (float)(int32_t)seed * 0x1p-31f;
     }
+    return t;
+}
+
+Tensor *bench_stored(TArena *a, DType type, int64_t rows, int64_t cols)
+{
+    Tensor *t = tarena_tensor(a, NULL, type, 2, (int64_t[]){ rows, cols });
+    TArena  one;
+    tarena_init(&one, a->be);
+    BUG_ON(!t);
+    Tensor *row = bench_tensor(&one, 1, cols);
+    for (int64_t r = 0; r < rows; r++) /* quantising is slow: all rows are the same */
+        if (r == 0)
+            dtype_from_f32(t->data, row->data, type, cols);
+        else
+            memcpy((char *)t->data + dtype_bytes(type, r * cols), t->data, dtype_bytes(type, cols));
+    tarena_release(&one);
     return t;
 }
 

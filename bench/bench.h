@@ -10,8 +10,12 @@
 /* GFLOP/s of a loop of fused multiply-adds that touches only registers, at the widest vectors of the machine, on all threads of the pool: what
  * no product can beat. Takes about 20 ms. */
 double  bench_probe(Pool *pool);
+/* Bytes a second of a loop that only reads memory, on all threads: 256 MiB, which no cache holds; t has them. What no product with one row can beat. */
+#define BENCH_READ_BYTES ((int64_t)256 << 20)
+double  bench_read(Pool *pool, const Tensor *t);
 double  bench_median(double *v, int n);                          /* sorts v */
 Tensor *bench_tensor(TArena *a, int64_t rows, int64_t cols);     /* uniform in [-1, 1) */
+Tensor *bench_stored(TArena *a, DType type, int64_t rows, int64_t cols);   /* the same, in another type */
 Tensor *bench_ids(TArena *a, int64_t n, int32_t limit);
 
 #endif

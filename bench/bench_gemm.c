@@ -1,7 +1,8 @@
-/* bench_gemm.c - the three products at the shapes of real models, as a share of the FMA probe. Each repetition runs probe, ours and OpenBLAS one
- * after the other, and the median of the ratios is printed: on a shared machine only ratios mean something.
+/* bench_gemm.c - the three products at the shapes of real models, as a share of the FMA probe; then forward and dx with weights of each stored type,
+ * and with one row as a share of the speed at which memory is read. Each repetition runs probe, ours and OpenBLAS one after the other, and the median of
+ * the ratios is printed: on a shared machine only ratios mean something.
  *   bench_gemm [REPS] [THREADS] [ISA]
- * To add a shape: a row in shapes[]. */
+ * To add a shape: a row in shapes[]; a stored type: types[]. */
 #include "bench.h"
 #include "base/clock.h"
 #include "tensor/cpu/cpu.h"
@@ -14,10 +15,12 @@
 static const struct { const char *name; int64_t K, N; } shapes[] = { /* x [M, K], w [N, K] */
     { "135M q,o",     576,   576 }, { "135M k,v",   576,   192 }, { "135M gate,up", 576, 1536 }, { "135M down", 1536, 576 },
     { "0.5B q,o",     896,   896 }, { "0.5B k,v",   896,   128 }, { "0.5B gate,up", 896, 4864 }, { "0.5B down", 4864, 896 },
+    { "1B q,o",      2048,  2048 }, { "1B k,v",    2048,   512 }, { "1B gate,up",  2048, 8192 }, { "1B down",  8192, 2048 },
     { "135M head/12", 576,  4096 },
     { "lora in 16",   576,    16 }, { "lora out 16", 16,   576 }, { "lora in 64",   896,   64 }, { "lora out 64", 64, 896 },
 };
-static const int64_t row_counts[] = { 1, 128, 512, 2048 };
+static const int64_t row_counts[] = { 1, 128, 512, 1024, 2048 };
+static const DType types[] = { DT_F32, DT_F16, DT_BF16, DT_Q8_0, DT_INT8, DT_Q6_K, DT_Q5_K, DT_Q4_K, DT_Q4_0, DT_NF4, DT_Q5_0, DT_Q3_K };
 
 enum { FORWARD, DX, DW, KINDS };
 static const char *const kind_names[KINDS] = { "forward", "dx", "dw" };
@@ -68,6 +71,51 @@ static Rate measure(Backend *be, Pool *pool, int kind, int reps, Tensor *x, Tens
     return (Rate){ bench_median(a, reps), bench_median(b, reps) };
 }
 
+/* Forward and dx at the shapes of Llama-3.2-1B, 512 rows, the mean of their shares. */
+static void stored_many_rows(Backend *be, Pool *pool, int reps, DType type)
+{
+    static const int64_t size[][2] = { { 2048, 2048 }, { 2048, 512 }, { 2048, 8192 }, { 8192, 2048 } }; /* K, N */
+    double share[2] = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(size); i++) {
+        TArena arena;
+        tarena_init(&arena, be);
+        Tensor *x = bench_tensor(&arena, 512, size[i][0]), *w = bench_stored(&arena, type, size[i][1], size[i][0]);
+        Tensor *y = bench_tensor(&arena, 512, size[i][1]);
+        for (int kind = FORWARD; kind <= DX; kind++) {
+            double a[BENCH_REPS_MAX];
+            ours(be, kind, x, w, y);
+            for (int r = 0; r < reps; r++) {
+                double probe = bench_probe(pool) * 1e9, start = clock_seconds();
+                ours(be, kind, x, w, y);
+                a[r] = 2.0 * 512 * (double)(size[i][0] * size[i][1]) / (clock_seconds() - start) / probe;
+            }
+            share[kind] += bench_median(a, reps) / ARRAY_LEN(size);
+        }
+        tarena_release(&arena);
+    }
+    printf("  %4.0f       %4.0f ", 100 * share[FORWARD], 100 * share[DX]);
+}
+
+/* One row against as many rows of w as fill BENCH_READ_BYTES. */
+static void stored_one_row(Backend *be, Pool *pool, int reps, DType type)
+{
+    enum { K = 2048 };
+    TArena arena;
+    tarena_init(&arena, be);
+    int64_t N = BENCH_READ_BYTES / (int64_t)dtype_bytes(type, K);
+    Tensor *memory = bench_tensor(&arena, BENCH_READ_BYTES / 4096, 1024), *w = bench_stored(&arena, type, N, K);
+    Tensor *x = bench_tensor(&arena, 1, K), *y = bench_tensor(&arena, 1, N);
+    double a[BENCH_REPS_MAX], rate[BENCH_REPS_MAX];
+    for (int r = 0; r < reps; r++) {
+        double probe = bench_read(pool, memory), start = clock_seconds();
+        ours(be, FORWARD, x, w, y);
+        rate[r] = (double)BENCH_READ_BYTES / (clock_seconds() - start);
+        a[r] = rate[r] / probe;
+    }
+    printf("  %4.0f  %5.1f GB/s\n", 100 * bench_median(a, reps), 1e-9 * bench_median(rate, reps));
+    tarena_release(&arena);
+}
+
 int main(int argc, char **argv)
 {
     int reps = argc > 1 ? atoi(argv[1]) : 7, threads = argc > 2 ? atoi(argv[2]) : 0;
@@ -102,6 +150,13 @@ int main(int argc, char **argv)
             printf("\n");
             tarena_release(&arena);
         }
+    printf("\n%-14s %-10s %-10s %s\n", "stored type", "forward", "dx (M 512)", "one row: % of reading");
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        printf("%-14s", dtype_name(types[i]));
+        stored_many_rows(be, pool, reps, types[i]);
+        stored_one_row(be, pool, reps, types[i]);
+        fflush(stdout);
+    }
     pool_free(pool);
     be->close(be);
     return 0;

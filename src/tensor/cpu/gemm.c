@@ -17,10 +17,10 @@
 #include "tensor/cpu/cpu_int.h"
 
 #define BLOCK       256            /* the largest block of a stored type */
-#define KC          1024           /* longest stretch of k, in blocks; c is read and written once for each */
-#define BLOCK_PANELS 4             /* panels of b packed at once: 4 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
+#define KC          512            /* longest stretch of k, in blocks; c is read and written once for each */
+#define BLOCK_PANELS 8             /* panels of b packed at once: 8 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
 #define PACK_PANELS 8              /* panels of a packed at once: rows of a column-wise operand are read in runs of 8 mr */
-#define A_BYTES     ((int64_t)8 << 20)
+#define A_BYTES     ((int64_t)16 << 20)
 #define NARROW      256            /* at most so many columns: all of b is packed, a is not */
 #define NARROW_ROWS 64             /* most rows of one piece of a narrow product */
 #define SLIM        64             /* columns of a tall result that is better computed transposed */
@@ -123,14 +123,17 @@ static void piece_block(void *ctx, int64_t piece, int worker)
     }
 }
 
-/* Blocks of BLOCK_PANELS, but enough pieces for the threads: first by smaller blocks, then by parts of the rows, which costs packing b more
- * than once. */
+/* Blocks of BLOCK_PANELS, but enough pieces for the threads, and equal ones: first by smaller blocks, then by parts of the rows, which costs
+ * packing b more than once. */
 static void plan_pieces(Plan *p)
 {
     int64_t threads = p->cpu->be.threads, blocks = parts(p->b_panels, BLOCK_PANELS);
     p->col_cuts = MIN(p->groups, parts(MAX(blocks, 3 * threads), threads) * threads);
     p->row_cuts = 1;
-    if (p->col_cuts < threads)
+    bool uneven = p->group > 1 && p->groups < 16 * threads && (p->groups % threads || p->g->n % BLOCK);
+    if (p->col_cuts >= threads && uneven)
+        p->row_cuts = MAX(1, MIN(threads, p->rows / 128));
+    else if (p->col_cuts < threads)
         p->row_cuts = MIN(p->a_panels, parts(2 * threads, p->col_cuts));
 }
 

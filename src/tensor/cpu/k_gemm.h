@@ -231,7 +231,10 @@ static void tile_rows(int64_t h, TILE_ARGS)
 
 /* ---- few rows: each number of w is read once, at the speed of memory ---- */
 
-/* Dot products of `rows` (constant) rows of w, `step` bytes apart, with one row of x. One chain for each row of w and lane: four rows hide the latency. */
+/* Dot products of `rows` (constant) rows of w, `step` bytes apart, with one row of x. One chain for each row of w and lane: four rows hide the latency.
+ * Rows are short and there are four streams of them, which the processor's own prefetching does not follow: the rows after these are asked for. */
+#define AHEAD(p) __builtin_prefetch((p), 0, 2)
+
 VINLINE void dots_plain(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, vf acc[4])
 {
     int64_t kk = 0;
@@ -239,7 +242,7 @@ VINLINE void dots_plain(DType type, int rows, int64_t k, const float *x, const c
         vf xv = vload(x + kk);
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
-            __builtin_prefetch(w + (i + rows) * step + kk * (int64_t)(type == DT_F32 ? 4 : 2));
+            AHEAD(w + (i + 4) * step + kk * (type == DT_F32 ? 4 : 2));
             acc[i] = vfma(xv, vget_as(w + i * step, kk, VW, type), acc[i]);
         }
     }
@@ -259,12 +262,9 @@ VINLINE void dots_blocks(DType type, int rows, int64_t k, const float *x, const 
         Scales s[4];
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
+            for (int line = 0; line < t.bytes; line += 64)
+                AHEAD(w + (i + 4) * step + line);
             scales_read(type, &s[i], (const uint8_t *)w + i * step);
-            __builtin_prefetch(w + (i + rows) * step); /* the same place of the next rows: a row may be too short for the processor to guess what follows */
-            if (t.bytes > 64)
-                __builtin_prefetch(w + (i + rows) * step + 64);
-            if (t.bytes > 128)
-                __builtin_prefetch(w + (i + rows) * step + 128);
         }
 #pragma GCC unroll 8
         for (int run = 0; run < t.runs; run++, x += RUN) {

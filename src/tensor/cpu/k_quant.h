@@ -60,23 +60,25 @@ VINLINE float f16_at(const uint8_t *p)
 #endif
 }
 
-typedef uint8_t vbytes8 __attribute__((vector_size(8)));
-typedef int8_t  vchars8 __attribute__((vector_size(8)));
-typedef float   vf8     __attribute__((vector_size(32), aligned(4), may_alias));
-
-/* d times eight bytes */
+/* d times eight bytes; d times eight signed ones. With intrinsics, since GCC takes the conversion of bytes apart. */
 VINLINE void scale_bytes(float *s, float d, const void *bytes)
 {
-    vbytes8 b;
-    memcpy(&b, bytes, sizeof b);
-    *(vf8 *)s = __builtin_convertvector(b, vf8) * d;
+#if VW >= 8
+    _mm256_storeu_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes))) * d);
+#else
+    for (int i = 0; i < 8; i++)
+        s[i] = d * (float)((const uint8_t *)bytes)[i];
+#endif
 }
 
 VINLINE void scale_chars(float *s, float d, const void *chars)
 {
-    vchars8 b;
-    memcpy(&b, chars, sizeof b);
-    *(vf8 *)s = __builtin_convertvector(b, vf8) * d;
+#if VW >= 8
+    _mm256_storeu_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(chars))) * d);
+#else
+    for (int i = 0; i < 8; i++)
+        s[i] = d * (float)((const int8_t *)chars)[i];
+#endif
 }
 
 /* Eight six-bit scales and minima in 12 bytes: four at a time, see q4_scales in formats/quant_k.c. */
