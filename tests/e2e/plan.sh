@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # plan.sh HONE SHARED - hone plan on the demo's model: memory within 2 % of what the run takes, a limit that is kept, one that is too small and names
-# the least that works, and what was chosen holds for the run that goes on.
+# the least that works, what was chosen holds for the run that goes on, and every choice gives the same losses.
 source "$(dirname "$0")/common.sh"
 
 root=$here/../..
@@ -28,3 +28,10 @@ least=$(sed -n 's/.*(--memory \([0-9]*MiB\)).*/\1/p' "$work/err")
 grep -q "^activations: checkpoint" "$work/small/recipe.yaml" || fail "with $least blocks should be computed twice"
 "$hone" train "${common[@]}" --out "$work/small" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "the chosen values should hold without --memory"; }
 grep -q "already done" "$work/err" || fail "a finished run is not planned again"
+
+# the three ways to keep activations, and weights that come and go, give the same bits
+losses() { grep -o '"loss":[^,]*' "$1/metrics.jsonl"; }
+for how in keep checkpoint stream; do
+    "$hone" train "${common[@]}" --activations $how --out "$work/$how" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "--activations $how"; }
+    [ "$(losses "$work/$how")" = "$(losses "$work/keep")" ] || fail "--activations $how gives other losses than keep"
+done
