@@ -60,6 +60,10 @@ static double pairs(const AttnShape *s)
 TIMED(linear, (Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float f, bool add), (real, y, x, w, b, f, add),
       LINEAR + (Kind)thin(w), product(x, w))
 TIMED(linear_dx, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, float f), (real, dx, dy, w, f), LINEAR_DX + (Kind)thin(w), product(dy, w))
+TIMED(linear_pair, (Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2), (real, y, x, w, b, x2, w2),
+      LINEAR, product(x, w) + product(x2, w2))
+TIMED(linear_dx_pair, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2), (real, dx, dy, w, dy2, w2),
+      LINEAR_DX, product(dy, w) + product(dy2, w2))
 TIMED(linear_dw, (Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float f), (real, dw, dy, x, f), LINEAR_DW + (Kind)thin(dw), product(dy, dw))
 TIMED(attn, (Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s), (real, o, lse, q, k, v, s),
       ATTN, pairs(s))
@@ -90,7 +94,8 @@ static Backend timing(void)
 {
     return (Backend){
         .name = "timing", .threads = real->threads, .alloc = pass_alloc, .release = pass_release, .upload = real->upload, .download = real->download,
-        .sync = pass_sync, .linear = timed_linear, .linear_dx = timed_linear_dx, .linear_dw = timed_linear_dw, .attn = timed_attn,
+        .sync = pass_sync, .linear = timed_linear, .linear_dx = timed_linear_dx, .linear_pair = timed_linear_pair,
+        .linear_dx_pair = timed_linear_dx_pair, .linear_dw = timed_linear_dw, .attn = timed_attn,
         .attn_bwd = timed_attn_bwd, .rmsnorm = timed_rmsnorm, .rmsnorm_bwd = timed_rmsnorm_bwd, .rope = timed_rope, .glu = timed_glu,
         .glu_bwd = timed_glu_bwd, .head_fused = timed_head_fused, .add = timed_add, .acc = timed_acc, .fill = timed_fill,
         .copy_rows = timed_copy_rows, .embed = timed_embed, .embed_bwd = timed_embed_bwd,

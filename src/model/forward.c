@@ -1,6 +1,7 @@
 /* forward.c - whole passes made of blocks: hidden states, log-probabilities, and the training pass with or without checkpointing.
  * One policy value decides what is kept; no op knows of it. Under CHECKPOINT_BLOCKS the arena holds each block's input, and a block's
- * inside lives only while that block runs (Chen et al. 2016). Both policies run the same ops in the same order, so gradients have the same bits. */
+ * inside lives only while that block runs (Chen et al. 2016); gradients of activations live no longer than that in either case. Both policies run the
+ * same ops in the same order, so gradients have the same bits. */
 #include "model/lora.h"
 #include "model/model_int.h"
 
@@ -176,18 +177,48 @@ done:
     return rc;
 }
 
+/* Activations are kept, their gradients are not: those of a block's inside end with the block, and those of its input and output lie in two buffers
+ * that change places, as above. */
 static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef, Tensor **logp, Err *e)
 {
-    Tape t;
+    const int     n = (int)m->cfg.layers;
+    const int64_t dim[2] = { s->ids->dim[0], m->cfg.hidden };
+    Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output */
+    int          *first = mem_zalloc((size_t)n + 1, sizeof *first); /* record of the tape with which it begins */
+    Tape          t;
+    BUG_ON(row->dim[0] > dim[0]);
     tape_init(&t, m->be, a, true);
-    Tensor *x = embed(&t, m, s);
-    for (int i = 0; i < m->cfg.layers; i++)
-        x = block_forward(&t, m, i, x, s, rows_at(m, i, row));
+    x[0] = embed(&t, m, s);
+    for (int i = 0; i < n; i++) {
+        first[i] = t.n;
+        x[i + 1] = block_forward(&t, m, i, x[i], s, rows_at(m, i, row));
+    }
+    first[n] = t.n;
     routes_counted(s);
-    *logp = head_both_ways(&t, m, s, x, target, coef);
-    if (!tarena_failed(a, NULL))
-        tape_backward(&t);
+    *logp = head_both_ways(&t, m, s, x[n], target, coef);
+    Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = tarena_tensor(a, NULL, DT_F32, 2, dim);
+    if (!tarena_failed(a, NULL)) {
+        TArenaMark mark = tarena_mark(a);
+        Tensor     glast = tensor_row_view(gout, 0, row->dim[0]);
+        for (int i = n; i >= 0; i--) { /* the head, then the blocks */
+            Tensor *g = i == n ? &glast : gin;
+            if (x[i]->wants_grad) {
+                m->be->fill(m->be, g, 0);
+                x[i]->grad = g;
+            }
+            tape_backward_to(&t, first[i]);
+            tarena_rewind(a, mark);
+            if (i < n) {
+                Tensor *swap = gout;
+                gout = gin;
+                gin = swap;
+            }
+        }
+        tape_backward(&t); /* the embedding */
+    }
     tape_release(&t);
+    free(x);
+    free(first);
     return finish(m, a, e);
 }
 

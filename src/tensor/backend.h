@@ -69,6 +69,10 @@ struct Backend {
     /* y = alpha * x w' (+ b) (+ y when accumulate);  x[T,K], w[N,K], b[N], y[T,N] */
     void (*linear)(Backend *, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate);
     void (*linear_dx)(Backend *, Tensor *dx, const Tensor *dy, const Tensor *w, float alpha);      /* dx += alpha * dy w   */
+    /* Two products in one sweep, a weight and its low-rank addition: y = x w' + x2 w2' (+ b); dx += dy w + dy2 w2.
+     * x2, dy2 [T,R]; w2 [N,R] in the first, [R,K] in the second; F32 */
+    void (*linear_pair)(Backend *, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2);
+    void (*linear_dx_pair)(Backend *, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2);
     void (*linear_dw)(Backend *, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha);      /* dw += alpha * dy' x  */
     void (*linear_db)(Backend *, Tensor *db, const Tensor *dy);                                    /* db += column sums    */
 

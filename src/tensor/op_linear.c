@@ -21,14 +21,15 @@ Tensor *op_linear(Tape *t, Tensor *x, Tensor *w, Tensor *b, Tensor *lora_a, Tens
     int64_t T = tensor_rows(x);
     Tensor *y = tape_new(t, T, w->dim[0]), *h = NULL;
     if (lora_a)
-        h = tape_new(t, T, lora_a->dim[0]); /* x A' [T, r] */
+        h = tape_new(t, T, lora_a->dim[0]); /* s x A' [T, r] */
     if (!y || (lora_a && !h))
         return NULL;
 
-    t->be->linear(t->be, y, x, w, b, 1.0f, false);
     if (lora_a) {
-        t->be->linear(t->be, h, x, lora_a, NULL, 1.0f, false);
-        t->be->linear(t->be, y, h, lora_b, NULL, lora_scale, true);
+        t->be->linear(t->be, h, x, lora_a, NULL, lora_scale, false);
+        t->be->linear_pair(t->be, y, x, w, b, h, lora_b);
+    } else {
+        t->be->linear(t->be, y, x, w, b, 1.0f, false);
     }
 
     Tensor *in[] = { x, w, b, lora_a, lora_b };
@@ -57,26 +58,26 @@ void back_linear(Tape *t, const TapeRec *r)
     Tensor *dx = tape_grad(t, r->in[X]), *dw = tape_grad(t, r->in[W]), *db = grad_or_null(t, r->in[B]);
     Tensor *da = grad_or_null(t, r->in[LORA_A]), *dlb = grad_or_null(t, r->in[LORA_B]);
 
-    if (dx)
+    if (dx && !h)
         t->be->linear_dx(t->be, dx, dy, r->in[W], 1.0f);
     if (dw)
         t->be->linear_dw(t->be, dw, dy, x, 1.0f);
     if (db)
         t->be->linear_db(t->be, db, dy);
     if (dlb)
-        t->be->linear_dw(t->be, dlb, dy, h, s);
+        t->be->linear_dw(t->be, dlb, dy, h, 1.0f); /* s is in h */
     if (!h || (!da && !dx))
         return;
 
     TArenaMark mark = tarena_mark(t->arena);
-    Tensor *u = tape_new(t, tensor_rows(h), tensor_cols(h)); /* s dy B [T, r]: the gradient of h */
+    Tensor *u = tape_new(t, tensor_rows(h), tensor_cols(h)); /* s dy B [T, r]: the gradient of x A' */
     if (u) {
         t->be->fill(t->be, u, 0.0f);
         t->be->linear_dx(t->be, u, dy, r->in[LORA_B], s);
         if (da)
             t->be->linear_dw(t->be, da, u, x, 1.0f);
         if (dx)
-            t->be->linear_dx(t->be, dx, u, r->in[LORA_A], 1.0f);
+            t->be->linear_dx_pair(t->be, dx, dy, r->in[W], u, r->in[LORA_A]);
     }
     tarena_rewind(t->arena, mark);
 }

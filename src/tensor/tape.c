@@ -56,7 +56,12 @@ Tensor *tape_grad(Tape *t, Tensor *x)
 
 void tape_backward(Tape *t)
 {
-    while (t->n > 0) {
+    tape_backward_to(t, 0);
+}
+
+void tape_backward_to(Tape *t, int first)
+{
+    while (t->n > first) {
         const TapeRec *r = &t->rec[--t->n];
         /* The fused head took its gradient on the way forward and needs none from outside. */
         if (r->out->grad || r->op == OP_HEAD_FUSED)

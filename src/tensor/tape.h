@@ -53,6 +53,8 @@ Tensor *tape_grad(Tape *t, Tensor *x);                         /* x->grad, made 
 /* Walks back from the last record. The caller has filled grads of outputs (tape_grad); a record whose output got none is passed over.
  * Clears the records. */
 void    tape_backward(Tape *t);
+/* The same down to record `first`, which stays with all before it: for who lets the gradients of a stretch of records end with that stretch. */
+void    tape_backward_to(Tape *t, int first);
 const char *op_name(OpKind k);
 
 #endif

@@ -64,7 +64,12 @@ static Numbers numbers_of(Model *m)
             b[k] = 0.01f * (float)((k * 17 + i) % 13 - 6);
         tensor_put(ad->pair[i].b, b);
         free(b);
-        ad->pair[i].a->wants_grad = ad->pair[i].b->wants_grad = true;
+        Tensor *leaf[] = { ad->pair[i].a, ad->pair[i].b }; /* what is trained brings its own gradient */
+        for (int k = 0; k < 2; k++) {
+            leaf[k]->wants_grad = true;
+            leaf[k]->grad = tarena_tensor(&a, NULL, DT_F32, 2, leaf[k]->dim);
+            be->fill(be, leaf[k]->grad, 0);
+        }
     }
     step_init(&s, m, &a, golden_put(&a, DT_I32, ids, n), golden_put(&a, DT_I32, pos, n), 1, &zero, &n);
     s.adapter = ad;

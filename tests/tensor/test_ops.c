@@ -76,6 +76,9 @@ static void linear_kernels(Lab *l)
     be->linear(be, lab_mat(l, "y scaled, with bias", BOX_SET, T, N), x, w, b, 0.5f, false);
     be->linear(be, lab_mat(l, "y accumulated", BOX_ACC, T, N), x, w, NULL, 0.75f, true);
     be->linear(be, lab_mat(l, "y accumulated, with bias", BOX_ACC, T, N), x, w, b, -2.0f, true);
+    const int R = l->c->rank ? l->c->rank : 7;
+    be->linear_pair(be, lab_mat(l, "y of a pair", BOX_SET, T, N), x, w, b, lab_mat(l, "x2", BOX_IN, T, R), lab_mat(l, "w2", BOX_IN, N, R));
+    be->linear_dx_pair(be, lab_mat(l, "dx of a pair", BOX_ACC, T, K), dy, w, lab_mat(l, "dy2", BOX_IN, T, R), lab_mat(l, "w2 back", BOX_IN, R, K));
     be->linear_dx(be, lab_mat(l, "dx", BOX_ACC, T, K), dy, w, 1.0f);
     be->linear_dx(be, lab_mat(l, "dx scaled", BOX_ACC, T, K), dy, w, 0.75f);
     be->linear_dw(be, lab_mat(l, "dw", BOX_ACC, N, K), dy, x, 1.0f);
@@ -459,7 +462,7 @@ static void services_kernels(Lab *l)
 }
 
 /* A function added to the seam after copy_rows or between: bring it into a kit above, then raise the number. */
-_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 36 * sizeof(void (*)(void)), "a backend function has no row here");
+_Static_assert(sizeof(Backend) == offsetof(Backend, fill) + 38 * sizeof(void (*)(void)), "a backend function has no row here");
 
 static const Kit kits[OP_COUNT + 1] = {
     [OP_EMBED]      = { embed_setup, embed_call, embed_kernels },

@@ -67,12 +67,17 @@ typedef struct Gemm {
     float       *c;
     int64_t      ldc;
     Epi          epi;
+    int64_t      k2;      /* so many more numbers of k behind those, the inner side of a low-rank pair: a2 by rows, b2 as b_rows says, F32; 0: none */
+    const float *a2, *b2;
+    int64_t      lda2, ldb2;
 } Gemm;
 void cpu_gemm(Cpu *c, const Gemm *g);
 
 /* The functions of Backend, by file. */
 void cpu_linear(Backend *, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate);
 void cpu_linear_dx(Backend *, Tensor *dx, const Tensor *dy, const Tensor *w, float alpha);
+void cpu_linear_pair(Backend *, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2);
+void cpu_linear_dx_pair(Backend *, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2);
 void cpu_linear_dw(Backend *, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha);
 void cpu_linear_db(Backend *, Tensor *db, const Tensor *dy);
 

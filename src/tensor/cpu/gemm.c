@@ -11,6 +11,7 @@
  * threads nor on how m and n are cut. Packing is a function of its own: a weight of another type becomes f32 there, and from then on it is an
  * F32 weight, so that its stored type does not change the bits of a product (of 5 rows or more). For that k is cut between blocks, and n where the
  * blocks lie along n.
+ * The low-rank addition of a linear lengthens the last stretch by its few numbers (Gemm.k2), instead of passing over c once more.
  * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory; few columns (the inner side of
  * a low-rank pair) would spend its time packing a, so a is read in place; and few columns of a tall result (the gradient of the outer side)
  * are computed as the transposed product, which has few rows instead. */
@@ -60,15 +61,21 @@ static const void *b_at(const Gemm *g, int64_t i)
     return (const char *)g->b + dtype_bytes(g->b_type, i);
 }
 
-/* Columns [j, j + n) of b, numbers [k0, k0 + k) of each, into panels of k nr floats. */
-static void pack_b(const Kern *kern, const Gemm *g, float *dst, int64_t j, int64_t n, int64_t k0, int64_t k)
+/* Columns [j, j + n) of b, numbers [k0, k0 + k) of each and k2 of b2 behind them, into panels of (k + k2) nr floats. */
+static void pack_b(const Kern *kern, const Gemm *g, float *dst, int64_t j, int64_t n, int64_t k0, int64_t k, int64_t k2)
 {
+    const int64_t nr = kern->nr, step = (k + k2) * nr;
     if (!g->b_rows) {
-        kern->pack_cols(g->b_type, dst, kern->nr, k * kern->nr, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
+        kern->pack_cols(g->b_type, dst, nr, step, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
+        if (k2)
+            kern->pack_cols(DT_F32, dst + k * nr, nr, step, g->b2 + j, g->ldb2, n, k2);
         return;
     }
-    for (int64_t i = 0; i < n; i += kern->nr)
-        kern->pack_rows(g->b_type, dst + i * k, kern->nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, kern->nr), k);
+    for (int64_t i = 0; i < n; i += nr, dst += step) { /* in this order: a panel's end may be overwritten by what stands before it */
+        kern->pack_rows(g->b_type, dst, nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, nr), k);
+        if (k2)
+            kern->pack_rows(DT_F32, dst + k * nr, nr, g->b2 + (j + i) * g->ldb2, g->ldb2, MIN(n - i, nr), k2);
+    }
 }
 
 /* After the first stretch sums are added, and the bias is in. */
@@ -77,6 +84,12 @@ static Epi epi_at(const Gemm *g, int64_t stretch, int64_t col)
     if (stretch > 0)
         return (Epi){ .alpha = g->epi.alpha, .load = true };
     return (Epi){ .alpha = g->epi.alpha, .load = g->epi.load, .bias = g->epi.bias ? g->epi.bias + col : NULL };
+}
+
+/* Numbers of the pair that join a stretch: the last one takes them. */
+static int64_t more_at(const Plan *p, int64_t stretch)
+{
+    return stretch == p->stretches - 1 ? p->g->k2 : 0;
 }
 
 /* Packs PACK_PANELS panels of the slab. */
@@ -88,13 +101,17 @@ static void piece_pack(void *ctx, int64_t piece, int worker)
     const Kern *kern = p->cpu->kern;
     int64_t row = piece * PACK_PANELS * p->height, rows = MIN(p->rows - row, PACK_PANELS * p->height);
     for (int64_t s = 0; s < p->stretches; s++) {
-        int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), first = p->row0 + row;
+        int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), first = p->row0 + row, k2 = more_at(p, s);
         float *dst = p->ap + (s * p->a_panels + piece * PACK_PANELS) * p->a_step;
-        if (!g->a_rows)
+        if (!g->a_rows) {
             kern->pack_cols(DT_F32, dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
-        else
-            for (int64_t i = 0; i < rows; i += p->height, dst += p->a_step)
-                kern->pack_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
+            continue;
+        }
+        for (int64_t i = 0; i < rows; i += p->height, dst += p->a_step) {
+            kern->pack_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
+            if (k2)
+                kern->pack_rows(DT_F32, dst + k * p->height, p->height, g->a2 + (first + i) * g->lda2, g->lda2, MIN(rows - i, p->height), k2);
+        }
     }
 }
 
@@ -108,8 +125,8 @@ static void piece_block(void *ctx, int64_t piece, int worker)
     int64_t last = MIN(p->b_panels, cut(p->groups, p->col_cuts, piece / p->row_cuts + 1) * p->group);
     int64_t from = cut(p->a_panels, p->row_cuts, piece % p->row_cuts), to = cut(p->a_panels, p->row_cuts, piece % p->row_cuts + 1);
     for (int64_t s = 0; s < p->stretches; s++) {
-        int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), step = k * kern->nr;
-        pack_b(kern, g, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, k);
+        int64_t k0 = s * p->stretch, own = MIN(g->k - k0, p->stretch), k = own + more_at(p, s), step = k * kern->nr;
+        pack_b(kern, g, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, own, k - own);
         for (int64_t i = from; i < to; i++) {
             int64_t row = i * p->height, h = MIN(p->rows - row, p->height);
             const float *a = p->ap + (s * p->a_panels + i) * p->a_step;
@@ -150,7 +167,7 @@ static void gemm_packed(Cpu *c, const Gemm *g)
 {
     const Kern *kern = c->kern;
     Plan p = plan_of(c, g);
-    int64_t longest = MIN(g->k, p.stretch);
+    int64_t longest = MIN(g->k, p.stretch) + g->k2;
     p.a_step = parts(longest * kern->mr + kern->vw, 16) * 16;
     int64_t slabs = MAX(1, parts(g->m * g->k * (int64_t)sizeof(float), A_BYTES));
     slabs = MIN(slabs, MAX(1, g->m / 256));
@@ -259,10 +276,26 @@ static void gemm_few(Cpu *c, const Gemm *g)
     cpu_for(c, p.col_cuts, g->m * g->n * g->k / c->kern->vw, piece_gemv, &p);
 }
 
+#define PAIR 128 /* longest inner side of a pair that joins the product of its weight: the buffers grow by it */
+
+/* The two products of a pair one after the other. */
+static void gemm_apart(Cpu *c, const Gemm *g)
+{
+    Gemm own = *g, pair = { .m = g->m, .n = g->n, .k = g->k2, .a = g->a2, .lda = g->lda2, .a_rows = true, .b = g->b2, .b_type = DT_F32, .ldb = g->ldb2,
+                            .b_rows = g->b_rows, .c = g->c, .ldc = g->ldc, .epi = { .alpha = g->epi.alpha, .load = true } };
+    own.k2 = 0;
+    cpu_gemm(c, &own);
+    cpu_gemm(c, &pair);
+}
+
 void cpu_gemm(Cpu *c, const Gemm *g)
 {
     if (g->m == 0 || g->n == 0)
         return;
+    if (g->k2 && (g->m <= GEMV_ROWS || g->n <= NARROW || g->k2 > PAIR)) {
+        gemm_apart(c, g);
+        return;
+    }
     if (g->m <= GEMV_ROWS && g->a_rows && g->b_rows)
         gemm_few(c, g);
     else if (g->n <= NARROW && g->a_rows)
@@ -291,6 +324,24 @@ void cpu_linear_dx(Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, f
     cpu_gemm(cpu_of(be), &(Gemm){ .m = tensor_rows(dx), .n = tensor_cols(dx), .k = tensor_cols(dy), .a = f32(dy), .lda = dy->ld, .a_rows = true,
                                   .b = w->data, .b_type = w->dtype, .ldb = w->ld, .b_rows = false, .c = f32(dx), .ldc = dx->ld,
                                   .epi = { .alpha = alpha, .load = true } });
+}
+
+void cpu_linear_pair(Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2)
+{
+    Cpu *c = cpu_of(be);
+    const float *bias = cpu_wide(c, SLOT_WIDE, b);
+    if (b && !bias)
+        return;
+    cpu_gemm(c, &(Gemm){ .m = tensor_rows(x), .n = tensor_rows(w), .k = tensor_cols(x), .a = f32(x), .lda = x->ld, .a_rows = true,
+                         .b = w->data, .b_type = w->dtype, .ldb = w->ld, .b_rows = true, .c = f32(y), .ldc = y->ld, .epi = { .alpha = 1, .bias = bias },
+                         .k2 = tensor_cols(x2), .a2 = f32(x2), .lda2 = x2->ld, .b2 = f32(w2), .ldb2 = w2->ld });
+}
+
+void cpu_linear_dx_pair(Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2)
+{
+    cpu_gemm(cpu_of(be), &(Gemm){ .m = tensor_rows(dx), .n = tensor_cols(dx), .k = tensor_cols(dy), .a = f32(dy), .lda = dy->ld, .a_rows = true,
+                                  .b = w->data, .b_type = w->dtype, .ldb = w->ld, .c = f32(dx), .ldc = dx->ld, .epi = { .alpha = 1, .load = true },
+                                  .k2 = tensor_cols(dy2), .a2 = f32(dy2), .lda2 = dy2->ld, .b2 = f32(w2), .ldb2 = w2->ld });
 }
 
 void cpu_linear_dw(Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha)

@@ -196,6 +196,8 @@ WRITES1(embed, y, const Tensor *table, const Tensor *ids)
 WRITES1(embed_bwd, dtable, const Tensor *dy, const Tensor *ids)
 WRITES1(linear, y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate)
 WRITES1(linear_dx, dx, const Tensor *dy, const Tensor *w, float alpha)
+WRITES1(linear_pair, y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2)
+WRITES1(linear_dx_pair, dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2)
 WRITES1(linear_dw, dw, const Tensor *dy, const Tensor *x, float alpha)
 WRITES1(linear_db, db, const Tensor *dy)
 WRITES2(rmsnorm, y, stat, const Tensor *x, const Tensor *w, float eps, float offset)
@@ -231,7 +233,8 @@ static const Backend dry_table = {
     .alloc = dry_alloc, .release = dry_release, .upload = dry_upload, .download = dry_download, .sync = dry_sync, .close = dry_close,
     .fill = dry_fill, .add = dry_add, .acc = dry_acc, .scale = dry_scale, .softcap = dry_softcap,
     .embed = dry_embed, .embed_bwd = dry_embed_bwd,
-    .linear = dry_linear, .linear_dx = dry_linear_dx, .linear_dw = dry_linear_dw, .linear_db = dry_linear_db,
+    .linear = dry_linear, .linear_dx = dry_linear_dx, .linear_pair = dry_linear_pair, .linear_dx_pair = dry_linear_dx_pair,
+    .linear_dw = dry_linear_dw, .linear_db = dry_linear_db,
     .rmsnorm = dry_rmsnorm, .rmsnorm_bwd = dry_rmsnorm_bwd, .layernorm = dry_layernorm, .layernorm_bwd = dry_layernorm_bwd,
     .rope = dry_rope, .attn = dry_attn, .attn_bwd = dry_attn_bwd, .attn_sinks_bwd = dry_attn_sinks_bwd,
     .glu = dry_glu, .glu_bwd = dry_glu_bwd, .act = dry_act, .act_bwd = dry_act_bwd,

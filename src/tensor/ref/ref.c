@@ -224,6 +224,18 @@ static void ref_linear_dx(Backend *be, Tensor *dx, const Tensor *dy, const Tenso
     scratch_rewind(be, mark);
 }
 
+static void ref_linear_pair(Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2)
+{
+    ref_linear(be, y, x, w, b, 1.0f, false);
+    ref_linear(be, y, x2, w2, NULL, 1.0f, true);
+}
+
+static void ref_linear_dx_pair(Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2)
+{
+    ref_linear_dx(be, dx, dy, w, 1.0f);
+    ref_linear_dx(be, dx, dy2, w2, 1.0f);
+}
+
 static void ref_linear_dw(Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float alpha)
 {
     int64_t K = tensor_cols(x);
@@ -844,7 +856,8 @@ static const Backend ref_table = {
     .name = "ref", .threads = 1, .host = true,
     .alloc = ref_alloc, .release = ref_free, .upload = ref_copy, .download = ref_copy, .sync = ref_sync, .close = ref_close,
     .fill = ref_fill, .add = ref_add, .acc = ref_acc, .scale = ref_scale, .softcap = ref_softcap, .embed = ref_embed, .embed_bwd = ref_embed_bwd,
-    .linear = ref_linear, .linear_dx = ref_linear_dx, .linear_dw = ref_linear_dw, .linear_db = ref_linear_db,
+    .linear = ref_linear, .linear_dx = ref_linear_dx, .linear_pair = ref_linear_pair, .linear_dx_pair = ref_linear_dx_pair,
+    .linear_dw = ref_linear_dw, .linear_db = ref_linear_db,
     .rmsnorm = ref_rmsnorm, .rmsnorm_bwd = ref_rmsnorm_bwd, .layernorm = ref_layernorm, .layernorm_bwd = ref_layernorm_bwd,
     .rope = ref_rope, .attn = ref_attn, .attn_bwd = ref_attn_bwd, .attn_sinks_bwd = ref_attn_sinks_bwd,
     .glu = ref_glu, .glu_bwd = ref_glu_bwd, .act = ref_act, .act_bwd = ref_act_bwd,
