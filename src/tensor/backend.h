@@ -2,7 +2,8 @@
  * the judge; `cpu` is the fast one. Kernels never print, never exit, never allocate on the caller's behalf (a backend may keep its own
  * scratch, sized on first use). Gradient outputs are always accumulated into (+=), NULL means "not wanted". All numbers are F32
  * and all indices I32, but for frozen weights: the table of embed, w of linear, linear_dx and the head functions (while dw is NULL) may be
- * of any type that dtype_to_f32 reads, and mean the numbers that it gives; a cache of keys and values may be F16. Results must not depend on the number of threads.
+ * of any type that dtype_to_f32 reads, and mean the numbers that it gives; a cache of keys and values may be F16. Results must not depend on the
+ * number of threads.
  *
  * Notation: T rows (tokens), D model width, H query heads, G key/value heads, d head size, V vocabulary. x[T,D] is row-major with x->ld.
  * To add an operation: a pointer here, its meaning in ref/, its row in tests/tensor/op_cases.c, then the fast versions. */
