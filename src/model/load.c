@@ -1,7 +1,7 @@
 /* load.c - files -> Model. Files are normalised at the door: transposed weights are turned, so that the rest of the program knows one layout. A frozen
  * matrix stays in the type it is stored in, where that can be in the mapped file itself; vectors, and all that is to be trained, become f32.
  * Invariants: a model that opened has every weight of its slots, and the file had nothing else of meaning; what type a weight is kept in changes no
- * result, but for method qlora, which is asked for. */
+ * result of five rows or more (a decoded token by rounding), but for method qlora, which is asked for. */
 #include "model/model_int.h"
 
 #include <math.h>
@@ -107,7 +107,8 @@ static int check_finite(const Weights *w, const WeightInfo *t, const void *v, DT
     return 0;
 }
 
-/* A matrix as the file stores it. Kernels read every stored type while they pack it, with the same bits in the result as from its f32 numbers. */
+/* A matrix as the file stores it. Kernels read every stored type while they pack it, with the same bits in a result of five rows or more as from its
+ * f32 numbers. */
 static int keep_stored(Model *m, const Weights *w, const WeightInfo *t, Slot *s, Err *e)
 {
     const void *mapped = m->be->host ? weights_mapped(w, t) : NULL;
@@ -126,7 +127,8 @@ static int keep_stored(Model *m, const Weights *w, const WeightInfo *t, Slot *s,
     if (!rc)
         m->be->upload(m->be, (*s->at)->data, v, dtype_bytes(t->kernel, t->count));
     free(v);
-    weights_forget(w, t);
+    if (!rc)
+        weights_forget(w, t);
     return rc;
 }
 
@@ -214,7 +216,8 @@ static int load_slot(Model *m, const Weights *w, Slot *s, const ModelOptions *o,
     if (!rc)
         rc = nf4 ? keep_nf4(m, s, dense, e) : keep_numbers(m, s, dense, t->dtype, o->trainable, e);
     free(host);
-    weights_forget(w, t);
+    if (!rc)
+        weights_forget(w, t);
     return rc;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/machine.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -270,6 +271,9 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             p->smallest = MIN(p->smallest, bytes);
             if (bytes > p->limit)
                 continue;
+            if (micro != r->cfg.micro_tokens)
+                log_warn("train", "micro-tokens is %lld instead of %lld, since there is not the memory for more; give --micro-tokens %lld to repeat this run elsewhere",
+                         (long long)micro, (long long)r->cfg.micro_tokens, (long long)micro);
             r->cfg.activations = a;
             r->model->stream = a == ACTIVATIONS_STREAM;
             r->cfg.micro_tokens = micro;
