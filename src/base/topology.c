@@ -5,23 +5,32 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static Topology found;
 static cpu_set_t core[CPU_SETSIZE]; /* [physical cores] the hardware threads of each that the mask allows */
 
-/* Cores that the container may use: "QUOTA PERIOD" in microseconds, or "max PERIOD". 0: no limit known. */
+/* Appends the whole numbers at the beginning of a file to v; how many there are then, at most 2. */
+static int read_numbers(const char *path, long long v[2], int n)
+{
+    FILE *f = fopen(path, "re");
+    while (f && n < 2 && fscanf(f, "%lld", &v[n]) == 1)
+        n++;
+    if (f)
+        fclose(f);
+    return n;
+}
+
+/* Cores that the container may use. Version 2 of cgroups: "QUOTA PERIOD" in microseconds, or "max PERIOD"; version 1: a file for each, -1 for no limit.
+ * 0: no limit known. */
 static int quota_cores(void)
 {
-    int cores = 0;
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    if (f) {
-        long long quota, period;
-        if (fscanf(f, "%lld %lld", &quota, &period) == 2 && quota > 0 && period > 0)
-            cores = (int)MAX(MIN(quota / period, (long long)CPU_SETSIZE), 1);
-        fclose(f);
-    }
-    return cores;
+    long long v[2]; /* quota, period */
+    int       n = read_numbers("/sys/fs/cgroup/cpu.max", v, 0);
+    if (n == 0)
+        n = read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_period_us", v, read_numbers("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", v, 0));
+    return n == 2 && v[0] > 0 && v[1] > 0 ? (int)MAX(MIN(v[0] / v[1], (long long)CPU_SETSIZE), 1) : 0;
 }
 
 /* Cores of the machine, each cut to the mask; those with nothing left are not counted. */
@@ -49,8 +58,9 @@ static void find(void)
 {
     cpu_set_t mask;
     CPU_ZERO(&mask);
-    if (sched_getaffinity(0, sizeof mask, &mask)) /* more processors than a cpu_set_t holds */
-        CPU_SET(0, &mask);
+    if (sched_getaffinity(0, sizeof mask, &mask)) /* more processors than a cpu_set_t holds: it takes the first ones */
+        for (long i = 0; i < MAX(MIN(sysconf(_SC_NPROCESSORS_ONLN), CPU_SETSIZE), 1); i++)
+            CPU_SET((size_t)i, &mask);
     int quota = quota_cores(), cores = allowed_cores(&mask);
     for (size_t i = 0; !cores && i < CPU_SETSIZE; i++)
         if (CPU_ISSET(i, &mask)) {

@@ -85,7 +85,7 @@ void pack_plan(PackPlan *p, const DataSet *d, int64_t capacity, bool packing, bo
     Rng r = rng_at(seed, RNG_SHUFFLE, (uint64_t)epoch, 0);
     Bins bins = { 0 };
     BUG_ON(capacity < 1 || capacity > INT32_MAX);
-    *p = (PackPlan){ .item = mem_zalloc(d->n, sizeof *p->item) };
+    *p = (PackPlan){ .item = mem_zalloc(d->n, sizeof *p->item), .capacity = capacity };
     for (int64_t i = 0; i < n; i++)
         p->item[i] = i;
     if (shuffle)

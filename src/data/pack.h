@@ -11,7 +11,7 @@
 
 typedef struct PackPlan {        /* one epoch: bin b holds examples item[first[b] .. first[b+1]) */
     int64_t *item, *first;
-    int64_t  n_bins;
+    int64_t  n_bins, capacity;
     double   pad_share;          /* 1 - tokens / (bins * capacity) */
 } PackPlan;
 /* shuffle false keeps file order (evaluation). packing false: one example per bin. capacity: tokens, at least the set's longest example. */

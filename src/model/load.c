@@ -195,6 +195,9 @@ static int load_slot(Model *m, const Weights *w, Slot *s, const ModelOptions *o,
     int rc = check_shape(w, t, &stored, e);
     if (rc)
         return rc;
+    if (o->trainable && t->packed)
+        return err_set(e, ERR_INPUT, "%s: %s is packed, and what full training learns could not be stored in it; use method lora, or the model in 16 bits",
+                       weights_where(w, t), t->name);
     map_put(used, str_of(t->name), 1);
     s->file_name = arena_strdup(&m->names, t->name);
     if (s->linear >= 0)

@@ -162,6 +162,7 @@ int   model_open(Model **out, const char *path, Backend *be, const ModelOptions 
 int   model_open_random(Model **out, const char *config_dir, Backend *be, DType keep, uint64_t seed, Err *e);
 void  model_close(Model *m);
 size_t model_mapped_bytes(const Model *m, int layer);           /* of a block's matrices, or (-1) of those outside blocks, that lie in the model's file */
+bool   model_is_mapped(const Model *m, const Tensor *w);       /* does this weight lie in the model's file? */
 void  model_forget(const Model *m);                             /* the pages of mapped weights may leave memory until they are read again */
 int   model_reserve_positions(Model *m, int64_t n, Err *e);     /* rope tables for positions below n; learned positions: n must fit */
 void  model_fingerprint(const Model *m, char out[SHA256_HEX]); /* the same for every copy of a model that is not packed: fingerprint.c */

@@ -35,6 +35,14 @@ size_t model_mapped_bytes(const Model *m, int layer)
     return n;
 }
 
+bool model_is_mapped(const Model *m, const Tensor *w)
+{
+    for (int i = 0; i < m->slots->n; i++)
+        if (*m->slots->p[i].at == w)
+            return m->slots->p[i].mapped;
+    return false;
+}
+
 void model_forget(const Model *m)
 {
     for (int i = -1; i < m->cfg.layers; i++)

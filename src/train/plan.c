@@ -60,7 +60,7 @@ static void shapes_release(Shapes *s)
     vec_release(&s->v);
 }
 
-/* Of all micro-batches of the run, or of an evaluation, those that can cost the most. */
+/* Of all micro-batches of the run, or of an evaluation, those that can cost the most. With smaller micro-batches there are more of them, in as many steps. */
 static Shapes shapes_of(const TrainRun *r, const DataSet *d, int64_t micro, bool few)
 {
     const bool train = d == r->train;
@@ -162,19 +162,25 @@ static size_t embedding_read(const TrainRun *r, size_t most)
     return MIN(n * READ_RUN, most);
 }
 
+static size_t mapped_blocks(const Model *m)
+{
+    size_t n = 0;
+    for (int i = 0; i < m->cfg.layers; i++)
+        n += model_mapped_bytes(m, i);
+    return n;
+}
+
 /* The most of the mapped weights that is in memory at one time: all that is read, or outside the blocks and two of them. */
 static size_t mapped(const TrainRun *r, int activations)
 {
     const Model *m = r->model;
-    size_t       rest = model_mapped_bytes(m, -1), all = 0, two = 0, before = 0;
-    if (rest && m->head_w != m->embed) {
+    size_t       rest = model_mapped_bytes(m, -1), all = mapped_blocks(m), two = 0, before = 0;
+    if (m->head_w != m->embed && model_is_mapped(m, m->embed)) {
         const size_t table = dtype_bytes(m->embed->dtype, tensor_numel(m->embed));
-        if (rest >= table)
-            rest += embedding_read(r, table) - table;
+        rest += embedding_read(r, table) - table;
     }
     for (int i = 0; i < m->cfg.layers; i++) {
         const size_t n = model_mapped_bytes(m, i);
-        all += n;
         two = MAX(two, n + before);
         before = n;
     }
@@ -257,13 +263,18 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
 {
     TrainPlan *p = &r->plan;
     const int  asked = r->cfg.activations;
+    const bool can_stream = mapped_blocks(r->model) > 0;
     int64_t    micro = r->cfg.micro_tokens;
     int        rc = 0;
+    if (asked == ACTIVATIONS_STREAM && !can_stream)
+        return err_set(e, ERR_ARG, "activations stream reads a block's weights anew from the model's file, but those of %s are held in memory%s; use "
+                       "activations checkpoint", r->cfg.model,
+                       r->cfg.method == METHOD_FULL ? " to be trained" : r->model->nf4 ? ", packed for method qlora" : ", since hone computes with another form of them");
     p->smallest = SIZE_MAX;
     do {
         for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_STREAM; a++) {
             DryRun d;
-            if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !model_mapped_bytes(r->model, 0))
+            if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream)
                 continue;
             if ((rc = dry_run(r, h, r->cfg.method, micro, a == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, false, &d, e)))
                 return rc;

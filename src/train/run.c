@@ -67,12 +67,18 @@ int train_load_data(const TrainCfg *cfg, const Tok *tok, int32_t vocab, DataSet 
 }
 
 /* Micro-batches of one step. Unpacked ones hold one example each, so their mean length counts. */
-int64_t train_bins_per_step(const TrainRun *r)
+static int64_t bins_per_step(const TrainRun *r, int64_t micro)
 {
     const int64_t mean = MAX(r->train->stats.tokens / (int64_t)MAX(r->train->n, 1), 1);
-    return MAX(r->cfg.batch_tokens / (r->cfg.packing ? r->cfg.micro_tokens : mean), 1);
+    return MAX(r->cfg.batch_tokens / (r->cfg.packing ? micro : mean), 1);
 }
-int64_t train_steps_of(const TrainRun *r, const PackPlan *p) { return (p->n_bins + train_bins_per_step(r) - 1) / train_bins_per_step(r); }
+int64_t train_bins_per_step(const TrainRun *r) { return bins_per_step(r, r->cfg.micro_tokens); }
+
+int64_t train_steps_of(const TrainRun *r, const PackPlan *p)
+{
+    const int64_t bins = bins_per_step(r, p->capacity);
+    return (p->n_bins + bins - 1) / bins;
+}
 
 void train_plan_epoch(const TrainRun *r, PackPlan *p, int64_t epoch)
 {
@@ -146,8 +152,11 @@ static int open_adapter(TrainRun *r, Err *e)
     TrainCfg *c = &r->cfg, usual = { 0 };
     if (!c->init_adapter || !*c->init_adapter)
         return adapter_new(&r->adapter, r->model, c->target_modules, (int)c->rank, c->alpha, c->rslora, (uint64_t)c->seed, e);
-    int rc = adapter_open(&r->adapter, r->model, c->init_adapter, e);
-    if (rc)
+    ModelOptions was;
+    int rc = adapter_base_options(&was, c->init_adapter, e);
+    if (!rc && was.nf4 && c->method == METHOD_LORA && !r->model->packed)
+        rc = err_set(e, ERR_ARG, "%s: this adapter was trained with method qlora, on a base packed in 4 bits; go on with --method qlora", c->init_adapter);
+    if (rc || (rc = adapter_open(&r->adapter, r->model, c->init_adapter, e)))
         return rc;
     const Adapter *a = r->adapter;
     cfg_defaults(train_options, &usual);
@@ -213,6 +222,8 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
         (rc = model_reserve_positions(r->model, MIN(r->cfg.max_length + r->cfg.sample_tokens, r->model->cfg.max_positions), e)))
         goto done;
     r->longest = MAX(r->train->stats.longest, r->held_out ? r->held_out->stats.longest : 0);
+    if (cfg->micro_tokens == 0 && r->cfg.micro_tokens < r->longest)
+        r->cfg.micro_tokens = 0; /* chosen then, for other data; that it is other data is said where the folder is compared with the recipe */
     r->free_micro = r->cfg.micro_tokens == 0;
     r->free_eval = r->cfg.eval_every == 0;
     r->free_save = r->cfg.save_every == 0;

@@ -66,9 +66,6 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
     if (c->method == METHOD_QLORA && m->packed)
         return err_set(e, ERR_ARG, "method qlora packs a model in 16 or 32 bits while it loads, and the weights of %s are packed already; method lora trains "
                        "on them as they are", c->model);
-    if (c->method == METHOD_FULL && m->packed)
-        return err_set(e, ERR_ARG, "method full cannot train %s: its weights are packed, and what is learned could not be stored in them; use lora, or the "
-                       "model in 16 bits", c->model);
     if (c->method == METHOD_FULL && c->init_adapter && *c->init_adapter)
         return err_set(e, ERR_ARG, "init-adapter goes with method lora, the recipe says full");
     if (c->separator && strstr(c->separator, "\\n"))

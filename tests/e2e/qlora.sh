@@ -24,6 +24,12 @@ score "$work/packed" --adapter "$work/run/adapter" > "$work/c"
 cmp "$work/a" "$work/b" || fail "the run and its adapter differ"
 cmp "$work/a" "$work/c" || fail "the base packed while it loads and the packed file differ"
 
+# trained on: with the base it knows, or not at all
+more=(--init-adapter "$work/run/adapter" --data "$work/data.jsonl" --steps 2 --batch-tokens 512 --out "$work/more")
+"$hone" train --model "$work/base" "${more[@]}" > /dev/null 2> "$work/err" && fail "a packed base's adapter went on with the base in 16 bits"
+grep -q "go on with --method qlora" "$work/err" || { cat "$work/err"; fail "the refusal does not say what to do"; }
+"$hone" train --model "$work/packed" "${more[@]}" > /dev/null 2>&1 || fail "it does not go on with the packed file"
+
 # exported: certified against the trained model
 "$hone" export "$work/run" --format safetensors --dtype f32 --out "$work/merged" > "$work/out" 2>&1 || { cat "$work/out"; fail "export"; }
 loss() { "$hone" eval "$1" --data "$work/data.jsonl" --json 2>/dev/null | grep -o '"loss":[^,]*' | head -n 1 | cut -d: -f2; }

@@ -15,7 +15,8 @@ static Backend *be;
                     "\"intermediate_size\":512,\"vocab_size\":90,\"max_position_embeddings\":64,\"rms_norm_eps\":1e-5" more "}"
 static const char *const shapes[] = { SHAPE(""), SHAPE(",\"tie_word_embeddings\":true") };
 
-static const struct { const char *name; bool gguf; SaveOptions save; DType linear; bool mapped; } kinds[] = {
+typedef struct Kind { const char *name; bool gguf; SaveOptions save; DType linear; bool mapped; } Kind;
+static const Kind kinds[] = {
     { "F32",       false, { .dtype = DT_F32 },                                            DT_F32,  true  },
     { "BF16",      false, { .dtype = DT_BF16 },                                           DT_BF16, true  },
     { "F16",       false, { .dtype = DT_F16 },                                            DT_F16,  true  },
@@ -126,18 +127,18 @@ static Model *random_model(const char *dir, const char *config)
     return m;
 }
 
-/* The model through a file of the kind, opened as stored. */
-static char *written(const Model *m, const char *dir, size_t kind)
+/* The model in a file of the kind. */
+static char *written(const Model *m, const char *dir, const char *name, const Kind *kind)
 {
     Err             e = { 0 };
     StrBuf          notes = { 0 };
     const GgufType *type;
-    char           *path = path_join(dir, kinds[kind].gguf ? "m.gguf" : "saved");
-    if (kinds[kind].gguf) {
-        must(gguf_type_find(&type, kinds[kind].name, &e));
+    char           *path = path_join(dir, name);
+    if (kind->gguf) {
+        must(gguf_type_find(&type, kind->name, &e));
         must(gguf_save(m, NULL, NULL, NULL, path, type, 2, &notes, &e));
     } else {
-        must(model_save(m, NULL, path, &kinds[kind].save, &e));
+        must(model_save(m, NULL, path, &kind->save, &e));
     }
     strbuf_release(&notes);
     return path;
@@ -151,9 +152,10 @@ static void test_every_kind(void **state)
             Err    e = { 0 };
             char  *dir = scratch();
             Model *m = random_model(dir, shapes[i]), *stored, *wide;
-            char  *path = written(m, dir, k);
+            char  *path = written(m, dir, kinds[k].gguf ? "m.gguf" : "saved", &kinds[k]), *numbers;
             must(model_open(&stored, path, be, NULL, &e));
-            must(model_open(&wide, path, be, &(ModelOptions){ .trainable = true }, &e));
+            numbers = written(stored, dir, kinds[k].gguf ? "numbers.gguf" : "numbers", &(Kind){ "F32", kinds[k].gguf, { .dtype = DT_F32 }, DT_F32, true });
+            must(model_open(&wide, numbers, be, &(ModelOptions){ .trainable = true }, &e));
             const Linear *down = &stored->block[0].down, *q = &stored->block[0].q;
             if (down->w->dtype != kinds[k].linear)
                 fail_msg("%s: kept as %s", kinds[k].name, dtype_name(down->w->dtype));
@@ -166,6 +168,7 @@ static void test_every_kind(void **state)
             model_close(wide);
             model_close(m);
             must(dir_remove(dir, &e));
+            free(numbers);
             free(path);
             free(dir);
         }
