@@ -21,7 +21,7 @@ static Model *open_model(bool tied)
     snprintf(text, sizeof text, config, tied ? "true" : "false");
     BUG_ON(!mkdtemp(dir));
     char *path = path_join(dir, "config.json");
-    BUG_ON(file_write_atomic(path, text, strlen(text), &e) || !(be = backend_open("ref", 1, &e)) || model_open_random(&m, dir, be, 1, &e));
+    BUG_ON(file_write_atomic(path, text, strlen(text), &e) || !(be = backend_open("ref", 1, &e)) || model_open_random(&m, dir, be, DT_F32, 1, &e));
     unlink(path);
     rmdir(dir);
     free(path);
