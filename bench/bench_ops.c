@@ -31,7 +31,7 @@ typedef struct Bench {
     Tensor      *q, *k, *v, *o, *lse, *dq, *dk, *dv, *dout;
     Tensor      *gate, *up, *y, *dgate, *dup;                                /* [T, hidden] */
     Tensor      *embed, *logp, *coef, *ids, *dh;
-    Tensor      *big[4];                                                     /* optimiser: weight, gradient, moments */
+    Tensor      *big[4], *small[2];                                          /* optimiser: weight, gradient, moments; moments of 8 bits */
     RopeTable    rope;
     AttnShape    shape;
     int32_t      start[SEGMENTS_MAX], len[SEGMENTS_MAX];
@@ -49,10 +49,9 @@ static void run_glu_bwd(Bench *b) { b->be->glu_bwd(b->be, b->dgate, b->dup, b->y
 static void run_add(Bench *b) { b->be->add(b->be, b->dx, b->x, b->dx); }
 static void run_head(Bench *b) { b->be->head_fused(b->be, b->logp, b->dh, NULL, NULL, b->x, b->embed, NULL, b->ids, b->coef, &plain_head); }
 static void run_head_logp(Bench *b) { b->be->head_logp(b->be, b->logp, NULL, b->x, b->embed, NULL, b->ids, &plain_head); }
-static void run_adamw(Bench *b)
-{
-    b->be->adamw(b->be, b->big[0], b->big[1], b->big[2], b->big[3], &(AdamW){ .lr = 1e-4f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 9 }, 1);
-}
+static const AdamW adam = { .lr = 1e-4f, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 9 };
+static void run_adamw(Bench *b) { b->be->adamw(b->be, b->big[0], b->big[1], b->big[2], b->big[3], &adam, 1); }
+static void run_adamw_8bit(Bench *b) { b->be->adamw(b->be, b->big[0], b->big[1], b->small[0], b->small[1], &adam, 1); }
 static void run_fill(Bench *b) { b->be->fill(b->be, b->dx, 0); }
 static void run_sumsq(Bench *b) { b->be->sumsq(b->be, b->big[1]); }
 
@@ -71,6 +70,7 @@ static double fill_bytes(const Bench *b) { return 4.0 * (double)(b->T * b->m->D)
 static double glu_bytes(const Bench *b) { return 12.0 * (double)(b->T * b->m->hidden); }
 static double glu_bwd_bytes(const Bench *b) { return 28.0 * (double)(b->T * b->m->hidden); }
 static double adamw_bytes(const Bench *b) { return 28.0 * (double)(tensor_numel(b->big[0])); }
+static double adamw_8bit_bytes(const Bench *b) { return 12.0 * (double)(tensor_numel(b->big[0])) + 4.0 * (double)dtype_bytes(DT_DYN8, tensor_numel(b->big[0])); }
 static double sumsq_bytes(const Bench *b) { return 4.0 * (double)(tensor_numel(b->big[0])); }
 
 typedef struct Case {
@@ -93,6 +93,7 @@ static const Case cases[] = {
     { "head logp",   run_head_logp,   head_logp_flops, NULL          },
     { "head fused",  run_head,        head_flops,      NULL          },
     { "adamw 16M",   run_adamw,       NULL,            adamw_bytes   },
+    { "adamw 8 bit", run_adamw_8bit,  NULL,            adamw_8bit_bytes },
     { "sumsq 16M",   run_sumsq,       NULL,            sumsq_bytes   },
 };
 #define HEAD_ROWS_MAX 1024 /* more rows tell nothing new of the head and take long */
@@ -134,6 +135,11 @@ static void setup(Bench *b, TArena *a)
     for (size_t i = 0; i < ARRAY_LEN(b->big); i++)
         b->big[i] = bench_tensor(a, 4096, 4096);
     b->be->fill(b->be, b->big[3], 1.0f);
+    const int64_t n = tensor_numel(b->big[0]);
+    for (int i = 0; i < 2; i++) {
+        b->small[i] = tarena_tensor(a, NULL, i ? DT_UDYN8 : DT_DYN8, 1, &n);
+        memset(b->small[i]->data, 0, dtype_bytes(DT_DYN8, n));
+    }
     b->w = bench_tensor(a, 1, m->D);
     b->embed = bench_tensor(a, m->V, m->D);
     b->ids = bench_ids(a, T, (int32_t)T);

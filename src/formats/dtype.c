@@ -71,6 +71,8 @@ static const Format formats[DT_COUNT] = {
     [DT_IQ4_XS] = { "IQ4_XS", 256, 136, NULL, NULL, iq4_xs_widen, iq4_xs_narrow },
     [DT_NF4]    = { "NF4",    64,  36,  NULL, NULL, nf4_widen,    nf4_narrow    },
     [DT_INT8]   = { "INT8",   64,  68,  NULL, NULL, int8_widen,   int8_narrow   },
+    [DT_DYN8]   = { "DYN8",   256, 260, NULL, NULL, dyn8_widen,   dyn8_narrow   },
+    [DT_UDYN8]  = { "UDYN8",  256, 260, NULL, NULL, udyn8_widen,  udyn8_narrow  },
 };
 
 static const Format *format_of(DType t)

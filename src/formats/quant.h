@@ -1,6 +1,7 @@
 /* quant.h - for dtype.c: whole blocks of the blocked formats to float and back. Layouts, bytes at any address:
  * quant_legacy.c has the formats of 32 numbers with a scale each, quant_iq4.c those with a table of unequal steps, quant_k.c and quant_k_write.c
- * those of 256 numbers whose sub-blocks have small scales of a common one, quant_64.c hone's own of 64 numbers with an F32 scale. */
+ * those of 256 numbers whose sub-blocks have small scales of a common one, quant_64.c hone's own of 64 numbers with an F32 scale,
+ * quant_dynamic.c those of 256, for the moments of the optimiser. */
 #ifndef HONE_QUANT_H
 #define HONE_QUANT_H
 
@@ -27,6 +28,8 @@ QUANT_PAIR(iq4_nl)
 QUANT_PAIR(iq4_xs)
 QUANT_PAIR(nf4)
 QUANT_PAIR(int8)
+QUANT_PAIR(dyn8)
+QUANT_PAIR(udyn8)
 
 /* One block of 64 as bitsandbytes packs it: its largest magnitude, and the code of each number, two a byte, the first one high. */
 void nf4_pack(uint8_t code[32], float *absmax, const float v[64]);

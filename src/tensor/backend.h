@@ -2,7 +2,7 @@
  * the judge; `cpu` is the fast one. Kernels never print, never exit, never allocate on the caller's behalf (a backend may keep its own
  * scratch, sized on first use). Gradient outputs are always accumulated into (+=), NULL means "not wanted". All numbers are F32
  * and all indices I32, but for frozen weights: the table of embed, w of linear, linear_dx and the head functions (while dw is NULL) may be
- * of any type that dtype_to_f32 reads, and mean the numbers that it gives; a cache of keys and values may be F16. Results must not depend on the
+ * of any type that holds weights (formats/dtype.h), and mean the numbers that it gives; a cache of keys and values may be F16, moments 8 bits. Results must not depend on the
  * number of threads.
  *
  * Notation: T rows (tokens), D model width, H query heads, G key/value heads, d head size, V vocabulary. x[T,D] is row-major with x->ld.
@@ -129,7 +129,8 @@ struct Backend {
 
     /* services */
     double (*sumsq)(Backend *, const Tensor *x);                                     /* in double, fixed order */
-    void (*adamw)(Backend *, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale); /* g used as g*grad_scale */
+    /* g used as g*grad_scale. m and v: F32 like w; or DYN8 and UDYN8, the numbers of w one after the other up to whole blocks, then w and g are dense */
+    void (*adamw)(Backend *, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale);
     void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes: dst may be F16 */
 };
 

@@ -191,6 +191,7 @@ static Backend *open_kern(const Kern *kern, int threads, Err *e)
     c->pool = pool_new(threads);
     c->be.threads = pool_threads(c->pool);
     c->worker = mem_zalloc((size_t)c->be.threads, sizeof *c->worker);
+    cpu_moment_maps(c->moment_map);
     return &c->be;
 }
 

@@ -27,6 +27,7 @@ typedef struct Cpu {
     Pool       *pool;
     Scratch     slot[SLOT_COUNT];
     Scratch    *worker;           /* [threads] */
+    MomentMap   moment_map[2];    /* of first and second moments */
     size_t      refused;          /* bytes of the first scratch block that did not fit; sync reports it */
 } Cpu;
 
@@ -72,6 +73,9 @@ typedef struct Gemm {
     int64_t      lda2, ldb2;
 } Gemm;
 void cpu_gemm(Cpu *c, const Gemm *g);
+
+void cpu_moment_maps(MomentMap map[2]);
+void cpu_adamw_moments(Cpu *c, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamStep *a);
 
 /* The functions of Backend, by file. */
 void cpu_linear(Backend *, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float alpha, bool accumulate);

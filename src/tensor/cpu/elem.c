@@ -105,7 +105,10 @@ void cpu_adamw(Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, co
         .unbias1 = (float)(1.0 / (1.0 - pow(b1, (double)a->step))), .unbias2 = (float)(1.0 / (1.0 - pow(b2, (double)a->step))),
         .lr = a->lr, .eps = a->eps, .decay = a->weight_decay,
     };
-    elem_run(be, ELEM_ADAMW, 40, (ElemJob){ .out = { w, m, v }, .in = { g }, .arg = &s });
+    if (m->dtype != DT_F32)
+        cpu_adamw_moments(cpu_of(be), w, g, m, v, &s);
+    else
+        elem_run(be, ELEM_ADAMW, 40, (ElemJob){ .out = { w, m, v }, .in = { g }, .arg = &s });
 }
 
 /* ---- the sum of squares ---- */

@@ -41,6 +41,20 @@ typedef void (*ElemFn)(int64_t n, float *const out[3], const float *const in[3],
 /* AdamW with the constants of one step worked out in double. */
 typedef struct AdamStep { float b1, c1, b2, c2, grad_scale, unbias1, unbias2, lr, eps, decay; } AdamStep;
 
+/* Moments of 8 bits, as DT_DYN8 and DT_UDYN8 are laid out, and what is known of one type's codes. A cell is all numbers of one sign that share the
+ * exponent and the first bits of the fraction; the first holds whatever is smaller, too. No cell has more than one border between codes. */
+#define MOMENT_BLOCK      256
+#define MOMENT_CELL_SHIFT 16                                     /* 7 bits of fraction */
+#define MOMENT_LEAST      0x1p-23f                               /* below the smallest border */
+#define MOMENT_LEAST_BITS 0x34000000
+#define MOMENT_CELLS      (((0x3f800000 - MOMENT_LEAST_BITS) >> MOMENT_CELL_SHIFT) + 1) /* the last one begins with 1 */
+typedef struct MomentBlock { float absmax; uint8_t q[MOMENT_BLOCK]; } MomentBlock;
+typedef struct MomentMap {
+    float   code[MOMENT_BLOCK];
+    float   border[MOMENT_BLOCK];       /* between a code and the next; behind the last: infinity */
+    uint8_t least[2 * MOMENT_CELLS];    /* the lowest code in a cell; positive cells, negative cells */
+} MomentMap;
+
 typedef void (*GemvFn)(int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e);
 
 /* One block of attention: up to ATTN_Q lanes that share a kv head. Lane l reads its query at q[l] and stands at key position pos[l]; lanes
@@ -95,6 +109,8 @@ typedef struct Kern {
     GemvFn gemv[DT_COUNT]; /* by type of w */
 
     ElemFn elem[ELEM_COUNT];
+    /* ELEM_ADAMW with moments in blocks; map: of the first and the second moment */
+    void (*adamw_moments)(int64_t n, float *w, const float *g, MomentBlock *m, MomentBlock *v, const AdamStep *a, const MomentMap map[2]);
 
     /* rows */
     float  (*dot)(int64_t n, const float *a, const float *b);

@@ -100,7 +100,7 @@ static void touch_bytes(Backend *be, const void *from, size_t nbytes)
 static void touch(Backend *be, const Tensor *t)
 {
     if (t && tensor_numel(t))
-        touch_bytes(be, t->data, (size_t)((tensor_rows(t) - 1) * t->ld + tensor_cols(t)) * dtype_size(t->dtype));
+        touch_bytes(be, t->data, dtype_bytes(t->dtype, (tensor_rows(t) - 1) * t->ld + tensor_cols(t)));
 }
 
 static void dry_upload(Backend *be, void *dst, const void *src, size_t nbytes)

@@ -835,21 +835,35 @@ static double ref_sumsq(Backend *be, const Tensor *x)
 }
 
 /* Loshchilov & Hutter 2019, algorithm 2: the decay acts on the weight, not through the gradient. */
-static void ref_adamw(Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale)
+static void adamw_run(int64_t n, float *w, const float *g, float *m, float *v, const AdamW *a, float grad_scale)
 {
-    (void)be;
     double b1 = a->beta1, b2 = a->beta2;
     double unbias1 = 1.0 - pow(b1, (double)a->step), unbias2 = 1.0 - pow(b2, (double)a->step);
-    for (int64_t r = 0; r < tensor_rows(w); r++)
-        for (int64_t c = 0; c < tensor_cols(w); c++) {
-            float *wp = row_f32(w, r) + c, *mp = row_f32(m, r) + c, *vp = row_f32(v, r) + c;
-            double gv = (double)row_f32(g, r)[c] * grad_scale;
-            double mv = b1 * *mp + (1.0 - b1) * gv, vv = b2 * *vp + (1.0 - b2) * gv * gv;
-            double step = (mv / unbias1) / (sqrt(vv / unbias2) + a->eps);
-            *wp = (float)(*wp - a->lr * (step + a->weight_decay * (double)*wp));
-            *mp = (float)mv;
-            *vp = (float)vv;
-        }
+    for (int64_t i = 0; i < n; i++) {
+        double gv = (double)g[i] * grad_scale;
+        double mv = b1 * m[i] + (1.0 - b1) * gv, vv = b2 * v[i] + (1.0 - b2) * gv * gv;
+        double step = (mv / unbias1) / (sqrt(vv / unbias2) + a->eps);
+        w[i] = (float)(w[i] - a->lr * (step + a->weight_decay * (double)w[i]));
+        m[i] = (float)mv;
+        v[i] = (float)vv;
+    }
+}
+
+/* Moments in blocks are numbers only during the update. */
+static void ref_adamw(Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale)
+{
+    if (m->dtype == DT_F32) {
+        for (int64_t r = 0; r < tensor_rows(w); r++)
+            adamw_run(tensor_cols(w), row_f32(w, r), row_f32(g, r), row_f32(m, r), row_f32(v, r), a, grad_scale);
+        return;
+    }
+    BUG_ON(m->dtype != DT_DYN8 || v->dtype != DT_UDYN8 || w->ld != tensor_cols(w) || g->ld != tensor_cols(g));
+    ArenaMark mark = scratch_mark(be);
+    Tensor    mv = widened(be, m), vv = widened(be, v);
+    adamw_run(tensor_numel(w), row_f32(w, 0), row_f32(g, 0), mv.data, vv.data, a, grad_scale);
+    dtype_from_f32(m->data, mv.data, m->dtype, tensor_numel(m));
+    dtype_from_f32(v->data, vv.data, v->dtype, tensor_numel(v));
+    scratch_rewind(be, mark);
 }
 
 static const Backend ref_table = {
