@@ -177,7 +177,7 @@ int main(int argc, char **argv)
     rc = rc ? rc : model_open_random(&m, dir, &be, DT_F32, 1, &e);
     rc = rc ? rc : model_reserve_positions(m, TOKENS, &e);
     rc = rc ? rc : adapter_new(&ad, m, "all", 16, 32, false, 1, &e);
-    rc = rc ? rc : optimizer_open(&opt, m, ad, &e);
+    rc = rc ? rc : optimizer_open(&opt, m, ad, OPTIM_ADAMW, &e);
     if (!rc)
         printf("%d threads, probe %.0f GFLOP/s; one of %d tokens trained; medians of %d\n", be.threads, bench_probe(pool), trained, reps);
     for (int n_seg = 1; n_seg <= SEGMENTS && !rc; n_seg *= 2) {

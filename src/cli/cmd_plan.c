@@ -22,12 +22,15 @@ static const char *method_name(const TrainRun *r, const PlanRow *row)
     return row->full ? "full" : r->cfg.method == METHOD_QLORA ? "qlora" : "lora";
 }
 
+static const char *optim_name(const PlanRow *row) { return row->optim == OPTIM_ADAMW_8BIT ? "adamw_8bit" : "adamw"; }
+
 static Json *rows_json(const TrainRun *r, const PlanRow *row, int n)
 {
     Json *rows = json_arr_new();
     for (int i = 0; i < n; i++) {
         Json *j = json_obj_new();
         json_set(j, "method", json_str_new(str_of(method_name(r, &row[i]))));
+        json_set(j, "optim", json_str_new(str_of(optim_name(&row[i]))));
         json_set(j, "activations", json_str_new(str_of(row[i].checkpoint ? "checkpoint" : "keep")));
         json_set(j, "micro_tokens", json_int_new(row[i].micro_tokens));
         json_set(j, "memory_bytes", json_int_new((int64_t)row[i].memory));
@@ -71,11 +74,11 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
     printf("disk      %s, %s free\n", a, p->disk_free < 0 ? "unknown" : b);
     if (isfinite(p->joules))
         printf("energy    about %.3g Wh\n", p->joules / 3600);
-    printf("\n  method  activations  micro-tokens      memory    training\n");
+    printf("\n  method  optim      activations  micro-tokens      memory    training\n");
     for (int i = 0; i < n; i++) {
         size_print(a, row[i].memory);
         time_print(b, row[i].train_seconds);
-        printf("%c %-7s %-12s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', method_name(r, &row[i]), row[i].checkpoint ? "checkpoint" : "keep",
+        printf("%c %-7s %-10s %-12s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', method_name(r, &row[i]), optim_name(&row[i]), row[i].checkpoint ? "checkpoint" : "keep",
                (long long)row[i].micro_tokens, a, b, row[i].fits ? "" : "  does not fit");
     }
 }

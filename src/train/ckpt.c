@@ -73,37 +73,46 @@ static Tensor *part(const Trainable *t, int k, char name[static 512])
     return k == 0 ? t->w : k == 1 ? t->m : t->v;
 }
 
+static size_t part_bytes(const Tensor *t) { return dtype_bytes(t->dtype, tensor_numel(t)); }
+
 size_t ckpt_room(const Optimizer *o)
 {
-    int64_t largest = 1;
+    size_t largest = 1;
     for (int i = 0; i < o->n; i++)
-        largest = MAX(largest, tensor_numel(o->t[i].w));
-    return (size_t)largest * sizeof(float);
+        largest = MAX(largest, part_bytes(o->t[i].w));
+    return largest;
 }
 
 size_t ckpt_bytes(const Optimizer *o)
 {
-    return 3 * (size_t)o->n_values * sizeof(float);
+    size_t sum = 0;
+    for (int i = 0; i < o->n; i++)
+        sum += part_bytes(o->t[i].w) + part_bytes(o->t[i].m) + part_bytes(o->t[i].v);
+    return sum;
 }
 
 static int write_tensors(const char *dir, const Optimizer *o, Err *e)
 {
     StWriter *w = NULL;
     char      name[512], *path = path_join(dir, "state.safetensors");
-    float    *buf = NULL;
+    void     *buf = NULL;
     int       rc = st_create(&w, path, e);
     if (rc)
         goto done;
     for (int i = 0; i < o->n; i++)
         for (int k = 0; k < 3; k++) {
             const Tensor *t = part(&o->t[i], k, name);
-            st_declare(w, name, DT_F32, t->rank, t->dim);
+            const int64_t blocks = tensor_numel(t) / dtype_block(t->dtype);
+            if (t->dtype == DT_F32)
+                st_declare(w, name, DT_F32, t->rank, t->dim);
+            else
+                st_declare_bytes(w, name, false, 2, (int64_t[]){ blocks, (int64_t)dtype_bytes(t->dtype, dtype_block(t->dtype)) });
         }
     buf = mem_alloc(ckpt_room(o));
     for (int i = 0; i < o->n && !rc; i++)
         for (int k = 0; k < 3 && !rc; k++) {
             const Tensor *t = part(&o->t[i], k, name);
-            const size_t  nbytes = (size_t)tensor_numel(t) * sizeof *buf;
+            const size_t  nbytes = part_bytes(t);
             o->be->download(o->be, buf, t->data, nbytes);
             rc = st_write(w, buf, nbytes, e);
         }
@@ -127,7 +136,11 @@ static int read_tensors(const char *dir, Optimizer *o, Err *e)
         for (int k = 0; k < 3 && !rc; k++) {
             Tensor         *t = part(&o->t[i], k, name);
             const StTensor *s = st_find(f, name);
-            if (!s || !s->known || s->dtype != DT_F32 || s->count != tensor_numel(t))
+            const char     *type = t->dtype == DT_F32 ? "F32" : "U8"; /* blocks lie there as bytes */
+            if (s && strcmp(s->dtype_text, type) != 0)
+                rc = err_set(e, ERR_INPUT, "%s: %s is %s and should be %s; the moments of optim adamw and of adamw_8bit cannot be exchanged", path, name,
+                             s->dtype_text, type);
+            else if (!s || s->nbytes != part_bytes(t))
                 rc = err_set(e, ERR_INPUT, "%s: %s is missing or of another shape", path, name);
             else
                 o->be->upload(o->be, t->data, s->data, s->nbytes);

@@ -1,7 +1,8 @@
 /* ckpt.h - checkpoints: everything that decides how a run goes on, so that a run killed at any moment ends with the same bits as one that was not.
  * A checkpoint is a folder RUN/checkpoints/step-000120 that appears whole or not at all:
  *   state.json          where the run stands (RunState)
- *   state.safetensors   every trainable tensor NAME with its moments NAME.m and NAME.v, f32
+ *   state.safetensors   every trainable tensor NAME with its moments NAME.m and NAME.v, f32; moments of 8 bits as bytes [blocks, 260], a block being
+ *                       the f32 scale and the codes of 256 numbers (formats/quant_dynamic.c)
  *   manifest.json       size and SHA-256 of the other two; a checkpoint that does not match is passed over with a warning
  * Random numbers need no state: they are functions of (seed, stream, index). */
 #ifndef HONE_CKPT_H

@@ -12,16 +12,30 @@ static void add(Optimizer *o, Tensor *w, char *name, bool decays)
     o->n_values += tensor_numel(w);
 }
 
-static int make_state(Optimizer *o, Err *e)
+/* Zeros: of blocks that is what zero bytes mean. */
+static void clear(Backend *be, const Tensor *t)
+{
+    Tensor words = *t;
+    if (t->dtype != DT_F32) {
+        words.dtype = DT_F32;
+        words.dim[0] = words.ld = (int64_t)(dtype_bytes(t->dtype, tensor_numel(t)) / sizeof(float));
+    }
+    be->fill(be, &words, 0);
+}
+
+static int make_state(Optimizer *o, Optim kind, Err *e)
 {
     for (int i = 0; i < o->n; i++) {
-        Trainable *t = &o->t[i];
-        Tensor   **state[] = { &t->grad, &t->m, &t->v };
+        Trainable    *t = &o->t[i];
+        const bool    blocks = kind == OPTIM_ADAMW_8BIT && tensor_numel(t->w) >= OPTIM_8BIT_LEAST;
+        const int64_t block = dtype_block(DT_DYN8), flat = (tensor_numel(t->w) + block - 1) / block * block;
+        const struct { Tensor **at; DType type; } state[] = { { &t->grad, DT_F32 }, { &t->m, blocks ? DT_DYN8 : DT_F32 }, { &t->v, blocks ? DT_UDYN8 : DT_F32 } };
         for (size_t k = 0; k < ARRAY_LEN(state); k++) {
-            *state[k] = tarena_tensor(&o->arena, t->name, DT_F32, t->w->rank, t->w->dim);
+            *state[k].at = state[k].type == DT_F32 ? tarena_tensor(&o->arena, t->name, DT_F32, t->w->rank, t->w->dim)
+                                                   : tarena_tensor(&o->arena, t->name, state[k].type, 1, &flat);
             if (tarena_failed(&o->arena, e))
                 return err_wrap(e, "gradients and moments of %lld trained numbers", (long long)o->n_values);
-            o->be->fill(o->be, *state[k], 0);
+            clear(o->be, *state[k].at);
         }
         t->w->wants_grad = true;
         t->w->grad = t->grad;
@@ -29,7 +43,7 @@ static int make_state(Optimizer *o, Err *e)
     return 0;
 }
 
-int optimizer_open(Optimizer *o, Model *m, Adapter *adapter, Err *e)
+int optimizer_open(Optimizer *o, Model *m, Adapter *adapter, Optim kind, Err *e)
 {
     *o = (Optimizer){ .be = m->be };
     tarena_init(&o->arena, m->be);
@@ -42,7 +56,7 @@ int optimizer_open(Optimizer *o, Model *m, Adapter *adapter, Err *e)
             add(o, adapter->pair[i].a, arena_printf(&o->names, "%s.lora_A", m->linear[i].module), true);
             add(o, adapter->pair[i].b, arena_printf(&o->names, "%s.lora_B", m->linear[i].module), true);
         }
-    return make_state(o, e);
+    return make_state(o, kind, e);
 }
 
 void optimizer_close(Optimizer *o)

@@ -16,8 +16,10 @@ typedef struct Optimizer {
     Arena      names;
 } Optimizer;
 
-/* Marks the adapter's factors (adapter != NULL) or every weight of the model as wanting gradients and makes their state, zeroed. */
-int    optimizer_open(Optimizer *o, Model *m, Adapter *adapter, Err *e);
+/* Marks the adapter's factors (adapter != NULL) or every weight of the model as wanting gradients and makes their state, zeroed. With OPTIM_ADAMW_8BIT
+ * moments are DYN8 and UDYN8 (formats/quant_dynamic.c), but those of tensors of less than OPTIM_8BIT_LEAST numbers stay F32, as bitsandbytes has it. */
+#define OPTIM_8BIT_LEAST 4096
+int    optimizer_open(Optimizer *o, Model *m, Adapter *adapter, Optim kind, Err *e);
 void   optimizer_close(Optimizer *o);
 void   optimizer_zero_grad(Optimizer *o);
 double optimizer_grad_norm(const Optimizer *o);                       /* Euclidean, over all; NaN and infinity show */

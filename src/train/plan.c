@@ -97,7 +97,8 @@ static int dry_answer(const TrainRun *r, const TrainHooks *h, const Model *m, co
 typedef struct DryRun { size_t state, pass, aside; } DryRun; /* adapter, gradients and moments if not the run's own; see TrainPlan */
 
 /* Goes through one pass of each shape, an answer and the last check, with adapter and optimizer of its own when `method` is not the run's. */
-static int dry_run(const TrainRun *r, const TrainHooks *h, int method, int64_t micro, ActivationPolicy policy, bool own_state, DryRun *out, Err *e)
+static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim optim, int64_t micro, ActivationPolicy policy, bool own_state, DryRun *out,
+                   Err *e)
 {
     Backend  *be = backend_dry_open();
     Model     m = *r->model;
@@ -111,7 +112,7 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, int64_t m
     m.be = be;
     m.stream = false; /* nothing is read */
     if (own_state && ((method != METHOD_FULL && (rc = adapter_new(&own, &m, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, 0, e))) ||
-                      (rc = optimizer_open(&opt, &m, own, e))))
+                      (rc = optimizer_open(&opt, &m, own, optim, e))))
         goto done;
     out->state = backend_dry_bytes(be).resident;
     pass_open(&ctx, &m, own_state ? own : r->adapter);
@@ -276,7 +277,7 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             DryRun d;
             if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream)
                 continue;
-            if ((rc = dry_run(r, h, r->cfg.method, micro, a == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, false, &d, e)))
+            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, a == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, false, &d, e)))
                 return rc;
             const size_t bytes = MAX(total(p->standing + mapped(r, a), &d), memory_peak());
             p->smallest = MIN(p->smallest, bytes);
@@ -298,11 +299,12 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
     size_print(most, p->limit);
     return err_set(e, ERR_MEM, "this run needs at least %zuMiB of memory (--memory %zuMiB), and %s %s%s", (p->smallest >> 20) + 2, (p->smallest >> 20) + 2,
                    r->cfg.memory ? "--memory allows" : "the machine has", most,
+                   r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW ? "; optim adamw_8bit, method lora or a smaller max-length need less" :
                    asked == ACTIVATIONS_AUTO && r->free_micro ? "; a smaller max-length or rank needs less"
                                                               : "; leave activations and micro-tokens to hone, or choose smaller ones");
 }
 
-int plan_check_full(const char *model, Err *e)
+int plan_check_full(const char *model, int optim, Err *e)
 {
     const size_t free_now = memory_free();
     Backend     *be = backend_dry_open();
@@ -312,13 +314,13 @@ int plan_check_full(const char *model, Err *e)
     int          rc = 0;
     if (free_now == SIZE_MAX || 8 * train_base_bytes(model) < (double)free_now) /* of 16 bits become 4 x 32 at most; so a look at the weights is spared */
         goto done;
-    if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, e)))
+    if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, (Optim)optim, e)))
         goto done;
     size_print(need, backend_dry_bytes(be).resident);
     size_print(have, free_now);
     if (backend_dry_bytes(be).resident > free_now)
-        rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the machine has %s; method lora needs a "
-                     "fraction of that", model, need, have);
+        rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the machine has %s; %smethod lora needs a "
+                     "fraction of that", model, need, have, optim == OPTIM_ADAMW ? "optim adamw_8bit needs three eighths less, " : "");
 done:
     optimizer_close(&opt);
     model_close(m);
@@ -410,12 +412,22 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
     tarena_release(&r->pass.scratch);
     optimizer_close(&r->opt); /* weights want no gradients now, but for those that a dry run asks for */
     for (int k = 0; k < *n; k++) {
-        DryRun d;
-        if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true, &d, e)))
-            return rc;
         const size_t weights = row[k].full == full ? 0 : weight_bytes(r->model, false, row[k].full) - weight_bytes(r->model, true, false);
-        row[k].memory = total(standing + weights + d.state, &d);
-        row[k].fits = row[k].memory <= r->plan.limit;
+        /* Training all weights is offered with moments of 8 bits where it fits only so. */
+        for (Optim optim = (Optim)r->cfg.optim; optim <= OPTIM_ADAMW_8BIT && !row[k].fits; optim++) {
+            DryRun d;
+            if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true,
+                              &d, e)))
+                return rc;
+            const size_t bytes = total(standing + weights + d.state, &d);
+            row[k].fits = bytes <= r->plan.limit;
+            if (row[k].fits || optim == (Optim)r->cfg.optim) {
+                row[k].optim = optim;
+                row[k].memory = bytes;
+            }
+            if (!row[k].full)
+                break;
+        }
     }
     PlanRow *best = NULL;
     for (int k = 0; k < *n; k++)

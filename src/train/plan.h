@@ -29,6 +29,7 @@ typedef struct TrainPlan {
 /* One way to train that could have been chosen. */
 typedef struct PlanRow {
     bool    full, checkpoint;
+    int     optim;              /* Optim */
     int64_t micro_tokens;
     size_t  memory;
     double  train_seconds;
@@ -41,7 +42,7 @@ int   plan_make(struct TrainRun *r, const struct TrainHooks *h, bool timed, Err 
 /* The ways that were not taken, fastest first in each method; closes r's optimizer and adapter, which is then good for nothing but train_close. */
 int   plan_rows(struct TrainRun *r, const struct TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e);
 /* Before all weights are loaded to be trained: ERR_MEM when the machine could not even hold them with their gradients and moments. */
-int   plan_check_full(const char *model, Err *e);
+int   plan_check_full(const char *model, int optim, Err *e);
 int   plan_check_disk(const struct TrainRun *r, Err *e);         /* ERR_IO when the target lacks the room */
 Json *plan_json(const TrainPlan *p);
 

@@ -109,7 +109,7 @@ static double optimizer_seconds(TrainRun *r)
 {
     const double  began = clock_seconds();
     Optimizer    *o = &r->opt;
-    const int64_t n = MIN(o->n_values, (int64_t)(r->plan.pass / sizeof(float) / 4) & ~15);
+    const int64_t n = MIN(o->n_values, (int64_t)(r->plan.pass / sizeof(float) / 4) & ~255);
     double        norm = 0;
     optimizer_zero_grad(o);
     norm = optimizer_grad_norm(o);
@@ -120,6 +120,8 @@ static double optimizer_seconds(TrainRun *r)
         t[i] = tarena_tensor(&r->pass.scratch, NULL, DT_F32, 1, &n);
         if (t[i])
             r->be->fill(r->be, t[i], 0);
+        if (t[i] && i > 1 && r->cfg.optim == OPTIM_ADAMW_8BIT)
+            t[i]->dtype = i == 2 ? DT_DYN8 : DT_UDYN8; /* smaller, and zeros as well */
     }
     if (n > 0 && t[3]) {
         const AdamW  a = { .lr = (float)norm, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };

@@ -30,6 +30,7 @@ const CfgOption train_options[] = {
     { "lr-floor",         CFG_REAL,   AT(lr_floor),         "0.1",  0, 1,     NULL,          "share of the peak that the cosine ends at" },
     { "warmup",           CFG_REAL,   AT(warmup),           "0.03", 0, 1,     NULL,          "share of the steps in which the rate rises linearly" },
     { "weight-decay",     CFG_REAL,   AT(weight_decay),     "0",    0, 10,    NULL,          "AdamW's decay, on matrices of linears only" },
+    { "optim",            CFG_CHOICE, AT(optim),            "adamw", 0, 0,    "adamw|adamw_8bit", "AdamW; with moments of 8 bits it takes 10 instead of 16 bytes for each trained number" },
     { "beta1",            CFG_REAL,   AT(beta1),            "0.9",  0, 0.999999, NULL,       "AdamW" },
     { "beta2",            CFG_REAL,   AT(beta2),            "0.999", 0, 0.9999999, NULL,     "AdamW" },
     { "adam-eps",         CFG_REAL,   AT(adam_eps),         "1e-8", 1e-30, 1,     NULL,          "AdamW" },

@@ -11,11 +11,12 @@ typedef enum { METHOD_LORA, METHOD_QLORA, METHOD_FULL } Method;
 typedef enum { GOAL_AUTO, GOAL_SFT, GOAL_TEXT } Goal;
 typedef enum { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_CONSTANT } ScheduleKind;
 typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT, ACTIVATIONS_STREAM } Activations;
+typedef enum { OPTIM_ADAMW, OPTIM_ADAMW_8BIT } Optim;
 extern const char *const train_activations[];
 
 typedef struct TrainCfg {
     char   *model, *data, *out, *eval, *init_adapter, *separator, *target_modules, *device;
-    int     method, objective, on_long, schedule, activations; /* the enums above and LongPolicy */
+    int     method, objective, on_long, schedule, activations, optim; /* the enums above and LongPolicy */
     double  epochs;
     int64_t steps, batch_tokens, micro_tokens, max_length;
     double  lr, lr_floor, warmup, weight_decay, beta1, beta2, adam_eps, clip;

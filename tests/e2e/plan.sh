@@ -35,3 +35,11 @@ for how in keep checkpoint stream; do
     "$hone" train "${common[@]}" --activations $how --out "$work/$how" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "--activations $how"; }
     [ "$(losses "$work/$how")" = "$(losses "$work/keep")" ] || fail "--activations $how gives other losses than keep"
 done
+
+# training all weights is offered with moments of 8 bits where it fits only so
+row() { "$hone" plan "${common[@]}" --micro-tokens 512 --json "$@" 2> "$work/err" | grep -o '{[^{}]*"method":"full"[^{}]*"activations":"keep"[^{}]*}' | head -n 1 > "$work/row"; }
+row; wide=$(number memory_bytes "$work/row")
+row --optim adamw_8bit; narrow=$(number memory_bytes "$work/row")
+[ "$narrow" -lt "$wide" ] || fail "moments of 8 bits take $narrow bytes, those of 32 $wide"
+row --memory $(((wide + narrow) / 2))
+grep -q '"optim":"adamw_8bit".*"fits":true' "$work/row" || fail "full training is not offered with moments of 8 bits: $(cat "$work/row")"

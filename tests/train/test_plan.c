@@ -102,22 +102,34 @@ static int open_run(TrainRun **r, Backend *be, const char *model, const char *ou
     return rc;
 }
 
+/* Gradients of 4 bytes; moments of 4 each, or of 1 and 4 more for every 256; in whole cache lines. */
+static size_t state_bytes(const Optimizer *o, bool eight_bits)
+{
+    size_t sum = 0;
+    for (int i = 0; i < o->n; i++) {
+        const size_t n = (size_t)tensor_numel(o->t[i].w), wide = (4 * n + 63) / 64 * 64, narrow = ((n + 255) / 256 * 260 + 63) / 64 * 64;
+        sum += wide + 2 * (eight_bits && n >= 4096 ? narrow : wide);
+    }
+    return sum;
+}
+
 static void dry_is_real(void **state)
 {
     (void)state;
-    static const char *const method[] = { "lora", "full" }, *const policy[] = { "keep", "checkpoint" };
+    static const char *const method[] = { "lora", "full" }, *const policy[] = { "keep", "checkpoint" }, *const optim[] = { "adamw", "adamw_8bit" };
     for (size_t f = 0; f < ARRAY_LEN(family); f++)
-        for (size_t k = 0; k < 4; k++) {
+        for (size_t k = 0; k < 8; k++) {
             Err         e = { 0 };
             TrainRun   *r;
             TrainResult res;
             char        out[64];
-            const char *more[] = { "method", method[k / 2], "activations", policy[k % 2], NULL };
+            const char *more[] = { "method", method[k / 2 % 2], "activations", policy[k % 2], "optim", optim[k / 4], NULL };
             Backend    *be = backend_open("cpu", 1, &e);
             snprintf(out, sizeof out, "run-%s-%zu", family[f].name, k);
             if (open_run(&r, be, family[f].name, out, more, &e) || plan_make(r, NULL, false, &e) || train_go(r, &(TrainHooks){ 0 }, &res, &e))
-                fail_msg("%s %s %s: %s", family[f].name, more[1], more[3], e.text);
+                fail_msg("%s %s %s %s: %s", family[f].name, more[1], more[3], more[5], e.text);
             assert_true(r->plan.pass > 0);
+            assert_int_equal(r->opt.arena.used, state_bytes(&r->opt, k / 4));
             if (family[f].routed)
                 assert_in_range(r->pass.scratch.high, r->plan.pass / 100 * 97, r->plan.pass);
             else

@@ -222,6 +222,55 @@ static void test_interrupted_run_ends_the_same(void **state)
 }
 
 /* A rate that makes the held-out loss rise after a while: the best step is not the last, and patience ends the run, wherever it was interrupted. */
+/* Moments of 8 bits: the embedding has them, the smaller matrices stay below the least size. */
+#define EIGHT_BITS "method", "full", "lr", "3e-3", "optim", "adamw_8bit"
+
+static void test_moments_of_8_bits(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res, want;
+    Err         e = { 0 };
+    must_run(&(Plan){ .out = "eight", .threads = 1, .more = { EIGHT_BITS } }, &c, &want);
+    assert_true(want.best_loss < want.first_loss);
+    for (int threads = 2; threads <= 4; threads += 2) {
+        must_run(&(Plan){ .out = "eight-more", .threads = threads, .more = { EIGHT_BITS } }, &c, &res);
+        check_same("eight" CKPT, "eight-more" CKPT);
+        remove_run("eight-more");
+    }
+    for (int64_t after = 1; after < 12; after += 4) {
+        assert_int_equal(run(&(Plan){ .out = "eight-broken", .stop_after = after, .more = { EIGHT_BITS } }, &c, &res, &e), ERR_STOP);
+        must_run(&(Plan){ .out = "eight-broken", .more = { EIGHT_BITS } }, &c, &res);
+        check_same("eight" CKPT, "eight-broken" CKPT);
+        check_same("eight/model/model.safetensors", "eight-broken/model/model.safetensors");
+        remove_run("eight-broken");
+    }
+}
+
+/* Neither a folder of the other kind nor its checkpoints are gone on with. */
+static void test_moments_are_not_exchanged(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    const Plan  wide = { .out = "wide", .stop_after = 3, .more = { "method", "full", "lr", "3e-3" } };
+    const Plan  narrow = { .out = "narrow", .stop_after = 3, .more = { EIGHT_BITS } };
+    assert_int_equal(run(&wide, &c, &res, &e), ERR_STOP);
+    assert_int_equal(run(&narrow, &c, &res, &e), ERR_STOP);
+    Plan other = wide;
+    other.out = "narrow";
+    assert_int_equal(run(&other, &c, &res, &e), ERR_ARG);
+    check_says(&e, ERR_ARG, "optim");
+    char *from = at("wide/checkpoints"), *to = at("narrow/checkpoints");
+    assert_int_equal(dir_remove(to, &e), 0);
+    assert_int_equal(rename(from, to), 0);
+    assert_int_equal(run(&narrow, &c, &res, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "embed_tokens.weight.m is F32 and should be U8; the moments of optim adamw and of adamw_8bit cannot be exchanged");
+    free(from);
+    free(to);
+}
+
 static void test_early_stop_survives_interruption(void **state)
 {
     (void)state;
@@ -389,6 +438,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_interrupted_run_ends_the_same),
+        cmocka_unit_test(test_moments_of_8_bits),
+        cmocka_unit_test(test_moments_are_not_exchanged),
         cmocka_unit_test(test_early_stop_survives_interruption),
         cmocka_unit_test(test_changed_inputs_are_refused),
         cmocka_unit_test(test_damaged_checkpoint_is_passed_over),

@@ -22,7 +22,7 @@ static void follow(const char *family, bool lora)
     must(model_open(&m, g.dir, be, &(ModelOptions){ .trainable = !lora }, &e));
     if (lora)
         must(adapter_open(&ad, m, g.adapter_dir, &e));
-    must(optimizer_open(&o, m, ad, &e));
+    must(optimizer_open(&o, m, ad, OPTIM_ADAMW, &e));
     tarena_init(&a, be);
     for (int32_t i = 0; i < g.n_rows; i++)
         coef[i] = (float)(-1.0 / g.n_rows);
