@@ -28,11 +28,16 @@ LR, BETAS, EPS, DECAY = 1e-2, (0.9, 0.999), 1e-8, 0.1
 def quantise_portable(x, code, absmax_out, out, blocksize):
     """bitsandbytes.backends.default: the nearest code, the lower one in the middle."""
     n = x.numel()
-    blocks = torch.nn.functional.pad(x, (0, -n % blocksize)).reshape(-1, blocksize)
+    blocks = torch.nn.functional.pad(x.reshape(-1), (0, -n % blocksize)).reshape(-1, blocksize)
     absmax = blocks.abs().amax(1)
     scaled = (blocks * (1.0 / absmax.clamp(min=1e-38))[:, None]).clamp(-1, 1)
-    out.copy_(torch.bucketize(scaled, (code[:-1] + code[1:]) / 2).reshape(-1)[:n].to(torch.uint8))
+    out.copy_(torch.bucketize(scaled, (code[:-1] + code[1:]) / 2).reshape(-1)[:n].reshape(out.shape).to(torch.uint8))
     absmax_out.copy_(absmax)
+
+
+def adamw_8bit(*args, **settings):
+    ops._quant_blockwise_fp32_direct = quantise_portable
+    return bnb.optim.AdamW8bit(*args, **settings)
 
 
 def spread(factor):
@@ -46,10 +51,9 @@ def start():
 
 
 def main(folder):
-    ops._quant_blockwise_fp32_direct = quantise_portable
     w, target, curve = start()
     w = torch.nn.Parameter(w)
-    optimizer = bnb.optim.AdamW8bit([w], lr=LR, betas=BETAS, eps=EPS, weight_decay=DECAY)
+    optimizer = adamw_8bit([w], lr=LR, betas=BETAS, eps=EPS, weight_decay=DECAY)
     tensors = {"code.m": functional.create_dynamic_map(True), "code.v": functional.create_dynamic_map(False)}
     for step in range(1, STEPS + 1):
         w.grad = (w.detach() - target) * curve

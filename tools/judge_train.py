@@ -3,7 +3,7 @@
 
 Duty: read recipe.yaml and order.jsonl of the run, the tokenised rows hone exported and the adapter hone started from,
 then do the same arithmetic as a PyTorch user would: padded micro-batches, torch.optim.AdamW, clipping, the same
-schedule. Prints one JSON object with the loss of every step (before its update), the held-out loss and the speed.
+schedule (of optim adamw_8bit, bitsandbytes' AdamW8bit). Prints one JSON object with the loss of every step (before its update), the held-out loss and the speed.
 Invariants: same examples in the same order and micro-batches as hone; the loss of a step is the sum over all its
 trained targets divided by their number, whatever the micro-batches; the only random thing is LoRA dropout when the
 recipe asks for it. To follow a new recipe key, add a row to RECIPE; a new schedule, a row to SCHEDULES.
@@ -27,6 +27,7 @@ RECIPE = {
     "targets": (str, "all-linear"), "lr": (float, None), "steps": (int, 0), "warmup": (float, 0.0),
     "schedule": (str, "cosine"), "weight_decay": (float, 0.0), "beta1": (float, 0.9), "beta2": (float, 0.999),
     "adam_eps": (float, 1e-8), "lr_floor": (float, 0.1), "clip": (float, 1.0), "seed": (int, 0),
+    "optim": (str, "adamw"),
 }
 
 # how far down the way x in 0..1 after warm-up the rate is, as a share of the peak
@@ -35,6 +36,15 @@ SCHEDULES = {
     "linear": lambda x, low: 1.0 - x,
     "constant": lambda x, low: 1.0,
 }
+
+
+def adamw_8bit(*args, **settings):
+    """bitsandbytes', quantising as its portable code does: see golden_optimizer.py."""
+    import golden_optimizer
+    return golden_optimizer.adamw_8bit(*args, **settings)
+
+
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "adamw_8bit": adamw_8bit}
 
 
 def recipe_read(path):
@@ -125,8 +135,8 @@ def optimizer_new(model, recipe):
                    if isinstance(m, (torch.nn.Linear, Conv1D)) and m.weight is not tied}
     groups = [{"params": [p for n, p in trained.items() if n in decayed], "weight_decay": recipe["weight_decay"]},
               {"params": [p for n, p in trained.items() if n not in decayed], "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe["lr"],
-                             betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["adam_eps"])
+    return OPTIMIZERS[recipe["optim"]]([g for g in groups if g["params"]], lr=recipe["lr"],
+                                       betas=(recipe["beta1"], recipe["beta2"]), eps=recipe["adam_eps"])
 
 
 def rate(recipe, step, total):
