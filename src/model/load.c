@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/thread.h"
 #include "formats/packed.h"
 #include "model/gguf_model.h"
 #include "tensor/inspect.h"
@@ -392,22 +393,46 @@ done:
     return rc;
 }
 
-static int draw_slot(Model *m, const Slot *s, DType keep, uint64_t seed, uint64_t number, Err *e)
+#define DRAW_RUN (256 * RNG_GROUP) /* numbers of one piece */
+
+typedef struct Draw { char *to; DType type; int64_t n; Rng from; float std; } Draw;
+
+static void draw_piece(void *ctx, int64_t piece, int worker)
+{
+    const Draw   *d = ctx;
+    const int64_t at = piece * DRAW_RUN;
+    Rng           r = d->from;
+    float         v[RNG_GROUP];
+    (void)worker;
+    r.index = (uint64_t)at;
+    for (int64_t i = at; i < MIN(d->n, at + DRAW_RUN); i += RNG_GROUP) {
+        const int64_t n = MIN(d->n - i, RNG_GROUP);
+        rng_normals(&r, v, RNG_GROUP);
+        for (int k = 0; k < RNG_GROUP; k++)
+            v[k] *= d->std;
+        dtype_from_f32(d->to + dtype_bytes(d->type, i), v, d->type, n);
+    }
+}
+
+static int draw_slot(Model *m, const Slot *s, DType keep, uint64_t seed, uint64_t number, Pool *pool, Err *e)
 {
     int rc = make_tensor(m, s, s->rank == 2 ? keep : DT_F32, e);
     if (rc)
         return rc;
-    const int64_t n = tensor_numel(*s->at);
+    Tensor       *t = *s->at;
+    const int64_t n = tensor_numel(t);
     const bool    residual = str_ends(str_of(s->name), "o_proj.weight") || str_ends(str_of(s->name), "down_proj.weight") ||
                           str_ends(str_of(s->name), "c_proj.weight") || str_ends(str_of(s->name), ".w2.weight");
     const double std = m->cfg.init_std * (residual ? 1 / sqrt(2.0 * (double)m->cfg.layers) : 1);
     const bool   norm_weight = s->rank == 1 && str_ends(str_of(s->name), ".weight");
-    float       *v = mem_alloc((size_t)n * sizeof *v);
-    Rng          r = rng_at(seed, RNG_WEIGHT_INIT, number, 0);
-    for (int64_t i = 0; i < n; i++)
-        v[i] = s->rank == 2 ? (float)(std * rng_normal(&r)) : norm_weight ? 1 : 0;
-    tensor_put(*s->at, v);
-    free(v);
+    if (s->rank == 1) {
+        m->be->fill(m->be, t, norm_weight ? 1 : 0);
+        return 0;
+    }
+    Draw d = { .to = mem_alloc(dtype_bytes(keep, n)), .type = keep, .n = n, .from = rng_at(seed, RNG_WEIGHT_INIT, number, 0), .std = (float)std };
+    parallel_for(pool, (n + DRAW_RUN - 1) / DRAW_RUN, draw_piece, &d);
+    m->be->upload(m->be, t->data, d.to, dtype_bytes(keep, n));
+    free(d.to);
     return 0;
 }
 
@@ -415,15 +440,17 @@ int model_open_random(Model **out, const char *config_dir, Backend *be, DType ke
 {
     Source s = { 0 };
     Model *m = NULL;
+    Pool  *pool = pool_new(be->threads);
     int    rc = source_open(&s, config_dir, e);
     if (rc || (rc = begin(&m, config_dir, &s, be, e)))
         goto done;
     for (int i = 0; i < m->slots->n; i++)
-        if ((rc = draw_slot(m, &m->slots->p[i], keep, seed, (uint64_t)i, e)))
+        if ((rc = draw_slot(m, &m->slots->p[i], keep, seed, (uint64_t)i, pool, e)))
             goto done;
     finish(m);
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
 done:
+    pool_free(pool);
     source_close(&s);
     if (rc) {
         model_close(m);

@@ -87,8 +87,9 @@ static Model *make(const char *dir, const char *config, Backend *be)
             continue;
         Rng    r = rng_at(9, RNG_WEIGHT_INIT, (uint64_t)i, 1);
         float *v = mem_alloc((size_t)tensor_numel(t) * sizeof *v);
+        rng_normals(&r, v, tensor_numel(t));
         for (int64_t k = 0; k < tensor_numel(t); k++)
-            v[k] = (str_ends(str_of(m->slots->p[i].name), ".bias") ? 0.0f : 1.0f - m->fam->norm_offset) + 0.25f * (float)rng_normal(&r);
+            v[k] = (str_ends(str_of(m->slots->p[i].name), ".bias") ? 0.0f : 1.0f - m->fam->norm_offset) + 0.25f * v[k];
         m->be->upload(m->be, t->data, v, (size_t)tensor_numel(t) * sizeof *v);
         free(v);
     }
@@ -252,8 +253,7 @@ static void test_adapter(void **state)
                 const int64_t n = tensor_numel(a->pair[k].b);
                 float        *v = mem_alloc((size_t)n * sizeof *v);
                 Rng           r = rng_at(2, RNG_LORA_INIT, (uint64_t)k, 1);
-                for (int64_t x = 0; x < n; x++)
-                    v[x] = (float)rng_normal(&r);
+                rng_normals(&r, v, n);
                 be->upload(be, a->pair[k].b->data, v, (size_t)n * sizeof *v);
                 free(v);
             }
@@ -294,8 +294,7 @@ static void test_trained_head(void **state)
     const int64_t n = tensor_numel(a->head);
     float        *v = mem_alloc((size_t)n * sizeof *v);
     Rng           r = rng_at(4, RNG_WEIGHT_INIT, 0, 1);
-    for (int64_t i = 0; i < n; i++)
-        v[i] = (float)rng_normal(&r);
+    rng_normals(&r, v, n);
     be->upload(be, a->head->data, v, (size_t)n * sizeof *v);
     need(gguf_type_find(&type, "F32", &e), &e, "F32");
     need(gguf_save(m, a, NULL, NULL, path, type, 1, &notes, &e), &e, path);

@@ -571,8 +571,7 @@ static double check_case_gradients(const OpCase *c, Backend *ref)
     if (p.lab.coef) {
         tensor_get(p.lab.coef, p.coef);
     } else {
-        for (int64_t i = 0; i < n; i++)
-            p.coef[i] = (float)rng_normal(&p.lab.rng);
+        rng_normals(&p.lab.rng, p.coef, n);
         if (any)
             tensor_put(tape_grad(&t, y), p.coef);
     }

@@ -31,8 +31,7 @@ static void room_close(Room *r)
 static Tensor *leaf(Room *r, int64_t rows, int64_t cols, bool wants_grad)
 {
     Tensor *x = tape_new(&r->t, rows, cols);
-    for (int64_t i = 0; i < rows * cols; i++)
-        ((float *)x->data)[i] = (float)rng_normal(&r->rng);
+    rng_normals(&r->rng, x->data, rows * cols);
     x->wants_grad = wants_grad;
     return x;
 }
