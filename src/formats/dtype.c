@@ -106,6 +106,12 @@ size_t dtype_bytes(DType t, int64_t n)
     return bytes;
 }
 
+int64_t dtype_whole(DType t, int64_t n)
+{
+    int64_t block = format_of(t)->block;
+    return (n + block - 1) / block * block;
+}
+
 bool dtype_writable(DType t)
 {
     const Format *f = format_of(t);

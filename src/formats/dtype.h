@@ -20,6 +20,7 @@ const char *dtype_name(DType t);                            /* "F32", as safeten
 size_t      dtype_size(DType t);                            /* bytes of one element of a plain format */
 int64_t     dtype_block(DType t);                           /* numbers in a block; 1: a plain format */
 size_t      dtype_bytes(DType t, int64_t n);                /* bytes of n numbers; n a multiple of the block */
+int64_t     dtype_whole(DType t, int64_t n);                /* n made whole blocks */
 bool        dtype_find(Str safetensors_name, DType *t);     /* plain formats only */
 bool        dtype_writable(DType t);                        /* dtype_from_f32 knows it */
 

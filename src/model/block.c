@@ -30,11 +30,16 @@ static Tensor *position(Tape *t, const Model *m, int layer, const Norm *n, Tenso
     return op_rope(t, x, s->rope_row, table, (int)m->cfg.head_dim);
 }
 
-/* Appends this batch's keys or values behind those the cache already holds for each sequence. */
+/* Appends this batch's keys or values behind those the cache already holds for each sequence, head by head: in the cache each begins at a whole
+ * block. */
 static Tensor *cache_write(const Model *m, Tensor *cache, const Tensor *x, const AttnShape *a)
 {
-    for (int i = 0; x && i < a->n_seg; i++) /* x is NULL when the arena is full; model_logp and its like report it */
-        m->be->copy_rows(m->be, cache, a->k0[i] + a->nk[i] - a->nq[i], x, a->q0[i], a->nq[i]);
+    const int64_t d = a->head_dim, whole = dtype_whole(cache->dtype, d);
+    for (int g = 0; x && g < a->kv_heads; g++) { /* x is NULL when the arena is full; model_logp and its like report it */
+        Tensor to = tensor_col_view(cache, g * whole, whole), from = tensor_col_view(x, g * d, d);
+        for (int i = 0; i < a->n_seg; i++)
+            m->be->copy_rows(m->be, &to, a->k0[i] + a->nk[i] - a->nq[i], &from, a->q0[i], a->nq[i]);
+    }
     return cache;
 }
 

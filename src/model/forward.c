@@ -235,7 +235,7 @@ int kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, DType type
     tarena_init(&kv->arena, m->be);
     kv->k = mem_zalloc((size_t)m->cfg.layers, sizeof *kv->k);
     kv->v = mem_zalloc((size_t)m->cfg.layers, sizeof *kv->v);
-    const int64_t dim[2] = { (int64_t)slots * capacity, m->cfg.kv_heads * m->cfg.head_dim };
+    const int64_t dim[2] = { (int64_t)slots * capacity, m->cfg.kv_heads * dtype_whole(type, m->cfg.head_dim) };
     for (int64_t i = 0; i < m->cfg.layers; i++) {
         kv->k[i] = tarena_tensor(&kv->arena, "kv.k", type, 2, dim);
         kv->v[i] = tarena_tensor(&kv->arena, "kv.v", type, 2, dim);

@@ -137,7 +137,7 @@ struct Adapter;
 typedef struct KvCache {
     int      slots;
     int32_t  capacity;
-    Tensor **k, **v;                    /* per layer: [slots * capacity, G*d] */
+    Tensor **k, **v;                    /* per layer: [slots * capacity, G * d made whole blocks] */
     TArena   arena;
 } KvCache;
 
@@ -203,7 +203,7 @@ typedef enum { KEEP_ALL, CHECKPOINT_BLOCKS } ActivationPolicy;
 int   model_train_pass(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
                        ActivationPolicy policy, Tensor **logp, Err *e);
 
-int   kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, DType type, Err *e);   /* F32, or F16: half the memory, rounded */
+int   kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, DType type, Err *e);   /* F32; F16, Q8_0: half, about a quarter of the memory, rounded */
 void  kv_close(KvCache *kv);
 
 /* Reads and range-checks config.json (and the end-of-text ids of generation_config.json, may be NULL). */

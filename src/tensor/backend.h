@@ -2,7 +2,7 @@
  * the judge; `cpu` is the fast one. Kernels never print, never exit, never allocate on the caller's behalf (a backend may keep its own
  * scratch, sized on first use). Gradient outputs are always accumulated into (+=), NULL means "not wanted". All numbers are F32
  * and all indices I32, but for frozen weights: the table of embed, w of linear, linear_dx and the head functions (while dw is NULL) may be
- * of any type that holds weights (formats/dtype.h), and mean the numbers that it gives; a cache of keys and values may be F16, moments 8 bits. Results must not depend on the
+ * of any type that holds weights (formats/dtype.h), and mean the numbers that it gives; a cache of keys and values may be F16 or Q8_0, moments 8 bits. Results must not depend on the
  * number of threads.
  *
  * Notation: T rows (tokens), D model width, H query heads, G key/value heads, d head size, V vocabulary. x[T,D] is row-major with x->ld.
@@ -91,7 +91,7 @@ struct Backend {
     void (*rope)(Backend *, Tensor *x, const Tensor *pos, const RopeTable *r, int head_dim, int sign);
 
     /* o[Tq, H*d] = softmax(scale * q k', capped) v per head; lse[Tq, H] is the log of the sum of exp of the scores, the sink's too (may be NULL when no gradient
-     * is wanted). k and v are F32, or both F16 (a cache). Backward reads o and lse and accumulates into dq, dk, dv; all F32. */
+     * is wanted). k and v are F32, or both F16 or Q8_0 (a cache), where each head begins at a whole block: [rows, G * dtype_whole(type, d)]. Backward reads o and lse and accumulates into dq, dk, dv; all F32. */
     void (*attn)(Backend *, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
     void (*attn_bwd)(Backend *, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse,
                      const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s);
@@ -131,7 +131,7 @@ struct Backend {
     double (*sumsq)(Backend *, const Tensor *x);                                     /* in double, fixed order */
     /* g used as g*grad_scale. m and v: F32 like w; or DYN8 and UDYN8, the numbers of w one after the other up to whole blocks, then w and g are dense */
     void (*adamw)(Backend *, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale);
-    void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes: dst may be F16 */
+    void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes: dst may be of any writable type, and the rest of a last block becomes 0 */
 };
 
 Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"; threads 0: all cores; unknown name: ERR_ARG listing the names */

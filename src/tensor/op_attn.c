@@ -32,7 +32,7 @@ Tensor *op_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, const AttnShape *
         return NULL;
     BUG_ON(s->kv_heads < 1 || s->heads % s->kv_heads != 0);
     BUG_ON(tensor_cols(q) != (int64_t)s->heads * s->head_dim);
-    BUG_ON(tensor_cols(k) != (int64_t)s->kv_heads * s->head_dim || !tensor_same_shape(k, v));
+    BUG_ON(tensor_cols(k) != s->kv_heads * dtype_whole(k->dtype, s->head_dim) || !tensor_same_shape(k, v));
     int64_t T = tensor_rows(q);
     BUG_ON(s->sinks && tensor_numel(s->sinks) != s->heads);
     bool wants = t->recording && (q->wants_grad || k->wants_grad || v->wants_grad || (s->sinks && s->sinks->wants_grad));

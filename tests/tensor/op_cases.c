@@ -120,6 +120,12 @@ const OpCase op_cases[] = {
     { OP_ATTENTION, .heads = 4, .kv_heads = 2, .head_dim = 40, .n_seg = 1, .nq = { 131 }, .nk = { 131 }, .window = 48, .no_grad = true },
     { OP_ATTENTION, .heads = 16, .kv_heads = 8, .head_dim = 128, .n_seg = 4, .nq = { 1, 1, 1, 1 }, .nk = { 300, 1, 77, 130 }, .key_gap = 5,
       .no_grad = true },
+    /* a query alone: parts of 256 keys, more heads than fit at once, windows that begin inside a part */
+    { OP_ATTENTION, .heads = 14, .kv_heads = 2, .head_dim = 64, .n_seg = 3, .nq = { 1, 1, 1 }, .nk = { 700, 256, 257 }, .no_grad = true },
+    { OP_ATTENTION, .heads = 5, .kv_heads = 1, .head_dim = 80, .n_seg = 3, .nq = { 1, 3, 1 }, .nk = { 700, 40, 9 }, .window = 300, .key_gap = 5,
+      .sinks = true, .pad = 1, .no_grad = true },
+    { OP_ATTENTION, .heads = 3, .kv_heads = 1, .head_dim = 37, .n_seg = 1, .nq = { 1 }, .nk = { 530 }, .window = 16, .softcap = 2, .pad = 3,
+      .no_grad = true },
     { OP_ATTENTION, .heads = 2, .kv_heads = 2, .head_dim = 5, .n_seg = 1, .nq = { 3 }, .nk = { 3 }, .softcap = 2, .pad = 3 },
     { OP_ATTENTION, .heads = 4, .kv_heads = 2, .head_dim = 6, .n_seg = 2, .nq = { 11, 4 }, .nk = { 11, 4 }, .window = 3, .softcap = 1 },
     { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 8, .n_seg = 2, .nq = { 1, 3 }, .nk = { 9, 14 }, .key_gap = 2, .softcap = 1.5f },

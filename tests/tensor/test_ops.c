@@ -849,44 +849,124 @@ static void scratch_is_known_and_stays(void **state)
     be->close(be);
 }
 
-/* A cache of F16 holds other numbers, but attention over it is that over the same numbers in F32, to the bit, on every backend. */
-static void f16_cache_is_its_numbers(void **state)
+/* ---- caches of other types ---- */
+
+enum { CACHE_KEYS = 400, CACHE_HEADS = 4, CACHE_KV = 2, CACHE_D = 37 };
+static const DType cache_types[] = { DT_F16, DT_Q8_0 };
+
+/* A prompt's rest and a query alone, with parts and a gap. */
+static AttnShape cache_shape(void)
+{
+    static const int32_t q0[] = { 0, 3 }, nq[] = { 3, 1 }, k0[] = { 1, 80 }, nk[] = { 70, 319 };
+    return (AttnShape){ .n_seg = 2, .q0 = q0, .nq = nq, .k0 = k0, .nk = nk, .heads = CACHE_HEADS, .kv_heads = CACHE_KV, .head_dim = CACHE_D, .scale = 0.2f };
+}
+
+/* x as a cache of the type holds it, and back in F32. */
+static Tensor *cache_of(TArena *a, DType type, const Tensor *x)
+{
+    int64_t whole = dtype_whole(type, CACHE_D);
+    Tensor *c = tarena_tensor(a, NULL, type, 2, (int64_t[]){ CACHE_KEYS, CACHE_KV * whole });
+    for (int g = 0; g < CACHE_KV; g++) {
+        Tensor to = tensor_col_view(c, g * whole, whole), from = tensor_col_view(x, g * CACHE_D, CACHE_D);
+        a->be->copy_rows(a->be, &to, 0, &from, 0, CACHE_KEYS);
+    }
+    return c;
+}
+
+static Tensor *numbers_of(TArena *a, const Tensor *cache)
+{
+    int64_t whole = dtype_whole(cache->dtype, CACHE_D), cols = CACHE_KV * whole;
+    Tensor *x = arena_mat(a, DT_F32, CACHE_KEYS, CACHE_KV * CACHE_D), *wide = arena_mat(a, DT_F32, CACHE_KEYS, cols);
+    dtype_to_f32(wide->data, cache->data, cache->dtype, CACHE_KEYS * cols);
+    for (int g = 0; g < CACHE_KV; g++) {
+        Tensor to = tensor_col_view(x, g * CACHE_D, CACHE_D), from = tensor_col_view(wide, g * whole, CACHE_D);
+        a->be->copy_rows(a->be, &to, 0, &from, 0, CACHE_KEYS);
+    }
+    return x;
+}
+
+/* A cache of another type holds other numbers, but attention over it is that over the same numbers in F32, to the bit, on every backend. */
+static void cache_is_its_numbers(void **state)
 {
     (void)state;
-    enum { KEYS = 150, WIDTH = 2 * 37 };
-    static const int32_t q0[] = { 0, 3 }, nq[] = { 3, 1 }, k0[] = { 1, 80 }, nk[] = { 70, 69 };
-    const AttnShape s = { .n_seg = 2, .q0 = q0, .nq = nq, .k0 = k0, .nk = nk, .heads = 4, .kv_heads = 2, .head_dim = 37, .scale = 0.2f };
+    const AttnShape s = cache_shape();
     for (size_t i = 0; i <= ARRAY_LEN(instruction_sets); i++) {
         Backend *be = i < ARRAY_LEN(instruction_sets) ? open_cpu(instruction_sets[i], 2) : backend_open("ref", 1, NULL);
         if (!be)
             continue;
         TArena a;
-        Tensor *o[2], *k[3], *v[3]; /* 0: F16, 1: the same numbers as F32, 2: before they were rounded */
         tarena_init(&a, be);
-        Tensor *q = tarena_tensor(&a, NULL, DT_F32, 2, (int64_t[]){ 4, 2 * WIDTH });
-        for (int64_t c = 0; c < tensor_numel(q); c++)
-            ((float *)q->data)[c] = sinf((float)c);
-        for (int t = 0; t < 3; t++) {
-            k[t] = tarena_tensor(&a, NULL, t ? DT_F32 : DT_F16, 2, (int64_t[]){ KEYS, WIDTH });
-            v[t] = tarena_tensor(&a, NULL, t ? DT_F32 : DT_F16, 2, (int64_t[]){ KEYS, WIDTH });
+        Tensor *q = random_mat(&a, 4, CACHE_HEADS * CACHE_D, 3), *k = random_mat(&a, CACHE_KEYS, CACHE_KV * CACHE_D, 5),
+               *v = random_mat(&a, CACHE_KEYS, CACHE_KV * CACHE_D, 7), *o[2];
+        for (size_t t = 0; t < ARRAY_LEN(cache_types); t++) {
+            Tensor *ck = cache_of(&a, cache_types[t], k), *cv = cache_of(&a, cache_types[t], v), *nk = numbers_of(&a, ck), *nv = numbers_of(&a, cv);
+            assert_memory_not_equal(nk->data, k->data, (size_t)tensor_numel(k) * sizeof(float));
+            for (int n = 0; n < 2; n++)
+                be->attn(be, o[n] = arena_mat(&a, DT_F32, 4, CACHE_HEADS * CACHE_D), NULL, q, n ? nk : ck, n ? nv : cv, &s);
+            assert_memory_equal(o[0]->data, o[1]->data, (size_t)tensor_numel(q) * sizeof(float));
         }
-        for (int64_t c = 0; c < tensor_numel(k[2]); c++) {
-            ((float *)k[2]->data)[c] = sinf(0.7f * (float)c);
-            ((float *)v[2]->data)[c] = cosf(0.3f * (float)c);
-        }
-        be->copy_rows(be, k[0], 0, k[2], 0, KEYS);
-        be->copy_rows(be, v[0], 0, v[2], 0, KEYS);
-        dtype_to_f32(k[1]->data, k[0]->data, DT_F16, tensor_numel(k[1]));
-        dtype_to_f32(v[1]->data, v[0]->data, DT_F16, tensor_numel(v[1]));
-        assert_memory_not_equal(k[1]->data, k[2]->data, KEYS * WIDTH * sizeof(float));
-        for (int t = 0; t < 2; t++) {
-            o[t] = tarena_tensor(&a, NULL, DT_F32, 2, (int64_t[]){ 4, 2 * WIDTH });
-            be->attn(be, o[t], NULL, q, k[t], v[t], &s);
-        }
-        assert_memory_equal(o[0]->data, o[1]->data, 4 * 2 * WIDTH * sizeof(float));
         tarena_release(&a);
         be->close(be);
     }
+}
+
+/* The largest error of a number among n that lie in one block (of F16: each by itself).
+ * F16: half of its last digit, 2^-11 of the number, 2^-25 below the normal ones. Q8_0: half a step, 1/254 of the block's largest, and 127 times the
+ * error of the scale, which is F16 itself. */
+static double cache_error(DType type, const float *x, int64_t n)
+{
+    double top = 0;
+    for (int64_t i = 0; i < n; i++)
+        top = fmax(top, fabs((double)x[i]));
+    return type == DT_F16 ? top * 0x1p-11 + 0x1p-25 : top * (1.0 / 254 + 0x1p-11) + 127 * 0x1p-25;
+}
+
+/* With errors e of the scores, at most E, and of the values, at most V: every probability changes by a factor within exp(-2 E) and exp(2 E), so
+ * |o' - o| <= V + (exp(2 E) - 1) max |v - o|, for the o of the exact cache. E is scale times the sum of |q| times the errors of a key. */
+static void cache_rounding_is_bounded(void **state)
+{
+    (void)state;
+    const AttnShape s = cache_shape();
+    Backend *be = backend_open("ref", 1, NULL);
+    TArena   a;
+    tarena_init(&a, be);
+    Tensor *q = random_mat(&a, 4, CACHE_HEADS * CACHE_D, 3), *k = random_mat(&a, CACHE_KEYS, CACHE_KV * CACHE_D, 5),
+           *v = random_mat(&a, CACHE_KEYS, CACHE_KV * CACHE_D, 7), *exact = arena_mat(&a, DT_F32, 4, CACHE_HEADS * CACHE_D);
+    be->attn(be, exact, NULL, q, k, v, &s);
+    for (size_t t = 0; t < ARRAY_LEN(cache_types); t++) {
+        const DType type = cache_types[t];
+        const int64_t block = dtype_block(type);
+        Tensor *o = arena_mat(&a, DT_F32, 4, CACHE_HEADS * CACHE_D);
+        double closest = 0;
+        be->attn(be, o, NULL, q, cache_of(&a, type, k), cache_of(&a, type, v), &s);
+        for (int seg = 0; seg < s.n_seg; seg++)
+            for (int i = 0; i < s.nq[seg]; i++)
+                for (int h = 0; h < CACHE_HEADS; h++) {
+                    const int64_t at = (s.q0[seg] + i) * CACHE_HEADS * CACHE_D + h * CACHE_D, g = h / (CACHE_HEADS / CACHE_KV);
+                    double E = 0, V[CACHE_D] = { 0 }, far[CACHE_D] = { 0 };
+                    for (int64_t j = 0; j <= s.nk[seg] - s.nq[seg] + i; j++) {
+                        const float *kj = (const float *)k->data + ((s.k0[seg] + j) * CACHE_KV + g) * CACHE_D;
+                        const float *vj = (const float *)v->data + ((s.k0[seg] + j) * CACHE_KV + g) * CACHE_D;
+                        double e = 0;
+                        for (int64_t c = 0; c < CACHE_D; c++) {
+                            int64_t first = c / block * block, n = MIN(block, CACHE_D - first);
+                            e += fabs((double)((const float *)q->data)[at + c]) * cache_error(type, kj + first, n);
+                            V[c] = fmax(V[c], cache_error(type, vj + first, n));
+                            far[c] = fmax(far[c], fabs((double)vj[c] - (double)((const float *)exact->data)[at + c]));
+                        }
+                        E = fmax(E, (double)s.scale * e);
+                    }
+                    for (int64_t c = 0; c < CACHE_D; c++) {
+                        double off = fabs((double)((const float *)o->data)[at + c] - (double)((const float *)exact->data)[at + c]);
+                        double bound = V[c] + (exp(2 * E) - 1) * far[c] + 1e-6; /* and both results are rounded to f32 */
+                        assert_true(off <= bound);
+                        closest = fmax(closest, off / bound);
+                    }
+                }
+        printf("%s cache: error at most %.2f of its bound\n", dtype_name(type), closest);
+    }
+    tarena_release(&a);
+    be->close(be);
 }
 
 int main(void)
@@ -900,7 +980,8 @@ int main(void)
         cmocka_unit_test(stored_type_does_not_change_bits),
         cmocka_unit_test(few_rows_are_each_alone),
         cmocka_unit_test(scratch_is_known_and_stays),
-        cmocka_unit_test(f16_cache_is_its_numbers),
+        cmocka_unit_test(cache_is_its_numbers),
+        cmocka_unit_test(cache_rounding_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,11 @@
 /* attn.c - attention cut into blocks for the threads; the arithmetic stands in k_attn.h.
  *
  * Forward: a piece is up to ATTN_Q lanes of one segment and kv head. With many queries the lanes are queries of one query head; with few
- * (decoding) they are pairs of query and head, so that the whole group reads each key once.
+ * they are pairs of query and head, so that the whole group reads each key once.
  * Pieces that run at the same time should lie in different rows: heads are neighbours in a row, and a core that fetches ahead takes the lines
  * that another is writing. So heads are the slow part of a piece's number.
+ * A segment with one query (decoding) is cut along its keys instead, into parts that begin at multiples of ATTN_PART; a piece is a part and kv
+ * head, and what the parts bring is joined in their order (flash-decoding, Dao et al. 2023). So the bits follow from the segment alone.
  * Backward: a piece owns some key blocks of one segment and kv head, so dk and dv need no care. Every key block also adds to dq: key blocks are
  * dealt in turn to a fixed number of stripes; the first stripe adds to dq itself, each other to a copy of its own, and the copies are added in
  * order afterwards. The number of stripes follows from the shape, not from the threads: the bits stay the same. */
@@ -25,8 +27,11 @@ typedef struct AttnJob {
     float           *copies;        /* [stripes - 1][Tq, H d] */
     int64_t          stripes;
     int64_t          group;         /* query heads of a kv head */
+    int64_t          width;         /* numbers of a head in k and v: d, made whole blocks */
     int64_t          at_once;       /* forward: heads that share a block; one when the queries fill it */
     int64_t         *first;         /* [n_seg + 1] forward: a segment's first block of those of one set of heads */
+    int64_t         *part;          /* [n_seg + 1] forward: a segment's first part of those of one head */
+    float           *parts;         /* [parts][H (d + 2)] forward: sums of all heads, their tops, the sums of their exponentials */
 } AttnJob;
 
 /* Vector operations of a whole call, forward; the backward is about 2.5 times as much. */
@@ -41,23 +46,30 @@ static int64_t attn_work(const AttnJob *j)
 
 /* ---- forward ---- */
 
+/* The segment whose pieces, numbered from first[segment] on, hold this one. */
+static int segment_of(const int64_t *first, int n, int64_t piece)
+{
+    int seg = 0;
+    while (n - seg > 1) {
+        int middle = seg + (n - seg) / 2;
+        *(first[middle] <= piece ? &seg : &n) = middle;
+    }
+    return seg;
+}
+
 static void piece_attn(void *ctx, int64_t piece, int worker)
 {
     const AttnJob *j = ctx;
     const AttnShape *s = j->s;
     int64_t blocks = j->first[s->n_seg], runs = (j->group + j->at_once - 1) / j->at_once, d = s->head_dim;
     int64_t set = piece / blocks, g = set / runs, h0 = set % runs * j->at_once, queries = ATTN_Q / j->at_once;
-    int seg = 0;
     piece %= blocks;
-    for (int after = s->n_seg; after - seg > 1;) {
-        int middle = seg + (after - seg) / 2;
-        *(j->first[middle] <= piece ? &seg : &after) = middle;
-    }
+    int seg = segment_of(j->first, s->n_seg, piece);
     int64_t i0 = (j->first[seg + 1] - 1 - piece) * queries, i1 = MIN(i0 + queries, s->nq[seg]); /* the last queries see most: they go first */
 
     AttnBlock b = { .d = s->head_dim, .window = s->window, .scale = s->scale, .softcap = s->softcap, .with_sinks = s->sinks != NULL, .ldk = j->k->ld, .ldv = j->v->ld,
                     .kv_type = j->k->dtype,
-                    .k = elem_at(j->k, s->k0[seg] * j->k->ld + g * d), .v = elem_at(j->v, s->k0[seg] * j->v->ld + g * d) };
+                    .k = elem_at(j->k, s->k0[seg] * j->k->ld + g * j->width), .v = elem_at(j->v, s->k0[seg] * j->v->ld + g * j->width) };
     for (int64_t h = g * j->group + h0; h < g * j->group + MIN(h0 + j->at_once, j->group); h++)
         for (int64_t i = i0; i < i1; i++, b.n++) {
             int64_t row = s->q0[seg] + i;
@@ -72,13 +84,59 @@ static void piece_attn(void *ctx, int64_t piece, int worker)
     j->cpu->kern->attn(&b, cpu_worker(j->cpu, worker));
 }
 
+/* The first key that a segment's only query sees. */
+static int64_t alone_first(const AttnShape *s, int seg)
+{
+    return s->window ? MAX(0, s->nk[seg] - s->window) : 0;
+}
+
+static void piece_part(void *ctx, int64_t piece, int worker)
+{
+    (void)worker;
+    const AttnJob *j = ctx;
+    const AttnShape *s = j->s;
+    int64_t d = s->head_dim, part = piece / s->kv_heads, g = piece % s->kv_heads, h = g * j->group;
+    int seg = segment_of(j->part, s->n_seg, part);
+    int64_t at = (alone_first(s, seg) / ATTN_PART + part - j->part[seg]) * ATTN_PART, key = MAX(at, alone_first(s, seg)), row = s->k0[seg] + key;
+    float *to = j->parts + part * s->heads * (d + 2), *tops = to + s->heads * d;
+    AttnPart p = { .heads = (int)j->group, .d = s->head_dim, .q = f32(j->q) + s->q0[seg] * j->q->ld + h * d, .kv_type = j->k->dtype,
+                   .k = elem_at(j->k, row * j->k->ld + g * j->width), .ldk = j->k->ld, .v = elem_at(j->v, row * j->v->ld + g * j->width), .ldv = j->v->ld,
+                   .keys = MIN(at + ATTN_PART, s->nk[seg]) - key, .scale = s->scale, .softcap = s->softcap,
+                   .out = to + h * d, .top = tops + h, .sum = tops + s->heads + h };
+    j->cpu->kern->attn_part(&p);
+}
+
+/* Joins the parts of a segment, head by head, and the sink, one more score without a value. */
+static void piece_join(void *ctx, int64_t seg, int worker)
+{
+    (void)worker;
+    const AttnJob *j = ctx;
+    const AttnShape *s = j->s;
+    int64_t H = s->heads, d = s->head_dim, each = H * (d + 2), n = j->part[seg + 1] - j->part[seg];
+    for (int64_t h = 0; n && h < H; h++) {
+        const float *out = j->parts + j->part[seg] * each + h * d, *top = j->parts + j->part[seg] * each + H * d + h, *sum = top + H;
+        float *o = f32(j->o) + s->q0[seg] * j->o->ld + h * d, high = j->sinks ? j->sinks[h] : -INFINITY, total;
+        for (int64_t i = 0; i < n; i++)
+            high = MAX(high, top[i * each]);
+        total = j->sinks ? expf(j->sinks[h] - high) : 0;
+        for (int64_t i = 0; i < n; i++)
+            total += expf(top[i * each] - high) * sum[i * each];
+        memset(o, 0, (size_t)d * sizeof *o);
+        for (int64_t i = 0; i < n; i++)
+            j->cpu->kern->axpy(d, o, expf(top[i * each] - high) / total, out + i * each);
+        if (j->lse)
+            f32(j->lse)[s->q0[seg] * j->lse->ld + h] = (float)((double)high + log((double)total));
+    }
+}
+
 void cpu_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s)
 {
     Cpu *c = cpu_of(be);
-    AttnJob j = { .cpu = c, .s = s, .o = o, .lse = lse, .q = q, .k = k, .v = v, .group = s->heads / s->kv_heads };
-    BUG_ON(s->heads % s->kv_heads || k->dtype != v->dtype || (k->dtype != DT_F32 && k->dtype != DT_F16));
+    AttnJob j = { .cpu = c, .s = s, .o = o, .lse = lse, .q = q, .k = k, .v = v, .group = s->heads / s->kv_heads,
+                  .width = dtype_whole(k->dtype, s->head_dim) };
+    BUG_ON(s->heads % s->kv_heads || k->dtype != v->dtype || (k->dtype != DT_F32 && k->dtype != DT_F16 && k->dtype != DT_Q8_0));
     j.sinks = cpu_wide(c, SLOT_WIDE, s->sinks);
-    j.first = cpu_slot(c, SLOT_ROWS, ((size_t)s->n_seg + 1) * sizeof *j.first);
+    j.first = cpu_slot(c, SLOT_ROWS, 2 * ((size_t)s->n_seg + 1) * sizeof *j.first);
     if (!cpu_workers(c, c->kern->attn_scratch(s->head_dim)) || (s->sinks && !j.sinks) || !j.first)
         return;
     int64_t longest = 1, sets;
@@ -87,11 +145,20 @@ void cpu_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor
         longest = MAX(longest, s->nq[i]);
     }
     j.at_once = MAX(1, MIN(j.group, ATTN_Q / longest));
-    j.first[0] = 0;
-    for (int i = 0; i < s->n_seg; i++)
-        j.first[i + 1] = j.first[i] + (s->nq[i] + ATTN_Q / j.at_once - 1) / (ATTN_Q / j.at_once);
+    j.part = j.first + s->n_seg + 1;
+    j.first[0] = j.part[0] = 0;
+    for (int i = 0; i < s->n_seg; i++) {
+        bool alone = s->nq[i] == 1;
+        j.first[i + 1] = j.first[i] + (alone ? 0 : (s->nq[i] + ATTN_Q / j.at_once - 1) / (ATTN_Q / j.at_once));
+        j.part[i + 1] = j.part[i] + (alone ? (s->nk[i] - 1) / ATTN_PART - alone_first(s, i) / ATTN_PART + 1 : 0);
+    }
+    j.parts = cpu_slot(c, SLOT_SUMS, (size_t)(j.part[s->n_seg] * s->heads * (s->head_dim + 2)) * sizeof *j.parts);
+    if (!j.parts)
+        return;
     sets = (j.group + j.at_once - 1) / j.at_once * s->kv_heads;
     cpu_for(c, sets * j.first[s->n_seg], attn_work(&j), piece_attn, &j);
+    cpu_for(c, s->kv_heads * j.part[s->n_seg], attn_work(&j), piece_part, &j);
+    cpu_for(c, s->n_seg, j.part[s->n_seg] * s->heads * s->head_dim / c->kern->vw, piece_join, &j);
 }
 
 /* ---- backward ---- */

@@ -2,6 +2,7 @@
  *
  * Forward: lanes are queries. The scores stand transposed, [key][lane], so that maximum, exponential and sum over keys need no sums across a
  * vector, and the probabilities are already the packed operand of the product with v. Running maximum and sum as in the paper's algorithm 1.
+ * A query alone (decoding) has its own loops, below.
  * Backward: lanes are keys; probabilities come back from the saved log-sum-exp (algorithm 4).
  * Invariants: key blocks start at multiples of ATTN_K in the segment, masked scores give an exact 0, so a lane's result does not depend on
  * the other lanes. Rows that are not whole vectors, or whose distance makes them collide in the cache, are copied into padded scratch. */
@@ -58,23 +59,52 @@ VINLINE void attn_rows(int64_t h, int64_t d, int64_t k, const float *a, int64_t 
         tile_rows(h, MIN(d - j, NR), k, a, lda, b + j, ldb, c + j, ldc, e);
 }
 
-/* Asks for n rows that will be used soon: a head's slices of rows lie too far apart for the processor to foresee them. */
-VINLINE void attn_fetch(const void *rows, DType type, int64_t first, int64_t ld, int64_t n, int64_t d)
+/* A head's part of rows of a stored type: row r begins r * step bytes behind p. */
+typedef struct StoredRows { const char *p; int64_t step; size_t bytes; } StoredRows;
+
+static StoredRows attn_stored(DType type, const void *p, int64_t ld, int64_t d)
 {
-    int64_t size = type == DT_F32 ? 4 : 2;
-    for (int64_t r = first; r < first + n; r++)
-        for (int64_t i = 0; i < d * size; i += KERN_ALIGN)
-            __builtin_prefetch((const char *)rows + r * ld * size + i);
+    return (StoredRows){ p, (int64_t)dtype_bytes(type, ld), dtype_bytes(type, dtype_whole(type, d)) };
 }
 
-/* attn_take of rows from `first` on, of a type that may have 16 bits. */
-VINLINE Rows attn_take_as(DType type, float *room, const void *rows, int64_t first, int64_t ld, int64_t n, int64_t d, int64_t dp)
+/* Asks for n rows that will be used soon: a head's slices of rows lie too far apart for the processor to foresee them. */
+VINLINE void attn_fetch(StoredRows rows, int64_t first, int64_t n)
 {
+    for (int64_t r = first; r < first + n; r++)
+        for (size_t i = 0; i < rows.bytes; i += KERN_ALIGN)
+            __builtin_prefetch(rows.p + r * rows.step + i);
+}
+
+/* Numbers [at, at + n) of a row; of a blocked type, whose blocks are runs, the whole run. Zeros behind n or the run. */
+VINLINE void attn_read(DType type, vf x[RUN_VECS], const char *row, int64_t at, int64_t n)
+{
+    if (type == DT_Q8_0) {
+        const uint8_t *block = (const uint8_t *)row + at / RUN * stored_types[type].bytes;
+        vf scale = vset(f16_at(block));
+        run_read(type, x, block, 0);
+#pragma GCC unroll 8
+        for (int v = 0; v < RUN_VECS; v++)
+            x[v] *= scale;
+    } else {
+#pragma GCC unroll 8
+        for (int v = 0; v < RUN_VECS; v++)
+            x[v] = vget_as(row, at + v * VW, n - v * VW, type);
+    }
+}
+
+/* attn_take of rows from `first` on, of any type of a cache. */
+VINLINE Rows attn_take_as(DType type, float *room, StoredRows rows, int64_t first, int64_t n, int64_t d, int64_t dp)
+{
+    const char *row = rows.p + first * rows.step;
     if (type == DT_F32)
-        return attn_take(room, (const float *)rows + first * ld, ld, n, d, dp);
-    for (int64_t r = 0; r < n; r++)
-        for (int64_t i = 0; i < dp; i += VW)
-            vstore(room + r * dp + i, i < d ? vget_as(rows, (first + r) * ld + i, d - i, DT_F16) : (vf){ 0 });
+        return attn_take(room, (const float *)(const void *)row, rows.step / (int64_t)sizeof(float), n, d, dp);
+    for (int64_t r = 0; r < n; r++, row += rows.step)
+        for (int64_t at = 0; at < d; at += RUN) {
+            vf x[RUN_VECS];
+            attn_read(type, x, row, at, d - at);
+            for (int v = 0; v < RUN_VECS && at + v * VW < dp; v++)
+                vstore(room + r * dp + at + v * VW, x[v]);
+        }
     return (Rows){ room, dp };
 }
 
@@ -118,10 +148,11 @@ static void attn(const AttnBlock *b, void *scratch)
     int32_t pos[ATTN_Q], least[ATTN_Q / VW], most[ATTN_Q / VW];     /* of each vector of lanes */
 
     int64_t j = b->first, keys = MIN(j / ATTN_K * ATTN_K + ATTN_K, (int64_t)b->last + 1) - j;
-    attn_fetch(b->k, b->kv_type, j, b->ldk, keys, d);
-    attn_fetch(b->v, b->kv_type, j, b->ldv, keys, d);
+    StoredRows all_k = attn_stored(b->kv_type, b->k, b->ldk, d), all_v = attn_stored(b->kv_type, b->v, b->ldv, d);
+    attn_fetch(all_k, j, keys);
+    attn_fetch(all_v, j, keys);
     for (int l = 0; l < b->n; l++) {
-        attn_fetch(b->o[l], DT_F32, 0, 0, 1, d);
+        attn_fetch((StoredRows){ .p = (const char *)b->o[l], .bytes = (size_t)d * sizeof(float) }, 0, 1);
         attn_copy(qb + l * dp, b->q[l], d, dp, b->scale);
     }
     pack_rows_F32(qt, ATTN_Q, qb, dp, b->n, d);
@@ -136,9 +167,9 @@ static void attn(const AttnBlock *b, void *scratch)
     for (bool first = true; j <= b->last; j += keys, first = false) {
         keys = MIN(j / ATTN_K * ATTN_K + ATTN_K, (int64_t)b->last + 1) - j;
         int64_t next = MIN(ATTN_K, b->last + 1 - (j + keys));
-        attn_fetch(b->k, b->kv_type, j + keys, b->ldk, next, d);
-        attn_fetch(b->v, b->kv_type, j + keys, b->ldv, next, d);
-        Rows k = attn_take_as(b->kv_type, kb, b->k, j, b->ldk, keys, d, dp), v = attn_take_as(b->kv_type, vb, b->v, j, b->ldv, keys, d, dp);
+        attn_fetch(all_k, j + keys, next);
+        attn_fetch(all_v, j + keys, next);
+        Rows k = attn_take_as(b->kv_type, kb, all_k, j, keys, d, dp), v = attn_take_as(b->kv_type, vb, all_v, j, keys, d, dp);
         for (int64_t p = 0; p < b->n; p += NR) {
             /* keys that some lane of the first and of the second vector sees, counted from j */
             int64_t lanes = MIN(b->n - p, NR), seen0 = MIN(keys, most[p / VW] - j + 1), seen1 = lanes > VW ? MIN(keys, most[p / VW + 1] - j + 1) : 0;
@@ -184,6 +215,175 @@ static void attn(const AttnBlock *b, void *scratch)
             vput(b->o[l] + i, vget(out + l * dp + i, d - i) / sum[l], d - i);
         if (b->lse[l])
             *b->lse[l] = (float)((double)top[l] + log((double)sum[l]));
+    }
+}
+
+/* ---- forward of a query alone ----
+ *
+ * It sees every key of its part, so nothing is masked, and each key and value is needed once: what counts is that memory never waits. Numbers become
+ * f32 in registers, for as many heads as have room there. While keys are scored their values are asked for, and while those are added the keys
+ * that follow: into the second cache, since rows of a power of two fall on few places of the first. */
+
+#define PART_HEADS (VW / 4) /* at once: 4, 2, 1; four keys or one run of each have their sums in registers */
+#define PART_KEYS  32       /* between two looks at the running maximum */
+
+VINLINE void part_fetch(StoredRows rows, int64_t r)
+{
+    for (size_t i = 0; i < rows.bytes; i += KERN_ALIGN)
+        __builtin_prefetch(rows.p + r * rows.step + i, 0, 2);
+}
+
+/* acc[h][r] += q of head h times row r, over numbers [at, at + n) */
+VINLINE void part_dots(DType type, int heads, vf acc[][4], const float *q, int64_t d, const char *const row[4], int64_t at, int64_t n)
+{
+    vf x[4][RUN_VECS];
+#pragma GCC unroll 4
+    for (int r = 0; r < 4; r++)
+        attn_read(type, x[r], row[r], at, n);
+#pragma GCC unroll 4
+    for (int h = 0; h < heads; h++)
+#pragma GCC unroll 8
+        for (int v = 0; v < RUN_VECS; v++) {
+            vf qv = vget(q + h * d + at + v * VW, n - v * VW);
+#pragma GCC unroll 4
+            for (int r = 0; r < 4; r++)
+                acc[h][r] = vfma(qv, x[r][v], acc[h][r]);
+        }
+}
+
+/* s[h][key] = q . k for VW keys from key j on; those from n on stand for the last one. Two vectors of half-sums fold into one, first for four
+ * keys at a time, then for all. */
+VINLINE void part_scores(DType type, int heads, const AttnPart *p, const float *q, StoredRows k, StoredRows v, int64_t j, int64_t n, float *s)
+{
+    vf four[PART_HEADS][VW / 4];
+    int64_t d = p->d;
+    for (int f = 0; f < VW / 4; f++) {
+        vf acc[PART_HEADS][4] = { { { 0 } } };
+        const char *row[4];
+        int64_t at = 0;
+        for (int r = 0; r < 4; r++) {
+            int64_t key = MIN(j + 4 * f + r, n - 1);
+            row[r] = k.p + key * k.step;
+            part_fetch(v, key);
+        }
+        for (; at + RUN <= d; at += RUN)
+            part_dots(type, heads, acc, q, d, row, at, RUN);
+        if (at < d)
+            part_dots(type, heads, acc, q, d, row, at, d - at);
+#pragma GCC unroll 4
+        for (int h = 0; h < heads; h++)
+            four[h][f] = vfold(vfold(acc[h][0], acc[h][2], 2), vfold(acc[h][1], acc[h][3], 2), 1);
+    }
+    for (int h = 0; h < heads; h++)
+#if VW == 16
+        vstore(s + h * PART_KEYS + j, vfold(vfold(four[h][0], four[h][2], 8), vfold(four[h][1], four[h][3], 8), 4));
+#elif VW == 8
+        vstore(s + h * PART_KEYS + j, vfold(four[h][0], four[h][1], 4));
+#else
+        vstore(s + h * PART_KEYS + j, four[h][0]);
+#endif
+}
+
+/* Products of one head with n keys become exp(score - top), zeros behind up to whole vectors; top and sum go on. Returns what earlier sums
+ * shrink by. */
+VINLINE float part_softmax(const AttnPart *p, int64_t n, float *s, float *top, float *sum)
+{
+    float old = *top;
+    vf high = vset(old), total = { 0 };
+    for (int64_t l = 0; l < n; l += VW) {
+        vf x = p->scale * vload(s + l);
+        if (p->softcap > 0)
+            x = p->softcap * vtanh(x * (1.0f / p->softcap));
+        x = vsel(VIOTA < (int32_t)(n - l), x, vset(-INFINITY));
+        vstore(s + l, x);
+        high = vmax(x, high);
+    }
+    *top = vtop(high);
+    for (int64_t l = 0; l < n; l += VW) {
+        vf e = vexp(vload(s + l) - *top);
+        vstore(s + l, e);
+        total += e;
+    }
+    float fade = expf(old - *top);
+    *sum = *sum * fade + vsum(total);
+    return fade;
+}
+
+/* out[h] = fade[h] out[h] + sum over keys of s[h][key] v[key], for numbers [at, at + n) */
+VINLINE void part_values(DType type, int heads, int64_t d, const float *s, const float *fade, StoredRows v, StoredRows soon, int64_t keys, int64_t at,
+                         int64_t n, float *out)
+{
+    vf acc[PART_HEADS][RUN_VECS];
+#pragma GCC unroll 4
+    for (int h = 0; h < heads; h++)
+#pragma GCC unroll 8
+        for (int i = 0; i < RUN_VECS; i++)
+            acc[h][i] = fade[h] * vget(out + h * d + at + i * VW, n - i * VW);
+    for (int64_t j = 0; j < keys; j++) {
+        vf x[RUN_VECS];
+        attn_read(type, x, v.p + j * v.step, at, n);
+        part_fetch(soon, j);
+#pragma GCC unroll 4
+        for (int h = 0; h < heads; h++)
+#pragma GCC unroll 8
+            for (int i = 0; i < RUN_VECS; i++)
+                acc[h][i] = vfma(vset(s[h * PART_KEYS + j]), x[i], acc[h][i]);
+    }
+#pragma GCC unroll 4
+    for (int h = 0; h < heads; h++)
+#pragma GCC unroll 8
+        for (int i = 0; i < RUN_VECS; i++)
+            vput(out + h * d + at + i * VW, acc[h][i], n - i * VW);
+}
+
+/* Heads from h on against up to PART_KEYS keys; `soon`: the keys that follow these, if they are to be asked for. */
+VINLINE void part_heads(DType type, int heads, const AttnPart *p, int h, StoredRows k, StoredRows v, StoredRows soon, int64_t keys)
+{
+    const StoredRows nothing = { 0 };
+    float s[PART_HEADS * PART_KEYS], fade[PART_HEADS], *out = p->out + h * p->d;
+    int64_t d = p->d, at = 0;
+    for (int64_t j = 0; j < keys; j += VW)
+        part_scores(type, heads, p, p->q + h * d, k, h ? nothing : v, j, keys, s);
+    for (int i = 0; i < heads; i++)
+        fade[i] = part_softmax(p, keys, s + i * PART_KEYS, p->top + h + i, p->sum + h + i);
+    for (; at + RUN <= d; at += RUN)
+        part_values(type, heads, d, s, fade, v, h || at ? nothing : soon, keys, at, RUN, out);
+    if (at < d)
+        part_values(type, heads, d, s, fade, v, nothing, keys, at, d - at, out);
+}
+
+VINLINE void part_of(DType type, const AttnPart *p)
+{
+    StoredRows k = attn_stored(type, p->k, p->ldk, p->d), v = attn_stored(type, p->v, p->ldv, p->d), soon = k;
+    for (int h = 0; h < p->heads; h++) {
+        p->top[h] = -INFINITY;
+        p->sum[h] = 0;
+    }
+    memset(p->out, 0, (size_t)(p->heads * p->d) * sizeof(float));
+    for (int64_t left = p->keys; left > 0; left -= PART_KEYS, k.p = soon.p, v.p += PART_KEYS * v.step) {
+        int64_t keys = MIN(left, PART_KEYS);
+        soon.p += PART_KEYS * soon.step;
+        soon.bytes = left > PART_KEYS ? k.bytes : 0;
+        for (int h = 0; h < p->heads; h += PART_HEADS)
+            switch (MIN(p->heads - h, PART_HEADS)) {
+            case 1: part_heads(type, 1, p, h, k, v, soon, keys); break;
+#if PART_HEADS > 1
+            case 2: part_heads(type, 2, p, h, k, v, soon, keys); break;
+#endif
+#if PART_HEADS > 2
+            case 3: part_heads(type, 3, p, h, k, v, soon, keys); break;
+            case 4: part_heads(type, 4, p, h, k, v, soon, keys); break;
+#endif
+            }
+    }
+}
+
+static void attn_part(const AttnPart *p)
+{
+    switch (p->kv_type) {
+    case DT_F32: part_of(DT_F32, p); break;
+    case DT_F16: part_of(DT_F16, p); break;
+    default:     part_of(DT_Q8_0, p); break;
     }
 }
 

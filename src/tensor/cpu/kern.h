@@ -15,6 +15,7 @@
 #define ATTN_Q     64   /* lanes of an attention block: queries, or pairs of query and head */
 #define ATTN_K     64   /* keys of an attention block */
 #define ATTN_BWD_Q 64   /* queries of a block in the backward */
+#define ATTN_PART  256  /* keys of a part, where a query stands alone */
 
 /* How a tile of sums goes to memory: c = (load ? c : 0) + alpha * sum + (bias ? bias[column] : 0). */
 typedef struct Epi {
@@ -66,7 +67,7 @@ typedef struct AttnBlock {
     float       *lse[ATTN_Q];      /* NULL: not wanted */
     int32_t      pos[ATTN_Q];
     const void  *k, *v;            /* row 0 of the segment, at this kv head */
-    DType        kv_type;          /* F32; F16: a cache's, made f32 block by block */
+    DType        kv_type;          /* F32, or a cache's F16 or Q8_0, made f32 block by block */
     int64_t      ldk, ldv;
     int32_t      first, last;
     int          window;
@@ -74,6 +75,19 @@ typedef struct AttnBlock {
     bool         with_sinks;
     float        sink[ATTN_Q];
 } AttnBlock;
+
+/* A query that stands alone, as in decoding: the heads that share a kv head, against keys all of which it sees. What comes out is not divided
+ * yet, so that parts can be joined: of head h the largest score top[h], the sum of exp(score - top) in sum[h], that of exp(score - top) v
+ * in out[h d]. */
+typedef struct AttnPart {
+    int          heads, d;
+    const float *q;                /* [heads, d] */
+    const void  *k, *v;            /* rows of the part, at this kv head */
+    DType        kv_type;
+    int64_t      ldk, ldv, keys;
+    float        scale, softcap;
+    float       *out, *top, *sum;
+} AttnPart;
 
 /* Backward of ATTN_K keys of one kv head against a run of query rows. The heads of the group follow each other in q, dout and dq. */
 typedef struct AttnBwdBlock {
@@ -130,6 +144,7 @@ typedef struct Kern {
     /* attention; scratch: attn_scratch(d) bytes */
     size_t (*attn_scratch)(int d);
     void   (*attn)(const AttnBlock *b, void *scratch);
+    void   (*attn_part)(const AttnPart *p);
     void   (*attn_bwd)(const AttnBwdBlock *b, void *scratch);
 } Kern;
 

@@ -18,5 +18,5 @@
         .dot = row_dot, .axpy = row_axpy, .sumsq = row_sumsq, .row_max = row_max, .row_sumexp = row_sumexp, .row_exp = row_exp,  \
         .row_exp_capped = row_exp_capped,                                                                                        \
         .rope = row_rope, .rmsnorm = row_rmsnorm, .layernorm = row_layernorm, .norm_bwd = row_norm_bwd,                          \
-        .attn_scratch = attn_scratch, .attn = attn, .attn_bwd = attn_bwd,                                                        \
+        .attn_scratch = attn_scratch, .attn = attn, .attn_part = attn_part, .attn_bwd = attn_bwd,                                   \
     }

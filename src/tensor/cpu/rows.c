@@ -32,19 +32,20 @@ static int64_t id_at(const Tensor *ids, int64_t i, int64_t limit)
     return v;
 }
 
-/* One row into another type, by way of f32 where both differ from it. */
+/* n numbers of a row into another type, by way of f32 where both differ from it; the rest of a last block becomes 0. */
 static void row_as(void *dst, DType to, const void *src, DType from, int64_t n)
 {
     if (to == from) {
-        memcpy(dst, src, (size_t)n * dtype_size(to));
+        memcpy(dst, src, dtype_bytes(to, n));
     } else if (to == DT_F32) {
         dtype_to_f32(dst, src, from, n);
     } else {
         float wide[256];
         for (int64_t i = 0; i < n; i += 256) {
-            int64_t m = MIN(n - i, 256);
-            dtype_to_f32(wide, (const char *)src + (size_t)i * dtype_size(from), from, m);
-            dtype_from_f32((char *)dst + (size_t)i * dtype_size(to), wide, to, m);
+            int64_t m = MIN(n - i, 256), whole = dtype_whole(to, m);
+            dtype_to_f32(wide, (const char *)src + dtype_bytes(from, i), from, m);
+            memset(wide + m, 0, (size_t)(whole - m) * sizeof *wide);
+            dtype_from_f32((char *)dst + dtype_bytes(to, i), wide, to, whole);
         }
     }
 }
@@ -86,13 +87,13 @@ static void piece_copy(void *ctx, int64_t piece, int worker)
     (void)worker;
     const RowJob *j = ctx;
     for (int64_t r = piece * j->step; r < MIN(j->rows, (piece + 1) * j->step); r++)
-        row_as((char *)j->dst->data + (size_t)((j->dst_row + r) * j->dst->ld) * dtype_size(j->dst->dtype), j->dst->dtype,
-               elem_at(j->src, (j->src_row + r) * j->src->ld), j->src->dtype, tensor_cols(j->dst));
+        row_as((char *)j->dst->data + dtype_bytes(j->dst->dtype, (j->dst_row + r) * j->dst->ld), j->dst->dtype,
+               elem_at(j->src, (j->src_row + r) * j->src->ld), j->src->dtype, tensor_cols(j->src));
 }
 
 void cpu_copy_rows(Backend *be, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n)
 {
-    BUG_ON(tensor_cols(dst) != tensor_cols(src));
+    BUG_ON(tensor_cols(dst) != dtype_whole(dst->dtype, tensor_cols(src)));
     run_rows(be, &(RowJob){ .dst = dst, .src = src, .dst_row = dst_row, .src_row = src_row, .rows = n }, tensor_cols(dst), 4, piece_copy);
 }
 

@@ -157,6 +157,9 @@ VINLINE float vtop(vf v)
             (r)[i_ + (b)] = __builtin_shufflevector(up_, down_, LANES(SWAP_DOWN, b)); \
         }
 
+/* Half-sums of two vectors in one: lane i holds the sum of lanes i and i ^ b, of x where i has not the bit b, of y where it has. */
+#define vfold(x, y, b) (__builtin_shufflevector(x, y, LANES(SWAP_UP, b)) + __builtin_shufflevector(x, y, LANES(SWAP_DOWN, b)))
+
 VINLINE void vtranspose(vf r[VW])
 {
 #if VW >= 16

@@ -176,7 +176,7 @@ static void dry_copy_rows(Backend *be, Tensor *dst, int64_t dst_row, const Tenso
     (void)src;
     (void)src_row;
     if (n)
-        touch_bytes(be, dst->data, (size_t)((dst_row + n - 1) * dst->ld + tensor_cols(dst)) * dtype_size(dst->dtype));
+        touch_bytes(be, dst->data, dtype_bytes(dst->dtype, (dst_row + n - 1) * dst->ld + tensor_cols(dst)));
 }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"

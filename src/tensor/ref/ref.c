@@ -180,14 +180,19 @@ static void ref_embed_bwd(Backend *be, Tensor *dtable, const Tensor *dy, const T
 
 static void ref_copy_rows(Backend *be, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n)
 {
-    (void)be;
-    size_t to = dtype_size(dst->dtype);
+    int64_t cols = tensor_cols(src), whole = dtype_whole(dst->dtype, cols);
+    BUG_ON(tensor_cols(dst) != whole);
     for (int64_t i = 0; i < n; i++) {
-        char *row = (char *)dst->data + (size_t)((dst_row + i) * dst->ld) * to;
-        if (dst->dtype == src->dtype)
-            memcpy(row, (const char *)src->data + (size_t)((src_row + i) * src->ld) * to, (size_t)tensor_cols(dst) * to);
-        else
-            dtype_from_f32(row, row_f32(src, src_row + i), dst->dtype, tensor_cols(dst));
+        char *row = (char *)dst->data + dtype_bytes(dst->dtype, (dst_row + i) * dst->ld);
+        if (dst->dtype == src->dtype) {
+            memcpy(row, (const char *)src->data + dtype_bytes(src->dtype, (src_row + i) * src->ld), dtype_bytes(src->dtype, cols));
+        } else {
+            ArenaMark mark = scratch_mark(be);
+            float    *wide = (float *)doubles(be, whole); /* zeros */
+            memcpy(wide, row_f32(src, src_row + i), (size_t)cols * sizeof *wide);
+            dtype_from_f32(row, wide, dst->dtype, whole);
+            scratch_rewind(be, mark);
+        }
     }
 }
 
@@ -378,12 +383,13 @@ static void visible(const AttnShape *s, int seg, int64_t i, int64_t *first, int6
     *first = s->window > 0 ? MAX(0, *last - s->window + 1) : 0;
 }
 
-/* A head's part of a row of keys or values, as f32: where it lies, or in `room`. */
-static const float *head_row(const Tensor *t, int64_t row, int64_t first, int d, float *room)
+/* Head g of a row of keys or values, as f32: where it lies, or in `room`. Heads begin at whole blocks. */
+static const float *head_row(const Tensor *t, int64_t row, int g, int d, float *room)
 {
+    int64_t whole = dtype_whole(t->dtype, d);
     if (t->dtype == DT_F32)
-        return row_f32(t, row) + first;
-    dtype_to_f32(room, (const char *)t->data + (size_t)(row * t->ld + first) * dtype_size(t->dtype), t->dtype, d);
+        return row_f32(t, row) + g * d;
+    dtype_to_f32(room, (const char *)t->data + dtype_bytes(t->dtype, row * t->ld + g * whole), t->dtype, whole);
     return room;
 }
 
@@ -398,17 +404,17 @@ static void ref_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const
                 int64_t first, last, row = s->q0[seg] + i;
                 visible(s, seg, i, &first, &last);
                 double *score = doubles(be, last + 1), *out = doubles(be, d);
-                float  *room = (float *)doubles(be, d);
+                float  *room = (float *)doubles(be, dtype_whole(k->dtype, d));
                 double top = s->sinks ? row_f32(s->sinks, 0)[h] : -INFINITY, sink = top, sum = 0;
                 for (int64_t j = first; j <= last; j++) {
-                    score[j] = capped(s->scale * dot(row_f32(q, row) + h * d, head_row(k, s->k0[seg] + j, g * d, d, room), d), s->softcap);
+                    score[j] = capped(s->scale * dot(row_f32(q, row) + h * d, head_row(k, s->k0[seg] + j, g, d, room), d), s->softcap);
                     top = fmax(top, score[j]);
                 }
                 if (s->sinks)
                     sum = exp(sink - top);
                 for (int64_t j = first; j <= last; j++) {
                     double p = exp(score[j] - top);
-                    const float *vj = head_row(v, s->k0[seg] + j, g * d, d, room);
+                    const float *vj = head_row(v, s->k0[seg] + j, g, d, room);
                     sum += p;
                     for (int c = 0; c < d; c++)
                         out[c] += p * vj[c];
