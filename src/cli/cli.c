@@ -37,7 +37,7 @@ int cli_parse(const char *command, const CfgOption *table, void *opts, int argc,
     return cfg_parse_args(table, opts, argc, argv, pos, max_pos, n_pos, given, e);
 }
 
-const DType cli_kv_type[] = { DT_F32, DT_F16 }; /* as CLI_KV_CHOICES */
+const DType cli_kv_type[] = { DT_F32, DT_F16, DT_Q8_0 }; /* as CLI_KV_CHOICES */
 
 int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 {

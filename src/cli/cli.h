@@ -45,7 +45,8 @@ void cli_close(Opened *o);
 int  cli_open_tokenizer(Tok **tok, const char *path, Err *e); /* of a model, or of a run's base */
 
 /* --kv: what keys and values of earlier tokens are kept in. */
-#define CLI_KV_CHOICES "f32|f16"
+#define CLI_KV_CHOICES "f32|f16|int8"
+#define CLI_KV_HELP    "keys and values kept; f16: half the memory, rounded to 11 bits; int8: about a quarter, 8 bits and a scale for each 32 numbers of a head"
 extern const DType cli_kv_type[];
 
 /* What commands that write texts share; user is not looked at. */

@@ -35,7 +35,7 @@ typedef struct Generator {
     const Adapter *adapter;           /* NULL: base */
     const Tok     *tok;               /* NULL: ids only, no text */
     KvCache        kv;                /* one sequence; grows */
-    DType          kv_type;           /* F32; F16: half the memory and traffic, and answers no longer have the log-probabilities of training to the last digits */
+    DType          kv_type;           /* F32; F16, Q8_0: half, a quarter of the memory and traffic, and answers no longer have the log-probabilities of training to the last digits */
     TArena         scratch;
     TokIds         ids;               /* prompt, then the answer of the last run (without the token that ended it) */
     int32_t        n_prompt, n_cached;

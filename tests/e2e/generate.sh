@@ -14,6 +14,9 @@ same "without --echo" "$text" ", there was a little girl"
 printf 'Once upon a time' >"$work/prompt"
 same "--prompt-file" "$("$hone" generate "$stories" --prompt-file "$work/prompt" --temperature 0 --max-tokens 8)" "$text"
 same "--threads" "$("$hone" generate "$stories" --prompt "Once upon a time" --temperature 0 --max-tokens 8 --threads 1)" "$text"
+for kv in f16 int8; do
+    same "--kv $kv" "$("$hone" generate "$stories" --prompt "Once upon a time" --temperature 0 --max-tokens 8 --kv $kv)" "$text"
+done
 same "--stop" "$("$hone" generate "$stories" --prompt "Once upon a time" --temperature 0 --stop 'xx,ttle g' --max-tokens 50)" ", there was a li"
 
 a=$("$hone" generate "$stories" --prompt "One day" --temperature 1 --seed 5 --max-tokens 40)
