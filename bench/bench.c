@@ -1,7 +1,9 @@
 /* bench.c - the probe and small helpers of the measurements. */
 #include "bench.h"
 #include "base/clock.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define CHAINS     15 /* more than latency times ports of any machine, in 16 registers */
 #define CHAINS_128 12
@@ -144,4 +146,14 @@ Tensor *bench_ids(TArena *a, int64_t n, int32_t limit)
     for (int64_t i = 0; i < n; i++)
         ((int32_t *)t->data)[i] = (int32_t)(i * 7919 % limit);
     return t;
+}
+
+Compute bench_compute(const Backend *be, const char *name)
+{
+    const Compute c = strcmp(name, "bf16") ? COMPUTE_F32 : COMPUTE_BF16;
+    Err e = { 0 };
+    if (!backend_check(be, c, &e))
+        return c;
+    fprintf(stderr, "%s\n", e.text);
+    exit(2);
 }

@@ -14,6 +14,7 @@ double  bench_probe(Pool *pool);
 #define BENCH_READ_BYTES ((int64_t)256 << 20)
 double  bench_read(Pool *pool, const Tensor *t);
 double  bench_median(double *v, int n);                          /* sorts v */
+Compute bench_compute(const Backend *be, const char *name);       /* "f32", "bf16"; ends the program where be cannot */
 Tensor *bench_tensor(TArena *a, int64_t rows, int64_t cols);     /* uniform in [-1, 1) */
 Tensor *bench_stored(TArena *a, DType type, int64_t rows, int64_t cols);   /* the same, in another type */
 Tensor *bench_ids(TArena *a, int64_t n, int32_t limit);

@@ -1,7 +1,7 @@
 /* bench_gemm.c - the three products at the shapes of real models, as a share of the FMA probe; then forward and dx with weights of each stored type,
  * and with one row as a share of the speed at which memory is read. Each repetition runs probe, ours and OpenBLAS one after the other, and the median of
  * the ratios is printed: on a shared machine only ratios mean something.
- *   bench_gemm [REPS] [THREADS] [ISA]
+ *   bench_gemm [REPS] [THREADS] [ISA] [COMPUTE]      ISA "": the best; COMPUTE: f32, bf16
  * To add a shape: a row in shapes[]; a stored type: types[]. */
 #include "bench.h"
 #include "base/clock.h"
@@ -121,11 +121,12 @@ int main(int argc, char **argv)
     int reps = argc > 1 ? atoi(argv[1]) : 7, threads = argc > 2 ? atoi(argv[2]) : 0;
     reps = MAX(1, MIN(reps, BENCH_REPS_MAX));
     Err e = { 0 };
-    Backend *be = argc > 3 ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
+    Backend *be = argc > 3 && *argv[3] ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
     if (!be) {
         fprintf(stderr, "%s\n", e.text);
         return 2;
     }
+    be->compute = bench_compute(be, argc > 4 ? argv[4] : "f32");
     Pool *pool = pool_new(be->threads);
 #ifdef HAVE_OPENBLAS
     openblas_set_num_threads(be->threads);

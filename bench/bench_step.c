@@ -1,6 +1,6 @@
 /* bench_step.c - where the time of a training step goes: a random model of SmolLM2-135M's shape (or of CONFIG, a folder with a config.json), LoRA of
- * rank 16 on every linear, f32, one pass forward and backward, with every operation of the backend timed.
- *   bench_step [REPS] [THREADS] [TRAINED] [CONFIG]      TRAINED: every so manieth token is trained, 1: all
+ * rank 16 on every linear, one pass forward and backward, with every operation of the backend timed.
+ *   bench_step [REPS] [THREADS] [TRAINED] [COMPUTE] [CONFIG]      TRAINED: every so manieth token is trained, 1: all; COMPUTE: f32, bf16
  * The timing is a Backend around the real one: a table of functions that look at the clock and pass on. To add an operation: its line in TIMED. */
 #include "bench.h"
 #include "base/clock.h"
@@ -153,7 +153,7 @@ int main(int argc, char **argv)
 {
     int reps = argc > 1 ? atoi(argv[1]) : 5, threads = argc > 2 ? atoi(argv[2]) : 0, trained = argc > 3 ? MAX(1, atoi(argv[3])) : 1, rc;
     char made[] = "/tmp/bench_step.XXXXXX", *config = NULL;
-    const char *dir = argc > 4 ? argv[4] : mkdtemp(made);
+    const char *dir = argc > 5 ? argv[5] : mkdtemp(made);
     Err e = { 0 };
     Model *m = NULL;
     Adapter *ad = NULL;
@@ -164,11 +164,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", e.text);
         return 2;
     }
+    real->compute = bench_compute(real, argc > 4 ? argv[4] : "f32");
     Backend be = timing();
     Pool *pool = pool_new(real->threads);
     TArena a;
     tarena_init(&a, &be);
-    if (argc <= 4) {
+    if (argc <= 5) {
         config = path_join(dir, "config.json");
         rc = file_write_atomic(config, shape_135m, strlen(shape_135m), &e);
     } else {
@@ -179,7 +180,8 @@ int main(int argc, char **argv)
     rc = rc ? rc : adapter_new(&ad, m, "all", 16, 32, false, 1, &e);
     rc = rc ? rc : optimizer_open(&opt, m, ad, OPTIM_ADAMW, &e);
     if (!rc)
-        printf("%d threads, probe %.0f GFLOP/s; one of %d tokens trained; medians of %d\n", be.threads, bench_probe(pool), trained, reps);
+        printf("%d threads, probe %.0f GFLOP/s; %s, one of %d tokens trained; medians of %d\n", be.threads, bench_probe(pool),
+               argc > 4 ? argv[4] : "f32", trained, reps);
     for (int n_seg = 1; n_seg <= SEGMENTS && !rc; n_seg *= 2) {
         double seconds[BENCH_REPS_MAX], share[BENCH_REPS_MAX];
         for (int r = -1; r < reps && !rc; r++) { /* turn -1 warms up */

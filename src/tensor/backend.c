@@ -32,3 +32,12 @@ Backend *backend_open(const char *name, int threads, Err *e)
     strbuf_release(&names);
     return NULL;
 }
+
+int backend_check(const Backend *be, Compute c, Err *e)
+{
+    if (c == COMPUTE_F32 || be->has_bf16)
+        return 0;
+    if (strcmp(be->name, "cpu") != 0)
+        return err_set(e, ERR_ARG, "compute bf16 is for device cpu, and device is %s; choose compute f32", be->name);
+    return err_set(e, ERR_ARG, "compute bf16 needs a processor with AVX512-BF16, and this one has %s; choose compute f32", backend_cpu_features());
+}

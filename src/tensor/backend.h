@@ -45,11 +45,17 @@ typedef struct RouteCfg {
  * elements of a head turn, element i with element i + rot/2 (half-split); those behind stay. */
 typedef struct RopeTable { Tensor *cos, *sin; int rot; } RopeTable;
 
+/* What the numbers that enter the products of linear, its gradients and the head are rounded to; sums are f32 and all else is as it was. A product that
+ * would gain nothing (few rows or columns) may leave them as they are; which ones do follows from the shape alone. */
+typedef enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_COUNT } Compute;
+
 typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
 
 struct Backend {
     const char *name;                                                    /* "ref", "cpu" */
     int         threads;
+    bool        has_bf16;                                                /* compute may be COMPUTE_BF16 */
+    Compute     compute;                                                 /* may be changed between calls */
     bool        host;                                                    /* kernels read the program's own memory: a mapped file can be a tensor */
     void *(*alloc)(Backend *, size_t nbytes);                            /* 64-byte aligned, NOT zeroed; NULL: does not fit */
     void  (*release)(Backend *, void *p, size_t nbytes);
@@ -135,6 +141,7 @@ struct Backend {
 };
 
 Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"; threads 0: all cores; unknown name: ERR_ARG listing the names */
+int backend_check(const Backend *be, Compute c, Err *e);       /* ERR_ARG where be cannot */
 const char *backend_cpu_features(void);                        /* "avx512f avx2 fma": what the cpu backend found and uses */
 
 #endif

@@ -88,6 +88,12 @@ static Tensor *box_fill(Lab *l, Box *b)
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < cols; c++)
             v[c] = b->kind == BOX_SET ? NAN : draw(l);
+        if (l->bf16)
+            for (int64_t c = 0; c < cols; c++) {
+                uint16_t rounded;
+                dtype_from_f32(&rounded, &v[c], DT_BF16, 1);
+                dtype_to_f32(&v[c], &rounded, DT_BF16, 1);
+            }
         dtype_from_f32(host_row(b, r), v, b->t.dtype, cols);
     }
     free(v);

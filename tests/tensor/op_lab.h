@@ -31,6 +31,7 @@ typedef struct Lab {
     Backend      *be;
     Rng           rng;
     int64_t       drawn;              /* numbers taken from the common pool */
+    bool          bf16;               /* they are rounded to bf16: a product that rounds its operands changes nothing in them */
     Box           box[LAB_BOXES_MAX];
     int           n;
     double        scalar;             /* sumsq */

@@ -2,6 +2,8 @@
  * 1. Gradients: every op on `ref` through the tape, analytic against central differences with Richardson extrapolation.
  * 2. `cpu` against `ref`: every backend function, at every row's shape, between guard bytes, for every instruction set of this machine.
  * 3. `cpu` with 1, 2 and 4 threads: the same bits. A weight in its stored type and the F32 numbers it means: the same bits.
+ * 4. `cpu` computing in bf16: products of numbers that are bf16 already have nothing to round, so they must agree with `ref` as those of f32 do;
+ *    everything that is no product has the bits of f32.
  * To add an op: its kit below (how to lay out its inputs, how to call it, which backend functions belong to it) and its rows. */
 #include "base/mem.h"
 #include "tensor/cpu/cpu.h"
@@ -21,6 +23,8 @@
 #define GRAD_TOL 1e-4
 /* max|cpu - ref| / max|ref| per output: f32 sums of up to 2,050 terms in any order, one f32 exp; ref rounds once. eps * sqrt(terms) = 2.7e-6. */
 #define CPU_TOL 4e-6
+/* The same for gradients of the head in bf16, where probabilities are rounded in between, to 8 bits: each by at most 2^-8 of itself. */
+#define BF16_TOL 3.9e-3
 #define EPS 1e-5f
 
 /* ---- kits: inputs, call, kernels ---- */
@@ -625,9 +629,10 @@ static void gradients_match_finite_differences(void **state)
 
 /* ---- 2 and 3: the fast backend ---- */
 
-static void run_kernels(Lab *l, const OpCase *c, Backend *be)
+static void run_kernels(Lab *l, const OpCase *c, Backend *be, bool bf16)
 {
     lab_init(l, c, be);
+    l->bf16 = bf16;
     kits[c->op].kernels(l);
     Err e = { 0 };
     if (be->sync(be, &e))
@@ -641,13 +646,15 @@ static void ref_stays_inside_its_buffers(void **state)
     Backend *ref = backend_open("ref", 1, NULL);
     for (int i = 0; i < op_cases_count; i++) {
         Lab l;
-        run_kernels(&l, &op_cases[i], ref);
+        run_kernels(&l, &op_cases[i], ref, false);
         lab_release(&l);
     }
     ref->close(ref);
 }
 
-static const char *const instruction_sets[] = { "base", "avx2", "avx512" };
+/* The last one computes in bf16. */
+static const char *const instruction_sets[] = { "base", "avx2", "avx512", "avx512bf16" };
+#define BF16 "avx512bf16"
 
 /* NULL, and says so, when the machine lacks the set. */
 static Backend *open_cpu(const char *isa, int threads)
@@ -656,13 +663,15 @@ static Backend *open_cpu(const char *isa, int threads)
     Backend *be = backend_cpu_open_isa(isa, threads, &e);
     if (!be)
         print_message("SKIPPED: cpu with %s: %s\n", isa, e.text);
+    else if (!strcmp(isa, BF16))
+        be->compute = COMPUTE_BF16;
     return be;
 }
 
 static void cpu_matches_ref(void **state)
 {
     (void)state;
-    enum { SETS = ARRAY_LEN(instruction_sets) };
+    enum { SETS = ARRAY_LEN(instruction_sets) - 1 };
     Backend *ref = backend_open("ref", 1, NULL), *cpu[SETS];
     double   worst[SETS][OP_COUNT + 1] = { { 0 } };
     bool     good = true;
@@ -671,13 +680,13 @@ static void cpu_matches_ref(void **state)
     for (const OpCase *c = op_cases; c < op_cases + op_cases_count; c++) {
         double slack = c->slack > 0 ? c->slack : 1.0;
         Lab want, got;
-        run_kernels(&want, c, ref);
+        run_kernels(&want, c, ref, false);
         for (int k = 0; k < SETS; k++) {
             if (!cpu[k])
                 continue;
             char who[40];
             snprintf(who, sizeof who, "%s, %s", instruction_sets[k], case_op(c));
-            run_kernels(&got, c, cpu[k]);
+            run_kernels(&got, c, cpu[k], false);
             double d = lab_difference(&got, &want, CPU_TOL * slack, who) / slack;
             worst[k][c->op] = fmax(worst[k][c->op], d);
             good &= d <= CPU_TOL;
@@ -697,13 +706,53 @@ static void cpu_matches_ref(void **state)
     assert_true(good);
 }
 
+static bool is_product(OpKind op)
+{
+    return op == OP_LINEAR || op == OP_HEAD_LOGP || op == OP_HEAD_FUSED;
+}
+
+static void bf16_products_match_ref(void **state)
+{
+    (void)state;
+    Backend *ref = backend_open("ref", 1, NULL), *cpu = open_cpu(BF16, 2), *f32 = cpu ? open_cpu("avx512", 2) : NULL;
+    double   linear = 0, head = 0;
+    int      products = 0;
+    for (const OpCase *c = op_cases; cpu && c < op_cases + op_cases_count; c++) {
+        Lab want, got;
+        if (is_product((OpKind)c->op) && c->stored != DT_F32 && c->stored != DT_BF16)
+            continue; /* see stored_type_does_not_change_bits */
+        const double allowed = c->op == OP_LINEAR ? CPU_TOL : BF16_TOL, slack = c->slack > 0 ? c->slack : 1.0;
+        const char  *where = "";
+        run_kernels(&want, c, is_product((OpKind)c->op) ? ref : f32, true);
+        run_kernels(&got, c, cpu, true);
+        if (is_product((OpKind)c->op)) {
+            double d = lab_difference(&got, &want, allowed * slack, BF16) / slack;
+            if (!(d <= allowed))
+                fail_msg("%s, case %d: off by %.2g of the largest, allowed %.2g", case_op(c), (int)(c - op_cases), d, allowed);
+            *(c->op == OP_LINEAR ? &linear : &head) = fmax(c->op == OP_LINEAR ? linear : head, d);
+            products++;
+        } else if (!lab_same_bits(&got, &want, &where)) {
+            fail_msg("%s, case %d: \"%s\" has other bits when products are computed in bf16", case_op(c), (int)(c - op_cases), where);
+        }
+        lab_release(&got);
+        lab_release(&want);
+    }
+    if (cpu) {
+        print_message("%s - ref: linear worst %.1e of %.0e, head %.1e of %.0e, %d cases\n", BF16, linear, CPU_TOL, head, BF16_TOL, products);
+        assert_true(products > 20);
+        cpu->close(cpu);
+        f32->close(f32);
+    }
+    ref->close(ref);
+}
+
 static void expect_same_bits(Backend *one, Backend *many, int threads)
 {
     for (int i = 0; i < op_cases_count; i++) {
         Lab a, b;
         const char *where = "";
-        run_kernels(&a, &op_cases[i], one);
-        run_kernels(&b, &op_cases[i], many);
+        run_kernels(&a, &op_cases[i], one, false);
+        run_kernels(&b, &op_cases[i], many, false);
         if (!lab_same_bits(&a, &b, &where))
             fail_msg("%s, case %d: \"%s\" has other bits with %d threads than with 1", case_op(&op_cases[i]), i, where, threads);
         lab_release(&a);
@@ -830,6 +879,47 @@ static void few_rows_are_each_alone(void **state)
         if (be)
             be->close(be);
     }
+}
+
+/* Where the model is nearly sure of the target, the gradient of h is a small difference of the target's row and the mean of all rows: both must be of
+ * the rounded w, or the difference would be its rounding. */
+static void bf16_head_cancels(void **state)
+{
+    (void)state;
+    enum { T = 6, K = 130, N = 300 };
+    Backend *ref = backend_open("ref", 1, NULL), *cpu = open_cpu(BF16, 2);
+    const HeadCfg cfg = { .scale = 1.5f };
+    const int64_t rows = T;
+    TArena a;
+    tarena_init(&a, ref);
+    if (cpu) {
+        Tensor *w = random_mat(&a, N, K, 3), *rounded = arena_mat(&a, DT_F32, N, K), *bits = arena_mat(&a, DT_BF16, N, K), *h = random_mat(&a, T, K, 5);
+        Tensor *coef = random_mat(&a, T, 1, 7), *target = tarena_tensor(&a, NULL, DT_I32, 1, &rows);
+        Tensor *logp[2] = { arena_mat(&a, DT_F32, T, 1), arena_mat(&a, DT_F32, T, 1) }, *dh[2] = { arena_mat(&a, DT_F32, T, K), arena_mat(&a, DT_F32, T, K) };
+        dtype_from_f32(bits->data, w->data, DT_BF16, N * K);
+        dtype_to_f32(rounded->data, bits->data, DT_BF16, N * K);
+        for (int t = 0; t < T; t++) { /* towards the row of its target: a logit of about 12, where the others have up to 4 */
+            ((int32_t *)target->data)[t] = t * 31 % N;
+            for (int k = 0; k < K; k++)
+                ((float *)h->data)[t * K + k] = 0.0625f * ((float *)rounded->data)[t * 31 % N * K + k];
+        }
+        ref->head_fused(ref, logp[0], dh[0], NULL, NULL, h, rounded, NULL, target, coef, &cfg);
+        cpu->head_fused(cpu, logp[1], dh[1], NULL, NULL, h, w, NULL, target, coef, &cfg);
+        for (int t = 0; t < T; t++) {
+            double top = 0, off = 0;
+            for (int k = 0; k < K; k++) {
+                const double want = ((float *)dh[0]->data)[t * K + k];
+                top = fmax(top, fabs(want));
+                off = fmax(off, fabs(((float *)dh[1]->data)[t * K + k] - want));
+            }
+            assert_true(((float *)logp[0]->data)[t] > -0.03f);
+            if (!(off <= BF16_TOL * top))
+                fail_msg("row %d, log p %.2g: dh is off by %.2g of its largest element, allowed %.2g", t, (double)((float *)logp[0]->data)[t], off / top, BF16_TOL);
+        }
+        cpu->close(cpu);
+    }
+    tarena_release(&a);
+    ref->close(ref);
 }
 
 static void scratch_is_known_and_stays(void **state)
@@ -976,9 +1066,11 @@ int main(void)
         cmocka_unit_test(gradients_match_finite_differences),
         cmocka_unit_test(ref_stays_inside_its_buffers),
         cmocka_unit_test(cpu_matches_ref),
+        cmocka_unit_test(bf16_products_match_ref),
         cmocka_unit_test(cpu_bits_do_not_depend_on_threads),
         cmocka_unit_test(stored_type_does_not_change_bits),
         cmocka_unit_test(few_rows_are_each_alone),
+        cmocka_unit_test(bf16_head_cancels),
         cmocka_unit_test(scratch_is_known_and_stays),
         cmocka_unit_test(cache_is_its_numbers),
         cmocka_unit_test(cache_rounding_is_bounded),

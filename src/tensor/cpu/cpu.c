@@ -21,18 +21,22 @@ static bool has_avx512(void)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl");
 }
+static bool has_avx512bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
 #endif
 
 static const struct {
-    const Kern *kern;
-    bool      (*has)(void);
-    const char *features;
+    const char  *name;
+    const Kern  *kern;
+    const Tiles *bf16;
+    bool       (*has)(void);
+    const char  *features;
 } isa_table[] = {
 #if defined(__x86_64__)
-    { &kern_avx512, has_avx512, "avx512f avx512dq avx512bw avx512vl avx2 fma" },
-    { &kern_avx2,   has_avx2,   "avx2 fma" },
+    { "avx512bf16", &kern_avx512, &tiles_avx512bf16, has_avx512bf16, "avx512f avx512dq avx512bw avx512vl avx512bf16 avx2 fma" },
+    { "avx512",     &kern_avx512, NULL,              has_avx512,     "avx512f avx512dq avx512bw avx512vl avx2 fma" },
+    { "avx2",       &kern_avx2,   NULL,              has_avx2,       "avx2 fma" },
 #endif
-    { &kern_base,   has_base,   "base" },
+    { "base",       &kern_base,   NULL,              has_base,       "base" },
 };
 
 static size_t isa_best(void)
@@ -179,7 +183,7 @@ static const Backend cpu_table = {
     .sumsq = cpu_sumsq, .adamw = cpu_adamw, .copy_rows = cpu_copy_rows,
 };
 
-static Backend *open_kern(const Kern *kern, int threads, Err *e)
+static Backend *open_isa(size_t isa, int threads, Err *e)
 {
     if (threads < 0) {
         err_set(e, ERR_ARG, "The number of threads is %d, but it must be 0 (all cores) or more.", threads);
@@ -187,7 +191,10 @@ static Backend *open_kern(const Kern *kern, int threads, Err *e)
     }
     Cpu *c = mem_zalloc(1, sizeof *c);
     c->be = cpu_table;
-    c->kern = kern;
+    c->kern = isa_table[isa].kern;
+    c->tiles[COMPUTE_F32] = &c->kern->f32;
+    c->tiles[COMPUTE_BF16] = isa_table[isa].bf16;
+    c->be.has_bf16 = isa_table[isa].bf16 != NULL;
     c->pool = pool_new(threads);
     c->be.threads = pool_threads(c->pool);
     c->worker = mem_zalloc((size_t)c->be.threads, sizeof *c->worker);
@@ -197,20 +204,21 @@ static Backend *open_kern(const Kern *kern, int threads, Err *e)
 
 Backend *backend_cpu_open(int threads, Err *e)
 {
-    return open_kern(isa_table[isa_best()].kern, threads, e);
+    return open_isa(isa_best(), threads, e);
 }
 
 Backend *backend_cpu_open_isa(const char *isa, int threads, Err *e)
 {
     StrBuf names = { 0 };
-    const Kern *kern = NULL;
+    size_t found = ARRAY_LEN(isa_table);
     for (size_t i = isa_best(); i < ARRAY_LEN(isa_table); i++) {
-        strbuf_addf(&names, "%s%s", names.n ? ", " : "", isa_table[i].kern->name);
-        if (!strcmp(isa, isa_table[i].kern->name))
-            kern = isa_table[i].kern;
+        strbuf_addf(&names, "%s%s", names.n ? ", " : "", isa_table[i].name);
+        if (!strcmp(isa, isa_table[i].name))
+            found = i;
     }
-    if (!kern)
+    const bool has = found < ARRAY_LEN(isa_table);
+    if (!has)
         err_set(e, ERR_ARG, "This machine has no instruction set \"%.20s\" for the cpu backend; choose one of: %s.", isa, strbuf_z(&names));
     strbuf_release(&names);
-    return kern ? open_kern(kern, threads, e) : NULL;
+    return has ? open_isa(found, threads, e) : NULL;
 }

@@ -11,6 +11,8 @@
  * threads nor on how m and n are cut. Packing is a function of its own: a weight of another type becomes f32 there, and from then on it is an
  * F32 weight, so that its stored type does not change the bits of a product (of 5 rows or more). For that k is cut between blocks, and n where the
  * blocks lie along n.
+ * What is packed are words (Tiles in kern.h): numbers, or with Backend.compute BF16 pairs of them, which join two neighbours of k. Everything below
+ * counts k in numbers, panels in words.
  * The low-rank addition of a linear lengthens the last stretch by its few numbers (Gemm.k2), instead of passing over c once more.
  * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory; few columns (the inner side of
  * a low-rank pair) would spend its time packing a, so a is read in place; and few columns of a tall result (the gradient of the outer side)
@@ -18,18 +20,20 @@
 #include "tensor/cpu/cpu_int.h"
 
 #define BLOCK       256            /* the largest block of a stored type */
-#define KC          512            /* longest stretch of k, in blocks; c is read and written once for each */
+#define KC          512            /* longest stretch of k, in words; c is read and written once for each */
 #define BLOCK_PANELS 8             /* panels of b packed at once: 8 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
 #define PACK_PANELS 8              /* panels of a packed at once: rows of a column-wise operand are read in runs of 8 mr */
 #define A_BYTES     ((int64_t)16 << 20)
-#define NARROW      256            /* at most so many columns: all of b is packed, a is not */
+#define NARROW      256            /* at most so many columns: all of b is packed, a is not, and stays f32 */
+#define NARROW_BF16 64             /* the same where packed products are twice as fast */
 #define NARROW_ROWS 64             /* most rows of one piece of a narrow product */
 #define SLIM        64             /* columns of a tall result that is better computed transposed */
 
 typedef struct Plan {
     const Gemm *g;
     Cpu        *cpu;
-    float      *ap;                /* packed slab of a: [stretch][panel], a_step floats each; in a narrow product b: [panel] */
+    const Tiles *tiles;
+    float      *ap;                /* packed slab of a: [stretch][panel], a_step words each; in a narrow product b: [panel] */
     int64_t     a_step;
     int64_t     row0, rows;        /* the slab */
     int64_t     height;            /* of a panel of a; the last may hold less */
@@ -51,9 +55,15 @@ static int64_t parts(int64_t whole, int64_t part)
 }
 
 /* Numbers of k in all stretches but the last. */
-static int64_t stretch_of(int64_t k)
+static int64_t stretch_of(const Tiles *t, int64_t k)
 {
-    return MAX(1, parts(parts(k, MAX(1, parts(k, KC))), BLOCK)) * BLOCK;
+    return MAX(1, parts(parts(k, MAX(1, parts(k, KC * t->per))), BLOCK)) * BLOCK;
+}
+
+/* Words that k numbers and k2 more, which begin a word of their own, take. */
+static int64_t words(const Tiles *t, int64_t k, int64_t k2)
+{
+    return parts(k, t->per) + parts(k2, t->per);
 }
 
 static const void *b_at(const Gemm *g, int64_t i)
@@ -61,20 +71,22 @@ static const void *b_at(const Gemm *g, int64_t i)
     return (const char *)g->b + dtype_bytes(g->b_type, i);
 }
 
-/* Columns [j, j + n) of b, numbers [k0, k0 + k) of each and k2 of b2 behind them, into panels of (k + k2) nr floats. */
-static void pack_b(const Kern *kern, const Gemm *g, float *dst, int64_t j, int64_t n, int64_t k0, int64_t k, int64_t k2)
+/* Columns [j, j + n) of b, numbers [k0, k0 + k) of each and k2 of b2 behind them, into panels. */
+static void pack_b(const Plan *p, float *dst, int64_t j, int64_t n, int64_t k0, int64_t k, int64_t k2)
 {
-    const int64_t nr = kern->nr, step = (k + k2) * nr;
+    const Gemm *g = p->g;
+    const Tiles *t = p->tiles;
+    const int64_t nr = p->cpu->kern->nr, own = words(t, k, 0) * nr, step = words(t, k, k2) * nr;
     if (!g->b_rows) {
-        kern->pack_cols(g->b_type, dst, nr, step, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
+        t->pack_cols(g->b_type, dst, nr, step, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
         if (k2)
-            kern->pack_cols(DT_F32, dst + k * nr, nr, step, g->b2 + j, g->ldb2, n, k2);
+            t->pack_cols(DT_F32, dst + own, nr, step, g->b2 + j, g->ldb2, n, k2);
         return;
     }
     for (int64_t i = 0; i < n; i += nr, dst += step) { /* in this order: a panel's end may be overwritten by what stands before it */
-        kern->pack_rows(g->b_type, dst, nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, nr), k);
+        t->pack_rows(g->b_type, dst, nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, nr), k);
         if (k2)
-            kern->pack_rows(DT_F32, dst + k * nr, nr, g->b2 + (j + i) * g->ldb2, g->ldb2, MIN(n - i, nr), k2);
+            t->pack_rows(DT_F32, dst + own, nr, g->b2 + (j + i) * g->ldb2, g->ldb2, MIN(n - i, nr), k2);
     }
 }
 
@@ -98,19 +110,19 @@ static void piece_pack(void *ctx, int64_t piece, int worker)
     (void)worker;
     const Plan *p = ctx;
     const Gemm *g = p->g;
-    const Kern *kern = p->cpu->kern;
+    const Tiles *t = p->tiles;
     int64_t row = piece * PACK_PANELS * p->height, rows = MIN(p->rows - row, PACK_PANELS * p->height);
     for (int64_t s = 0; s < p->stretches; s++) {
         int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), first = p->row0 + row, k2 = more_at(p, s);
         float *dst = p->ap + (s * p->a_panels + piece * PACK_PANELS) * p->a_step;
         if (!g->a_rows) {
-            kern->pack_cols(DT_F32, dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
+            t->pack_cols(DT_F32, dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
             continue;
         }
         for (int64_t i = 0; i < rows; i += p->height, dst += p->a_step) {
-            kern->pack_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
+            t->pack_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
             if (k2)
-                kern->pack_rows(DT_F32, dst + k * p->height, p->height, g->a2 + (first + i) * g->lda2, g->lda2, MIN(rows - i, p->height), k2);
+                t->pack_rows(DT_F32, dst + words(t, k, 0) * p->height, p->height, g->a2 + (first + i) * g->lda2, g->lda2, MIN(rows - i, p->height), k2);
         }
     }
 }
@@ -125,16 +137,16 @@ static void piece_block(void *ctx, int64_t piece, int worker)
     int64_t last = MIN(p->b_panels, cut(p->groups, p->col_cuts, piece / p->row_cuts + 1) * p->group);
     int64_t from = cut(p->a_panels, p->row_cuts, piece % p->row_cuts), to = cut(p->a_panels, p->row_cuts, piece % p->row_cuts + 1);
     for (int64_t s = 0; s < p->stretches; s++) {
-        int64_t k0 = s * p->stretch, own = MIN(g->k - k0, p->stretch), k = own + more_at(p, s), step = k * kern->nr;
-        pack_b(kern, g, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, own, k - own);
+        int64_t k0 = s * p->stretch, own = MIN(g->k - k0, p->stretch), k2 = more_at(p, s), k = words(p->tiles, own, k2), step = k * kern->nr;
+        pack_b(p, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, own, k2);
         for (int64_t i = from; i < to; i++) {
             int64_t row = i * p->height, h = MIN(p->rows - row, p->height);
             const float *a = p->ap + (s * p->a_panels + i) * p->a_step;
             for (int64_t j = first; j < last; j++) {
                 int64_t col = j * kern->nr;
                 Epi e = epi_at(g, s, col);
-                kern->tile_cols(h, MIN(g->n - col, kern->nr), k, a, p->height, bp + (j - first) * step, kern->nr,
-                                g->c + (p->row0 + row) * g->ldc + col, g->ldc, &e);
+                p->tiles->tile_cols(h, MIN(g->n - col, kern->nr), k, a, p->height, bp + (j - first) * step, kern->nr,
+                                    g->c + (p->row0 + row) * g->ldc + col, g->ldc, &e);
             }
         }
     }
@@ -154,9 +166,9 @@ static void plan_pieces(Plan *p)
         p->row_cuts = MIN(p->a_panels, parts(2 * threads, p->col_cuts));
 }
 
-static Plan plan_of(Cpu *c, const Gemm *g)
+static Plan plan_of(Cpu *c, const Gemm *g, const Tiles *t)
 {
-    Plan p = { .g = g, .cpu = c, .stretch = stretch_of(g->k), .b_panels = parts(g->n, c->kern->nr) };
+    Plan p = { .g = g, .cpu = c, .tiles = t, .stretch = stretch_of(t, g->k), .b_panels = parts(g->n, c->kern->nr) };
     p.stretches = MAX(1, parts(g->k, p.stretch)); /* of an empty k one, for the bias */
     p.group = !g->b_rows && dtype_block(g->b_type) > 1 ? BLOCK / c->kern->nr : 1;
     p.groups = parts(p.b_panels, p.group);
@@ -166,10 +178,10 @@ static Plan plan_of(Cpu *c, const Gemm *g)
 static void gemm_packed(Cpu *c, const Gemm *g)
 {
     const Kern *kern = c->kern;
-    Plan p = plan_of(c, g);
-    int64_t longest = MIN(g->k, p.stretch) + g->k2;
+    Plan p = plan_of(c, g, c->tiles[c->be.compute]);
+    int64_t longest = words(p.tiles, MIN(g->k, p.stretch), g->k2);
     p.a_step = parts(longest * kern->mr + kern->vw, 16) * 16;
-    int64_t slabs = MAX(1, parts(g->m * g->k * (int64_t)sizeof(float), A_BYTES));
+    int64_t slabs = MAX(1, parts(g->m * words(p.tiles, g->k, 0) * (int64_t)sizeof(float), A_BYTES));
     slabs = MIN(slabs, MAX(1, g->m / 256));
     int64_t most_panels = parts(g->m / slabs + 1, kern->mr);
     p.ap = cpu_slot(c, SLOT_PACK, (size_t)(most_panels * p.stretches * p.a_step) * sizeof(float));
@@ -196,7 +208,7 @@ static void piece_narrow_rows(void *ctx, int64_t panel, int worker)
     const Plan *p = ctx;
     const Gemm *g = p->g;
     int64_t nr = p->cpu->kern->nr, j = panel * nr;
-    p->cpu->kern->pack_rows(g->b_type, p->ap + panel * p->a_step, nr, b_at(g, j * g->ldb), g->ldb, MIN(g->n - j, nr), g->k);
+    p->tiles->pack_rows(g->b_type, p->ap + panel * p->a_step, nr, b_at(g, j * g->ldb), g->ldb, MIN(g->n - j, nr), g->k);
 }
 
 static void piece_narrow_cols(void *ctx, int64_t stretch, int worker)
@@ -205,7 +217,7 @@ static void piece_narrow_cols(void *ctx, int64_t stretch, int worker)
     const Plan *p = ctx;
     const Gemm *g = p->g;
     int64_t nr = p->cpu->kern->nr, k0 = stretch * p->stretch;
-    p->cpu->kern->pack_cols(g->b_type, p->ap + k0 * nr, nr, p->a_step, b_at(g, k0 * g->ldb), g->ldb, g->n, MIN(g->k - k0, p->stretch));
+    p->tiles->pack_cols(g->b_type, p->ap + k0 * nr, nr, p->a_step, b_at(g, k0 * g->ldb), g->ldb, g->n, MIN(g->k - k0, p->stretch));
 }
 
 static void piece_narrow(void *ctx, int64_t piece, int worker)
@@ -230,7 +242,7 @@ static void piece_narrow(void *ctx, int64_t piece, int worker)
 static void gemm_narrow(Cpu *c, const Gemm *g)
 {
     const Kern *kern = c->kern;
-    Plan p = plan_of(c, g);
+    Plan p = plan_of(c, g, &kern->f32);
     p.a_step = parts(g->k * kern->nr + kern->vw, 16) * 16;
     p.ap = cpu_slot(c, SLOT_PACK, (size_t)(p.b_panels * p.a_step) * sizeof(float));
     if (!p.ap)
@@ -288,17 +300,27 @@ static void gemm_apart(Cpu *c, const Gemm *g)
     cpu_gemm(c, &pair);
 }
 
+static int64_t narrow(const Cpu *c)
+{
+    return c->be.compute == COMPUTE_BF16 ? NARROW_BF16 : NARROW;
+}
+
+bool cpu_rounds(const Cpu *c, int64_t n)
+{
+    return c->be.compute == COMPUTE_BF16 && n > narrow(c);
+}
+
 void cpu_gemm(Cpu *c, const Gemm *g)
 {
     if (g->m == 0 || g->n == 0)
         return;
-    if (g->k2 && (g->m <= GEMV_ROWS || g->n <= NARROW || g->k2 > PAIR)) {
+    if (g->k2 && (g->m <= GEMV_ROWS || g->n <= narrow(c) || g->k2 > PAIR)) {
         gemm_apart(c, g);
         return;
     }
     if (g->m <= GEMV_ROWS && g->a_rows && g->b_rows)
         gemm_few(c, g);
-    else if (g->n <= NARROW && g->a_rows)
+    else if (g->n <= narrow(c) && g->a_rows)
         gemm_narrow(c, g);
     else if (g->n <= SLIM && g->m >= 4 * g->n && !g->a_rows && !g->b_rows && g->b_type == DT_F32)
         gemm_transposed(c, g);

@@ -165,10 +165,15 @@ static void piece_finish_dh(void *ctx, int64_t piece, int worker)
     const HeadJob *j = ctx;
     int64_t D = tensor_cols(j->h);
     float *wide = cpu_worker(j->cpu, worker);
+    uint16_t *rounded = (uint16_t *)(wide + D);
     for (int64_t i = piece * PIECE; i < MIN(j->rows, (piece + 1) * PIECE); i++) {
         float *dh = row_of(j->dh, j->row0 + i), coef = coef_of(j, i), f = (float)(-coef / j->state[i].sum);
         j->cpu->kern->elem[ELEM_SCALE](D, (float *[3]){ dh }, (const float *[3]){ NULL }, &f);
         dtype_to_f32(wide, elem_at(j->w, target_of(j, i) * j->w->ld), j->w->dtype, D);
+        if (cpu_rounds(j->cpu, D)) { /* the row that the sum holds: when p is near 1 they must cancel */
+            dtype_from_f32(rounded, wide, DT_BF16, D);
+            dtype_to_f32(wide, rounded, DT_BF16, D);
+        }
         j->cpu->kern->axpy(D, dh, coef * (j->cfg.scale * slope_of(j, j->state[i].picked)), wide);
     }
 }
@@ -219,7 +224,7 @@ static void forward(HeadJob *j, Tensor *logp, Tensor *lse)
             add_dh(j, j->dh);
     }
     write_results(j, logp, lse);
-    if (j->dh && cpu_workers(j->cpu, (size_t)tensor_cols(j->h) * sizeof(float)))
+    if (j->dh && cpu_workers(j->cpu, (size_t)tensor_cols(j->h) * (sizeof(float) + sizeof(uint16_t))))
         run(j, piece_finish_dh);
 }
 

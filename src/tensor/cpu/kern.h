@@ -1,7 +1,7 @@
 /* kern.h - the inner loops, once per instruction set. A Kern is a table of functions that work on plain rows and blocks, on one thread, in
  * scratch memory that the caller gives. The drivers (gemm.c, attn.c, head.c, ...) cut tensors into such blocks, hand them to the threads
  * and fix the order of summation; they know nothing of vectors. kern_body.h gathers the sources that kern_base.c, kern_avx2.c and
- * kern_avx512.c compile at their vector width.
+ * kern_avx512.c compile at their vector width; kern_avx512bf16.c compiles the packing and the tiles once more, for bf16.
  *
  * To add an instruction set: a kern_x.c with VW and its flags in isa.cmake, a row in isa_table (cpu.c), and the few lines of simd.h.
  * To add an inner loop: a pointer here, its source in one of the k_*.h, its row at the end of kern_body.h. */
@@ -102,22 +102,28 @@ typedef struct AttnBwdBlock {
     int64_t      lddq, lddk, lddv;
 } AttnBwdBlock;
 
+/* What a large product is made of. Panels hold words of 32 bits, as many as floats would be: a number of k, or two neighbours of k rounded to bf16.
+ *
+ * Packing, from any stored type: here a weight becomes f32, with the bits of dtype_to_f32, and then a word. A panel is k / per slices of p words, slice
+ * kk at dst + kk p, zeros for the missing p - n and behind an odd k; up to vw words past its end may be overwritten. p is a multiple of vw, or less
+ * than vw. pack_rows fills one panel: element (i, kk) is number i ld + kk of src. pack_cols fills as many as n needs, `step` words apart: element
+ * (i, kk) is number kk ld + i. A blocked src begins with a block of 256 or less, and what is read of each of its rows are whole blocks. */
+typedef struct Tiles {
+    int per;                /* numbers of k in a word: 1 or 2 */
+    void (*pack_rows)(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
+    void (*pack_cols)(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
+    /* One tile of c [h, n] from sums over k slices of a(i, kk) b(kk, j), a(i, kk) = a[kk lda + i]. b: slices of nr words readable in full, ldb apart.
+     * Sums run over k in order, one chain for each element. */
+    void (*tile_cols)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
+} Tiles;
+
 typedef struct Kern {
-    const char *name;
     int vw;                 /* floats in a vector */
     int mr, nr;             /* tile_cols: at most mr rows; both tiles: at most nr = 2 vw columns */
     int mr_rows;            /* tile_rows: at most this many rows */
 
-    /* Packing, from any stored type: here a weight becomes f32, with the bits of dtype_to_f32. A panel is k slices of p floats, slice kk at
-     * dst + kk p, zeros for the missing p - n; up to vw floats past its end may be overwritten. p is a multiple of vw, or less than vw. pack_rows
-     * fills one panel: element (i, kk) is number i ld + kk of src. pack_cols fills as many as n needs, `step` floats apart: element (i, kk) is number
-     * kk ld + i. A blocked src begins with a block of 256 or less, and what is read of each of its rows are whole blocks. */
-    void (*pack_rows)(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
-    void (*pack_cols)(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
-
-    /* One tile of c [h, n] from sums over k of a(i, kk) b(kk, j). b: slices of nr floats readable in full, ldb apart.
-     * _cols: a(i, kk) = a[kk lda + i]; _rows: a(i, kk) = a[i lda + kk]. Sums run over k in order, one chain for each element. */
-    void (*tile_cols)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
+    Tiles f32;
+    /* tile_cols with a read where it lies: a(i, kk) = a[i lda + kk] */
     void (*tile_rows)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
     /* c[t, n] for t <= GEMV_ROWS rows of x and n rows of w, straight from memory. */
     GemvFn gemv[DT_COUNT]; /* by type of w */
@@ -151,6 +157,7 @@ typedef struct Kern {
 extern const Kern kern_base;
 #if defined(__x86_64__)
 extern const Kern kern_avx2, kern_avx512;
+extern const Tiles tiles_avx512bf16; /* for the vectors of kern_avx512 */
 #endif
 
 #endif

@@ -3,5 +3,5 @@
 #define VW 8
 #include "tensor/cpu/kern_body.h"
 
-const Kern kern_avx2 = KERN_TABLE("avx2");
+const Kern kern_avx2 = KERN_TABLE;
 #endif

@@ -3,5 +3,5 @@
 #define VW 16
 #include "tensor/cpu/kern_body.h"
 
-const Kern kern_avx512 = KERN_TABLE("avx512");
+const Kern kern_avx512 = KERN_TABLE;
 #endif

@@ -2,4 +2,4 @@
 #define VW 4
 #include "tensor/cpu/kern_body.h"
 
-const Kern kern_base = KERN_TABLE("base");
+const Kern kern_base = KERN_TABLE;

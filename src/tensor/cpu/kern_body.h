@@ -6,11 +6,10 @@
 #include "tensor/cpu/k_rows.h"
 
 #define GEMV_ROW(T) [DT_##T] = gemv_##T,
-#define KERN_TABLE(isa)                                                                                                          \
+#define KERN_TABLE                                                                                                               \
     {                                                                                                                            \
-        .name = isa, .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS,                                                           \
-        .pack_rows = pack_rows, .pack_cols = pack_cols, .gemv = { STORED_TYPES(GEMV_ROW) },                                      \
-        .tile_cols = tile_cols, .tile_rows = tile_rows,                                                                          \
+        .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS, .f32 = TILES, .tile_rows = tile_rows,                                  \
+        .gemv = { STORED_TYPES(GEMV_ROW) },                                                                                      \
         .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
                   [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \
                   ACT_ROWS(ACT_RELU), ACT_ROWS(ACT_GELU_QUICK), ACT_ROWS(ACT_RELU_SQUARED), ACT_ROWS(ACT_SWIGLU_CLAMPED) },      \
