@@ -32,6 +32,7 @@ static Json *rows_json(const TrainRun *r, const PlanRow *row, int n)
         json_set(j, "method", json_str_new(str_of(method_name(r, &row[i]))));
         json_set(j, "optim", json_str_new(str_of(optim_name(&row[i]))));
         json_set(j, "activations", json_str_new(str_of(row[i].checkpoint ? "checkpoint" : "keep")));
+        json_set(j, "compute", json_str_new(str_of(compute_name(row[i].compute))));
         json_set(j, "micro_tokens", json_int_new(row[i].micro_tokens));
         json_set(j, "memory_bytes", json_int_new((int64_t)row[i].memory));
         json_set(j, "train_seconds", json_num_new(row[i].train_seconds));
@@ -46,6 +47,7 @@ static void show_json(const TrainRun *r, Json *j, const PlanRow *row, int n)
 {
     StrBuf text = { 0 };
     json_set(j, "activations", json_str_new(str_of(train_activations[r->cfg.activations])));
+    json_set(j, "compute", json_str_new(str_of(compute_name((Compute)r->cfg.compute))));
     json_set(j, "micro_tokens", json_int_new(r->cfg.micro_tokens));
     json_set(j, "steps", json_int_new(r->total_steps));
     json_set(j, "alternatives", rows_json(r, row, n));
@@ -74,12 +76,12 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
     printf("disk      %s, %s free\n", a, p->disk_free < 0 ? "unknown" : b);
     if (isfinite(p->joules))
         printf("energy    about %.3g Wh\n", p->joules / 3600);
-    printf("\n  method  optim      activations  micro-tokens      memory    training\n");
+    printf("\n  method  optim      activations  compute  micro-tokens      memory    training\n");
     for (int i = 0; i < n; i++) {
         size_print(a, row[i].memory);
         time_print(b, row[i].train_seconds);
-        printf("%c %-7s %-10s %-12s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', method_name(r, &row[i]), optim_name(&row[i]), row[i].checkpoint ? "checkpoint" : "keep",
-               (long long)row[i].micro_tokens, a, b, row[i].fits ? "" : "  does not fit");
+        printf("%c %-7s %-10s %-12s %-8s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', method_name(r, &row[i]), optim_name(&row[i]),
+               row[i].checkpoint ? "checkpoint" : "keep", compute_name(row[i].compute), (long long)row[i].micro_tokens, a, b, row[i].fits ? "" : "  does not fit");
     }
 }
 

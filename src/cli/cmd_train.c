@@ -71,8 +71,8 @@ static void show_opened(const TrainRun *r)
     if (r->model->cfg.experts)
         fprintf(stderr, ", %.3g M of them for each token", (double)model_active_count(r->model) / 1e6);
     fprintf(stderr, "\n");
-    fprintf(stderr, "training  %s: %lld of %lld parameters (%.2f %%)\n", r->adapter ? "LoRA" : "all weights", (long long)r->opt.n_values,
-            (long long)all, 100 * (double)r->opt.n_values / (double)all);
+    fprintf(stderr, "training  %s: %lld of %lld parameters (%.2f %%)%s\n", r->adapter ? "LoRA" : "all weights", (long long)r->opt.n_values,
+            (long long)all, 100 * (double)r->opt.n_values / (double)all, r->cfg.compute == COMPUTE_BF16 ? ", products in bf16" : "");
     fprintf(stderr, "data      %zu examples, %lld tokens, %lld of them trained", r->train->n, (long long)d->tokens, (long long)d->trained_tokens);
     if (d->dropped_long)
         fprintf(stderr, "; %lld rows longer than max-length left out", (long long)d->dropped_long);

@@ -33,6 +33,11 @@ Backend *backend_open(const char *name, int threads, Err *e)
     return NULL;
 }
 
+const char *compute_name(Compute c)
+{
+    return c == COMPUTE_BF16 ? "bf16" : "f32";
+}
+
 int backend_check(const Backend *be, Compute c, Err *e)
 {
     if (c == COMPUTE_F32 || be->has_bf16)

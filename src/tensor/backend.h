@@ -141,6 +141,7 @@ struct Backend {
 };
 
 Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"; threads 0: all cores; unknown name: ERR_ARG listing the names */
+const char *compute_name(Compute c);                           /* "f32", "bf16" */
 int backend_check(const Backend *be, Compute c, Err *e);       /* ERR_ARG where be cannot */
 const char *backend_cpu_features(void);                        /* "avx512f avx2 fma": what the cpu backend found and uses */
 

@@ -59,8 +59,10 @@ static int run(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n,
         p->route = (RouteStats){ .coef = (float)(p->aux_coef * b->n_rows / (double)total_trained) };
         s.route = &p->route;
     }
+    m->be->compute = train ? p->compute : COMPUTE_F32;
     rc = train ? model_train_pass(m, &p->scratch, &s, row, target, coef, policy, &logp, e)
                : model_logp(m, &p->scratch, &s, row, target, &logp, e);
+    m->be->compute = COMPUTE_F32;
     if (!rc) {
         m->be->download(m->be, p->logp, logp->data, (size_t)b->n_rows * sizeof *p->logp);
         for (int32_t i = 0; i < b->n_rows; i++)

@@ -14,6 +14,7 @@ typedef struct PassCtx {
     MicroBatch     batch;
     float         *logp;         /* [cap], host: log p of each trained token of the last pass */
     int64_t        cap;
+    Compute        compute;      /* of training passes; evaluation is f32, as the result will be used */
     double         aux_coef;     /* of the routers' load-balancing loss in training; 0: none */
     RouteStats     route;        /* what the routers of the last training pass chose */
 } PassCtx;

@@ -395,18 +395,26 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
     const bool   full = r->cfg.method == METHOD_FULL;
     const size_t standing = r->plan.standing - backend_dry_pages(r->opt.arena.high, r->opt.arena.high) -
                             (r->adapter ? backend_dry_pages(r->adapter->arena.high, r->adapter->arena.high) : 0);
+    const Compute own = r->pass.compute, other = own == COMPUTE_F32 ? COMPUTE_BF16 : COMPUTE_F32;
+    const bool    both = r->plan.timed && !backend_check(r->be, other, NULL);
+    size_t        more = memory_held(); /* working space of the other products */
     int rc = 0;
     *n = 0;
     for (int k = 0; k < PLAN_ROWS; k++)
         row[k].train_seconds = NAN;
+    if (both)
+        plan_rate(r, other);
+    more = memory_held() - MIN(more, memory_held());
     for (int way = 0; way < 2; way++) {
         const bool as_full = way ? !full : full;
         int64_t    micro = MAX(r->longest, MIN(r->cfg.batch_tokens, MAX(r->cfg.micro_tokens, 1024)));
         if (as_full && (r->model->packed || r->model->nf4))
             continue;
         do {
-            for (int c = 0; c < 2 && *n < PLAN_ROWS; c++)
-                row[(*n)++] = (PlanRow){ .full = as_full, .checkpoint = c, .micro_tokens = micro, .train_seconds = plan_way_seconds(r, as_full, c) };
+            const bool first = *n == 0 || row[*n - 1].full != as_full; /* the other compute beside the usual micro-batch only */
+            for (int c = 0; c < (first && both ? 4 : 2) && *n < PLAN_ROWS; c++)
+                row[(*n)++] = (PlanRow){ .full = as_full, .checkpoint = c % 2, .compute = c < 2 ? own : other, .micro_tokens = micro,
+                                         .train_seconds = plan_way_seconds(r, as_full, c % 2, c < 2 ? own : other) };
         } while (*n < PLAN_ROWS / 2 * (way + 1) && next_micro(&micro, r->longest));
     }
     tarena_release(&r->pass.scratch);
@@ -419,7 +427,7 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
             if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true,
                               &d, e)))
                 return rc;
-            const size_t bytes = total(standing + weights + d.state, &d);
+            const size_t bytes = total(standing + weights + d.state + (row[k].compute == own ? 0 : more), &d);
             row[k].fits = bytes <= r->plan.limit;
             if (row[k].fits || optim == (Optim)r->cfg.optim) {
                 row[k].optim = optim;
@@ -431,7 +439,7 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
     }
     PlanRow *best = NULL;
     for (int k = 0; k < *n; k++)
-        if (row[k].full == full && row[k].fits && (!best || row[k].train_seconds < best->train_seconds))
+        if (row[k].full == full && row[k].compute == own && row[k].fits && (!best || row[k].train_seconds < best->train_seconds))
             best = &row[k];
     if (best)
         best->best = true;

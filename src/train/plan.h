@@ -30,6 +30,7 @@ typedef struct TrainPlan {
 typedef struct PlanRow {
     bool    full, checkpoint;
     int     optim;              /* Optim */
+    Compute compute;
     int64_t micro_tokens;
     size_t  memory;
     double  train_seconds;
@@ -50,7 +51,8 @@ Json *plan_json(const TrainPlan *p);
 
 /* Seconds measured, each for one whole turn of the run as it was chosen. */
 typedef struct PlanRates {
-    double block, head;           /* training: seconds per unit of work (plan_time.c) in the blocks and in the head */
+    double block[COMPUTE_COUNT], head[COMPUTE_COUNT]; /* training: seconds per unit of work (plan_time.c) in the blocks and in the head; the run's own compute,
+                                                         and of the others what plan_rate asked for */
     double eval_block, eval_head;
     double step;                  /* zeroing, norm and update of an optimizer step */
     double decode;                /* a token of an answer */
@@ -58,6 +60,7 @@ typedef struct PlanRates {
 } PlanRates;
 Model model_slice(const Model *m, int first, int layers);         /* the same model with `layers` blocks from `first` on; lives as long as m */
 int   plan_time(struct TrainRun *r, Err *e);
-double plan_way_seconds(const struct TrainRun *r, bool full, bool checkpoint); /* of training; NaN: not measured */
+void   plan_rate(struct TrainRun *r, Compute c);                  /* measures another compute, shortly */
+double plan_way_seconds(const struct TrainRun *r, bool full, bool checkpoint, Compute c); /* of training; NaN: not measured */
 
 #endif

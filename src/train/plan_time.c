@@ -206,6 +206,12 @@ static double answers_seconds(const TrainRun *r, const PlanRates *rate, bool fir
     return sum;
 }
 
+static double train_seconds(const TrainRun *r, const Work *w, double epochs, Compute c)
+{
+    const PlanRates *rate = r->plan.rates;
+    return epochs * (w->block * rate->block[c] + w->head * rate->head[c]) + (double)r->total_steps * rate->step;
+}
+
 static void sum_up(TrainRun *r, const PackPlan *epoch)
 {
     TrainPlan       *p = &r->plan;
@@ -215,7 +221,7 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
     const int64_t    n = r->total_steps, evals = r->held_out ? 1 + times_done(r->cfg.eval_every, 0, n) : 0;
     const int64_t    saves = 1 + times_done(r->cfg.eval_every, r->cfg.save_every, n);
     const double     best = r->adapter ? 4 * (double)r->opt.n_values : (double)(model_param_count(r->model) * (int64_t)dtype_size(r->model->file_dtype));
-    p->train_seconds = epochs * (w.block * rate->block + w.head * rate->head) + (double)n * rate->step;
+    p->train_seconds = train_seconds(r, &w, epochs, r->pass.compute);
     if (evals) {
         const Work e = work_of(r, r->held_out, NULL, (int64_t)r->held_out->n);
         p->eval_seconds = (double)evals * (e.block * rate->eval_block + e.head * rate->eval_head);
@@ -244,7 +250,7 @@ int plan_time(TrainRun *r, Err *e)
     const double bins = (double)r->total_steps * (double)train_bins_per_step(r);
     const double one = pass_seconds(r, 1, r->train, epoch.item, epoch.first[1], true, policy);
     const double budget = MIN(MAX(LEAST_SECONDS, SHARE * MAX(one, 0) * layers * bins), MOST_SECONDS);
-    rate_passes(r, r->train, &epoch, true, policy, budget * 0.6, &rate->block, &rate->head, &deep);
+    rate_passes(r, r->train, &epoch, true, policy, budget * 0.6, &rate->block[r->pass.compute], &rate->head[r->pass.compute], &deep);
     if (r->held_out) {
         pack_plan(&eval, r->held_out, r->cfg.micro_tokens, true, false, 0, 0);
         rate_passes(r, r->held_out, &eval, false, policy, budget * 0.2, &rate->eval_block, &rate->eval_head, &deep);
@@ -263,15 +269,29 @@ int plan_time(TrainRun *r, Err *e)
     return r->be->sync(r->be, e);
 }
 
+void plan_rate(TrainRun *r, Compute c)
+{
+    const Compute own = r->pass.compute;
+    PackPlan      epoch;
+    int           deep;
+    train_plan_epoch(r, &epoch, 0);
+    r->pass.compute = c;
+    rate_passes(r, r->train, &epoch, true, r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, LEAST_SECONDS, &r->plan.rates->block[c],
+                &r->plan.rates->head[c], &deep);
+    r->pass.compute = own;
+    pack_plan_release(&epoch);
+}
+
 /* The training seconds of another way, told from those measured; other micro-tokens are taken to cost the same. Blocks computed twice cost one forward pass more; gradients of all weights one product more for each linear. */
-double plan_way_seconds(const TrainRun *r, bool full, bool checkpoint)
+double plan_way_seconds(const TrainRun *r, bool full, bool checkpoint, Compute c)
 {
     const TrainPlan *p = &r->plan;
     const bool       is_full = r->cfg.method == METHOD_FULL, is_checkpoint = r->cfg.activations != ACTIVATIONS_KEEP;
     if (!p->timed)
         return NAN;
     const Work   w = work_of(r, r->train, NULL, (int64_t)r->train->n);
-    const double forward = p->rates->eval_block > 0 ? p->rates->eval_block : p->rates->block / (3 + is_checkpoint);
+    const bool   as_eval = p->rates->eval_block > 0 && c == COMPUTE_F32;
+    const double forward = as_eval ? p->rates->eval_block : p->rates->block[c] / (3 + is_checkpoint);
     const double epochs = p->tokens_per_second * p->train_seconds / w.tokens;
-    return p->train_seconds + epochs * forward * w.block * ((int)checkpoint - (int)is_checkpoint + (int)full - (int)is_full);
+    return train_seconds(r, &w, epochs, c) + epochs * forward * w.block * ((int)checkpoint - (int)is_checkpoint + (int)full - (int)is_full);
 }

@@ -210,7 +210,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     char *model = path_absolute(r->cfg.model);
     free(r->cfg.model);
     r->cfg.model = model;
-    if ((rc = take_chosen(&r->cfg, e)) || (rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model(r, e)) ||
+    if ((rc = backend_check(be, (Compute)r->cfg.compute, e)) || (rc = take_chosen(&r->cfg, e)) || (rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model(r, e)) ||
         (rc = train_cfg_resolve(&r->cfg, r->model, kind, e)) || (rc = tok_open(&r->tok, r->cfg.model, e)))
         goto done;
     if (tok_size(r->tok) > r->model->cfg.vocab) {
@@ -237,6 +237,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
         goto done;
     pass_open(&r->pass, r->model, r->adapter);
     r->pass.aux_coef = r->cfg.router_aux_loss;
+    r->pass.compute = (Compute)r->cfg.compute;
 done:
     if (rc) {
         train_close(r);

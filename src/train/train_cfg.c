@@ -41,6 +41,7 @@ const CfgOption train_options[] = {
     { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP, not a router" },
     { "router-aux-loss",  CFG_REAL,   AT(router_aux_loss),  "-1",   -1, 1000, NULL,          "mixtures of experts: weight of the load-balancing loss; below 0: as config.json says" },
     { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint|stream", "keep all for the backward pass; or compute blocks twice; or that, and read frozen weights anew for each block; auto: the first that fits" },
+    { "compute",          CFG_CHOICE, AT(compute),          "f32",  0, 0,     "f32|bf16",    "what large products of training are computed in; bf16 rounds the numbers that enter them (sums stay f32) and needs AVX512-BF16" },
     { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
     { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
     { "save-every",       CFG_INT,    AT(save_every),       "0",    0, 1e9,   NULL,          "steps between checkpoints; 0: at each evaluation" },

@@ -16,7 +16,7 @@ extern const char *const train_activations[];
 
 typedef struct TrainCfg {
     char   *model, *data, *out, *eval, *init_adapter, *separator, *target_modules, *device;
-    int     method, objective, on_long, schedule, activations, optim; /* the enums above and LongPolicy */
+    int     method, objective, on_long, schedule, activations, optim, compute; /* the enums above, LongPolicy and Compute */
     double  epochs;
     int64_t steps, batch_tokens, micro_tokens, max_length;
     double  lr, lr_floor, warmup, weight_decay, beta1, beta2, adam_eps, clip;
