@@ -74,7 +74,6 @@ typedef struct Gemm {
     int64_t      lda2, ldb2;
 } Gemm;
 void cpu_gemm(Cpu *c, const Gemm *g);
-bool cpu_rounds(const Cpu *c, int64_t n);   /* a product with a by rows, b by columns and n columns takes its numbers rounded to bf16 */
 
 void cpu_moment_maps(MomentMap map[2]);
 void cpu_adamw_moments(Cpu *c, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamStep *a);

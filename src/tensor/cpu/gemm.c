@@ -24,8 +24,7 @@
 #define BLOCK_PANELS 8             /* panels of b packed at once: 8 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
 #define PACK_PANELS 8              /* panels of a packed at once: rows of a column-wise operand are read in runs of 8 mr */
 #define A_BYTES     ((int64_t)16 << 20)
-#define NARROW      256            /* at most so many columns: all of b is packed, a is not, and stays f32 */
-#define NARROW_BF16 64             /* the same where packed products are twice as fast */
+#define NARROW      256            /* at most so many columns: all of b is packed, a is not */
 #define NARROW_ROWS 64             /* most rows of one piece of a narrow product */
 #define SLIM        64             /* columns of a tall result that is better computed transposed */
 
@@ -300,27 +299,18 @@ static void gemm_apart(Cpu *c, const Gemm *g)
     cpu_gemm(c, &pair);
 }
 
-static int64_t narrow(const Cpu *c)
-{
-    return c->be.compute == COMPUTE_BF16 ? NARROW_BF16 : NARROW;
-}
-
-bool cpu_rounds(const Cpu *c, int64_t n)
-{
-    return c->be.compute == COMPUTE_BF16 && n > narrow(c);
-}
-
 void cpu_gemm(Cpu *c, const Gemm *g)
 {
+    const bool narrow = g->n <= NARROW && g->a_rows && c->be.compute == COMPUTE_F32; /* words of bf16 do not lie in a, so it is packed anyway */
     if (g->m == 0 || g->n == 0)
         return;
-    if (g->k2 && (g->m <= GEMV_ROWS || g->n <= narrow(c) || g->k2 > PAIR)) {
+    if (g->k2 && (g->m <= GEMV_ROWS || narrow || g->k2 > PAIR)) {
         gemm_apart(c, g);
         return;
     }
     if (g->m <= GEMV_ROWS && g->a_rows && g->b_rows)
         gemm_few(c, g);
-    else if (g->n <= narrow(c) && g->a_rows)
+    else if (narrow)
         gemm_narrow(c, g);
     else if (g->n <= SLIM && g->m >= 4 * g->n && !g->a_rows && !g->b_rows && g->b_type == DT_F32)
         gemm_transposed(c, g);

@@ -170,7 +170,7 @@ static void piece_finish_dh(void *ctx, int64_t piece, int worker)
         float *dh = row_of(j->dh, j->row0 + i), coef = coef_of(j, i), f = (float)(-coef / j->state[i].sum);
         j->cpu->kern->elem[ELEM_SCALE](D, (float *[3]){ dh }, (const float *[3]){ NULL }, &f);
         dtype_to_f32(wide, elem_at(j->w, target_of(j, i) * j->w->ld), j->w->dtype, D);
-        if (cpu_rounds(j->cpu, D)) { /* the row that the sum holds: when p is near 1 they must cancel */
+        if (j->cpu->be.compute == COMPUTE_BF16) { /* the row that the sum holds: when p is near 1 they must cancel */
             dtype_from_f32(rounded, wide, DT_BF16, D);
             dtype_to_f32(wide, rounded, DT_BF16, D);
         }
