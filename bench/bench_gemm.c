@@ -1,5 +1,5 @@
-/* bench_gemm.c - the three products at the shapes of real models, as a share of the FMA probe; then forward and dx with weights of each stored type,
- * and with one row as a share of the speed at which memory is read. Each repetition runs probe, ours and OpenBLAS one after the other, and the median of
+/* bench_gemm.c - the three products at the shapes of real models, as a share of the FMA probe; then forward and dx with weights of each stored
+ * type. (Few rows: bench_gemv.) Each repetition runs probe, ours and OpenBLAS one after the other, and the median of
  * the ratios is printed: on a shared machine only ratios mean something.
  *   bench_gemm [REPS] [THREADS] [ISA] [COMPUTE]      ISA "": the best; COMPUTE: f32, bf16
  * To add a shape: a row in shapes[]; a stored type: types[]. */
@@ -93,27 +93,7 @@ static void stored_many_rows(Backend *be, Pool *pool, int reps, DType type)
         }
         tarena_release(&arena);
     }
-    printf("  %4.0f       %4.0f ", 100 * share[FORWARD], 100 * share[DX]);
-}
-
-/* One row against as many rows of w as fill BENCH_READ_BYTES. */
-static void stored_one_row(Backend *be, Pool *pool, int reps, DType type)
-{
-    enum { K = 2048 };
-    TArena arena;
-    tarena_init(&arena, be);
-    int64_t N = BENCH_READ_BYTES / (int64_t)dtype_bytes(type, K);
-    Tensor *memory = bench_tensor(&arena, BENCH_READ_BYTES / 4096, 1024), *w = bench_stored(&arena, type, N, K);
-    Tensor *x = bench_tensor(&arena, 1, K), *y = bench_tensor(&arena, 1, N);
-    double a[BENCH_REPS_MAX], rate[BENCH_REPS_MAX];
-    for (int r = 0; r < reps; r++) {
-        double probe = bench_read(pool, memory), start = clock_seconds();
-        ours(be, FORWARD, x, w, y);
-        rate[r] = (double)BENCH_READ_BYTES / (clock_seconds() - start);
-        a[r] = rate[r] / probe;
-    }
-    printf("  %4.0f  %5.1f GB/s\n", 100 * bench_median(a, reps), 1e-9 * bench_median(rate, reps));
-    tarena_release(&arena);
+    printf("  %4.0f       %4.0f\n", 100 * share[FORWARD], 100 * share[DX]);
 }
 
 int main(int argc, char **argv)
@@ -151,11 +131,10 @@ int main(int argc, char **argv)
             printf("\n");
             tarena_release(&arena);
         }
-    printf("\n%-14s %-10s %-10s %s\n", "stored type", "forward", "dx (M 512)", "one row: % of reading");
+    printf("\n%-14s %-10s %s\n", "stored type", "forward", "dx (M 512)");
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         printf("%-14s", dtype_name(types[i]));
         stored_many_rows(be, pool, reps, types[i]);
-        stored_one_row(be, pool, reps, types[i]);
         fflush(stdout);
     }
     pool_free(pool);

@@ -271,20 +271,39 @@ static void gemm_transposed(Cpu *c, const Gemm *g)
 
 #define GEMV_PIECE 65536 /* numbers of b in one piece */
 
+typedef struct Few {
+    const Gemm *g;
+    const Kern *kern;
+    const void *x;             /* rows as the type's gemv takes them, ldx bytes apart */
+    int64_t     ldx, pieces;
+} Few;
+
 static void piece_gemv(void *ctx, int64_t piece, int worker)
 {
     (void)worker;
-    const Plan *p = ctx;
+    const Few *p = ctx;
     const Gemm *g = p->g;
-    int64_t j = cut(g->n, p->col_cuts, piece), n = cut(g->n, p->col_cuts, piece + 1) - j;
+    int64_t j = cut(g->n, p->pieces, piece), n = cut(g->n, p->pieces, piece + 1) - j;
     Epi e = epi_at(g, 0, j);
-    p->cpu->kern->gemv[g->b_type](g->m, n, g->k, g->a, g->lda, b_at(g, j * g->ldb), g->ldb, g->c + j, g->ldc, &e);
+    p->kern->gemv[g->b_type](g->m, n, g->k, p->x, p->ldx, b_at(g, j * g->ldb), g->ldb, g->c + j, g->ldc, &e);
 }
 
 static void gemm_few(Cpu *c, const Gemm *g)
 {
-    Plan p = { .g = g, .cpu = c, .col_cuts = MIN(MAX(1, g->n * g->k / GEMV_PIECE), (g->n + 3) / 4) };
-    cpu_for(c, p.col_cuts, g->m * g->n * g->k / c->kern->vw, piece_gemv, &p);
+    const Kern *kern = c->kern;
+    Few p = { .g = g, .kern = kern, .x = g->a, .ldx = g->lda * (int64_t)sizeof(float) };
+    size_t each = kern->few_x_bytes(g->b_type, g->k);
+    if (each) {
+        char *x = cpu_slot(c, SLOT_PACK, (size_t)g->m * each);
+        if (!x)
+            return;
+        for (int64_t i = 0; i < g->m; i++)
+            kern->few_x(g->b_type, g->k, g->a + i * g->lda, x + (size_t)i * each);
+        p.x = x;
+        p.ldx = (int64_t)each;
+    }
+    p.pieces = MIN(MAX(1, g->n * g->k / GEMV_PIECE), (g->n + 3) / 4);
+    cpu_for(c, p.pieces, g->m * g->n * g->k / kern->vw, piece_gemv, &p);
 }
 
 #define PAIR 128 /* longest inner side of a pair that joins the product of its weight: the buffers grow by it */

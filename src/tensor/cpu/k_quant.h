@@ -1,9 +1,9 @@
-/* k_quant.h - numbers of stored types made f32: whole rows for packing (widen), and in registers for products with few rows. Part of kern_body.h.
+/* k_quant.h - numbers of stored types: made f32 in whole rows for packing (widen), and read as whole numbers for products with few rows. Part of kern_body.h.
  *
- * A blocked type is read in runs of 32 numbers. What a run holds is said once, by run_read: whole numbers or table entries q, so that the number is
- * scale * q - min; scales_read finds the scales of a block. From these two widen makes the bits of dtype_to_f32, and k_gemm.h dot products.
- * Invariant: the numbers have the bits of formats/quant_*.c, one rounded product, or a product and a difference. Where there is a minimum the product is
- * exact (11 bits of d, 6 of a scale, at most 5 of q), so fusing the two rounds no differently.
+ * A blocked type is read in runs of 32 numbers. What a run holds is said once, by run_read: whole numbers or codes q as int16, so that the number is
+ * scale * (q - offset) or scale * q - min; scales_read finds the scales of a block. From these two widen makes the bits of dtype_to_f32, and k_few.h dot
+ * products. Invariant: the numbers have the bits of formats/quant_*.c, one rounded product, or a product and a difference. Where there is a minimum the
+ * product is exact (11 bits of d, 6 of a scale, at most 5 of q), so fusing the two rounds no differently.
  * To add a type: a row in stored_types, a case in scales_read and in run_read, its WIDEN_ line. Types without a reader here go through dtype_to_f32. */
 #ifndef HONE_CPU_K_QUANT_H
 #define HONE_CPU_K_QUANT_H
@@ -13,32 +13,37 @@
 
 #define RUN       32
 #define RUN_VECS  (RUN / VW)
-#define RUNS_MOST 8 /* in a block */
+#define SPAN      8  /* runs whose scales are read together: at most a block, or several short ones */
 
 typedef struct StoredType {
-    int  runs, bytes; /* of a block */
-    bool min;         /* numbers are scale * q - min */
-    bool halves;      /* each half of a run has its own scale and minimum */
-    bool pairs;       /* of two vectors of q the first holds the even, the second the odd of 2 VW numbers */
+    int     runs, bytes; /* of a block */
+    int16_t offset;      /* numbers are scale * (q - offset) ... */
+    bool    min;         /* ... or scale * q - min */
+    bool    halves;      /* each half of a run has its own scale and minimum */
+    bool    pairs;       /* of a run the first half holds the even, the second the odd numbers */
 } StoredType;
 
-/* A constant where the type is. */
+/* A constant where the type is. Without vectors of eight there are no readers. */
 static const StoredType stored_types[DT_COUNT] = {
-    [DT_Q4_0] = { 1, 18 },
+#if VW >= 8
+    [DT_Q4_0] = { 1, 18, .offset = 8 },
     [DT_Q4_1] = { 1, 20, .min = true },
-    [DT_Q5_0] = { 1, 22 },
+    [DT_Q5_0] = { 1, 22, .offset = 16 },
     [DT_Q5_1] = { 1, 24, .min = true },
     [DT_Q8_0] = { 1, 34 },
     [DT_Q2_K] = { 8, 84, .min = true, .halves = true },
-    [DT_Q3_K] = { 8, 110, .halves = true },
+    [DT_Q3_K] = { 8, 110, .offset = 4, .halves = true },
     [DT_Q4_K] = { 8, 144, .min = true },
     [DT_Q5_K] = { 8, 176, .min = true },
-    [DT_Q6_K] = { 8, 210, .halves = true },
+    [DT_Q6_K] = { 8, 210, .offset = 32, .halves = true },
     [DT_NF4]  = { 2, 36, .pairs = true },
     [DT_INT8] = { 2, 68 },
+#endif
 };
 
-typedef struct Scales { float s[2 * RUNS_MOST], min[2 * RUNS_MOST]; } Scales; /* one for each run, or with halves two */
+#if VW >= 8
+
+typedef struct Scales { float s[2 * SPAN], min[2 * SPAN]; } Scales; /* one for each run, or with halves two */
 
 VINLINE float f32_at(const uint8_t *p)
 {
@@ -49,36 +54,20 @@ VINLINE float f32_at(const uint8_t *p)
 
 VINLINE float f16_at(const uint8_t *p)
 {
-#if VW >= 8
     uint16_t h;
     memcpy(&h, p, sizeof h);
     return _cvtsh_ss(h);
-#else
-    float f;
-    dtype_to_f32(&f, p, DT_F16, 1);
-    return f;
-#endif
 }
 
-/* d times eight bytes; d times eight signed ones. With intrinsics, since GCC takes the conversion of bytes apart. */
+/* d times eight bytes; d times eight signed ones. */
 VINLINE void scale_bytes(float *s, float d, const void *bytes)
 {
-#if VW >= 8
     _mm256_storeu_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64(bytes))) * d);
-#else
-    for (int i = 0; i < 8; i++)
-        s[i] = d * (float)((const uint8_t *)bytes)[i];
-#endif
 }
 
 VINLINE void scale_chars(float *s, float d, const void *chars)
 {
-#if VW >= 8
     _mm256_storeu_ps(s, _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(chars))) * d);
-#else
-    for (int i = 0; i < 8; i++)
-        s[i] = d * (float)((const int8_t *)chars)[i];
-#endif
 }
 
 /* Eight six-bit scales and minima in 12 bytes: four at a time, see q4_scales in formats/quant_k.c. */
@@ -121,8 +110,24 @@ VINLINE void scales_q3(Scales *to, const uint8_t *p)
     scale_chars(to->s + 8, d, s + 2);
 }
 
-VINLINE void scales_read(DType type, Scales *to, const uint8_t *p)
+/* F16 numbers `step` bytes apart, n of them and zeros behind them. */
+VINLINE void f16_apart(float to[SPAN], const uint8_t *p, int step, int n)
 {
+    typedef uint16_t halves __attribute__((vector_size(16)));
+    halves h = { 0 };
+#pragma GCC unroll 8
+    for (int i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, p + i * step, sizeof bits);
+        h[i] = bits;
+    }
+    _mm256_storeu_ps(to, _mm256_cvtph_ps((__m128i)h));
+}
+
+/* Of one block, or of `blocks` that hold SPAN runs or fewer. */
+VINLINE void scales_read(DType type, Scales *to, const uint8_t *p, int blocks)
+{
+    const int bytes = stored_types[type].bytes;
     if (type == DT_Q4_K || type == DT_Q5_K) {
         scales_k(to, p);
     } else if (type == DT_Q6_K) {
@@ -134,130 +139,124 @@ VINLINE void scales_read(DType type, Scales *to, const uint8_t *p)
     } else if (type == DT_Q3_K) {
         scales_q3(to, p);
     } else if (type == DT_NF4 || type == DT_INT8) {
-        to->s[0] = to->s[1] = f32_at(p);
-    } else if (type == DT_Q4_1 || type == DT_Q5_1) {
-        to->s[0] = f16_at(p);
-        to->min[0] = -f16_at(p + 2);
+        float a = f32_at(p), b = 0, c = 0, d = 0;
+        if (blocks > 1)
+            b = f32_at(p + bytes), c = f32_at(p + 2 * bytes), d = f32_at(p + 3 * bytes);
+        _mm256_storeu_ps(to->s, _mm256_set_ps(d, d, c, c, b, b, a, a));
     } else {
-        to->s[0] = f16_at(p);
-    }
-}
-
-/* VW bytes as whole numbers */
-VINLINE vi vload_bytes(const uint8_t *p)
-{
-#if VW == 16
-    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
-#elif VW == 8
-    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
-#else
-    return (vi){ p[0], p[1], p[2], p[3] };
-#endif
-}
-
-VINLINE vi vload_chars(const uint8_t *p)
-{
-#if VW == 16
-    return (vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p));
-#elif VW == 8
-    return (vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p));
-#else
-    return (vi){ (int8_t)p[0], (int8_t)p[1], (int8_t)p[2], (int8_t)p[3] };
-#endif
-}
-
-/* table[low four bits of each lane] */
-VINLINE vf vlookup(vi at, const float *table)
-{
-#if VW == 16
-    return (vf)_mm512_permutexvar_ps((__m512i)at, _mm512_loadu_ps(table));
-#elif VW == 8
-    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)at), high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)at);
-    return (vf)_mm256_blendv_ps(low, high, (__m256)(at << 28));
-#else
-    return (vf){ table[at[0] & 15], table[at[1] & 15], table[at[2] & 15], table[at[3] & 15] };
-#endif
-}
-
-/* The low four bits of each lane plus `first`, as floats: where one instruction looks a vector of sixteen up, that is the shorter way. */
-VINLINE vf vnibble(vi v, int first)
-{
-#if VW == 16
-    vf table = __builtin_convertvector(VIOTA + first, vf);
-    return (vf)_mm512_permutexvar_ps((__m512i)v, (__m512)table);
-#else
-    return __builtin_convertvector((v & 15) + first, vf);
-#endif
-}
-
-/* Numbers [at, at + VW) of a run whose fifth bits are the four bytes at `bits` and whose nibbles follow as in Q4_0, plus `first`. */
-VINLINE vf vfive(const uint8_t *bits, const uint8_t *nibbles, int at, int first)
-{
-    uint32_t fifth;
-    memcpy(&fifth, bits, sizeof fifth);
-    vi high = ((vi)((vu){ 0 } + fifth) >> (VIOTA + at)) & 1;
-    return __builtin_convertvector((((vload_bytes(nibbles + at % 16) >> at / 16 * 4) & 15) | high << 4) + first, vf);
-}
-
-/* Run `run` of the block at p. */
-VINLINE void run_read(DType type, vf q[RUN_VECS], const uint8_t *p, int run)
-{
-#pragma GCC unroll 8
-    for (int v = 0; v < RUN_VECS; v++) {
-        int at = v * VW;
-        if (type == DT_Q8_0) {
-            q[v] = __builtin_convertvector(vload_chars(p + 2 + at), vf);
-        } else if (type == DT_INT8) {
-            q[v] = __builtin_convertvector(vload_chars(p + 4 + run * RUN + at), vf);
-        } else if (type == DT_NF4) {
-            vi b = vload_bytes(p + 4 + run * RUN / 2 + at / (2 * VW) * VW);
-            q[v] = vlookup(v % 2 ? b : b >> 4, dtype_nf4_code);
-        } else if (type == DT_Q4_0) {
-            q[v] = vnibble(vload_bytes(p + 2 + at % 16) >> at / 16 * 4, -8);
-        } else if (type == DT_Q4_1) {
-            q[v] = vnibble(vload_bytes(p + 4 + at % 16) >> at / 16 * 4, 0);
-        } else if (type == DT_Q5_0) {
-            q[v] = vfive(p + 2, p + 6, at, -16);
-        } else if (type == DT_Q5_1) {
-            q[v] = vfive(p + 4, p + 8, at, 0);
-        } else if (type == DT_Q2_K) {
-            q[v] = __builtin_convertvector(vload_bytes(p + 16 + run / 4 * RUN + at) >> run % 4 * 2 & 3, vf);
-        } else if (type == DT_Q3_K) {
-            vi low = vload_bytes(p + 32 + run / 4 * RUN + at) >> run % 4 * 2 & 3, high = vload_bytes(p + at) >> run & 1;
-            q[v] = __builtin_convertvector(low + high * 4 - 4, vf);
-        } else if (type == DT_Q4_K) {
-            q[v] = vnibble(vload_bytes(p + 16 + run / 2 * RUN + at) >> run % 2 * 4, 0);
-        } else if (type == DT_Q5_K) {
-            vi low = vload_bytes(p + 48 + run / 2 * RUN + at) >> run % 2 * 4, high = vload_bytes(p + 16 + at) >> run;
-            q[v] = __builtin_convertvector((low & 15) | (high & 1) << 4, vf);
-        } else {
-            int half = run / 4, part = run % 4;
-            vi low = vload_bytes(p + half * 64 + part % 2 * RUN + at) >> part / 2 * 4, high = vload_bytes(p + 128 + half * RUN + at) >> 2 * part;
-            q[v] = __builtin_convertvector(((low & 15) | (high & 3) << 4) - 32, vf);
+        f16_apart(to->s, p, bytes, blocks);
+        if (stored_types[type].min) { /* written as what is added */
+            f16_apart(to->min, p + 2, bytes, blocks);
+            _mm256_storeu_ps(to->min, -_mm256_loadu_ps(to->min));
         }
     }
 }
 
+/* ---- whole numbers: half a run in one vector, whatever VW is ---- */
+
+typedef int16_t vs __attribute__((vector_size(RUN)));
+
+/* Sixteen bytes; sixteen signed ones. With intrinsics, since GCC takes the conversion of bytes apart. */
+VINLINE vs vbytes(const uint8_t *p) { return (vs)_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+VINLINE vs vchars(const uint8_t *p) { return (vs)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+
+/* q + what, in the lanes whose bit is set. */
+VINLINE vs vadd_where(vs q, const uint8_t *bits, int16_t what)
+{
+    uint16_t set;
+    memcpy(&set, bits, sizeof set);
+#if VW == 16
+    return (vs)_mm256_mask_add_epi16((__m256i)q, set, (__m256i)q, _mm256_set1_epi16(what));
+#else
+    const vs bit = { 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, INT16_MIN };
+    return q + (((((vs){ 0 } + (int16_t)set) & bit) == bit) & what);
+#endif
+}
+
+/* table[each lane], lanes in [0, 16) */
+VINLINE vs vlookup_short(vs at, const int16_t *table)
+{
+#if VW == 16
+    return (vs)_mm256_permutexvar_epi16((__m256i)at, _mm256_loadu_si256((const __m256i *)table));
+#else
+    __m256i a = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table)), b = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)table + 1));
+    __m256i lower = _mm256_packus_epi16(a & _mm256_set1_epi16(255), b & _mm256_set1_epi16(255));
+    __m256i upper = _mm256_packus_epi16(_mm256_srli_epi16(a, 8), _mm256_srli_epi16(b, 8));
+    return (vs)(_mm256_shuffle_epi8(lower, (__m256i)(at | INT16_MIN)) | _mm256_shuffle_epi8(upper, (__m256i)(at << 8 | 128))); /* bit 7: 0 */
+#endif
+}
+
+/* Run `run` of the block at p: whole numbers q, not yet less the type's offset; of NF4 codes. */
+VINLINE void run_read(DType type, vs q[2], const uint8_t *p, int run)
+{
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++) {
+        const int at = h * RUN / 2;
+        if (type == DT_Q8_0) {
+            q[h] = vchars(p + 2 + at);
+        } else if (type == DT_INT8) {
+            q[h] = vchars(p + 4 + run * RUN + at);
+        } else if (type == DT_NF4) {
+            vs b = vbytes(p + 4 + run * RUN / 2);
+            q[h] = h ? b & 15 : b >> 4;
+        } else if (type == DT_Q2_K || type == DT_Q3_K) {
+            q[h] = vbytes(p + (type == DT_Q2_K ? 16 : 32) + run / 4 * RUN + at) >> run % 4 * 2 & 3;
+            if (type == DT_Q3_K)
+                q[h] |= (vbytes(p + at) >> run & 1) << 2;
+        } else if (type == DT_Q4_K || type == DT_Q5_K) {
+            vs b = vbytes(p + (type == DT_Q4_K ? 16 : 48) + run / 2 * RUN + at);
+            q[h] = run % 2 ? b >> 4 : b & 15;
+            if (type == DT_Q5_K)
+                q[h] |= (run < 4 ? vbytes(p + 16 + at) << (4 - run) : vbytes(p + 16 + at) >> (run - 4)) & 16;
+        } else if (type == DT_Q6_K) {
+            const int half = run / 4, part = run % 4;
+            vs b = vbytes(p + half * 64 + part % 2 * RUN + at), high = vbytes(p + 128 + half * RUN + at);
+            q[h] = (part / 2 ? b >> 4 : b & 15) | ((part < 2 ? high << (4 - 2 * part) : high >> (2 * part - 4)) & 48);
+        } else { /* nibbles at the end, of which the lower ones are the first half; fifth bits before them */
+            vs b = vbytes(p + stored_types[type].bytes - RUN / 2);
+            q[h] = h ? b >> 4 : b & 15;
+            if (type == DT_Q5_0 || type == DT_Q5_1)
+                q[h] = vadd_where(q[h], p + (type == DT_Q5_0 ? 2 : 4) + at / 8, 16);
+        }
+    }
+}
+
+/* Vector v of a run as floats. */
+VINLINE vf run_floats(const vs q[2], int v)
+{
+    typedef int16_t part __attribute__((vector_size(2 * VW), may_alias));
+    return __builtin_convertvector(__builtin_convertvector(((const part *)q)[v], vi), vf);
+}
+
+/* Puts the even numbers of a run before the odd ones; and back. */
+VINLINE void run_split(vs q[2])
+{
+    vs a = q[0], b = q[1];
+    q[0] = __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    q[1] = __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+}
+
+VINLINE void run_join(vs q[2])
+{
+    vs a = q[0], b = q[1];
+    q[0] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    q[1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/* table[each lane] of whole numbers in [0, 16) */
+VINLINE vf vlookup(vf at, const float *table)
+{
+    vi i = __builtin_convertvector(at, vi);
+#if VW == 16
+    return (vf)_mm512_permutexvar_ps((__m512i)i, _mm512_loadu_ps(table));
+#else
+    __m256 low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), (__m256i)i), high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), (__m256i)i);
+    return (vf)_mm256_blendv_ps(low, high, (__m256)(i << 28));
+#endif
+}
+
 /* Where in Scales vector v of a run finds its own. */
 VINLINE int scale_at(DType type, int run, int v) { return stored_types[type].halves ? 2 * run + v * VW / 16 : run; }
-
-/* Two vectors of which one holds the even and one the odd numbers, and back. */
-#define SPLIT_EVEN(i, b)  (2 * (i))
-#define SPLIT_ODD(i, b)   (2 * (i) + 1)
-#define JOIN_LOW(i, b)    ((i) / 2 + (i) % 2 * VW)
-#define JOIN_HIGH(i, b)   (VW / 2 + (i) / 2 + (i) % 2 * VW)
-VINLINE void vsplit_pair(vf v[2])
-{
-    vf a = v[0], b = v[1];
-    v[0] = __builtin_shufflevector(a, b, LANES(SPLIT_EVEN, 0));
-    v[1] = __builtin_shufflevector(a, b, LANES(SPLIT_ODD, 0));
-}
-VINLINE void vjoin_pair(vf v[2])
-{
-    vf a = v[0], b = v[1];
-    v[0] = __builtin_shufflevector(a, b, LANES(JOIN_LOW, 0));
-    v[1] = __builtin_shufflevector(a, b, LANES(JOIN_HIGH, 0));
-}
 
 /* ---- widen ---- */
 
@@ -266,27 +265,29 @@ VINLINE void widen_blocks(DType type, float *dst, const void *src, int64_t n)
     const StoredType t = stored_types[type];
     for (const uint8_t *p = src; n > 0; p += t.bytes, n -= t.runs * RUN) {
         Scales s;
-        scales_read(type, &s, p);
+        scales_read(type, &s, p, 1);
 #pragma GCC unroll 8
         for (int run = 0; run < t.runs; run++, dst += RUN) {
-            vf q[RUN_VECS];
+            vs q[2];
             run_read(type, q, p, run);
+            if (t.pairs)
+                run_join(q);
+            q[0] -= t.offset;
+            q[1] -= t.offset;
 #pragma GCC unroll 8
             for (int v = 0; v < RUN_VECS; v++) {
+                vf f = run_floats(q, v);
                 int at = scale_at(type, run, v);
-                q[v] = t.min ? vfma(q[v], vset(s.s[at]), vset(-s.min[at])) : q[v] * vset(s.s[at]);
-                if (type == DT_INT8)
-                    q[v] = q[v] * DTYPE_INT8_UNIT;
-            }
-#pragma GCC unroll 8
-            for (int v = 0; v < RUN_VECS; v++) {
-                if (t.pairs && v % 2 == 0)
-                    vjoin_pair(q + v);
-                vstore(dst + v * VW, q[v]);
+                if (type == DT_NF4)
+                    f = vlookup(f, dtype_nf4_code);
+                f = t.min ? vfma(f, vset(s.s[at]), vset(-s.min[at])) : f * vset(s.s[at]);
+                vstore(dst + v * VW, type == DT_INT8 ? f * DTYPE_INT8_UNIT : f);
             }
         }
     }
 }
+
+#endif
 
 VINLINE void widen_halves(DType type, float *dst, const void *src, int64_t n)
 {
@@ -295,7 +296,11 @@ VINLINE void widen_halves(DType type, float *dst, const void *src, int64_t n)
 }
 
 #define WIDEN_ARGS float *dst, const void *src, int64_t n
+#if VW >= 8
 #define WIDEN_BLOCKS(T) static void widen_##T(WIDEN_ARGS) { widen_blocks(DT_##T, dst, src, n); }
+#else
+#define WIDEN_BLOCKS(T) WIDEN_OTHER(T)
+#endif
 #define WIDEN_HALVES(T) static void widen_##T(WIDEN_ARGS) { widen_halves(DT_##T, dst, src, n); }
 #define WIDEN_OTHER(T)  static void widen_##T(WIDEN_ARGS) { dtype_to_f32(dst, src, DT_##T, n); }
 WIDEN_OTHER(F32) WIDEN_HALVES(F16) WIDEN_HALVES(BF16)

@@ -56,7 +56,8 @@ typedef struct MomentMap {
     uint8_t least[2 * MOMENT_CELLS];    /* the lowest code in a cell; positive cells, negative cells */
 } MomentMap;
 
-typedef void (*GemvFn)(int64_t t, int64_t n, int64_t k, const float *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e);
+typedef void (*GemvFn)(int64_t t, int64_t n, int64_t k, const void *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc,
+                       const Epi *e);
 
 /* One block of attention: up to ATTN_Q lanes that share a kv head. Lane l reads its query at q[l] and stands at key position pos[l]; lanes
  * are sorted by nothing, unused lanes are absent (n). Keys are rows j of k and v, j in [first, last], those that any lane sees. */
@@ -125,7 +126,10 @@ typedef struct Kern {
     Tiles f32;
     /* tile_cols with a read where it lies: a(i, kk) = a[i lda + kk] */
     void (*tile_rows)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
-    /* c[t, n] for t <= GEMV_ROWS rows of x and n rows of w, straight from memory. */
+    /* c[t, n] for t <= GEMV_ROWS rows of x, ldx bytes apart, and n rows of w, straight from memory. Where few_x_bytes is 0 x are floats; elsewhere
+     * few_x has made of each row of floats what gemv of the type takes, so many bytes, KERN_ALIGN. */
+    size_t (*few_x_bytes)(DType type, int64_t k);
+    void   (*few_x)(DType type, int64_t k, const float *x, void *to);
     GemvFn gemv[DT_COUNT]; /* by type of w */
 
     ElemFn elem[ELEM_COUNT];

@@ -1,6 +1,7 @@
 /* kern_body.h - everything an instruction set brings, compiled by kern_base.c, kern_avx2.c and kern_avx512.c with VW and KERN_NAME set. */
 #include "tensor/cpu/k_attn.h"
 #include "tensor/cpu/k_elem.h"
+#include "tensor/cpu/k_few.h"
 #include "tensor/cpu/k_gemm.h"
 #include "tensor/cpu/k_moment.h"
 #include "tensor/cpu/k_rows.h"
@@ -9,7 +10,7 @@
 #define KERN_TABLE                                                                                                               \
     {                                                                                                                            \
         .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS, .f32 = TILES, .tile_rows = tile_rows,                                  \
-        .gemv = { STORED_TYPES(GEMV_ROW) },                                                                                      \
+        .few_x_bytes = few_x_bytes, .few_x = few_x, .gemv = { STORED_TYPES(GEMV_ROW) },                                          \
         .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
                   [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \
                   ACT_ROWS(ACT_RELU), ACT_ROWS(ACT_GELU_QUICK), ACT_ROWS(ACT_RELU_SQUARED), ACT_ROWS(ACT_SWIGLU_CLAMPED) },      \
