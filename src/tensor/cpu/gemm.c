@@ -269,7 +269,8 @@ static void gemm_transposed(Cpu *c, const Gemm *g)
 
 /* ---- few rows ---- */
 
-#define GEMV_PIECE 65536 /* numbers of b in one piece */
+#define GEMV_PIECE 262144 /* numbers of b in one piece; smaller ones begin too often with rows that the processor did not see coming */
+#define GEMV_GROUP 4     /* rows of b that are read together */
 
 typedef struct Few {
     const Gemm *g;
@@ -283,7 +284,8 @@ static void piece_gemv(void *ctx, int64_t piece, int worker)
     (void)worker;
     const Few *p = ctx;
     const Gemm *g = p->g;
-    int64_t j = cut(g->n, p->pieces, piece), n = cut(g->n, p->pieces, piece + 1) - j;
+    int64_t groups = parts(g->n, GEMV_GROUP), j = cut(groups, p->pieces, piece) * GEMV_GROUP;
+    int64_t n = MIN(g->n, cut(groups, p->pieces, piece + 1) * GEMV_GROUP) - j;
     Epi e = epi_at(g, 0, j);
     p->kern->gemv[g->b_type](g->m, n, g->k, p->x, p->ldx, b_at(g, j * g->ldb), g->ldb, g->c + j, g->ldc, &e);
 }
@@ -302,7 +304,7 @@ static void gemm_few(Cpu *c, const Gemm *g)
         p.x = x;
         p.ldx = (int64_t)each;
     }
-    p.pieces = MIN(MAX(1, g->n * g->k / GEMV_PIECE), (g->n + 3) / 4);
+    p.pieces = MIN(parts(parts(g->n * g->k, GEMV_PIECE), c->be.threads) * c->be.threads, parts(g->n, GEMV_GROUP));
     cpu_for(c, p.pieces, g->m * g->n * g->k / kern->vw, piece_gemv, &p);
 }
 

@@ -15,14 +15,16 @@
 #include "tensor/cpu/kern.h"
 #include "tensor/cpu/simd.h"
 
-#define FEW_AT_ONCE 4   /* rows of w: four chains hide the latency of an addition */
+_Static_assert(GEMV_ROWS == 4, "gemv knows 1, 2 and 4 rows");
+#define CHAINS      4   /* sums at once, of rows of w times rows of x: they hide the latency of an addition */
 #define NF4_STEPS   15684  /* of all numbers of steps below 2^14 that with which the codes lie nearest to whole ones */
 #define X_STEPS     32767
 #define X_TINY      1e-30f /* a run of x below this is all zero */
 
-/* A row's own cache lines are not followed by the processor's prefetching, since rows are short and there are four streams of them: the rows after
- * these are asked for. */
-#define AHEAD(p) __builtin_prefetch((p), 0, 2)
+/* A row's own cache lines are not followed by the processor's prefetching, since rows are short and there are four streams of them: the same place
+ * in rows that follow is asked for, AHEAD_BYTES or more in front. */
+#define AHEAD_BYTES 4096
+#define AHEAD(p, step) __builtin_prefetch((p) + (AHEAD_BYTES / (CHAINS * (step)) + 1) * CHAINS * (step), 0, 2)
 
 /* dtype_nf4_code NF4_STEPS */
 static const int16_t nf4_steps[16] = { -15684, -10919, -8235, -6194, -4461, -2898, -1428, 0, 1248, 2524, 3860, 5300, 6912, 8824, 11339, 15684 };
@@ -130,68 +132,78 @@ static void few_x(DType type, int64_t k, const float *x, void *to)
 
 /* ---- blocked types ---- */
 
-/* The numbers of n (constant) runs from `run` on, of which w holds the first block. */
-VINLINE void dots_span(DType type, int rows, int n, const WholeRow *x, int64_t run, const uint8_t *w, int64_t step, v8f acc[FEW_AT_ONCE])
+/* The numbers of n (constant) runs from `run` on, of which w holds the first block: rows of w (constant) against t of x (constant). */
+VINLINE void dots_span(DType type, int rows, int t, int n, const WholeRow *x, int64_t run, const uint8_t *w, int64_t step, v8f acc[CHAINS])
 {
-    const StoredType t = stored_types[type];
-    const int parts = t.halves ? 2 : 1, blocks = n / t.runs;
-    Scales s[FEW_AT_ONCE];
+    const StoredType st = stored_types[type];
+    const int parts = st.halves ? 2 : 1, blocks = n / st.runs;
+    Scales s[CHAINS];
 #pragma GCC unroll 4
     for (int i = 0; i < rows; i++) {
 #pragma GCC unroll 8
-        for (int line = 0; line < t.bytes * blocks; line += 64)
-            AHEAD(w + (i + FEW_AT_ONCE) * step + line);
-        scales_read(type, &s[i], w + i * step, blocks);
+        for (int line = 0; line < st.bytes * blocks; line += 64)
+            AHEAD(w + i * step + line, step);
+        Scales own;
+        scales_read(type, &own, w + i * step, blocks);
+#pragma GCC unroll 4
+        for (int c = i * t; c < (i + 1) * t; c++) {
 #pragma GCC unroll 2
-        for (int v = 0; v < SPAN * parts; v += SPAN) {
-            v8f scale = load8(s[i].s + v);
-            if (t.min || t.offset)
-                acc[i] = fma8(t.min ? load8(s[i].min + v) : scale, -load8(x->sum + run * parts + v), acc[i]);
-            scale *= load8(x->scale + run * parts + v);
-            memcpy(s[i].s + v, &scale, sizeof scale);
+            for (int v = 0; v < SPAN * parts; v += SPAN) {
+                v8f scale = load8(own.s + v);
+                if (st.min || st.offset)
+                    acc[c] = fma8(st.min ? load8(own.min + v) : scale, -load8(x[c % t].sum + run * parts + v), acc[c]);
+                scale *= load8(x[c % t].scale + run * parts + v);
+                memcpy(s[c].s + v, &scale, sizeof scale);
+            }
+            __asm__("" : "+m"(s[c].s)); /* to memory: a load spreads one of them over a vector, where shuffles would stand in the way of the others */
         }
-        __asm__("" : "+m"(s[i].s)); /* to memory: a load spreads one of them over a vector, where shuffles would stand in the way of the others */
     }
 #pragma GCC unroll 8
-    for (int r = 0; r < n; r++) {
-        vs q[2], xq[2];
-        memcpy(xq, x->q + (run + r) * RUN, sizeof xq);
+    for (int r = 0; r < n; r++)
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
-            run_read(type, q, w + i * step + r / t.runs * t.bytes, r % t.runs);
+            vs q[2];
+            run_read(type, q, w + i * step + r / st.runs * st.bytes, r % st.runs);
             if (type == DT_NF4) {
                 q[0] = vlookup_short(q[0], nf4_steps);
                 q[1] = vlookup_short(q[1], nf4_steps);
             }
-            v8i first = dot_pairs(q[0], xq[0]), second = dot_pairs(q[1], xq[1]);
-            if (t.halves) {
-                acc[i] = fma8(__builtin_convertvector(first, v8f), set8(s[i].s[2 * r]), acc[i]);
-                acc[i] = fma8(__builtin_convertvector(second, v8f), set8(s[i].s[2 * r + 1]), acc[i]);
-            } else {
-                acc[i] = fma8(__builtin_convertvector(first + second, v8f), set8(s[i].s[r]), acc[i]);
+#pragma GCC unroll 4
+            for (int c = i * t; c < (i + 1) * t; c++) {
+                vs xq[2];
+                memcpy(xq, x[c % t].q + (run + r) * RUN, sizeof xq);
+                v8i sum = dot_pairs(q[0], xq[0]);
+                if (st.halves) {
+                    acc[c] = fma8(__builtin_convertvector(sum, v8f), set8(s[c].s[2 * r]), acc[c]);
+                    sum = dot_pairs(q[1], xq[1]);
+                } else {
+                    sum += dot_pairs(q[1], xq[1]);
+                }
+                acc[c] = fma8(__builtin_convertvector(sum, v8f), set8(s[c].s[(r + 1) * parts - 1]), acc[c]);
             }
         }
-    }
 }
 
-VINLINE void dots_blocks(DType type, int rows, int64_t k, const void *xrow, const char *row, int64_t step, float out[FEW_AT_ONCE])
+VINLINE void dots_blocks(DType type, int rows, int t, int64_t k, const char *x, int64_t ldx, const char *row, int64_t step, float out[CHAINS])
 {
-    const StoredType t = stored_types[type];
-    const WholeRow x = whole_row(type, xrow, k);
+    const StoredType st = stored_types[type];
     const int64_t runs = k / RUN;
     const uint8_t *w = (const uint8_t *)row;
     int64_t run = 0;
-    v8f acc[FEW_AT_ONCE] = { { 0 } };
-    for (; run + SPAN <= runs; run += SPAN, w += SPAN / t.runs * t.bytes)
-        dots_span(type, rows, SPAN, &x, run, w, step, acc);
-    for (; run < runs; run += t.runs, w += t.bytes)
-        dots_span(type, rows, t.runs, &x, run, w, step, acc);
+    v8f acc[CHAINS] = { { 0 } };
+    WholeRow xr[CHAINS];
+    for (int i = 0; i < t; i++)
+        xr[i] = whole_row(type, x + i * ldx, k);
+    for (; run + SPAN <= runs; run += SPAN, w += SPAN / st.runs * st.bytes)
+        dots_span(type, rows, t, SPAN, xr, run, w, step, acc);
+    for (; run < runs; run += st.runs, w += st.bytes)
+        dots_span(type, rows, t, st.runs, xr, run, w, step, acc);
 #pragma GCC unroll 4
-    for (int i = 0; i < rows; i++) {
+    for (int c = 0; c < rows * t; c++) {
         for (int l = 4; l > 0; l /= 2)
             for (int j = 0; j < l; j++)
-                acc[i][j] += acc[i][j + l];
-        out[i] = acc[i][0];
+                acc[c][j] += acc[c][j + l];
+        out[c] = acc[c][0];
     }
 }
 
@@ -215,83 +227,95 @@ static void few_x(DType type, int64_t k, const float *x, void *to)
 
 /* ---- floats, and types without a reader ---- */
 
-/* One chain for each row of w and lane. */
-VINLINE void dots_plain(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, vf acc[FEW_AT_ONCE])
+VINLINE void dots_plain(DType type, int rows, int t, int64_t k, const char *x, int64_t ldx, const char *w, int64_t step, vf acc[CHAINS])
 {
-    int64_t kk = 0;
-    for (; kk + VW <= k; kk += VW) {
-        vf xv = vload(x + kk);
+    for (int64_t kk = 0; kk < k; kk += VW) {
+        const int64_t n = MIN(k - kk, VW);
 #pragma GCC unroll 4
         for (int i = 0; i < rows; i++) {
-            AHEAD(w + (i + FEW_AT_ONCE) * step + kk * (type == DT_F32 ? 4 : 2));
-            acc[i] = vfma(xv, vget_as(w + i * step, kk, VW, type), acc[i]);
-        }
-    }
-    if (kk < k) {
-        vf xv = vget(x + kk, k - kk);
+            AHEAD(w + i * step + kk * (type == DT_F32 ? 4 : 2), step);
+            vf wv = vget_as(w + i * step, kk, n, type);
 #pragma GCC unroll 4
-        for (int i = 0; i < rows; i++)
-            acc[i] = vfma(xv, vget_as(w + i * step, kk, k - kk, type), acc[i]);
+            for (int c = i * t; c < (i + 1) * t; c++)
+                acc[c] = vfma(vget((const float *)(x + c % t * ldx) + kk, n), wv, acc[c]);
+        }
     }
 }
 
 #define WIDE 256 /* numbers made f32 at once */
 
-static void dots_other(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, vf acc[FEW_AT_ONCE])
+static void dots_other(DType type, int rows, int t, int64_t k, const char *x, int64_t ldx, const char *w, int64_t step, vf acc[CHAINS])
 {
     float wide[WIDE];
     for (int64_t kk = 0; kk < k; kk += WIDE)
         for (int i = 0; i < rows; i++) {
             int64_t n = MIN(k - kk, WIDE);
             dtype_to_f32(wide, w + i * step + dtype_bytes(type, kk), type, n);
-            for (int64_t l = 0; l < n; l += VW) /* blocks are whole vectors */
-                acc[i] = vfma(vload(x + kk + l), vload(wide + l), acc[i]);
+            for (int c = i * t; c < (i + 1) * t; c++)
+                for (int64_t l = 0; l < n; l += VW) /* blocks are whole vectors */
+                    acc[c] = vfma(vload((const float *)(x + c % t * ldx) + kk + l), vload(wide + l), acc[c]);
         }
 }
 
-VINLINE void dots_floats(DType type, int rows, int64_t k, const float *x, const char *w, int64_t step, float out[FEW_AT_ONCE])
+VINLINE void dots_floats(DType type, int rows, int t, int64_t k, const char *x, int64_t ldx, const char *w, int64_t step, float out[CHAINS])
 {
-    vf acc[FEW_AT_ONCE] = { { 0 } };
+    vf acc[CHAINS] = { { 0 } };
     if (type == DT_F32 || type == DT_F16 || type == DT_BF16)
-        dots_plain(type, rows, k, x, w, step, acc);
+        dots_plain(type, rows, t, k, x, ldx, w, step, acc);
     else
-        dots_other(type, rows, k, x, w, step, acc);
+        dots_other(type, rows, t, k, x, ldx, w, step, acc);
 #pragma GCC unroll 4
-    for (int i = 0; i < rows; i++)
-        out[i] = vsum(acc[i]);
+    for (int c = 0; c < rows * t; c++)
+        out[c] = vsum(acc[c]);
 }
 
 /* ---- all types ---- */
 
-VINLINE void dots(DType type, int rows, int64_t k, const void *x, const char *w, int64_t step, float out[FEW_AT_ONCE])
+/* out[rows][t]; both are constants. */
+VINLINE void dots(DType type, int rows, int t, int64_t k, const char *x, int64_t ldx, const char *w, int64_t step, float out[CHAINS])
 {
 #if VW >= 8
     if (stored_types[type].runs) {
-        dots_blocks(type, rows, k, x, w, step, out);
+        dots_blocks(type, rows, t, k, x, ldx, w, step, out);
         return;
     }
 #endif
-    dots_floats(type, rows, k, x, w, step, out);
+    dots_floats(type, rows, t, k, x, ldx, w, step, out);
+}
+
+/* t rows of x, a constant: alone with four rows of w at once, several with one. */
+VINLINE void gemv_rows(DType type, int t, int64_t n, int64_t k, const char *x, int64_t ldx, const char *w, int64_t step, float *c, int64_t ldc, const Epi *e)
+{
+    for (int64_t j = 0, rows; j < n; j += rows, w += rows * step) {
+        float sum[CHAINS];
+        rows = t == 1 && n - j >= CHAINS ? CHAINS : 1;
+        if (t == 1 && rows == CHAINS)
+            dots(type, CHAINS, 1, k, x, ldx, w, step, sum);
+        else
+            dots(type, 1, t, k, x, ldx, w, step, sum);
+        for (int64_t i = 0; i < rows * t; i++) {
+            float *out = c + i % t * ldc + j + i / t;
+            *out = (e->load ? *out : 0.0f) + e->alpha * sum[i] + (e->bias ? e->bias[j + i / t] : 0.0f);
+        }
+    }
 }
 
 VINLINE void gemv(DType type, int64_t t, int64_t n, int64_t k, const void *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc,
                   const Epi *e)
 {
     int64_t step = (int64_t)dtype_bytes(type, ldw);
-    const char *row = w;
-    for (int64_t j = 0; j < n; j += FEW_AT_ONCE, row += FEW_AT_ONCE * step)
-        for (int64_t i = 0; i < t; i++) {
-            float sum[FEW_AT_ONCE], *out = c + i * ldc + j;
-            const char *xi = (const char *)x + i * ldx;
-            int64_t rows = MIN(n - j, FEW_AT_ONCE);
-            if (rows == FEW_AT_ONCE)
-                dots(type, FEW_AT_ONCE, k, xi, row, step, sum);
-            else
-                for (int64_t r = 0; r < rows; r++)
-                    dots(type, 1, k, xi, row + r * step, step, sum + r);
-            for (int64_t r = 0; r < rows; r++)
-                out[r] = (e->load ? out[r] : 0.0f) + e->alpha * sum[r] + (e->bias ? e->bias[j + r] : 0.0f);
-        }
+    const char *xi = x;
+    if (t == 4) {
+        gemv_rows(type, 4, n, k, xi, ldx, w, step, c, ldc, e);
+        return;
+    }
+    if (t >= 2) {
+        gemv_rows(type, 2, n, k, xi, ldx, w, step, c, ldc, e);
+        xi += 2 * ldx;
+        c += 2 * ldc;
+    }
+    if (t % 2)
+        gemv_rows(type, 1, n, k, xi, ldx, w, step, c, ldc, e);
 }
 
 #define GEMV_ARGS int64_t t, int64_t n, int64_t k, const void *x, int64_t ldx, const void *w, int64_t ldw, float *c, int64_t ldc, const Epi *e
