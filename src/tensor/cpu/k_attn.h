@@ -79,12 +79,11 @@ VINLINE void attn_fetch(StoredRows rows, int64_t first, int64_t n)
 VINLINE void attn_read(DType type, vf x[RUN_VECS], const char *row, int64_t at, int64_t n)
 {
     if (type == DT_Q8_0) {
-        const uint8_t *block = (const uint8_t *)row + at / RUN * stored_types[type].bytes;
-        vf scale = vset(f16_at(block));
-        run_read(type, x, block, 0);
+        float run[RUN];
+        widen_Q8_0(run, row + at / RUN * (int64_t)dtype_bytes(DT_Q8_0, RUN), RUN);
 #pragma GCC unroll 8
         for (int v = 0; v < RUN_VECS; v++)
-            x[v] *= scale;
+            x[v] = vload(run + v * VW);
     } else {
 #pragma GCC unroll 8
         for (int v = 0; v < RUN_VECS; v++)
