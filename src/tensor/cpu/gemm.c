@@ -305,7 +305,7 @@ static void gemm_few(Cpu *c, const Gemm *g)
         p.ldx = (int64_t)each;
     }
     p.pieces = MIN(parts(parts(g->n * g->k, GEMV_PIECE), c->be.threads) * c->be.threads, parts(g->n, GEMV_GROUP));
-    cpu_for(c, p.pieces, g->m * g->n * g->k / kern->vw, piece_gemv, &p);
+    cpu_for(c, p.pieces, g->m * g->n * g->k / kern->vw * 4, piece_gemv, &p); /* reading is most of the work */
 }
 
 #define PAIR 128 /* longest inner side of a pair that joins the product of its weight: the buffers grow by it */
