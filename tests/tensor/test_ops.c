@@ -964,7 +964,7 @@ static void few_rows_keep_their_bound(void **state)
     enum { T = 3, N = 37, K = 1536 };
     for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
         Backend *be = open_cpu(instruction_sets[i], 2);
-        for (int t = 0; be && t < DT_COUNT; t++) {
+        for (int t = 0; be && t < DT_DYN8; t++) {
             if (t == DT_I32)
                 continue;
             TArena a;
