@@ -99,16 +99,16 @@ free_gib() { awk '/^MemAvailable/ { printf "%.1f", $2 / 2 ^ 20 }' /proc/meminfo;
 
 # Plain text, cut by hone into pieces of exactly so many tokens.
 text() { [ -f "$work/text.txt" ] || head -c 300000 "$shared/data/tinyshakespeare/input.txt" > "$work/text.txt"; }
-train_flags() { # MODEL METHOD ROWS LENGTH THREADS
-    echo --model "$work/$1" --data "$work/text.txt" --objective text --max-length "$4" --eval 0 --samples 0 --threads "$5" --method "$2" \
+train_flags() { # MODEL METHOD ROWS LENGTH THREADS [COMPUTE]
+    echo --compute "${6:-f32}" --model "$work/$1" --data "$work/text.txt" --objective text --max-length "$4" --eval 0 --samples 0 --threads "$5" --method "$2" \
          --batch-tokens $(($3 * $4)) --micro-tokens $(($3 * $4)) --lr 1e-5 --steps 100
 }
 
-# hone_step CASE MODEL METHOD ROWS LENGTH THREADS: a line "tokens/s MiB probe" more in CASE's file; the first step is for pages and buffers.
+# hone_step CASE MODEL METHOD ROWS LENGTH THREADS [COMPUTE]: a line "tokens/s MiB probe" more in CASE's file; the first step is for pages and buffers.
 hone_step() {
     local out=$work/$(tr / _ <<< "$1").hone took
     rm -rf "$work/run"
-    took=$($prefix "$bin/bench_run" "$6" "$work/run/metrics.jsonl" 3 "$hone" train $(train_flags "$2" "$3" "$4" "$5" "$6") --out "$work/run" 2> "$work/log") || return 1
+    took=$($prefix "$bin/bench_run" "$6" "$work/run/metrics.jsonl" 3 "$hone" train $(train_flags "$2" "$3" "$4" "$5" "$6" "${7:-f32}") --out "$work/run" 2> "$work/log") || return 1
     echo "$(sed '1d; s/.*"tokens_per_second"://; s/}//' "$work/run/metrics.jsonl" | median) ${took#* }" >> "$out"
 }
 torch_step() { # CASE MODEL METHOD ROWS LENGTH DTYPE
@@ -116,17 +116,18 @@ torch_step() { # CASE MODEL METHOD ROWS LENGTH DTYPE
         > "$work/line" 2> "$work/log" && cat "$work/line" >> "$work/$(tr / _ <<< "$1").$6"
 }
 
-train_case() { # CASE MODEL METHOD ROWS LENGTH
+train_case() { # CASE MODEL METHOD ROWS LENGTH [COMPUTE]
     wanted "$1" || return
     text
     model "$2" || { skip "$1" "$(why "$work/init.log")"; return; }
-    local need have t dtype dtypes='f32 bf16'
+    local need have t dtype dtypes='f32 bf16' compute=${6:-f32}
+    [ "$compute" = f32 ] || dtypes='bf16 autocast'
     need=$(step_gib "$3" $(($4 * $5))) have=$(free_gib)
     awk "BEGIN { exit !($need > $have) }" && { skip "$1" "may need $need GiB, and $have GiB are free"; return; }
     [ "$python" != - ] || dtypes=
     [ -z "$dtypes" ] || $prefix "$hone" train $(train_flags "$2" lora "$4" "$5" "$threads") --preview 64 --json > "$work/rows" 2> "$work/log" || { skip "$1" "$(why "$work/log" $?)"; return; }
     for ((t = 0; t < turns; t++)); do
-        hone_step "$1" "$2" "$3" "$4" "$5" "$threads" || { skip "$1" "$(why "$work/log" $?)"; return; }
+        hone_step "$1" "$2" "$3" "$4" "$5" "$threads" "$compute" || { skip "$1" "$(why "$work/log" $?)"; return; }
         for dtype in $dtypes; do
             torch_step "$1" "$2" "$3" "$4" "$5" "$dtype" || { skip "$1" "PyTorch $dtype: $(why "$work/log" $?)"; dtypes=${dtypes/$dtype/}; }
         done
@@ -252,6 +253,7 @@ for name in $(awk 'NF { print $1 }' <<< "$shapes"); do
     for method in lora full qlora; do
         for batch in $batches; do
             train_case "train/$name/$method/$batch" "$name" "$method" "${batch%x*}" "${batch#*x}"
+            train_case "train/$name/$method-bf16/$batch" "$name" "$method" "${batch%x*}" "${batch#*x}" bf16
         done
     done
     [ "$name" = 135m ] || rm -rf "$work/$name" "$work/$name.shape"   # gigabytes

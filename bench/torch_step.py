@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging
 
 logging.disable_progress_bar()
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "autocast": torch.float32}   # autocast: f32 numbers, products in bf16
 
 
 def model_ready(path, method, dtype):
@@ -57,7 +57,8 @@ def main():
     for step in range(1 + args.steps):
         ids = torch.tensor([rows[(step * args.batch + i) % len(rows)] for i in range(args.batch)])
         start = time.perf_counter()
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.dtype == "autocast"):
+            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
         opt.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(params, 1.0)

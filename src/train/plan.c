@@ -397,14 +397,12 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
                             (r->adapter ? backend_dry_pages(r->adapter->arena.high, r->adapter->arena.high) : 0);
     const Compute own = r->pass.compute, other = own == COMPUTE_F32 ? COMPUTE_BF16 : COMPUTE_F32;
     const bool    both = r->plan.timed && !backend_check(r->be, other, NULL);
-    size_t        more = memory_held(); /* working space of the other products */
     int rc = 0;
     *n = 0;
     for (int k = 0; k < PLAN_ROWS; k++)
         row[k].train_seconds = NAN;
     if (both)
         plan_rate(r, other);
-    more = memory_held() - MIN(more, memory_held());
     for (int way = 0; way < 2; way++) {
         const bool as_full = way ? !full : full;
         int64_t    micro = MAX(r->longest, MIN(r->cfg.batch_tokens, MAX(r->cfg.micro_tokens, 1024)));
@@ -427,7 +425,7 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
             if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true,
                               &d, e)))
                 return rc;
-            const size_t bytes = total(standing + weights + d.state + (row[k].compute == own ? 0 : more), &d);
+            const size_t bytes = total(standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
             row[k].fits = bytes <= r->plan.limit;
             if (row[k].fits || optim == (Optim)r->cfg.optim) {
                 row[k].optim = optim;

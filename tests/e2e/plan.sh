@@ -20,6 +20,16 @@ if ! ldd "$hone" | grep -q asan; then
     awk -v p="$(number memory_bytes "$work/plan")" -v f="$(number memory_bytes "$work/run/DONE")" 'BEGIN { exit !(p / f > 0.98 && p / f < 1.02) }' ||
         fail "planned $(number memory_bytes "$work/plan") bytes, taken $(number memory_bytes "$work/run/DONE")"
 fi
+# Products in bf16: a way of the table where the processor can, planned as exactly when it is the way taken; else a sentence.
+if "$hone" --version | grep -q avx512bf16; then
+    grep -q '"compute": *"bf16"' "$work/plan" || fail "the plan does not offer bf16"
+    "$hone" train "${common[@]}" --compute bf16 --out "$work/bf16" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "hone train --compute bf16"; }
+    ldd "$hone" | grep -q asan || awk -v p="$(number memory_bytes "$work/bf16/run.json")" -v f="$(number memory_bytes "$work/bf16/DONE")" \
+        'BEGIN { exit !(p / f > 0.98 && p / f < 1.02) }' || fail "bf16: planned $(number memory_bytes "$work/bf16/run.json") bytes, taken $(number memory_bytes "$work/bf16/DONE")"
+else
+    echo "SKIPPED: products in bf16: this processor has no AVX512-BF16" >&2
+    expect 2 "AVX512-BF16" "$hone" train "${common[@]}" --compute bf16 --out "$work/bf16"
+fi
 grep -q "^activations: keep" "$work/run/recipe.yaml" || fail "the recipe does not say what was chosen"
 
 expect 1 "needs at least" "$hone" train "${common[@]}" --out "$work/small" --memory 4MiB

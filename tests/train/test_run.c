@@ -157,6 +157,45 @@ static void test_threads_do_not_matter(void **state)
     check_same("t1/adapter/adapter_model.safetensors", "t4/adapter/adapter_model.safetensors");
 }
 
+/* Products in bf16: other bits than f32, but the same for any number of threads, after an interruption, and with blocks computed twice; what is served is
+ * f32, and so is what a run says of it. A run does not go on in another format. */
+static void test_bf16(void **state)
+{
+    (void)state;
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    char        f32[SHA256_HEX], bf16[SHA256_HEX];
+    const Plan  one = { .out = "b1", .more = { "compute", "bf16" } };
+    Backend    *be = backend_open("cpu", 1, &e);
+    const bool  can = !backend_check(be, COMPUTE_BF16, &e);
+    be->close(be);
+    if (!can) {
+        print_message("SKIPPED: runs in bf16: %s\n", e.text);
+        assert_int_equal(run(&one, &c, &res, &e), ERR_ARG);
+        check_says(&e, ERR_ARG, "AVX512-BF16");
+        return;
+    }
+    must_run(&(Plan){ .out = "f32" }, &c, &res);
+    const double first = res.first_loss;
+    must_run(&one, &c, &res);
+    assert_true(res.first_loss == first);
+    assert_true(res.best_loss < res.first_loss);
+    assert_true(res.identity < 1e-4);
+    hash_of("f32" CKPT, f32);
+    hash_of("b1" CKPT, bf16);
+    assert_string_not_equal(f32, bf16);
+    must_run(&(Plan){ .out = "b2", .threads = 2, .more = { "compute", "bf16" } }, &c, &res);
+    must_run(&(Plan){ .out = "b4", .threads = 4, .more = { "compute", "bf16", "activations", "checkpoint" } }, &c, &res);
+    assert_int_equal(run(&(Plan){ .out = "b5", .stop_after = 5, .more = { "compute", "bf16" } }, &c, &res, &e), ERR_STOP);
+    assert_int_equal(run(&(Plan){ .out = "b5" }, &c, &res, &e), ERR_ARG);
+    check_says(&e, ERR_ARG, "compute");
+    must_run(&(Plan){ .out = "b5", .more = { "compute", "bf16" } }, &c, &res);
+    check_same("b1" CKPT, "b2" CKPT);
+    check_same("b1" CKPT, "b4" CKPT);
+    check_same("b1" CKPT, "b5" CKPT);
+}
+
 /* metrics.jsonl without its times, which no two runs share. */
 static void metrics_of(const char *name, StrBuf *out)
 {
@@ -437,6 +476,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_interrupted_run_ends_the_same),
         cmocka_unit_test(test_moments_of_8_bits),
         cmocka_unit_test(test_moments_are_not_exchanged),
