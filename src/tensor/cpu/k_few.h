@@ -42,6 +42,12 @@ VINLINE v8f load8(const float *p)
     return *(const unaligned *)p;
 }
 
+VINLINE vs load_shorts(const int16_t *p)
+{
+    typedef int16_t unaligned __attribute__((vector_size(32), aligned(2), may_alias));
+    return *(const unaligned *)p;
+}
+
 VINLINE v8f fma8(v8f a, v8f b, v8f c)
 {
     return (v8f)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
@@ -170,14 +176,13 @@ VINLINE void dots_span(DType type, int rows, int t, int n, const WholeRow *x, in
             }
 #pragma GCC unroll 4
             for (int c = i * t; c < (i + 1) * t; c++) {
-                vs xq[2];
-                memcpy(xq, x[c % t].q + (run + r) * RUN, sizeof xq);
-                v8i sum = dot_pairs(q[0], xq[0]);
+                const int16_t *xq = x[c % t].q + (run + r) * RUN;
+                v8i sum = dot_pairs(q[0], load_shorts(xq));
                 if (st.halves) {
                     acc[c] = fma8(__builtin_convertvector(sum, v8f), set8(s[c].s[2 * r]), acc[c]);
-                    sum = dot_pairs(q[1], xq[1]);
+                    sum = dot_pairs(q[1], load_shorts(xq + RUN / 2));
                 } else {
-                    sum += dot_pairs(q[1], xq[1]);
+                    sum += dot_pairs(q[1], load_shorts(xq + RUN / 2));
                 }
                 acc[c] = fma8(__builtin_convertvector(sum, v8f), set8(s[c].s[(r + 1) * parts - 1]), acc[c]);
             }
