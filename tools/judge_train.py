@@ -28,6 +28,7 @@ RECIPE = {
     "schedule": (str, "cosine"), "weight_decay": (float, 0.0), "beta1": (float, 0.9), "beta2": (float, 0.999),
     "adam_eps": (float, 1e-8), "lr_floor": (float, 0.1), "clip": (float, 1.0), "seed": (int, 0),
     "optim": (str, "adamw"),
+    "compute": (str, "f32"),
 }
 
 # how far down the way x in 0..1 after warm-up the rate is, as a share of the peak
@@ -97,8 +98,9 @@ def n_trained(rows, micro):
     return sum(sum(rows[ex]["train"]) for ex in micro)
 
 
-def loss_sum(model, rows, micro):
-    """Summed cross entropy of the trained targets of one micro-batch, padded on the right to [n_seg, longest]."""
+def loss_sum(model, rows, micro, bf16=False):
+    """Summed cross entropy of the trained targets of one micro-batch, padded on the right to [n_seg, longest]. bf16:
+    products by autocast, which hone does in training only."""
     longest = max(len(rows[ex]["ids"]) for ex in micro)
     ids = torch.zeros(len(micro), longest, dtype=torch.long)
     seen = torch.zeros(len(micro), longest, dtype=torch.long)
@@ -108,7 +110,8 @@ def loss_sum(model, rows, micro):
         ids[s, :n] = torch.tensor(row["ids"])
         seen[s, :n] = 1
         labels[s, :n] = torch.where(torch.tensor(row["train"]) != 0, ids[s, :n], -100)
-    logits = model(input_ids=ids, attention_mask=seen, use_cache=False).logits
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        logits = model(input_ids=ids, attention_mask=seen, use_cache=False).logits
     return F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100,
                            reduction="sum")
 
@@ -208,7 +211,7 @@ def main():
         opt.zero_grad()
         loss = 0.0
         for micro in (one for m in micros for one in (alone(m) if args.unpadded else [m])):
-            part = loss_sum(model, rows, micro) / n
+            part = loss_sum(model, rows, micro, recipe["compute"] == "bf16") / n
             part.backward()
             loss += part.item()
         norms.append(torch.nn.utils.clip_grad_norm_(params, recipe["clip"] or math.inf).item())

@@ -14,9 +14,9 @@
  * What is packed are words (Tiles in kern.h): numbers, or with Backend.compute BF16 pairs of them, which join two neighbours of k. Everything below
  * counts k in numbers, panels in words.
  * The low-rank addition of a linear lengthens the last stretch by its few numbers (Gemm.k2), instead of passing over c once more.
- * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory; few columns (the inner side of
- * a low-rank pair) would spend its time packing a, so a is read in place; and few columns of a tall result (the gradient of the outer side)
- * are computed as the transposed product, which has few rows instead. */
+ * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory, in f32; few columns (the inner side of
+ * a low-rank pair) would spend its time packing a, so a is read in place, but for bf16, which no a holds; and few columns of a tall result (the
+ * gradient of the outer side) are computed as the transposed product, which has few rows instead. */
 #include "tensor/cpu/cpu_int.h"
 
 #define BLOCK       256            /* the largest block of a stored type */
@@ -322,7 +322,7 @@ static void gemm_apart(Cpu *c, const Gemm *g)
 
 void cpu_gemm(Cpu *c, const Gemm *g)
 {
-    const bool narrow = g->n <= NARROW && g->a_rows && c->be.compute == COMPUTE_F32; /* words of bf16 do not lie in a, so it is packed anyway */
+    const bool narrow = g->n <= NARROW && g->a_rows && c->be.compute == COMPUTE_F32;
     if (g->m == 0 || g->n == 0)
         return;
     if (g->k2 && (g->m <= GEMV_ROWS || narrow || g->k2 > PAIR)) {
