@@ -78,12 +78,12 @@ VINLINE void attn_fetch(StoredRows rows, int64_t first, int64_t n)
 /* Numbers [at, at + n) of a row; of a blocked type, whose blocks are runs, the whole run. Zeros behind n or the run. */
 VINLINE void attn_read(DType type, vf x[RUN_VECS], const char *row, int64_t at, int64_t n)
 {
-    if (type == DT_Q8_0) {
-        float run[RUN];
-        widen_Q8_0(run, row + at / RUN * (int64_t)dtype_bytes(DT_Q8_0, RUN), RUN);
+    if (type == DT_Q8_0) { /* an F16 scale and RUN whole numbers */
+        const char *block = row + at / RUN * (2 + RUN);
+        vf scale = vset(vload_half((const uint16_t *)(const void *)block, DT_F16)[0]);
 #pragma GCC unroll 8
         for (int v = 0; v < RUN_VECS; v++)
-            x[v] = vload(run + v * VW);
+            x[v] = vload_int8((const int8_t *)block + 2 + v * VW) * scale;
     } else {
 #pragma GCC unroll 8
         for (int v = 0; v < RUN_VECS; v++)

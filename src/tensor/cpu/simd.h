@@ -107,9 +107,21 @@ VINLINE vf vload_half(const uint16_t *p, DType type)
 #elif VW == 8
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
 #else
-    vf v;
-    dtype_to_f32((float *)&v, p, DT_F16, VW);
-    return v;
+    vi h = (vi)__builtin_convertvector(*(const vhalf *)p, vu), size = h & 0x7fff, normal = (size << 13) + (112 << 23); /* as f32_of_f16 */
+    vf tiny = __builtin_convertvector(size, vf) * 0x1p-24f, special = (vf)(normal + (112 << 23));
+    return (vf)((vi)vsel(size < 0x0400, tiny, vsel(size >= 0x7c00, special, (vf)normal)) | (h & 0x8000) << 16);
+#endif
+}
+
+/* VW whole numbers */
+VINLINE vf vload_int8(const int8_t *p)
+{
+#if VW == 16
+    return __builtin_convertvector((vi)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)), vf);
+#elif VW == 8
+    return __builtin_convertvector((vi)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)), vf);
+#else
+    return (vf){ p[0], p[1], p[2], p[3] };
 #endif
 }
 
