@@ -1,9 +1,27 @@
 /* bench.c - the probe and small helpers of the measurements. */
 #include "bench.h"
 #include "base/clock.h"
+#include "tensor/cpu/cpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static void end_with(const Err *e)
+{
+    fprintf(stderr, "%s\n", e->text);
+    exit(2);
+}
+
+Backend *bench_open(int argc, char **argv, int *reps)
+{
+    const int threads = argc > 2 ? atoi(argv[2]) : 0;
+    Err       e = { 0 };
+    Backend  *be = argc > 3 && *argv[3] ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
+    *reps = MAX(1, MIN(argc > 1 ? atoi(argv[1]) : 7, BENCH_REPS_MAX));
+    if (!be)
+        end_with(&e);
+    return be;
+}
 
 #define CHAINS     15 /* more than latency times ports of any machine, in 16 registers */
 #define CHAINS_128 12
@@ -152,8 +170,7 @@ Compute bench_compute(const Backend *be, const char *name)
 {
     const Compute c = strcmp(name, "bf16") ? COMPUTE_F32 : COMPUTE_BF16;
     Err e = { 0 };
-    if (!backend_check(be, c, &e))
-        return c;
-    fprintf(stderr, "%s\n", e.text);
-    exit(2);
+    if (backend_check(be, c, &e))
+        end_with(&e);
+    return c;
 }

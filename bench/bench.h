@@ -7,6 +7,9 @@
 
 #define BENCH_REPS_MAX 64
 
+/* The cpu backend of a measurement called with [REPS] [THREADS] [ISA] and more; ends the program where it cannot be. */
+Backend *bench_open(int argc, char **argv, int *reps);
+
 /* GFLOP/s of a loop of fused multiply-adds that touches only registers, at the widest vectors of the machine, on all threads of the pool: what
  * no product can beat. Takes about 20 ms. */
 double  bench_probe(Pool *pool);

@@ -4,7 +4,6 @@
  *   bench_cache [REPS] [THREADS] [ISA]
  * To add a shape: a row in shapes[]; a type of cache: one in types[]. */
 #include "bench.h"
-#include "tensor/cpu/cpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -57,14 +56,8 @@ static void measure(Backend *be, Pool *pool, const Tensor *large, size_t i, DTyp
 
 int main(int argc, char **argv)
 {
-    int reps = argc > 1 ? atoi(argv[1]) : 7, threads = argc > 2 ? atoi(argv[2]) : 0;
-    reps = MAX(1, MIN(reps, BENCH_REPS_MAX));
-    Err e = { 0 };
-    Backend *be = argc > 3 ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
-    if (!be) {
-        fprintf(stderr, "%s\n", e.text);
-        return 2;
-    }
+    int reps;
+    Backend *be = bench_open(argc, argv, &reps);
     Pool *pool = pool_new(be->threads);
     TArena a;
     tarena_init(&a, be);

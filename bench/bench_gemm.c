@@ -5,7 +5,6 @@
  * To add a shape: a row in shapes[]; a stored type: types[]. */
 #include "bench.h"
 #include "base/clock.h"
-#include "tensor/cpu/cpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 #ifdef HAVE_OPENBLAS
@@ -98,14 +97,8 @@ static void stored_many_rows(Backend *be, Pool *pool, int reps, DType type)
 
 int main(int argc, char **argv)
 {
-    int reps = argc > 1 ? atoi(argv[1]) : 7, threads = argc > 2 ? atoi(argv[2]) : 0;
-    reps = MAX(1, MIN(reps, BENCH_REPS_MAX));
-    Err e = { 0 };
-    Backend *be = argc > 3 && *argv[3] ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
-    if (!be) {
-        fprintf(stderr, "%s\n", e.text);
-        return 2;
-    }
+    int reps;
+    Backend *be = bench_open(argc, argv, &reps);
     be->compute = bench_compute(be, argc > 4 ? argv[4] : "f32");
     Pool *pool = pool_new(be->threads);
 #ifdef HAVE_OPENBLAS

@@ -4,7 +4,6 @@
  * K: numbers in a row of the weight, 2048 unless given. To add a type: types[]. */
 #include "bench.h"
 #include "base/clock.h"
-#include "tensor/cpu/cpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -33,15 +32,9 @@ static void measure(Backend *be, Pool *pool, int reps, DType type, int64_t t, in
 
 int main(int argc, char **argv)
 {
-    int reps = argc > 1 ? atoi(argv[1]) : 7, threads = argc > 2 ? atoi(argv[2]) : 0;
+    int reps;
     int64_t k = argc > 4 ? atoll(argv[4]) : 2048;
-    reps = MAX(1, MIN(reps, BENCH_REPS_MAX));
-    Err e = { 0 };
-    Backend *be = argc > 3 && *argv[3] ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
-    if (!be) {
-        fprintf(stderr, "%s\n", e.text);
-        return 2;
-    }
+    Backend *be = bench_open(argc, argv, &reps);
     Pool *pool = pool_new(be->threads);
     printf("%d threads, k %lld; %% of reading and GB/s, median of %d\n%-8s", be->threads, (long long)k, reps, "");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)

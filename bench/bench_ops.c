@@ -5,7 +5,6 @@
  * To add an operation: a function and a row in cases[]; to add a shape of attention: a row in attn_shapes[]. */
 #include "bench.h"
 #include "base/clock.h"
-#include "tensor/cpu/cpu.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -186,16 +185,10 @@ static void measure(const Case *c, Bench *b, Pool *pool, const char *name, int r
 
 int main(int argc, char **argv)
 {
-    int reps = argc > 1 ? atoi(argv[1]) : 7, threads = argc > 2 ? atoi(argv[2]) : 0;
+    int reps;
     const char *only = argc > 4 ? argv[4] : "";
     char name[64];
-    reps = MAX(1, MIN(reps, BENCH_REPS_MAX));
-    Err e = { 0 };
-    Backend *be = argc > 3 && *argv[3] ? backend_cpu_open_isa(argv[3], threads, &e) : backend_cpu_open(threads, &e);
-    if (!be) {
-        fprintf(stderr, "%s\n", e.text);
-        return 2;
-    }
+    Backend *be = bench_open(argc, argv, &reps);
     Pool *pool = pool_new(be->threads);
     TArena arena;
     tarena_init(&arena, be);

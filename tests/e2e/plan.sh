@@ -15,8 +15,9 @@ done
 "$hone" train "${common[@]}" --out "$work/run" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "hone train"; }
 grep -q "^takes " "$work/err" || fail "train does not say its plan first"
 grep -q "^plan and fact: " "$work/err" || fail "train does not hold its plan against the fact"
-# The address sanitizer keeps memory of its own that no plan knows.
-if ! ldd "$hone" | grep -q asan; then
+# The address sanitizer keeps memory of its own that no plan knows, and freed memory too.
+asan=$(ldd "$hone" | grep asan || true)
+if [ -z "$asan" ]; then
     awk -v p="$(number memory_bytes "$work/plan")" -v f="$(number memory_bytes "$work/run/DONE")" 'BEGIN { exit !(p / f > 0.98 && p / f < 1.02) }' ||
         fail "planned $(number memory_bytes "$work/plan") bytes, taken $(number memory_bytes "$work/run/DONE")"
 fi
@@ -24,7 +25,7 @@ fi
 if "$hone" --version | grep -q avx512bf16; then
     grep -q '"compute": *"bf16"' "$work/plan" || fail "the plan does not offer bf16"
     "$hone" train "${common[@]}" --compute bf16 --out "$work/bf16" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "hone train --compute bf16"; }
-    ldd "$hone" | grep -q asan || awk -v p="$(number memory_bytes "$work/bf16/run.json")" -v f="$(number memory_bytes "$work/bf16/DONE")" \
+    [ -n "$asan" ] || awk -v p="$(number memory_bytes "$work/bf16/run.json")" -v f="$(number memory_bytes "$work/bf16/DONE")" \
         'BEGIN { exit !(p / f > 0.98 && p / f < 1.02) }' || fail "bf16: planned $(number memory_bytes "$work/bf16/run.json") bytes, taken $(number memory_bytes "$work/bf16/DONE")"
 else
     echo "SKIPPED: products in bf16: this processor has no AVX512-BF16" >&2
@@ -35,7 +36,7 @@ grep -q "^activations: keep" "$work/run/recipe.yaml" || fail "the recipe does no
 expect 1 "needs at least" "$hone" train "${common[@]}" --out "$work/small" --memory 4MiB
 least=$(sed -n 's/.*(--memory \([0-9]*MiB\)).*/\1/p' "$work/err")
 "$hone" train "${common[@]}" --out "$work/small" --memory "$least" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "$least was said to be enough"; }
-grep -q "^activations: checkpoint" "$work/small/recipe.yaml" || fail "with $least blocks should be computed twice"
+[ -n "$asan" ] || grep -q "^activations: checkpoint" "$work/small/recipe.yaml" || fail "with $least blocks should be computed twice"
 "$hone" train "${common[@]}" --out "$work/small" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "the chosen values should hold without --memory"; }
 grep -q "already done" "$work/err" || fail "a finished run is not planned again"
 

@@ -843,22 +843,17 @@ static void expect_stored_like_wide(Backend *be, DType type, int64_t T, int64_t 
     tarena_release(&a);
 }
 
-static void stored_type_does_not_change_bits(void **state)
+/* check() with every type that a weight may have, on every instruction set of this machine. */
+static void each_stored(void (*check)(Backend *be, const char *isa, DType type))
 {
-    (void)state;
     int types = 0;
     for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
         Backend *be = open_cpu(instruction_sets[i], 2);
         for (int t = 0; be && t < DT_DYN8; t++) {
-            DType type = (DType)t;
-            if (type == DT_I32)
+            if (t == DT_I32)
                 continue;
+            check(be, instruction_sets[i], (DType)t);
             types++;
-            expect_stored_like_wide(be, type, 5, 256, 33);
-            expect_stored_like_wide(be, type, 67, 1536, 131);
-            expect_stored_like_wide(be, type, 37, 768, 515);
-            if (dtype_block(type) < 256)
-                expect_stored_like_wide(be, type, 19, 1600, 43);
         }
         if (be)
             be->close(be);
@@ -866,31 +861,44 @@ static void stored_type_does_not_change_bits(void **state)
     assert_true(types >= DT_DYN8 - 1);
 }
 
+static void check_bits_of_stored(Backend *be, const char *isa, DType type)
+{
+    (void)isa;
+    expect_stored_like_wide(be, type, 5, 256, 33);
+    expect_stored_like_wide(be, type, 67, 1536, 131);
+    expect_stored_like_wide(be, type, 37, 768, 515);
+    if (dtype_block(type) < 256)
+        expect_stored_like_wide(be, type, 19, 1600, 43);
+}
+
+static void stored_type_does_not_change_bits(void **state)
+{
+    (void)state;
+    each_stored(check_bits_of_stored);
+}
+
+static void check_rows_alone(Backend *be, const char *isa, DType type)
+{
+    TArena a;
+    (void)isa;
+    tarena_init(&a, be);
+    Tensor *source = random_mat(&a, 301, 768, 3), *w = arena_mat(&a, type, 301, 768), *x = random_mat(&a, 4, 768, 5);
+    Tensor *all = arena_mat(&a, DT_F32, 4, 301), *one = arena_mat(&a, DT_F32, 1, 301);
+    tensor_put(w, source->data);
+    be->linear(be, all, x, w, NULL, 1.0f, false);
+    for (int r = 0; r < 4; r++) {
+        Tensor row = tensor_row_view(x, r, 1), want = tensor_row_view(all, r, 1);
+        be->linear(be, one, &row, w, NULL, 1.0f, false);
+        expect_equal_results(be, type, "one row of four", one, &want);
+    }
+    tarena_release(&a);
+}
+
 /* A few rows take the path of decoding, whose rounding differs; there a row must not depend on how many there are. */
 static void few_rows_are_each_alone(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
-        Backend *be = open_cpu(instruction_sets[i], 2);
-        for (int t = 0; be && t < DT_DYN8; t++) {
-            if (t == DT_I32)
-                continue;
-            TArena a;
-            tarena_init(&a, be);
-            Tensor *source = random_mat(&a, 301, 768, 3), *w = arena_mat(&a, (DType)t, 301, 768), *x = random_mat(&a, 4, 768, 5);
-            Tensor *all = arena_mat(&a, DT_F32, 4, 301), *one = arena_mat(&a, DT_F32, 1, 301);
-            tensor_put(w, source->data);
-            be->linear(be, all, x, w, NULL, 1.0f, false);
-            for (int r = 0; r < 4; r++) {
-                Tensor row = tensor_row_view(x, r, 1), want = tensor_row_view(all, r, 1);
-                be->linear(be, one, &row, w, NULL, 1.0f, false);
-                expect_equal_results(be, (DType)t, "one row of four", one, &want);
-            }
-            tarena_release(&a);
-        }
-        if (be)
-            be->close(be);
-    }
+    each_stored(check_rows_alone);
 }
 
 /* Where the model is nearly sure of the target, the gradient of h is a small difference of the target's row and the mean of all rows: both must be of
@@ -950,7 +958,8 @@ static void expect_bound(const char *isa, DType type, int64_t K, const float *x,
         }
         for (int64_t i = k / 64 * 64; i < k / 64 * 64 + 64 && i < K; i++)
             top_w = fmax(top_w, fabs((double)w[i]));
-        bound += 0x1p-16 * (top * sum_w + (type == DT_NF4 ? top_w * sum_x : 0));
+        if (dtype_block(type) > 1) /* plain numbers are multiplied as they are */
+            bound += 0x1p-16 * (top * sum_w + (type == DT_NF4 ? top_w * sum_x : 0));
     }
     bound = 1.0001 * bound + 4e-6 * sum;
     if (!(fabs((double)got - y) <= bound))
@@ -958,41 +967,37 @@ static void expect_bound(const char *isa, DType type, int64_t K, const float *x,
 }
 
 /* Runs of x that are zero, tiny, huge, or hold one number far above the others; w of every size. */
+static void check_bound(Backend *be, const char *isa, DType type)
+{
+    enum { T = 3, N = 37, K = 1536 };
+    TArena a;
+    tarena_init(&a, be);
+    for (int64_t k = K; k >= K - 320; k -= 320) { /* whole spans of runs, and a rest */
+        if (k % dtype_block(type))
+            continue;
+        Tensor *source = random_mat(&a, N, k, 3), *w = arena_mat(&a, type, N, k), *wide = arena_mat(&a, DT_F32, N, k);
+        Tensor *x = random_mat(&a, T, k, 5), *y = arena_mat(&a, DT_F32, T, N);
+        for (int64_t j = 0; j < N * k; j++)
+            ((float *)source->data)[j] *= j / k % 7 == 0 ? 1e-4f : j / k % 7 == 3 ? 1000.0f : 1.0f;
+        for (int64_t j = 0; j < T * k; j++)
+            ((float *)x->data)[j] *= j / 32 % 5 == 0 ? 0.0f : j / 32 % 5 == 1 ? 1e-20f : j / 32 % 5 == 2 ? 1e6f : j % 32 == 7 ? 1e3f : 1.0f;
+        tensor_put(w, source->data);
+        dtype_to_f32(wide->data, w->data, type, N * k);
+        be->linear(be, y, x, w, NULL, 1.0f, false);
+        for (int64_t j = 0; j < T * N; j++)
+            expect_bound(isa, type, k, (float *)x->data + j / N * k, (float *)wide->data + j % N * k, ((float *)y->data)[j]);
+        ((float *)x->data)[k + 40] = NAN; /* is not lost, and stays in its row */
+        be->linear(be, y, x, w, NULL, 1.0f, false);
+        for (int64_t j = 0; j < T * N; j++)
+            assert_true(isfinite(((float *)y->data)[j]) == (j / N != 1));
+    }
+    tarena_release(&a);
+}
+
 static void few_rows_keep_their_bound(void **state)
 {
     (void)state;
-    enum { T = 3, N = 37, K = 1536 };
-    for (size_t i = 0; i < ARRAY_LEN(instruction_sets); i++) {
-        Backend *be = open_cpu(instruction_sets[i], 2);
-        for (int t = 0; be && t < DT_DYN8; t++) {
-            if (t == DT_I32)
-                continue;
-            TArena a;
-            tarena_init(&a, be);
-            for (int64_t k = K; k >= K - 320; k -= 320) { /* whole spans of runs, and a rest */
-                if (k % dtype_block((DType)t))
-                    continue;
-                Tensor *source = random_mat(&a, N, k, 3), *w = arena_mat(&a, (DType)t, N, k), *wide = arena_mat(&a, DT_F32, N, k);
-                Tensor *x = random_mat(&a, T, k, 5), *y = arena_mat(&a, DT_F32, T, N);
-                for (int64_t j = 0; j < N * k; j++)
-                    ((float *)source->data)[j] *= j / k % 7 == 0 ? 1e-4f : j / k % 7 == 3 ? 1000.0f : 1.0f;
-                for (int64_t j = 0; j < T * k; j++)
-                    ((float *)x->data)[j] *= j / 32 % 5 == 0 ? 0.0f : j / 32 % 5 == 1 ? 1e-20f : j / 32 % 5 == 2 ? 1e6f : j % 32 == 7 ? 1e3f : 1.0f;
-                tensor_put(w, source->data);
-                dtype_to_f32(wide->data, w->data, (DType)t, N * k);
-                be->linear(be, y, x, w, NULL, 1.0f, false);
-                for (int64_t j = 0; j < T * N; j++)
-                    expect_bound(instruction_sets[i], (DType)t, k, (float *)x->data + j / N * k, (float *)wide->data + j % N * k, ((float *)y->data)[j]);
-                ((float *)x->data)[k + 40] = NAN; /* is not lost, and stays in its row */
-                be->linear(be, y, x, w, NULL, 1.0f, false);
-                for (int64_t j = 0; j < T * N; j++)
-                    assert_true(isfinite(((float *)y->data)[j]) == (j / N != 1));
-            }
-            tarena_release(&a);
-        }
-        if (be)
-            be->close(be);
-    }
+    each_stored(check_bound);
 }
 
 static void scratch_is_known_and_stays(void **state)

@@ -260,7 +260,6 @@ static void test_interrupted_run_ends_the_same(void **state)
     assert_int_equal(c.steps, 0);
 }
 
-/* A rate that makes the held-out loss rise after a while: the best step is not the last, and patience ends the run, wherever it was interrupted. */
 /* Moments of 8 bits: the embedding has them, the smaller matrices stay below the least size. */
 #define EIGHT_BITS "method", "full", "lr", "3e-3", "optim", "adamw_8bit"
 
@@ -310,6 +309,7 @@ static void test_moments_are_not_exchanged(void **state)
     free(to);
 }
 
+/* A rate that makes the held-out loss rise after a while: the best step is not the last, and patience ends the run, wherever it was interrupted. */
 static void test_early_stop_survives_interruption(void **state)
 {
     (void)state;

@@ -4,7 +4,7 @@
  * there whole numbers are multiplied: few_x makes of each run of 32 numbers of x a scale and 16-bit whole numbers, once for a product, and the sum
  * over a run of w is scale_w scale_x (sum of q_w q_x), exact up to that product, which joins the row's sum as a float.
  * Accuracy: a number of x moves by at most 2^-16 of the largest of its run (half a step of 1 / 32767), which is all that this path loses
- * beside rounding to f32: |error of y| <= 2^-16 sum over runs of (max |x| of the run) (sum of |w| of the run). An NF4 code, being no whole number, is one
+ * beside rounding to f32 (and a run whose largest is below X_TINY, which counts as zero): |error of y| <= 2^-16 sum over runs of (max |x| of the run) (sum of |w| of the run). An NF4 code, being no whole number, is one
  * of 15684ths, again at most 2^-16 of the largest off. Minima and offsets meet the sum of the same whole x, so nothing is lost where they cancel.
  * Overflow: an int32 lane of a run adds up four products of |q_x| <= 32767 with |q_w| <= 15684, less than 2^31.
  * Invariant: one chain of sums for each row of x and of w, in the order of k: its bits depend on nothing else. */
