@@ -11,11 +11,17 @@ list=$(find src -type f \( -name '*.c' -o -name '*.h' -o -name '*.cu' -o -name '
 # shellcheck disable=SC2086  # file names in this house have no spaces
 awk '
 BEGIN {
-    n = split("base 0 formats 1 tokenizer 2 tensor 2 model 3 data 3 train 4 infer 4 eval 5 rag 5 serve 6 cli 7", f, " ")
+    n = split("base 0 formats 1 tokenizer 2 tensor 2 docs 2 model 3 data 3 train 4 infer 4 eval 5 rag 5 prep 5 serve 6 cli 7", f, " ")
     for (i = 1; i < n; i += 2) floor[f[i]] = f[i + 1]
     # header pattern -> folder that alone may include it
     door["^(jansson|yaml|utf8proc|sodium)\\.h$"] = "src/base/"
     door["^sodium/"]                             = "src/base/"
+    door["^(seccomp|xxhash)\\.h$"]              = "src/base/"
+    door["^(archive|archive_entry|zlib|zstd|snappy-c)\\.h$"] = "src/formats/"
+    door["^brotli/"]                             = "src/formats/"
+    door["^(libxml|gmime)/"]                     = "src/docs/"
+    door["^gumbo\\.h$"]                         = "src/docs/"
+    door["^microhttpd\\.h$"]                    = "src/serve/"
     door["^pcre2(posix)?\\.h$"]                  = "src/tokenizer/"
     door["^(cuda|cublas|cudnn|nccl|curand|cusparse|cusolver|nvrtc|nvml|device_launch|mma\\.h|cooperative_groups)"] = "src/tensor/cuda/"
     banned = "(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|gets)[ \t]*\\("
