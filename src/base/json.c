@@ -361,6 +361,12 @@ void json_drop(Json *obj, const char *key)
     json_object_del(obj, key);
 }
 
+void json_cut(Json *arr, size_t n)
+{
+    while (json_array_size(arr) > n)
+        json_array_remove(arr, json_array_size(arr) - 1);
+}
+
 void json_push(Json *arr, Json *value)
 {
     int rc = json_array_append_new(arr, value);

@@ -53,6 +53,7 @@ Json *json_ref(Json *j);                                               /* one mo
 void  json_set(Json *obj, const char *key, Json *value);               /* steals value */
 void  json_drop(Json *obj, const char *key);                            /* absent is fine */
 void  json_push(Json *arr, Json *value);                               /* steals value */
+void  json_cut(Json *arr, size_t n);                                   /* only the first n stay */
 void  json_write(StrBuf *out, const Json *j, bool pretty);             /* reals with 9 significant digits or 17 when needed to round-trip */
 void  json_write_string(StrBuf *out, Str s);                           /* the quoted form of one string */
 

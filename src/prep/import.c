@@ -1,0 +1,672 @@
+/* import.c - see import.h. Values are moved from the foreign row into the canonical one, not copied. */
+#include "prep/import.h"
+
+#include <stdlib.h>
+
+#include "base/cfg.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "prep/mapping.h"
+
+typedef struct RoleName { char *from; const char *to; } RoleName;
+
+struct Import {
+    Mapping      *system, *prompt, *completion, *text;
+    VEC(RoleName) role; /* the user's names */
+};
+
+/* Names that exports use for our four roles. */
+static const struct { const char *from, *to; } role_names[] = {
+    { "system", "system" },    { "developer", "system" },    { "user", "user" },      { "human", "user" },         { "prompter", "user" },
+    { "assistant", "assistant" }, { "gpt", "assistant" },    { "bot", "assistant" },  { "model", "assistant" },    { "chatgpt", "assistant" },
+    { "function_call", "assistant" }, { "tool", "tool" },    { "function", "tool" },  { "observation", "tool" },   { "ipython", "tool" },
+};
+
+/* Two columns that are a question and its answer; a third may stand beside them as context before the question. */
+static const struct { const char *question, *answer, *context; } column_pairs[] = {
+    { "question", "answer", "context" },  { "question", "response", "context" }, { "query", "response", "context" }, { "query", "answer", "context" },
+    { "instruction", "response", "context" }, { "instruction", "completion", "input" }, { "input", "output", "context" },
+    { "user", "assistant", "context" },   { "human", "assistant", "context" },   { "source", "target", "context" }, { "prompt", "response", "context" },
+    { "prompt", "answer", "context" },    { "prompt", "output", "context" },     { "request", "reply", "context" },
+};
+
+static const char *const text_columns[] = { "text", "content", "document", "body" };
+
+/* ---- options ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *our_role(Str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(role_names); i++)
+        if (str_eqz(name, role_names[i].from))
+            return role_names[i].to;
+    return NULL;
+}
+
+static int read_roles(Import *im, const char *list, Err *e)
+{
+    Str item;
+    while (cfg_list_each(&list, &item)) {
+        const char *eq = memchr(item.p, '=', item.n);
+        Str         to = eq ? (Str){ eq + 1, (size_t)(item.p + item.n - eq - 1) } : (Str){ 0 };
+        const char *known = eq ? our_role(to) : NULL;
+        if (!known)
+            return err_set(e, ERR_ARG, "--roles: \"%.*s\" is not NAME=ROLE with ROLE one of system, user, assistant, tool", (int)item.n, item.p);
+        *vec_push(&im->role) = (RoleName){ mem_strndup(item.p, (size_t)(eq - item.p)), known };
+    }
+    return 0;
+}
+
+int import_new(Import **out, const ImportOptions *o, Err *e)
+{
+    Import *im = mem_zalloc(1, sizeof *im);
+    struct { const char *text, *option; Mapping **to; } part[] = {
+        { o->system, "--system", &im->system }, { o->prompt, "--prompt", &im->prompt }, { o->completion, "--completion", &im->completion }, { o->text, "--text", &im->text },
+    };
+    int rc = o->roles ? read_roles(im, o->roles, e) : 0;
+    for (size_t i = 0; i < ARRAY_LEN(part) && !rc; i++)
+        if (part[i].text && *part[i].text)
+            rc = mapping_new(part[i].to, part[i].text, part[i].option, e);
+    if (!rc && !im->prompt != !im->completion)
+        rc = err_set(e, ERR_ARG, "--prompt and --completion belong together: the first says what is asked, the second what is answered");
+    if (!rc && im->text && im->prompt)
+        rc = err_set(e, ERR_ARG, "--text makes plain texts and --prompt questions with answers; give one of them");
+    if (!rc && im->system && !im->prompt)
+        rc = err_set(e, ERR_ARG, "--system stands before --prompt and --completion; give them, too");
+    if (rc) {
+        import_free(im);
+        return rc;
+    }
+    *out = im;
+    return 0;
+}
+
+void import_free(Import *im)
+{
+    if (!im)
+        return;
+    mapping_free(im->system);
+    mapping_free(im->prompt);
+    mapping_free(im->completion);
+    mapping_free(im->text);
+    for (size_t i = 0; i < im->role.n; i++)
+        free(im->role.p[i].from);
+    vec_release(&im->role);
+    free(im);
+}
+
+/* ---- moving values ------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Job {
+    const Import *im;
+    Json         *row; /* the foreign row, emptied as values are used */
+    Record       *out;
+    StrBuf       *note;
+    Err          *e;
+} Job;
+
+static void note_add(Job *j, const char *text)
+{
+    strbuf_addf(j->note, "%s%s", j->note->n ? "; " : "", text);
+}
+
+static bool present(const Json *row, const char *key)
+{
+    const Json *v = json_get(row, key);
+    return v && json_kind(v) != JSON_NULL;
+}
+
+/* The value leaves the row; NULL when it is absent. */
+static Json *take(Json *row, const char *key)
+{
+    Json *v = json_get(row, key);
+    if (v) {
+        json_ref(v);
+        json_drop(row, key);
+    }
+    return v;
+}
+
+static void move(Json *to, const char *as, Json *from, const char *key)
+{
+    Json *v = take(from, key);
+    if (v && json_kind(v) != JSON_NULL)
+        json_set(to, as, v);
+    else
+        json_free(v);
+}
+
+static int need_text(Job *j, const char *key)
+{
+    const Json *v = json_get(j->row, key);
+    if (json_kind(v) == JSON_STRING)
+        return 0;
+    return err_set(j->e, ERR_INPUT, "data_type: \"%s\" must be a text, found %s", key, json_kind_name(v));
+}
+
+static Json *message_new(const char *role, Str content)
+{
+    Json *m = json_obj_new();
+    json_set(m, "role", json_str_new(str_of(role)));
+    json_set(m, "content", json_str_new(content));
+    return m;
+}
+
+/* ---- one message --------------------------------------------------------------------------------------------------------------------------------- */
+
+static const char *role_for(const Import *im, Str name)
+{
+    for (size_t i = 0; i < im->role.n; i++)
+        if (str_eqz(name, im->role.p[i].from))
+            return im->role.p[i].to;
+    return our_role(name);
+}
+
+/* [{"type": "text", "text": ".."}, ...] to one text. */
+static int join_parts(Job *j, Json *message, size_t at)
+{
+    StrBuf text = { 0 };
+    Json  *parts = json_get(message, "content");
+    int    rc = 0;
+    for (size_t i = 0; i < json_len(parts) && !rc; i++) {
+        const Json *part = json_at(parts, i), *t = json_get(part, "text");
+        Str         type = json_str(json_get(part, "type"));
+        if ((type.n && !str_eqz(type, "text")) || json_kind(t) != JSON_STRING)
+            rc = err_set(j->e, ERR_INPUT, "data_type: messages[%zu] has a part of type \"%.*s\"; only texts can be trained", at, (int)MIN(type.n, 40), type.p ? type.p : "");
+        else
+            strbuf_add(&text, json_str(t).p, json_str(t).n);
+    }
+    if (!rc) {
+        json_set(message, "content", json_str_new(strbuf_str(&text)));
+        note_add(j, "content of parts joined");
+    }
+    strbuf_release(&text);
+    return rc;
+}
+
+static const char *const message_keys[] = { "role", "content", "name", "weight", "tool_calls", "tool_call_id", "reasoning_content" };
+
+static int check_keys(Job *j, const Json *message, size_t at)
+{
+    JsonIter it = { 0 };
+    Str      key;
+    Json    *value;
+    while (json_each(message, &it, &key, &value)) {
+        bool known = json_kind(value) == JSON_NULL;
+        for (size_t i = 0; i < ARRAY_LEN(message_keys); i++)
+            known = known || str_eqz(key, message_keys[i]);
+        if (!known)
+            return err_set(j->e, ERR_INPUT, "message_unrecognized_key: messages[%zu] has \"%.*s\"; known are role, content, name, weight, tool_calls, tool_call_id", at,
+                           (int)MIN(key.n, 60), key.p);
+    }
+    return 0;
+}
+
+/* The old {"function_call": {...}} is one call of a tool. */
+static void modern_call(Json *message)
+{
+    Json *call = take(message, "function_call"), *calls, *one;
+    if (json_kind(call) != JSON_OBJECT) {
+        json_free(call);
+        return;
+    }
+    calls = json_arr_new();
+    one = json_obj_new();
+    json_set(one, "type", json_str_new(STR_LIT("function")));
+    json_set(one, "function", call);
+    json_push(calls, one);
+    json_set(message, "tool_calls", calls);
+}
+
+static int message_ready(Job *j, Json *m, size_t at)
+{
+    if (json_kind(m) != JSON_OBJECT)
+        return err_set(j->e, ERR_INPUT, "data_type: messages[%zu] must be an object, found %s", at, json_kind_name(m));
+    const Json *role = json_get(m, "role");
+    if (json_kind(role) != JSON_STRING)
+        return err_set(j->e, ERR_INPUT, "message_missing_key: messages[%zu] has no \"role\"", at);
+    const char *ours = role_for(j->im, json_str(role));
+    if (!ours)
+        return err_set(j->e, ERR_INPUT, "unrecognized_role: messages[%zu] is from \"%.*s\"; known are system, user, assistant, tool; name others with --roles \"%.*s=user\"", at,
+                       (int)MIN(json_str(role).n, 40), json_str(role).p, (int)MIN(json_str(role).n, 40), json_str(role).p);
+    if (!str_eqz(json_str(role), ours))
+        json_set(m, "role", json_str_new(str_of(ours)));
+    modern_call(m);
+    json_drop(m, "refusal"); /* null in exports of answers that were given */
+    int rc = check_keys(j, m, at);
+    if (!rc && json_kind(json_get(m, "content")) == JSON_ARRAY && json_get(m, "content"))
+        rc = join_parts(j, m, at);
+    if (rc)
+        return rc;
+    const Json *content = json_get(m, "content");
+    bool        calls = json_len(json_get(m, "tool_calls")) > 0;
+    if (!calls && !content)
+        return err_set(j->e, ERR_INPUT, "message_missing_key: messages[%zu] has no \"content\"", at);
+    if (content && json_kind(content) != JSON_STRING && json_kind(content) != JSON_NULL)
+        return err_set(j->e, ERR_INPUT, "data_type: the content of messages[%zu] must be a text, found %s", at, json_kind_name(content));
+    if (!calls && !json_str(content).n && !str_eqz(json_str(role), "tool"))
+        return err_set(j->e, ERR_INPUT, "missing_content: messages[%zu] (%s) is empty", at, ours);
+    return 0;
+}
+
+/* ---- conversations ------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_answer(const Json *m) { return str_eqz(json_str(json_get(m, "role")), "assistant"); }
+
+/* messages to canonical ones, in place. trained: the last turn has to be an answer; questions behind the last answer are cut off and noted. */
+static int messages_ready(Job *j, Json *messages, bool trained)
+{
+    if (json_kind(messages) != JSON_ARRAY || !json_len(messages))
+        return err_set(j->e, ERR_INPUT, "missing_messages_list: \"messages\" must be a list with at least one message, found %s",
+                       messages && json_kind(messages) == JSON_ARRAY ? "an empty one" : json_kind_name(messages));
+    size_t n = json_len(messages), end = 0;
+    int    rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = message_ready(j, json_at(messages, i), i);
+        if (!rc && is_answer(json_at(messages, i)))
+            end = i + 1;
+    }
+    if (rc || !trained)
+        return rc;
+    if (!end)
+        return err_set(j->e, ERR_INPUT, "example_missing_assistant_message: none of the %zu messages is from the assistant, so there is no answer to learn", n);
+    if (end < n) {
+        json_cut(messages, end);
+        note_add(j, "turns behind the last answer cut off");
+    }
+    return 0;
+}
+
+/* A text or a list of messages to a list of messages; `role` is who said a text. */
+static int as_messages(Job *j, const char *key, const char *role, bool trained, Json **out)
+{
+    Json *v = take(j->row, key);
+    *out = NULL;
+    if (v && json_kind(v) == JSON_STRING) {
+        *out = json_arr_new();
+        json_push(*out, message_new(role, json_str(v)));
+        json_free(v);
+        return 0;
+    }
+    int rc = messages_ready(j, v, trained);
+    if (rc) {
+        json_free(v);
+        return err_wrap(j->e, "\"%s\"", key);
+    }
+    *out = v;
+    return 0;
+}
+
+static int from_messages(Job *j)
+{
+    Json *messages = take(j->row, "messages");
+    int   rc = messages_ready(j, messages, true);
+    if (rc) {
+        json_free(messages);
+        return rc;
+    }
+    json_set(j->out->row, "messages", messages);
+    move(j->out->row, "tools", j->row, "tools");
+    j->out->kind = REC_CHAT;
+    const Json *label = json_get(j->row, "label");
+    if (label && json_kind(label) == JSON_BOOL) {
+        move(j->out->row, "label", j->row, "label");
+        j->out->kind = REC_LABEL;
+    }
+    return 0;
+}
+
+/* {"from": "human", "value": ".."} to {"role", "content"}; rows whose turns have role and content already pass. */
+static int from_sharegpt(Job *j)
+{
+    Json *turns = take(j->row, "conversations");
+    for (size_t i = 0; json_kind(turns) == JSON_ARRAY && i < json_len(turns); i++) {
+        Json *t = json_at(turns, i);
+        if (json_kind(t) != JSON_OBJECT || !json_get(t, "from"))
+            continue;
+        move(t, "role", t, "from");
+        move(t, "content", t, "value");
+    }
+    Json *system = take(j->row, "system");
+    if (turns && json_kind(turns) == JSON_ARRAY && json_str(system).n) {
+        Json *all = json_arr_new();
+        json_push(all, message_new("system", json_str(system)));
+        for (size_t i = 0; i < json_len(turns); i++)
+            json_push(all, json_ref(json_at(turns, i)));
+        json_free(turns);
+        turns = all;
+    }
+    json_free(system);
+    json_set(j->row, "messages", turns ? turns : json_null_new());
+    return from_messages(j);
+}
+
+/* ---- questions with answers ---------------------------------------------------------------------------------------------------------------------- */
+
+static int pair_ready(Job *j, Str prompt, Str completion)
+{
+    if (!completion.n)
+        return err_set(j->e, ERR_INPUT, "missing_content: the answer is empty");
+    json_set(j->out->row, "prompt", json_str_new(prompt));
+    json_set(j->out->row, "completion", json_str_new(completion));
+    j->out->kind = REC_PAIR;
+    return 0;
+}
+
+static int from_pair(Job *j)
+{
+    int rc = need_text(j, "prompt");
+    if (!rc)
+        rc = need_text(j, "completion");
+    if (!rc)
+        rc = pair_ready(j, json_str(json_get(j->row, "prompt")), json_str(json_get(j->row, "completion")));
+    json_drop(j->row, "prompt");
+    json_drop(j->row, "completion");
+    return rc;
+}
+
+static int chat_ready(Job *j, Json *messages)
+{
+    json_set(j->row, "messages", messages);
+    return from_messages(j);
+}
+
+/* instruction, and input below it, ask; output answers; history holds earlier [question, answer] pairs. */
+static int from_alpaca(Job *j)
+{
+    int rc = need_text(j, "instruction");
+    if (!rc)
+        rc = need_text(j, "output");
+    if (rc)
+        return rc;
+    Json  *messages = json_arr_new(), *history = json_get(j->row, "history");
+    StrBuf ask = { 0 };
+    Str    system = json_str(json_get(j->row, "system")), input = json_str(json_get(j->row, "input")), text = json_str(json_get(j->row, "instruction"));
+    if (system.n)
+        json_push(messages, message_new("system", system));
+    for (size_t i = 0; i < json_len(history); i++) {
+        json_push(messages, message_new("user", json_str(json_at(json_at(history, i), 0))));
+        json_push(messages, message_new("assistant", json_str(json_at(json_at(history, i), 1))));
+    }
+    strbuf_addf(&ask, "%.*s%s%.*s", (int)text.n, text.p, input.n ? "\n\n" : "", (int)input.n, input.n ? input.p : "");
+    json_push(messages, message_new("user", strbuf_str(&ask)));
+    json_push(messages, message_new("assistant", json_str(json_get(j->row, "output"))));
+    strbuf_release(&ask);
+    static const char *const used[] = { "instruction", "input", "output", "system", "history" };
+    for (size_t i = 0; i < ARRAY_LEN(used); i++)
+        json_drop(j->row, used[i]);
+    return chat_ready(j, messages);
+}
+
+static int from_columns(Job *j)
+{
+    for (size_t i = 0; i < ARRAY_LEN(column_pairs); i++) {
+        const char *q = column_pairs[i].question, *a = column_pairs[i].answer, *c = column_pairs[i].context;
+        if (!present(j->row, q) || !present(j->row, a))
+            continue;
+        StrBuf ask = { 0 };
+        int    rc = need_text(j, q);
+        if (!rc)
+            rc = need_text(j, a);
+        Str context = json_str(json_get(j->row, c)), question = json_str(json_get(j->row, q));
+        if (context.n)
+            strbuf_addf(&ask, "%.*s\n\n", (int)context.n, context.p);
+        strbuf_add(&ask, question.p, question.n);
+        if (!rc)
+            rc = pair_ready(j, strbuf_str(&ask), json_str(json_get(j->row, a)));
+        strbuf_release(&ask);
+        json_drop(j->row, q);
+        json_drop(j->row, a);
+        if (context.n)
+            json_drop(j->row, c);
+        return rc;
+    }
+    BUG_ON(true); /* the table said that there are two such columns */
+    return ERR_INPUT;
+}
+
+/* ---- preferences and labels ---------------------------------------------------------------------------------------------------------------------- */
+
+static int preference_ready(Job *j, const char *better, const char *worse)
+{
+    Json *chosen = NULL, *rejected = NULL;
+    int   rc = as_messages(j, better, "assistant", true, &chosen);
+    if (!rc)
+        rc = as_messages(j, worse, "assistant", true, &rejected);
+    if (rc) {
+        json_free(chosen);
+        return rc;
+    }
+    json_set(j->out->row, "chosen", chosen);
+    json_set(j->out->row, "rejected", rejected);
+    move(j->out->row, "tools", j->row, "tools");
+    j->out->kind = REC_PREFERENCE;
+    return 0;
+}
+
+static const char *question_key(const Json *row)
+{
+    static const char *const keys[] = { "messages", "prompt", "question", "instruction" };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (present(row, keys[i]))
+            return keys[i];
+    return NULL;
+}
+
+/* Both answers hold the whole conversation when no prompt stands beside them: what they have in common is the prompt. */
+static int split_common(Job *j)
+{
+    Json  *chosen = json_get(j->out->row, "chosen"), *rejected = json_get(j->out->row, "rejected"), *prompt = json_arr_new();
+    StrBuf a = { 0 }, b = { 0 };
+    size_t n = 0;
+    for (; n < json_len(chosen) && n < json_len(rejected); n++) {
+        strbuf_clear(&a);
+        strbuf_clear(&b);
+        json_write(&a, json_at(chosen, n), false);
+        json_write(&b, json_at(rejected, n), false);
+        if (!str_eq(strbuf_str(&a), strbuf_str(&b)))
+            break;
+        json_push(prompt, json_ref(json_at(chosen, n)));
+    }
+    strbuf_release(&a);
+    strbuf_release(&b);
+    Json *tail[2] = { json_arr_new(), json_arr_new() };
+    for (size_t i = n; i < json_len(chosen); i++)
+        json_push(tail[0], json_ref(json_at(chosen, i)));
+    for (size_t i = n; i < json_len(rejected); i++)
+        json_push(tail[1], json_ref(json_at(rejected, i)));
+    bool whole = n && json_len(tail[0]) && json_len(tail[1]);
+    json_set(j->out->row, "messages", prompt);
+    json_set(j->out->row, "chosen", tail[0]);
+    json_set(j->out->row, "rejected", tail[1]);
+    return whole ? 0 : err_set(j->e, ERR_INPUT, "missing_messages_list: \"chosen\" and \"rejected\" have %s", n ? "the same answer, so nothing is preferred" :
+                                                 "no question before them; add \"prompt\", or begin both with the same turns");
+}
+
+static int from_preference(Job *j)
+{
+    const char *key = question_key(j->row);
+    Json       *messages = NULL;
+    int         rc = key ? as_messages(j, key, "user", false, &messages) : 0;
+    if (messages)
+        json_set(j->out->row, "messages", messages);
+    if (!rc)
+        rc = preference_ready(j, "chosen", "rejected");
+    return rc || key ? rc : split_common(j);
+}
+
+/* OpenAI's file format for preferences. */
+static int from_openai_preference(Job *j)
+{
+    Json *input = json_get(j->row, "input"), *messages = take(input, "messages");
+    int   rc = messages_ready(j, messages, false);
+    if (rc) {
+        json_free(messages);
+        return rc;
+    }
+    json_set(j->out->row, "messages", messages);
+    if (present(input, "tools"))
+        move(j->out->row, "tools", input, "tools");
+    json_drop(j->row, "input");
+    return preference_ready(j, "preferred_output", "non_preferred_output");
+}
+
+static int from_label(Job *j)
+{
+    Json *messages = NULL, *answer = NULL;
+    int   rc = as_messages(j, "prompt", "user", false, &messages);
+    if (!rc)
+        rc = as_messages(j, "completion", "assistant", true, &answer);
+    for (size_t i = 0; !rc && i < json_len(answer); i++)
+        json_push(messages, json_ref(json_at(answer, i)));
+    json_free(answer);
+    if (rc) {
+        json_free(messages);
+        return rc;
+    }
+    return chat_ready(j, messages);
+}
+
+/* ---- texts --------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int text_ready(Job *j, Str text)
+{
+    if (!text.n)
+        return err_set(j->e, ERR_INPUT, "missing_content: the text is empty");
+    json_set(j->out->row, "text", json_str_new(text));
+    j->out->kind = REC_TEXT;
+    return 0;
+}
+
+static int from_text(Job *j)
+{
+    for (size_t i = 0; i < ARRAY_LEN(text_columns); i++) {
+        if (!present(j->row, text_columns[i]))
+            continue;
+        int rc = need_text(j, text_columns[i]);
+        if (!rc)
+            rc = text_ready(j, json_str(json_get(j->row, text_columns[i])));
+        json_drop(j->row, text_columns[i]);
+        return rc;
+    }
+    BUG_ON(true); /* the table said that there is such a column */
+    return ERR_INPUT;
+}
+
+/* ---- the table ----------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool has_label(const Json *row) { return json_get(row, "label") && json_kind(json_get(row, "label")) == JSON_BOOL; }
+static bool is_openai_preference(const Json *r) { return present(r, "preferred_output") && present(r, "non_preferred_output") && present(json_get(r, "input"), "messages"); }
+static bool is_preference(const Json *r) { return present(r, "chosen") && present(r, "rejected"); }
+static bool is_label(const Json *r) { return present(r, "prompt") && present(r, "completion") && has_label(r); }
+static bool is_messages(const Json *r) { return present(r, "messages"); }
+static bool is_sharegpt(const Json *r) { return present(r, "conversations"); }
+static bool is_pair(const Json *r) { return present(r, "prompt") && present(r, "completion"); }
+static bool is_alpaca(const Json *r) { return present(r, "instruction") && present(r, "output"); }
+
+static bool is_columns(const Json *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(column_pairs); i++)
+        if (present(r, column_pairs[i].question) && present(r, column_pairs[i].answer))
+            return true;
+    return false;
+}
+
+static bool is_text(const Json *r)
+{
+    for (size_t i = 0; i < ARRAY_LEN(text_columns); i++)
+        if (present(r, text_columns[i]))
+            return true;
+    return false;
+}
+
+static const struct { bool (*fits)(const Json *row); int (*read)(Job *); } shapes[] = {
+    { is_openai_preference, from_openai_preference }, { is_preference, from_preference }, { is_label, from_label },
+    { is_messages, from_messages },                   { is_sharegpt, from_sharegpt },     { is_pair, from_pair },
+    { is_alpaca, from_alpaca },                       { is_columns, from_columns },       { is_text, from_text },
+};
+
+static int no_shape(Job *j)
+{
+    StrBuf   list = { .max = 300 };
+    JsonIter it = { 0 };
+    Str      key;
+    Json    *value;
+    while (json_each(j->row, &it, &key, &value))
+        strbuf_addf(&list, "%s%.*s", list.n ? ", " : "", (int)key.n, key.p);
+    err_set(j->e, ERR_INPUT, "missing_messages_list: the row has none of the known shapes (its columns: %s%s); say which column is what, as in "
+                             "--prompt \"{question}\" --completion \"{answer}\"", list.n ? strbuf_z(&list) : "none", list.over ? ", ..." : "");
+    strbuf_release(&list);
+    return ERR_INPUT;
+}
+
+static int from_mapping(Job *j)
+{
+    const Import *im = j->im;
+    StrBuf        system = { 0 }, a = { 0 }, b = { 0 };
+    int           rc = im->system ? mapping_apply(im->system, j->row, &system, j->e) : 0;
+    if (!rc)
+        rc = mapping_apply(im->text ? im->text : im->prompt, j->row, &a, j->e);
+    if (!rc && im->completion)
+        rc = mapping_apply(im->completion, j->row, &b, j->e);
+    if (!rc && im->text) {
+        rc = text_ready(j, strbuf_str(&a));
+    } else if (!rc && im->system) {
+        Json *messages = json_arr_new();
+        json_push(messages, message_new("system", strbuf_str(&system)));
+        json_push(messages, message_new("user", strbuf_str(&a)));
+        json_push(messages, message_new("assistant", strbuf_str(&b)));
+        rc = messages_ready(j, messages, true);
+        json_set(j->out->row, "messages", messages);
+        j->out->kind = REC_CHAT;
+    } else if (!rc) {
+        rc = pair_ready(j, strbuf_str(&a), strbuf_str(&b));
+    }
+    strbuf_release(&system);
+    strbuf_release(&a);
+    strbuf_release(&b);
+    return rc;
+}
+
+/* What is left of the foreign row, but the columns that became texts by a mapping. */
+static void keep_meta(Job *j)
+{
+    const Import *im = j->im;
+    Json         *meta = json_obj_new();
+    JsonIter      it = { 0 };
+    Str           key;
+    Json         *value, *old = json_get(j->row, "meta");
+    while (json_kind(old) == JSON_OBJECT && json_each(old, &it, &key, &value))
+        json_set(meta, key.p, json_ref(value));
+    it = (JsonIter){ 0 };
+    while (json_each(j->row, &it, &key, &value))
+        if (!mapping_uses(im->prompt, key) && !mapping_uses(im->completion, key) && !mapping_uses(im->system, key) && !mapping_uses(im->text, key) &&
+            !(value == old && json_kind(old) == JSON_OBJECT))
+            json_set(meta, key.p, json_ref(value));
+    if (json_len(meta))
+        json_set(j->out->row, "meta", meta);
+    else
+        json_free(meta);
+}
+
+int import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e)
+{
+    Job j = { im, row, out, note, e };
+    int rc = -1;
+    out->row = json_obj_new();
+    if (json_kind(row) != JSON_OBJECT) {
+        rc = err_set(e, ERR_INPUT, "data_type: the row must be an object, found %s", json_kind_name(row));
+    } else if (im->prompt || im->text) {
+        rc = from_mapping(&j);
+    } else {
+        size_t s = 0;
+        while (s < ARRAY_LEN(shapes) && !shapes[s].fits(row))
+            s++;
+        rc = s < ARRAY_LEN(shapes) ? shapes[s].read(&j) : no_shape(&j);
+    }
+    if (!rc)
+        keep_meta(&j);
+    else
+        record_clear(out);
+    json_free(row);
+    return rc;
+}

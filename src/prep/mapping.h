@@ -1,0 +1,15 @@
+/* mapping.h - columns of a foreign row to texts, by a template: "Ticket {id}: {subject}" with the row's values in place of the braces;
+ * "{{" and "}}" stand for single braces. Strings are taken as they are, numbers and booleans as JSON writes them, null as nothing; a path
+ * "{customer.name}" goes into objects. */
+#ifndef HONE_MAPPING_H
+#define HONE_MAPPING_H
+
+#include "base/json.h"
+
+typedef struct Mapping Mapping;
+int  mapping_new(Mapping **m, const char *template, const char *option, Err *e); /* option: what errors call it, "--prompt"; ERR_ARG with the place of the fault */
+void mapping_free(Mapping *m);
+int  mapping_apply(const Mapping *m, const Json *row, StrBuf *out, Err *e);      /* appends; ERR_INPUT when the row lacks a column: lists the ones it has */
+bool mapping_uses(const Mapping *m, Str column);                                /* so that what became text is not kept as meta, too */
+
+#endif

@@ -1,0 +1,50 @@
+/* prep_cfg.c - see prep_cfg.h. */
+#include "prep/prep_cfg.h"
+
+#include <stddef.h>
+
+#define AT(field) offsetof(PrepCfg, field)
+
+const CfgOption prep_options[] = {
+    { "out",        CFG_STR,    AT(out),        NULL,      0, 0,     "DATA",     "folder to write; an unfinished one goes on" },
+    { "prompt",     CFG_STR,    AT(prompt),     NULL,      0, 0,     "TEMPLATE", "what is asked, from columns: \"{subject}: {body}\"" },
+    { "completion", CFG_STR,    AT(completion), NULL,      0, 0,     "TEMPLATE", "what is answered, from columns" },
+    { "system",     CFG_STR,    AT(system),     NULL,      0, 0,     "TEMPLATE", "system text before them" },
+    { "text",       CFG_STR,    AT(text),       NULL,      0, 0,     "TEMPLATE", "or plain text, from columns" },
+    { "roles",      CFG_LIST,   AT(roles),      NULL,      0, 0,     "NAME=ROLE[,...]", "what a conversation's speakers are called: agent=assistant" },
+    { "encoding",   CFG_STR,    AT(encoding),   NULL,      0, 0,     "NAME",     "of text files; default: found from the content" },
+    { "delimiter",  CFG_STR,    AT(delimiter),  NULL,      0, 0,     "CHAR",     "of CSV files; default: found from the content" },
+    { "header",     CFG_BOOL,   AT(header),     "true",    0, 0,     NULL,       "the first row of a CSV file names the columns" },
+    { "repair",     CFG_BOOL,   AT(repair),     "true",    0, 0,     NULL,       "broken characters, HTML remains, spaces, mail signatures" },
+    { "quality",    CFG_CHOICE, AT(quality),    "drop",    0, 0,     "off|report|drop", "empty, cut, repeated, refused answers" },
+    { "pii",        CFG_CHOICE, AT(pii),        "replace", 0, 0,     "off|report|replace|redact|hash|drop", "personal data and secrets" },
+    { "pii-skip",   CFG_LIST,   AT(pii_skip),   NULL,      0, 0,     "KIND[,...]", "kinds that stay as they are" },
+    { "pii-key",    CFG_STR,    AT(pii_key),    NULL,      0, 0,     "FILE",     "secret of the replacements, made when absent; default: DATA/pii.key" },
+    { "languages",  CFG_LIST,   AT(languages),  NULL,      0, 0,     "CODE[,...]", "keep only these, as in en,de" },
+    { "duplicates", CFG_CHOICE, AT(duplicates), "near",    0, 0,     "off|report|exact|near", "keep the best of each cluster" },
+    { "near",       CFG_REAL,   AT(near),       "0.8",     0.5, 1,   NULL,       "share of common word runs that makes two rows near-duplicates" },
+    { "eval",       CFG_LIST,   AT(eval),       NULL,      0, 0,     "FILE[,...]", "evaluation sets: rows that overlap with them are removed" },
+    { "model",      CFG_STR,    AT(model),      NULL,      0, 0,     "DIR",      "its tokenizer and template count tokens" },
+    { "max-length", CFG_INT,    AT(max_length), "2048",    2, 1e9,   NULL,       "tokens of an example in training: forecast of what would not fit" },
+    { "validation", CFG_REAL,   AT(validation), "0.05",    0, 0.9,   NULL,       "share of the rows for evaluation during training" },
+    { "test",       CFG_REAL,   AT(test),       "0.05",    0, 0.9,   NULL,       "share of the rows for the last word" },
+    { "group",      CFG_LIST,   AT(group),      NULL,      0, 0,     "COLUMN[,...]", "rows with the same value stay in one part: customer, thread" },
+    { "label",      CFG_STR,    AT(label),      NULL,      0, 0,     "COLUMN",   "parts get the same mixture of its values" },
+    { "time",       CFG_STR,    AT(time),       NULL,      0, 0,     "COLUMN",   "the newest rows become the test part" },
+    { "subject",    CFG_STR,    AT(subject),    NULL,      0, 0,     "COLUMN",   "the person a row is about: for splitting and later erasure" },
+    { "weights",    CFG_LIST,   AT(weights),    NULL,      0, 0,     "W[,...]",  "mixture: share of each input that is used, the largest whole" },
+    { "seed",       CFG_INT,    AT(seed),       "1",       0, 9e15,  NULL,       "of the split" },
+    { "threads",    CFG_INT,    AT(threads),    "0",       0, 4096,  NULL,       "0: all cores" },
+    { 0 },
+};
+
+int prep_cfg_check(const PrepCfg *c, Err *e)
+{
+    if (!c->out || !*c->out)
+        return err_set(e, ERR_ARG, "no --out: name the folder that the data set is written to");
+    if (c->validation + c->test >= 1)
+        return err_set(e, ERR_ARG, "--validation %g and --test %g leave nothing to train on; their sum must be below 1", c->validation, c->test);
+    if (c->delimiter && *c->delimiter && strlen(c->delimiter) != 1 && strcmp(c->delimiter, "\\t"))
+        return err_set(e, ERR_ARG, "--delimiter \"%s\" must be one character, or \\t for a tab", c->delimiter);
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* prep_cfg.h - the options of hone prep: one struct, one table (flags, help). */
+#ifndef HONE_PREP_CFG_H
+#define HONE_PREP_CFG_H
+
+#include "base/cfg.h"
+
+typedef enum { DUPLICATES_OFF, DUPLICATES_REPORT, DUPLICATES_EXACT, DUPLICATES_NEAR } DuplicatesMode;
+typedef enum { QUALITY_OFF, QUALITY_REPORT, QUALITY_DROP } QualityMode;
+typedef enum { PII_MODE_OFF, PII_MODE_REPORT, PII_MODE_REPLACE, PII_MODE_REDACT, PII_MODE_HASH, PII_MODE_DROP } PiiMode;
+
+typedef struct PrepCfg {
+    char   *out;                                   /* the data folder */
+    char   *prompt, *completion, *system, *text;   /* templates: mapping.h */
+    char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter;
+    bool    repair, header;
+    int     duplicates, quality, pii;
+    double  near, validation, test;
+    int64_t max_length, seed, threads;
+} PrepCfg;
+
+extern const CfgOption prep_options[];
+int prep_cfg_check(const PrepCfg *c, Err *e); /* what no single option can see: shares that leave nothing to train on, columns without a name */
+
+#endif
