@@ -608,6 +608,49 @@ int file_truncate(const char *path, uint64_t size, Err *e)
     return rc ? file_fail(e, path, "cut") : 0;
 }
 
+/* ---- a file that grows ---- */
+
+int file_log_open(FileLog *f, const char *path, uint64_t keep, Err *e)
+{
+    struct stat st;
+    *f = (FileLog){ .fd = file_open(path, O_WRONLY | O_CREAT), .size = keep, .path = mem_strdup(path) };
+    int rc = 0;
+    if (f->fd < 0 || fstat(f->fd, &st) != 0)
+        rc = file_fail(e, path, "open");
+    else if ((uint64_t)st.st_size < keep)
+        rc = err_set(e, ERR_INPUT, "%s has %lld bytes, and %llu were written to it; it was changed or cut", path, (long long)st.st_size, (unsigned long long)keep);
+    else if (ftruncate(f->fd, (off_t)keep) != 0 || lseek(f->fd, (off_t)keep, SEEK_SET) < 0)
+        rc = file_fail(e, path, "cut");
+    if (rc)
+        file_log_close(f);
+    return rc;
+}
+
+int file_log_add(FileLog *f, const void *p, size_t n, Err *e)
+{
+    if (!file_send(f->fd, p, n)) {
+        int rc = file_fail(e, f->path, "write");
+        if (ftruncate(f->fd, (off_t)f->size) != 0 || lseek(f->fd, (off_t)f->size, SEEK_SET) < 0)
+            err_wrap(e, "a part of a block was left behind");
+        return rc;
+    }
+    f->size += n;
+    return 0;
+}
+
+int file_log_sync(FileLog *f, Err *e)
+{
+    return fsync(f->fd) != 0 ? file_fail(e, f->path, "flush") : 0;
+}
+
+void file_log_close(FileLog *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f->path);
+    *f = (FileLog){ .fd = -1 };
+}
+
 /* ---- one folder, whole or not at all ---- */
 
 int folder_begin(char **tmp, const char *path, Err *e)

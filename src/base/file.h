@@ -38,6 +38,13 @@ int   file_out_commit(FileOut **f, Err *e);                                /* fl
 void  file_out_abort(FileOut **f);                                         /* removes the temporary file; NULL is fine */
 int   file_write_atomic(const char *path, const void *p, size_t n, Err *e);
 int   file_append_line(const char *path, Str line, Err *e);                /* one write() of line + '\n', O_APPEND */
+/* A file that grows by whole blocks and can be taken back to a length that is remembered elsewhere. */
+typedef struct FileLog { int fd; uint64_t size; char *path; } FileLog;    /* {-1} is closed */
+int   file_log_open(FileLog *f, const char *path, uint64_t keep, Err *e); /* created when absent; what stands behind the first `keep` bytes goes; ERR_INPUT when
+                                                                             fewer than `keep` are there */
+int   file_log_add(FileLog *f, const void *p, size_t n, Err *e);          /* whole, or what was written of it is taken back */
+int   file_log_sync(FileLog *f, Err *e);
+void  file_log_close(FileLog *f);
 int   file_sync(const char *path, Err *e);                                 /* what is in it survives a power loss */
 int   file_rename(const char *from, const char *to, Err *e);               /* file or folder, within one file system; `to` may be a file to be replaced */
 int   file_truncate(const char *path, uint64_t size, Err *e);

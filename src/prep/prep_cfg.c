@@ -14,7 +14,7 @@ const CfgOption prep_options[] = {
     { "roles",      CFG_LIST,   AT(roles),      NULL,      0, 0,     "NAME=ROLE[,...]", "what a conversation's speakers are called: agent=assistant" },
     { "encoding",   CFG_STR,    AT(encoding),   NULL,      0, 0,     "NAME",     "of text files; default: found from the content" },
     { "delimiter",  CFG_STR,    AT(delimiter),  NULL,      0, 0,     "CHAR",     "of CSV files; default: found from the content" },
-    { "header",     CFG_BOOL,   AT(header),     "true",    0, 0,     NULL,       "the first row of a CSV file names the columns" },
+    { "header",     CFG_CHOICE, AT(header),     "auto",    0, 0,     "auto|yes|no", "whether the first row of a CSV file names the columns" },
     { "repair",     CFG_BOOL,   AT(repair),     "true",    0, 0,     NULL,       "broken characters, HTML remains, spaces, mail signatures" },
     { "quality",    CFG_CHOICE, AT(quality),    "drop",    0, 0,     "off|report|drop", "empty, cut, repeated, refused answers" },
     { "pii",        CFG_CHOICE, AT(pii),        "replace", 0, 0,     "off|report|replace|redact|hash|drop", "personal data and secrets" },

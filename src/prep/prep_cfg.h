@@ -12,8 +12,8 @@ typedef struct PrepCfg {
     char   *out;                                   /* the data folder */
     char   *prompt, *completion, *system, *text;   /* templates: mapping.h */
     char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter;
-    bool    repair, header;
-    int     duplicates, quality, pii;
+    bool    repair;
+    int     header, duplicates, quality, pii; /* choices, in the order of the table; header as CsvChoice */
     double  near, validation, test;
     int64_t max_length, seed, threads;
 } PrepCfg;

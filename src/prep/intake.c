@@ -1,0 +1,371 @@
+/* intake.c - reads every input once: rows are cut out in order, parsed, imported and taken through the passes on all cores, and put down in order.
+ * Invariants: what is on disk up to the lengths in work/progress.json belongs together, and everything behind them is forgotten at the next start;
+ * ids are given in the order of reading, so they depend on the inputs alone. */
+#include "prep/prep_int.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "prep/dedupe.h"
+#include "prep/time_text.h"
+
+#define SAVE_SECONDS 5.0
+
+/* The files that grow, and how long they were at the last save. */
+enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_INDEX, LOG_KEYS, LOGS };
+static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", "decisions.jsonl", "work/index.bin", "work/keys.bin" };
+
+typedef struct Intake {
+    Prep      *p;
+    Table     *table;
+    size_t     input;            /* index of the one being read */
+    TableItem *item;             /* [BATCH_ROWS] */
+    RowWork   *work;             /* [BATCH_ROWS] */
+    StrBuf     buf[LOGS];
+    FileLog    log[LOGS];
+    double     saved;
+} Intake;
+
+/* ---- one row, on any thread ------------------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t column_hash(const Record *r, const char *columns, StrBuf *scratch)
+{
+    uint64_t h = 0;
+    Str      item;
+    while (columns && cfg_list_each(&columns, &item)) {
+        char *name = mem_strndup(item.p, item.n);
+        Str   value = record_meta(r, name, scratch);
+        free(name);
+        if (value.n) /* the order of columns counts; two columns with the same value differ */
+            h = h * 0x9E3779B97F4A7C15u + hash64(value.p, value.n) + 1;
+    }
+    return h;
+}
+
+static void read_keys(const Prep *p, RowWork *w)
+{
+    w->entry.group = column_hash(&w->rec, p->cfg.group, &w->scratch);
+    w->entry.label = column_hash(&w->rec, p->cfg.label, &w->scratch);
+    w->entry.subject = column_hash(&w->rec, p->cfg.subject, &w->scratch);
+    w->entry.time = INT64_MIN;
+    if (p->cfg.time && *p->cfg.time) {
+        Str when = record_meta(&w->rec, p->cfg.time, &w->scratch);
+        if (!time_from_text(when, &w->entry.time))
+            row_note(w, "time", when.n ? "the time is in no known form, so the row counts as old" : "the row has no time, so it counts as old", NAN, NULL);
+    }
+}
+
+static void one_row(void *ctx, int64_t i, int worker)
+{
+    Intake  *in = ctx;
+    RowWork *w = &in->work[i];
+    Json    *row = NULL;
+    StrBuf   note = { 0 };
+    Err      err = { 0 };
+    (void)worker;
+    int rc = table_parse(in->table, &in->item[i], &row, &err);
+    if (!rc)
+        rc = import_row(in->p->import, row, &w->rec, &note, &err);
+    w->rec.id = w->at.row;
+    if (rc) {
+        utf8_repair(&w->raw, in->item[i].text);
+        row_remove(w, "import", err.text, NAN, NULL);
+    } else {
+        w->entry.kind = (uint8_t)w->rec.kind;
+        read_keys(in->p, w);
+        if (note.n)
+            row_edit(w, "import", strbuf_z(&note), NULL);
+        if (in->item[i].replaced)
+            row_note(w, "encoding", "bytes that fit no encoding became U+FFFD", in->item[i].replaced, NULL);
+    }
+    passes_row(in->p, w);
+    strbuf_release(&note);
+}
+
+/* ---- rows to the files, in order ------------------------------------------------------------------------------------------------------------------- */
+
+/* {"id": 7, ...the row...} */
+static void put_row(StrBuf *out, const RowWork *w)
+{
+    size_t at = out->n;
+    strbuf_addf(out, "{\"id\":%lld,", (long long)w->at.row);
+    size_t body = out->n;
+    json_write(out, w->rec.row, false);
+    memmove(out->p + body, out->p + body + 1, out->n - body); /* its own opening brace; the terminator moves along */
+    out->n--;
+    BUG_ON(out->p[at] != '{');
+}
+
+static void put_removed(StrBuf *out, const RowWork *w)
+{
+    strbuf_addf(out, "{\"id\":%lld,\"pass\":", (long long)w->at.row);
+    json_write_string(out, str_of(w->why_pass));
+    strbuf_addz(out, ",\"reason\":");
+    json_write_string(out, strbuf_str(&w->why));
+    strbuf_addz(out, ",\"file\":");
+    json_write_string(out, str_of(w->at.file));
+    strbuf_addf(out, ",\"line\":%lld,", (long long)w->at.line);
+    if (w->rec.row) {
+        strbuf_addz(out, "\"row\":");
+        put_row(out, w);
+    } else {
+        strbuf_addz(out, "\"raw\":");
+        json_write_string(out, strbuf_str(&w->raw));
+    }
+    strbuf_addz(out, "}\n");
+}
+
+static int flush_batch(Intake *in, Err *e)
+{
+    for (int i = 0; i < LOGS; i++) {
+        int rc = file_log_add(&in->log[i], in->buf[i].p, in->buf[i].n, e);
+        if (rc)
+            return rc;
+        strbuf_clear(&in->buf[i]);
+    }
+    return 0;
+}
+
+static int put_batch(Intake *in, size_t n, Err *e)
+{
+    Prep *p = in->p;
+    for (size_t i = 0; i < n; i++) {
+        RowWork *w = &in->work[i];
+        StrBuf  *rows = &in->buf[LOG_ROWS];
+        w->entry.part = row_removed(w) ? PART_REMOVED : PART_TRAIN;
+        w->entry.off = in->log[LOG_ROWS].size + rows->n;
+        size_t before = rows->n;
+        if (row_removed(w)) {
+            put_removed(&in->buf[LOG_REMOVED], w);
+        } else {
+            put_row(rows, w);
+            strbuf_addc(rows, '\n');
+        }
+        w->entry.bytes = rows->n - before;
+        strbuf_add(&in->buf[LOG_DECISIONS], w->log.p, w->log.n);
+        strbuf_add(&in->buf[LOG_INDEX], &w->entry, sizeof w->entry);
+        if (p->dedupe)
+            strbuf_add(&in->buf[LOG_KEYS], w->keys, dedupe_keys_bytes(p->dedupe));
+        *vec_push(&p->row) = w->entry;
+        if (p->dedupe)
+            dedupe_add(p->dedupe, row_removed(w) ? NULL : w->keys);
+    }
+    return flush_batch(in, e);
+}
+
+/* ---- going on after a stop ------------------------------------------------------------------------------------------------------------------------- */
+
+static int save(Intake *in, Err *e)
+{
+    int    rc = 0;
+    Json  *j = json_obj_new(), *sizes = json_obj_new();
+    char  *path = prep_path(in->p, "work/progress.json");
+    StrBuf text = { 0 };
+    for (int i = 0; i < LOGS && !rc; i++) {
+        rc = file_log_sync(&in->log[i], e);
+        json_set(sizes, log_name[i], json_int_new((int64_t)in->log[i].size));
+    }
+    TablePlace at = in->table ? table_place(in->table) : (TablePlace){ 0 };
+    json_set(j, "command", json_str_new(str_of(in->p->command)));
+    json_set(j, "input", json_int_new((int64_t)in->input));
+    json_set(j, "member", json_int_new(at.member));
+    json_set(j, "direct", json_bool_new(at.direct));
+    json_set(j, "offset", json_int_new((int64_t)at.offset));
+    json_set(j, "row", json_int_new(at.row));
+    json_set(j, "line", json_int_new(at.line));
+    json_set(j, "bytes", sizes);
+    json_write(&text, j, true);
+    if (!rc)
+        rc = file_write_atomic(path, text.p, text.n, e);
+    in->saved = clock_seconds();
+    strbuf_release(&text);
+    free(path);
+    json_free(j);
+    return rc;
+}
+
+/* The index and the keys that the last start left. */
+static int load_rows(Intake *in, Err *e)
+{
+    Prep   *p = in->p;
+    FileMap index = { 0 }, keys = { 0 };
+    char   *a = prep_path(p, log_name[LOG_INDEX]), *b = prep_path(p, log_name[LOG_KEYS]);
+    int     rc = file_map(&index, a, e);
+    if (!rc)
+        rc = file_map(&keys, b, e);
+    size_t n = (size_t)in->log[LOG_INDEX].size / sizeof(RowEntry), width = p->dedupe ? dedupe_keys_bytes(p->dedupe) : 0;
+    if (!rc && (n * sizeof(RowEntry) != in->log[LOG_INDEX].size || n * width != in->log[LOG_KEYS].size))
+        rc = err_set(e, ERR_INPUT, "%s and %s do not belong together; remove the folder and start anew", a, b);
+    for (size_t i = 0; i < n && !rc; i++) {
+        RowEntry *r = vec_push(&p->row);
+        memcpy(r, index.p + i * sizeof *r, sizeof *r);
+        if (p->dedupe)
+            dedupe_add(p->dedupe, r->part == PART_REMOVED ? NULL : keys.p + i * width);
+    }
+    file_unmap(&index);
+    file_unmap(&keys);
+    free(a);
+    free(b);
+    return rc;
+}
+
+static int open_logs(Intake *in, const Json *sizes, Err *e)
+{
+    int rc = 0;
+    for (int i = 0; i < LOGS && !rc; i++) {
+        char *path = prep_path(in->p, log_name[i]);
+        rc = file_log_open(&in->log[i], path, (uint64_t)json_int(json_get(sizes, log_name[i])), e);
+        free(path);
+    }
+    return rc;
+}
+
+static int restore(Intake *in, TablePlace *at, Err *e)
+{
+    char *path = prep_path(in->p, "work/progress.json");
+    Json *j = NULL;
+    int   rc = 0;
+    if (file_exists(path) && !(rc = json_read_file(&j, path, e)) && !str_eqz(json_str(json_get(j, "command")), in->p->command))
+        rc = err_set(e, ERR_ARG, "%s holds an unfinished preparation of other inputs or options; give the same command, choose another --out, or remove the folder", in->p->cfg.out);
+    if (!rc)
+        rc = open_logs(in, json_get(j, "bytes"), e);
+    if (!rc && j)
+        rc = load_rows(in, e);
+    in->input = (size_t)json_int(json_get(j, "input"));
+    *at = (TablePlace){ .member = (uint32_t)json_int(json_get(j, "member")), .direct = json_bool(json_get(j, "direct")),
+                        .offset = (uint64_t)json_int(json_get(j, "offset")), .row = json_int(json_get(j, "row")), .line = json_int(json_get(j, "line")) };
+    if (!rc && in->input > in->p->input.n)
+        rc = err_set(e, ERR_INPUT, "%s speaks of input %zu of %zu; remove the folder and start anew", path, in->input + 1, in->p->input.n);
+    json_free(j);
+    free(path);
+    return rc;
+}
+
+/* ---- the loop -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void prepare_work(Intake *in, size_t n)
+{
+    const Input *input = &in->p->input.p[in->input];
+    for (size_t i = 0; i < n; i++) {
+        RowWork *w = &in->work[i];
+        record_clear(&w->rec);
+        strbuf_clear(&w->raw);
+        strbuf_clear(&w->log);
+        strbuf_clear(&w->why);
+        w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, in->item[i].at.line };
+        w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].at.member, .tokens = -1, .trained = -1 };
+        w->rec.source = (int32_t)in->input;
+        w->rec.line = w->at.line;
+    }
+}
+
+static void tell(const Intake *in)
+{
+    const Prep *p = in->p;
+    uint64_t    done = 0, total = 0, here = 0, all = 0;
+    if (!p->hooks.progress)
+        return;
+    table_progress(in->table, &here, &all);
+    for (size_t i = 0; i < p->input.n; i++) {
+        done += i < in->input ? p->input.p[i].bytes : 0;
+        total += p->input.p[i].bytes;
+    }
+    p->hooks.progress(p->hooks.user, "reading", done + here, total, (int64_t)p->row.n);
+}
+
+static int open_table(Intake *in, const TablePlace *at, Err *e)
+{
+    const PrepCfg *c = &in->p->cfg;
+    TableOptions   o = { .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
+    if (c->delimiter && *c->delimiter)
+        o.csv.delimiter = strcmp(c->delimiter, "\\t") ? *c->delimiter : '\t';
+    int rc = table_open(&in->table, in->p->input.p[in->input].path, &o, e);
+    return rc || !at->row ? rc : table_seek(in->table, at, e);
+}
+
+/* What the reader found out about the file as a whole goes into the log, too. */
+static void note_members(Intake *in)
+{
+    for (size_t i = 0; i < table_members(in->table); i++) {
+        const TableMember *m = table_member(in->table, i);
+        StrBuf             text = { 0 };
+        strbuf_addf(&text, "%s, %lld rows, %s%s", table_kind_name(m->kind), (long long)m->rows, m->encoding.name, m->encoding.guessed ? " (guessed from its letters)" : "");
+        if (m->encoding.converted.count && m->encoding.utf8)
+            strbuf_addf(&text, "; encodings are mixed: %llu lines are not UTF-8 (the first: line %lld)", (unsigned long long)m->encoding.converted.count,
+                        (long long)m->encoding.converted.first[0]);
+        if (m->encoding.unsure)
+            strbuf_addz(&text, "; the letters fit no known language well, so look at the texts and give --encoding");
+        if (m->kind == TABLE_CSV && !m->csv.header_sure)
+            strbuf_addf(&text, "; the first row is taken %s (--header yes or no decides)", m->csv.header ? "as the names of the columns" : "as data");
+        decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, m->where, 0 }, "input", ACTION_NOTE, strbuf_z(&text), NAN, NULL);
+        strbuf_release(&text);
+    }
+}
+
+static int read_input(Intake *in, const TablePlace *from, Err *e)
+{
+    Prep  *p = in->p;
+    size_t n = 0;
+    int    rc = open_table(in, from, e);
+    while (!rc && !(rc = table_read(in->table, in->item, BATCH_ROWS, BATCH_BYTES, &n, e)) && n) {
+        prepare_work(in, n);
+        parallel_for(p->pool, (int64_t)n, one_row, in);
+        rc = put_batch(in, n, e);
+        tell(in);
+        if (!rc && prep_stop_asked(p))
+            rc = err_set(e, ERR_STOP, "stopped after %zu rows; the same command goes on from there", p->row.n);
+        if ((!rc && clock_seconds() - in->saved > SAVE_SECONDS) || rc == ERR_STOP) {
+            int saved = save(in, rc ? NULL : e);
+            rc = rc ? rc : saved;
+        }
+    }
+    if (!rc) {
+        p->input.p[in->input].rows = table_members(in->table) ? table_member(in->table, 0)->rows : 0;
+        note_members(in);
+        rc = flush_batch(in, e);
+    }
+    table_close(in->table);
+    in->table = NULL;
+    return rc;
+}
+
+int intake(Prep *p, Err *e)
+{
+    Intake     in = { .p = p, .saved = clock_seconds() };
+    TablePlace from = { 0 };
+    for (int i = 0; i < LOGS; i++)
+        in.log[i].fd = -1;
+    in.item = mem_zalloc(BATCH_ROWS, sizeof *in.item);
+    in.work = mem_zalloc(BATCH_ROWS, sizeof *in.work);
+    for (size_t i = 0; p->dedupe && i < BATCH_ROWS; i++)
+        in.work[i].keys = mem_zalloc(1, dedupe_keys_bytes(p->dedupe));
+    int rc = restore(&in, &from, e);
+    for (; !rc && in.input < p->input.n; from = (TablePlace){ 0 }) {
+        rc = read_input(&in, &from, e);
+        if (rc)
+            break;
+        in.input++;
+        rc = save(&in, e);
+    }
+    for (size_t i = 0; i < BATCH_ROWS; i++) {
+        RowWork *w = &in.work[i];
+        record_clear(&w->rec);
+        strbuf_release(&w->raw);
+        strbuf_release(&w->log);
+        strbuf_release(&w->why);
+        strbuf_release(&w->scratch);
+        free(w->keys);
+    }
+    for (int i = 0; i < LOGS; i++) {
+        strbuf_release(&in.buf[i]);
+        file_log_close(&in.log[i]);
+    }
+    free(in.item);
+    free(in.work);
+    return rc;
+}

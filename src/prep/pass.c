@@ -1,0 +1,55 @@
+/* pass.c - the passes that look at one row alone, in their order, and what they have in common.
+ * Order: texts are put right first, so that everything behind sees the same texts as training; personal data goes before anything is written; then
+ * what may remove a row; then what is only counted.
+ * To add a pass: a file pass_x.c with a Pass, its name in prep_int.h, and its place here. */
+#include "prep/prep_int.h"
+
+#include <math.h>
+
+static const Pass *const passes[] = { &pass_repair, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates };
+
+int passes_open(Prep *p, Err *e)
+{
+    BUG_ON(ARRAY_LEN(passes) > PASSES_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(passes); i++) {
+        int rc = passes[i]->open(p, &p->state[i], e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+void passes_row(const Prep *p, RowWork *w)
+{
+    for (size_t i = 0; i < ARRAY_LEN(passes); i++)
+        if (p->state[i] && (passes[i]->always || !row_removed(w)))
+            passes[i]->row(p->state[i], w);
+}
+
+void passes_close(Prep *p)
+{
+    for (size_t i = 0; i < ARRAY_LEN(passes); i++)
+        if (p->state[i]) {
+            passes[i]->close(p->state[i]);
+            p->state[i] = NULL;
+        }
+}
+
+void row_edit(RowWork *w, const char *pass, const char *reason, Json *more)
+{
+    decision_add(&w->log, w->at, pass, ACTION_EDIT, reason, NAN, more);
+}
+
+void row_note(RowWork *w, const char *pass, const char *reason, double score, Json *more)
+{
+    decision_add(&w->log, w->at, pass, ACTION_NOTE, reason, score, more);
+}
+
+void row_remove(RowWork *w, const char *pass, const char *reason, double score, Json *more)
+{
+    decision_add(&w->log, w->at, pass, ACTION_REMOVE, reason, score, more);
+    if (row_removed(w))
+        return;
+    w->why_pass = pass;
+    strbuf_addz(&w->why, reason);
+}

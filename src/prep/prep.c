@@ -1,0 +1,199 @@
+/* prep.c - the story of a preparation, and what its stages share. */
+#include "prep/prep_int.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/lock.h"
+#include "base/mem.h"
+#include "prep/dedupe.h"
+
+#define INPUTS_MAX 100000
+
+const char *const part_name[PARTS] = { "removed", "train", "validation", "test" };
+
+char *prep_path(const Prep *p, const char *name) { return path_join(p->cfg.out, name); }
+
+bool prep_stop_asked(const Prep *p) { return p->hooks.stop_asked && p->hooks.stop_asked(p->hooks.user); }
+
+/* ---- inputs ---------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int input_add(Prep *p, const char *path, Err *e)
+{
+    if (p->input.n == INPUTS_MAX)
+        return err_set(e, ERR_ARG, "more than %d input files; join them, or prepare them in parts", INPUTS_MAX);
+    Input *in = vec_push(&p->input);
+    in->path = mem_strdup(path);
+    in->weight = 1;
+    int rc = file_size(path, &in->bytes, e);
+    if (!rc)
+        rc = sha256_file(path, in->sha256, e);
+    p->facts.bytes += in->bytes;
+    return rc;
+}
+
+static int input_walk(Prep *p, const char *path, int depth, Err *e)
+{
+    FileList list = { 0 };
+    if (!file_is_dir(path))
+        return input_add(p, path, e);
+    if (depth > 32)
+        return err_set(e, ERR_INPUT, "%s: folders are nested more than 32 deep", path);
+    int rc = file_list(&list, path, e);
+    for (size_t i = 0; i < list.n && !rc; i++) {
+        if (list.name[i][0] == '.')
+            continue;
+        char *child = path_join(path, list.name[i]);
+        rc = input_walk(p, child, depth + 1, e);
+        free(child);
+    }
+    file_list_release(&list);
+    return rc;
+}
+
+/* --weights: one for each argument; the files of a folder share its weight. The largest is used whole. */
+static int read_weights(Prep *p, const char *const *inputs, size_t n, Err *e)
+{
+    const char *rest = p->cfg.weights;
+    double      w[256], most = 0;
+    size_t      k = 0;
+    Str         item;
+    if (!rest || !*rest)
+        return 0;
+    while (cfg_list_each(&rest, &item)) {
+        char *text = mem_strndup(item.p, item.n), *end;
+        w[k] = strtod(text, &end);
+        bool good = !*end && w[k] > 0 && w[k] < 1e9;
+        free(text);
+        if (!good || k == n || k == ARRAY_LEN(w) - 1)
+            return err_set(e, ERR_ARG, "--weights \"%.*s\": give %zu numbers above 0, one for each input", (int)item.n, item.p, n);
+        most = MAX(most, w[k]);
+        k++;
+    }
+    if (k != n)
+        return err_set(e, ERR_ARG, "--weights has %zu numbers and there are %zu inputs; give one for each", k, n);
+    for (size_t i = 0; i < p->input.n; i++)
+        for (size_t a = 0; a < n; a++)
+            if (!strncmp(p->input.p[i].path, inputs[a], strlen(inputs[a])))
+                p->input.p[i].weight = w[a] / most;
+    return 0;
+}
+
+/* What the work in the folder belongs to: options and the content of the inputs. */
+static void command_hash(Prep *p)
+{
+    Sha256 h;
+    StrBuf text = { 0 };
+    cfg_write_yaml(&text, prep_options, &p->cfg, false);
+    for (size_t i = 0; i < p->input.n; i++)
+        strbuf_addf(&text, "%s %s\n", p->input.p[i].sha256, p->input.p[i].path);
+    sha256_init(&h);
+    sha256_add(&h, text.p, text.n);
+    sha256_hex(&h, p->command);
+    strbuf_release(&text);
+}
+
+/* ---- the folder ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static int folder_ready(Prep *p, bool *complete, Err *e)
+{
+    char *work = prep_path(p, "work"), *done = prep_path(p, "DONE"), *manifest = prep_path(p, "manifest.json");
+    Json *j = NULL;
+    int   rc = 0;
+    *complete = file_exists(done);
+    if (*complete && !(rc = json_read_file(&j, manifest, e)) && !str_eqz(json_str(json_get(j, "command")), p->command))
+        rc = err_set(e, ERR_ARG, "%s holds a finished data set made of other inputs or options; choose another --out, or remove the folder", p->cfg.out);
+    if (!rc && !*complete && file_is_dir(p->cfg.out) && !file_is_dir(work)) {
+        FileList list = { 0 };
+        rc = file_list(&list, p->cfg.out, e);
+        if (!rc && list.n)
+            rc = err_set(e, ERR_ARG, "%s is no data folder and not empty; choose another --out", p->cfg.out);
+        file_list_release(&list);
+    }
+    if (!rc && !*complete)
+        rc = dir_make(work, e);
+    json_free(j);
+    free(work);
+    free(done);
+    free(manifest);
+    return rc;
+}
+
+/* ---- the story ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int prep_open(Prep *p, const char *const *inputs, size_t n, Err *e)
+{
+    const PrepCfg *c = &p->cfg;
+    int            rc = prep_cfg_check(c, e);
+    if (!rc && !n)
+        rc = err_set(e, ERR_ARG, "no input: name files or folders, as in hone prep tickets.csv --out data");
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = input_walk(p, inputs[i], 0, e);
+    if (!rc && !p->input.n)
+        rc = err_set(e, ERR_INPUT, "%s holds no files", inputs[0]);
+    if (!rc)
+        rc = read_weights(p, inputs, n, e);
+    if (!rc)
+        rc = import_new(&p->import, &(ImportOptions){ c->prompt, c->completion, c->system, c->text, c->roles }, e);
+    return rc;
+}
+
+static void prep_close(Prep *p)
+{
+    passes_close(p);
+    dedupe_free(p->dedupe);
+    import_free(p->import);
+    for (size_t i = 0; i < p->input.n; i++)
+        free(p->input.p[i].path);
+    vec_release(&p->input);
+    vec_release(&p->row);
+    pool_free(p->pool);
+    cfg_release(prep_options, &p->cfg);
+}
+
+/* The caller's options live on; ours are a copy that the summary can be made of. */
+static int copy_cfg(PrepCfg *to, const PrepCfg *from, Err *e)
+{
+    StrBuf text = { 0 };
+    cfg_defaults(prep_options, to);
+    cfg_write_yaml(&text, prep_options, from, false);
+    int rc = cfg_parse_yaml(prep_options, to, strbuf_str(&text), "options", NULL, e);
+    strbuf_release(&text);
+    return rc;
+}
+
+int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const PrepHooks *hooks, PrepFacts *facts, Err *e)
+{
+    Prep   p = { .hooks = *hooks };
+    bool   complete = false;
+    int    lock = -1;
+    double start = clock_seconds();
+    char  *lock_name = NULL;
+    int    rc = copy_cfg(&p.cfg, cfg, e);
+    if (!rc)
+        rc = prep_open(&p, inputs, n, e);
+    if (rc)
+        goto done;
+    command_hash(&p);
+    if ((rc = folder_ready(&p, &complete, e)))
+        goto done;
+    if (complete) {
+        rc = manifest_facts(&p, e);
+        goto done;
+    }
+    lock_name = prep_path(&p, "work/lock");
+    p.pool = pool_new((int)p.cfg.threads);
+    if ((rc = lock_take(&lock, lock_name, e)) || (rc = passes_open(&p, e)) || (rc = intake(&p, e)) || (rc = settle(&p, e)) || (rc = divide(&p, e)) ||
+        (rc = write_out(&p, e)))
+        goto done;
+    p.facts.seconds = clock_seconds() - start;
+    rc = manifest_write(&p, e);
+done:
+    *facts = p.facts;
+    lock_drop(&lock);
+    free(lock_name);
+    prep_close(&p);
+    return rc;
+}

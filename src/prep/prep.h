@@ -1,0 +1,38 @@
+/* prep.h - hone prep: data files in, a data folder out.
+ *
+ *   DATA/train.jsonl validation.jsonl test.jsonl   canonical rows (record.h), as hone train reads them
+ *   DATA/removed.jsonl     every row that left, as it was when it left: {"id", "pass", "reason", "file", "line", "row" or "raw"}
+ *   DATA/decisions.jsonl   the log of every decision: provenance.h
+ *   DATA/subjects.jsonl    which rows hold which person's data, under keyed hashes
+ *   DATA/manifest.json     inputs with SHA-256, options, counts, versions, hashes of the files above
+ *   DATA/report.html       the same for a person
+ *   DATA/pii.key           the secret behind replacements (mode 0600); keep it apart from the data
+ *   DATA/DONE              all of the above is complete
+ *
+ * A preparation that was stopped or killed goes on where it stood (work/progress.json) when the same command is given again. With a personal-data
+ * mode that changes texts, no value that was found is written anywhere below DATA.
+ * Memory: about 300 bytes per row that was read, and about 100 MB for texts in work; a row may have TABLE_ROW_MAX bytes. */
+#ifndef HONE_PREP_H
+#define HONE_PREP_H
+
+#include "prep/prep_cfg.h"
+
+typedef struct Prep Prep;
+
+typedef struct PrepHooks {
+    void *user;
+    void (*progress)(void *user, const char *stage, uint64_t done, uint64_t total, int64_t rows); /* bytes of the inputs; rows so far */
+    bool (*stop_asked)(void *user);
+} PrepHooks;
+
+typedef struct PrepFacts {
+    int64_t read, removed, edited, part[4];   /* rows; part: removed, train, validation, test */
+    double  seconds;
+    uint64_t bytes;                           /* of the inputs */
+} PrepFacts;
+
+/* inputs: files and folders (a folder's files in order of name, hidden ones passed over). ERR_ARG, ERR_INPUT: nothing was written; ERR_STOP, ERR_IO:
+ * what is done is kept. */
+int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const PrepHooks *hooks, PrepFacts *facts, Err *e);
+
+#endif

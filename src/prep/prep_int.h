@@ -1,0 +1,103 @@
+/* prep_int.h - what the files of a preparation share. The story stands in prep.c: intake reads every row once and takes it through the passes of one
+ * row (pass.c), settle judges rows beside each other (duplicates, mixture, parts), write_out puts the data folder's files down.
+ * Main struct: Prep. Memory: one RowEntry and one set of duplicate keys per row that was read, whatever the rows' length; texts stay on disk. */
+#ifndef HONE_PREP_INT_H
+#define HONE_PREP_INT_H
+
+#include "base/thread.h"
+#include "base/vec.h"
+#include "formats/table.h"
+#include "prep/import.h"
+#include "prep/prep.h"
+#include "prep/provenance.h"
+
+#define BATCH_ROWS  4096
+#define BATCH_BYTES ((size_t)8 << 20) /* of raw rows that are in work at once */
+
+typedef enum { PART_REMOVED, PART_TRAIN, PART_VALIDATION, PART_TEST, PARTS } Part;
+extern const char *const part_name[PARTS];
+
+/* What is remembered of a row while its text is on disk. Written to work/index.bin as it is: plain data, no pointers. */
+typedef struct RowEntry {
+    int64_t  id, line;
+    uint64_t off, bytes;           /* of its line in work/rows.jsonl; bytes 0: the row could not be read and has no line there */
+    uint64_t content;              /* hash of its texts: what draws depend on, so that they do not hang on the order of the inputs */
+    uint64_t group, label, subject;/* hashes of what --group, --label and --subject name; 0: none */
+    int64_t  time;                 /* of --time: seconds since 1970, or any number that grows; INT64_MIN: none */
+    int32_t  source, member;
+    int32_t  tokens, trained;      /* -1: not counted */
+    float    quality;              /* 0..1; chooses the best of a cluster */
+    uint8_t  kind, part;
+    uint8_t  language;             /* of language.h; 0: not asked */
+    uint8_t  reserved[1];
+} RowEntry;
+
+/* One row on its way through the passes. The work of one thread. */
+typedef struct RowWork {
+    Record   rec;      /* rec.row NULL: it could not be read; raw is what it said */
+    RowEntry entry;
+    RowPlace at;
+    StrBuf   raw;
+    StrBuf   log;      /* its decisions */
+    const char *why_pass;
+    StrBuf   why;      /* first reason for its removal; empty: it stays */
+    StrBuf   scratch;
+    void    *keys;     /* of the duplicates pass: keys_bytes of it */
+} RowWork;
+
+void row_edit(RowWork *w, const char *pass, const char *reason, Json *more);               /* `more` is stolen */
+void row_note(RowWork *w, const char *pass, const char *reason, double score, Json *more);
+void row_remove(RowWork *w, const char *pass, const char *reason, double score, Json *more);
+static inline bool row_removed(const RowWork *w) { return w->why.n > 0; }
+
+/* ---- pass.c: the passes of one row ---- */
+typedef struct Pass {
+    const char *name;
+    bool        always;                                            /* also on rows that an earlier pass removed (their text is kept, too) */
+    int  (*open)(const Prep *p, void **state, Err *e);             /* *state NULL: the pass is off */
+    void (*row)(const void *state, RowWork *w);                    /* thread-safe */
+    void (*close)(void *state);
+} Pass;
+int  passes_open(Prep *p, Err *e);
+void passes_row(const Prep *p, RowWork *w);
+void passes_close(Prep *p);
+
+extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates;
+
+/* ---- prep.c ---- */
+typedef struct Input { char *path; char sha256[65]; uint64_t bytes; int64_t rows; double weight; char *kind; } Input;
+#define PASSES_MAX 16
+
+struct Prep {
+    PrepCfg        cfg;
+    PrepHooks      hooks;
+    VEC(Input)     input;
+    Pool          *pool;
+    Import        *import;
+    void          *state[PASSES_MAX];   /* of each pass; NULL: off */
+    VEC(RowEntry)  row;                 /* every row that was read, in order of id */
+    struct Dedupe *dedupe;              /* NULL: --duplicates off */
+    Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
+    char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
+    PrepFacts      facts;
+};
+
+/* Rows that stay, or may: union of what has to stay together. */
+typedef struct Sets { uint32_t *up; size_t n; } Sets;
+void     sets_init(Sets *s, size_t n);
+uint32_t sets_find(Sets *s, uint32_t i);
+void     sets_join(Sets *s, uint32_t a, uint32_t b);   /* the smaller number stands for the set */
+void     sets_release(Sets *s);
+
+char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
+bool  prep_stop_asked(const Prep *p);
+
+/* ---- the stages ---- */
+int intake(Prep *p, Err *e);         /* intake.c */
+int settle(Prep *p, Err *e);         /* settle.c */
+int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
+int write_out(Prep *p, Err *e);      /* write_out.c */
+int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
+int manifest_facts(Prep *p, Err *e); /* of a finished folder */
+
+#endif
