@@ -1,0 +1,81 @@
+/* csv.h - comma-separated values by RFC 4180 and the dialects seen in the wild: cutting a text into records, a record into fields, finding the dialect,
+ * and writing rows that read back the same.
+ *
+ * A record ends at a line end (\n, \r\n, or \r in files that have only those) outside of quotes. A quote opens a quoted field only at the field's start;
+ * elsewhere it is an ordinary character. Text between a closing quote and the next delimiter is an error, because it means a quote inside the field was
+ * not doubled. An escape character takes the next character as it is.
+ * Bounds: a field CSV_FIELD_MAX bytes, a record CSV_ROW_MAX bytes, CSV_COLUMNS_MAX fields. */
+#ifndef HONE_CSV_H
+#define HONE_CSV_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define CSV_FIELD_MAX   ((size_t)64 << 20)
+#define CSV_ROW_MAX     ((size_t)128 << 20)
+#define CSV_COLUMNS_MAX 65536
+
+typedef enum { CSV_FIND, CSV_YES, CSV_NO } CsvChoice;
+
+typedef struct CsvDialect {
+    char delimiter;          /* , ; tab | or any one character but a line end */
+    char quote;              /* " or ' ; 0: nothing is quoted */
+    char escape;             /* \ ; 0: none */
+    bool doubled;            /* a quote inside a quoted field is written twice */
+    bool skip_space;         /* spaces behind a delimiter are not part of the field */
+    char line_end;           /* '\n' (a '\r' before it belongs to it) or '\r' */
+    bool header;             /* the first record holds the names of the columns */
+    bool header_sure;        /* false: a guess; `header` was neither given nor plain from the content */
+} CsvDialect;
+
+/* What the caller knows; zero: find it in the content. */
+typedef struct CsvOptions {
+    char      delimiter;
+    char      quote;
+    CsvChoice quoting;       /* CSV_NO: quotes are ordinary characters */
+    CsvChoice backslash;     /* CSV_YES: \ escapes, CSV_NO: it is an ordinary character */
+    CsvChoice header;
+} CsvOptions;
+
+/* The dialect of a text whose beginning is `sample` (UTF-8 without byte order mark); whole: the sample is all of it. opt may be NULL. */
+void csv_find_dialect(CsvDialect *d, Str sample, bool whole, char line_end, const CsvOptions *opt);
+/* Whether every record of the sample has the same number of fields, at least two. */
+bool csv_is_regular(const CsvDialect *d, Str sample, bool whole);
+
+typedef enum {
+    CSV_RECORD,              /* a whole record */
+    CSV_MORE,                /* the text ends before the record does */
+    CSV_OPEN_QUOTE,          /* last text: a quote is never closed */
+    CSV_BEHIND_QUOTE,        /* text behind a closing quote */
+    CSV_TOO_LONG,            /* more than CSV_ROW_MAX bytes, outside of quotes */
+    CSV_OPEN_TOO_LONG,       /* more than CSV_ROW_MAX bytes, and a quote still open */
+} CsvCutKind;
+
+typedef struct CsvCut {
+    CsvCutKind kind;
+    size_t     n;            /* bytes of the record without its line end */
+    size_t     used;         /* bytes up to where reading goes on: behind the record, or behind the line where the quote opened that makes it bad */
+    size_t     lines;        /* line ends within `used` */
+    size_t     bad_lines;    /* line ends before the quote that makes it bad */
+    bool       quoted;       /* the quote or escape character occurs: csv_split must look at each field */
+} CsvCut;
+
+/* Cuts the first record of text; last: no more text follows. row_max: 0 for CSV_ROW_MAX. */
+CsvCut csv_cut(const CsvDialect *d, Str text, bool last, size_t row_max);
+
+typedef struct CsvFields {
+    Str   *field;            /* borrowed from the record, or from text below */
+    size_t n, cap;
+    char  *text;             /* unescaped fields */
+    size_t text_cap;
+} CsvFields; /* zeroed is valid; reused from row to row */
+
+/* Splits one whole record. ERR_INPUT with a clause ("column 3 ...") when a bound is passed. */
+int  csv_split(CsvFields *f, const CsvDialect *d, Str record, Err *e);
+void csv_fields_release(CsvFields *f);
+
+/* Appends one record and its line end (\r\n by RFC 4180 unless the dialect ends lines with \r; lf: \n). Quotes where reading back needs it. The dialect must
+ * have a quote with `doubled` or `escape`. */
+void csv_write_row(StrBuf *out, const CsvDialect *d, bool lf, const Str *fields, size_t n);
+
+#endif

@@ -1,0 +1,58 @@
+/* encoding.h - any text to UTF-8, while it streams.
+ *
+ * A byte order mark decides for UTF-8, UTF-16 and UTF-32; UTF-16 without one is found by where its zero bytes stand. Everything else is read line by
+ * line: a line that is valid UTF-8 stays as it is; a line that is not is converted from one older encoding, found from the letters of such lines
+ * (tables of letter frequencies of the languages written in Windows-1252, ISO-8859-15, Windows-1250, ISO-8859-2, Windows-1251 and KOI8-R; the shape of the
+ * double bytes for Shift-JIS, EUC-JP, GBK, Big5 and EUC-KR). So a file that mixes both is read right, and says so in its report. A line with more whole UTF-8
+ * characters than broken ones is damaged UTF-8, not another encoding. Bytes that fit nothing become U+FFFD, one each, and are counted and placed.
+ * libc's iconv converts; finding out is done here.
+ * Bounds: detection looks at ENCODING_PEEK bytes; a line longer than ENCODING_BLOCK is judged in pieces. */
+#ifndef HONE_ENCODING_H
+#define HONE_ENCODING_H
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define ENCODING_PEEK  ((size_t)256 << 10)
+#define ENCODING_BLOCK ((size_t)1 << 20)
+#define ENCODING_FIRST 16                       /* line numbers kept in a report */
+
+typedef struct EncodingLines {
+    uint64_t count;                             /* lines */
+    int64_t  first[ENCODING_FIRST];             /* their numbers, from 1; the first min(count, ENCODING_FIRST) */
+} EncodingLines;
+
+typedef struct EncodingReport {
+    const char   *name;      /* the file's encoding, or of its lines that are not UTF-8: "UTF-8", "windows-1252", ... */
+    bool          guessed;   /* found by letters: several encodings were possible */
+    bool          unsure;    /* the letters fit no known language well; the text may be wrong and its encoding should be given */
+    bool          bom;
+    uint64_t      utf8;      /* lines with valid UTF-8 beyond ASCII, up to where the reading stands */
+    EncodingLines converted; /* lines converted from `name` in a file that is read line by line; mixed when utf8 is not 0 */
+    EncodingLines replaced;  /* lines with at least one U+FFFD in place of bytes that fit nothing */
+    uint64_t      characters;/* U+FFFD put in, all in all */
+} EncodingReport;
+
+/* Where the bytes come from; *n == 0 is the end. */
+typedef int (*EncodingRead)(void *ctx, void *p, size_t cap, size_t *n, Err *e);
+
+typedef struct Decoder Decoder;
+/* encoding: NULL to find out, or any name that iconv knows: then the whole text is of that encoding. An unknown name is ERR_ARG.
+ * where: what to call the text in errors. Reads the first ENCODING_PEEK bytes. */
+int  decoder_open(Decoder **d, EncodingRead read, void *ctx, const char *encoding, const char *where, Err *e);
+/* Appends up to cap bytes of whole characters (cap >= 8) to p; *n == 0: the end. */
+int  decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e);
+char decoder_line_end(const Decoder *d);                     /* '\n', or '\r' when the first ENCODING_PEEK bytes have only those */
+const EncodingReport *decoder_report(const Decoder *d);
+/* The number of U+FFFD put in at output bytes [from, to); each range is asked once, in order. */
+uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to);
+/* Output bytes below this one equal the input's, at the same offset. */
+uint64_t decoder_same_until(const Decoder *d);
+/* The input was moved to `offset` (below decoder_same_until, at the start of line `line`): forget what was read ahead. */
+void decoder_restart(Decoder *d, uint64_t offset, int64_t line);
+void decoder_close(Decoder *d);
+
+/* A whole text at once; report may be NULL. */
+int  encoding_to_utf8(StrBuf *out, Str text, const char *encoding, const char *where, EncodingReport *report, Err *e);
+
+#endif
