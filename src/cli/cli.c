@@ -37,6 +37,20 @@ int cli_parse(const char *command, const CfgOption *table, void *opts, int argc,
     return cfg_parse_args(table, opts, argc, argv, pos, max_pos, n_pos, given, e);
 }
 
+CfgOption *cli_table(const CfgOption *room, const CfgOption *own, int *n)
+{
+    int a = 0, b = 0;
+    while (room[a].name)
+        a++;
+    while (own[b].name)
+        b++;
+    CfgOption *t = mem_zalloc((size_t)(a + b + 1), sizeof *t);
+    memcpy(t, room, (size_t)a * sizeof *t);
+    memcpy(t + a, own, (size_t)b * sizeof *t);
+    *n = a + b;
+    return t;
+}
+
 const DType cli_kv_type[] = { DT_F32, DT_F16, DT_Q8_0 }; /* as CLI_KV_CHOICES */
 
 int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)

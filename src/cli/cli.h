@@ -14,6 +14,7 @@ typedef struct Command { const char *name; CommandFn run; const char *usage, *su
 extern const Command commands[];                         /* main.c; ends with name == NULL */
 
 int cmd_train(int argc, char **argv, Err *e);
+int cmd_prep(int argc, char **argv, Err *e);
 int cmd_plan(int argc, char **argv, Err *e);
 int cmd_init(int argc, char **argv, Err *e);
 int cmd_generate(int argc, char **argv, Err *e);
@@ -28,6 +29,9 @@ int cmd_inspect(int argc, char **argv, Err *e);
 /* Parses by table; --help prints the command's help and makes *help true (the command then returns 0). */
 int  cli_parse(const char *command, const CfgOption *table, void *opts, int argc, char **argv, const char **pos, int max_pos, int *n_pos,
                bool *given, bool *help, Err *e);
+
+/* A room's options and a command's own rows in one table; owned. n: its rows. The command's struct begins with the room's. */
+CfgOption *cli_table(const CfgOption *room, const CfgOption *own, int *n);
 
 /* "auto" and "cpu" are the CPU backend, "ref" the slow judge. */
 int  cli_backend(Backend **be, const char *device, int64_t threads, Err *e);

@@ -88,7 +88,7 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
 int cmd_plan(int argc, char **argv, Err *e)
 {
     int         n_rows, n_pos = 0, n = 0, rc;
-    CfgOption  *table = train_table(extra_options, &n_rows);
+    CfgOption  *table = cli_table(train_options, extra_options, &n_rows);
     bool       *given = mem_zalloc((size_t)n_rows, sizeof *given), help;
     const char *recipe = NULL;
     PlanArgs    a = { 0 };

@@ -172,7 +172,7 @@ static void print_rows(const DataSet *d, int64_t n, bool held_out)
 int cmd_train(int argc, char **argv, Err *e)
 {
     int         n_rows, n_pos = 0, rc;
-    CfgOption  *table = train_table(extra_options, &n_rows);
+    CfgOption  *table = cli_table(train_options, extra_options, &n_rows);
     bool       *given = mem_zalloc((size_t)n_rows, sizeof *given), help;
     const char *recipe = NULL;
     TrainArgs   a = { 0 };

@@ -11,6 +11,7 @@
 #include "tensor/backend.h"
 
 const Command commands[] = {
+    { "prep",     cmd_prep,     "FILE... -o DATA",                            "clean, de-duplicate, protect and divide data; every decision is logged" },
     { "train",    cmd_train,    "RECIPE | --model DIR --data FILE --out RUN", "fine-tune a model; an unfinished run goes on" },
     { "plan",     cmd_plan,     "RECIPE | --model DIR --data FILE",           "what train with the same arguments would take" },
     { "generate", cmd_generate, "MODEL --prompt TEXT",                        "continue a text" },

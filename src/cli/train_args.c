@@ -9,20 +9,6 @@
 #include "infer/generate.h"
 #include "tokenizer/chat.h"
 
-CfgOption *train_table(const CfgOption *extra, int *n)
-{
-    int a = 0, b = 0;
-    while (train_options[a].name)
-        a++;
-    while (extra[b].name)
-        b++;
-    CfgOption *t = mem_zalloc((size_t)(a + b + 1), sizeof *t);
-    memcpy(t, train_options, (size_t)a * sizeof *t);
-    memcpy(t + a, extra, (size_t)b * sizeof *t);
-    *n = a + b;
-    return t;
-}
-
 int train_read_recipe(TrainCfg *cfg, const char *path, const bool *given, Err *e)
 {
     const bool out_given = cfg->out && *cfg->out;

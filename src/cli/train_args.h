@@ -8,8 +8,6 @@
 
 #include "train/run.h"
 
-/* train_options and a command's own rows in one table; owned. n: its rows. The command's struct begins with a TrainCfg. */
-CfgOption *train_table(const CfgOption *extra, int *n);
 /* A recipe, or a run folder, which is its recipe and its --out. */
 int  train_read_recipe(TrainCfg *cfg, const char *path, const bool *given, Err *e);
 int  train_answer(void *user, const Model *m, const Adapter *a, const Tok *tok, const int32_t *prompt, int32_t n, int64_t max_tokens, StrBuf *out, Err *e);

@@ -64,6 +64,14 @@ void passes_close(Prep *p);
 
 extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates;
 
+/* ---- sets.c ---- */
+/* Rows by index, in sets of what has to stay together. */
+typedef struct Sets { uint32_t *up; size_t n; } Sets;
+void     sets_init(Sets *s, size_t n);
+uint32_t sets_find(Sets *s, uint32_t i);
+void     sets_join(Sets *s, uint32_t a, uint32_t b);   /* the smaller number stands for the set */
+void     sets_release(Sets *s);
+
 /* ---- prep.c ---- */
 typedef struct Input { char *path; char sha256[65]; uint64_t bytes; int64_t rows; double weight; char *kind; } Input;
 #define PASSES_MAX 16
@@ -81,13 +89,6 @@ struct Prep {
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
     PrepFacts      facts;
 };
-
-/* Rows that stay, or may: union of what has to stay together. */
-typedef struct Sets { uint32_t *up; size_t n; } Sets;
-void     sets_init(Sets *s, size_t n);
-uint32_t sets_find(Sets *s, uint32_t i);
-void     sets_join(Sets *s, uint32_t a, uint32_t b);   /* the smaller number stands for the set */
-void     sets_release(Sets *s);
 
 char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
 bool  prep_stop_asked(const Prep *p);
