@@ -1,19 +1,11 @@
 /* import.c - see import.h. Values are moved from the foreign row into the canonical one, not copied. */
-#include "prep/import.h"
+#include "prep/import_int.h"
 
 #include <stdlib.h>
 
 #include "base/cfg.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "prep/mapping.h"
-
-typedef struct RoleName { char *from; const char *to; } RoleName;
-
-struct Import {
-    Mapping      *system, *prompt, *completion, *text;
-    VEC(RoleName) role; /* the user's names */
-};
 
 /* Names that exports use for our four roles. */
 static const struct { const char *from, *to; } role_names[] = {
@@ -96,27 +88,18 @@ void import_free(Import *im)
 
 /* ---- moving values ------------------------------------------------------------------------------------------------------------------------------- */
 
-typedef struct Job {
-    const Import *im;
-    Json         *row; /* the foreign row, emptied as values are used */
-    Record       *out;
-    StrBuf       *note;
-    Err          *e;
-} Job;
-
-static void note_add(Job *j, const char *text)
+void import_note(ImportJob *j, const char *text)
 {
     strbuf_addf(j->note, "%s%s", j->note->n ? "; " : "", text);
 }
 
-static bool present(const Json *row, const char *key)
+bool import_has(const Json *row, const char *key)
 {
     const Json *v = json_get(row, key);
     return v && json_kind(v) != JSON_NULL;
 }
 
-/* The value leaves the row; NULL when it is absent. */
-static Json *take(Json *row, const char *key)
+Json *import_take(Json *row, const char *key)
 {
     Json *v = json_get(row, key);
     if (v) {
@@ -128,14 +111,14 @@ static Json *take(Json *row, const char *key)
 
 static void move(Json *to, const char *as, Json *from, const char *key)
 {
-    Json *v = take(from, key);
+    Json *v = import_take(from, key);
     if (v && json_kind(v) != JSON_NULL)
         json_set(to, as, v);
     else
         json_free(v);
 }
 
-static int need_text(Job *j, const char *key)
+static int need_text(ImportJob *j, const char *key)
 {
     const Json *v = json_get(j->row, key);
     if (json_kind(v) == JSON_STRING)
@@ -143,7 +126,7 @@ static int need_text(Job *j, const char *key)
     return err_set(j->e, ERR_INPUT, "data_type: \"%s\" must be a text, found %s", key, json_kind_name(v));
 }
 
-static Json *message_new(const char *role, Str content)
+Json *import_message(const char *role, Str content)
 {
     Json *m = json_obj_new();
     json_set(m, "role", json_str_new(str_of(role)));
@@ -162,7 +145,7 @@ static const char *role_for(const Import *im, Str name)
 }
 
 /* [{"type": "text", "text": ".."}, ...] to one text. */
-static int join_parts(Job *j, Json *message, size_t at)
+static int join_parts(ImportJob *j, Json *message, size_t at)
 {
     StrBuf text = { 0 };
     Json  *parts = json_get(message, "content");
@@ -177,7 +160,7 @@ static int join_parts(Job *j, Json *message, size_t at)
     }
     if (!rc) {
         json_set(message, "content", json_str_new(strbuf_str(&text)));
-        note_add(j, "content of parts joined");
+        import_note(j, "content of parts joined");
     }
     strbuf_release(&text);
     return rc;
@@ -185,7 +168,7 @@ static int join_parts(Job *j, Json *message, size_t at)
 
 static const char *const message_keys[] = { "role", "content", "name", "weight", "tool_calls", "tool_call_id", "reasoning_content" };
 
-static int check_keys(Job *j, const Json *message, size_t at)
+static int check_keys(ImportJob *j, const Json *message, size_t at)
 {
     JsonIter it = { 0 };
     Str      key;
@@ -204,7 +187,7 @@ static int check_keys(Job *j, const Json *message, size_t at)
 /* The old {"function_call": {...}} is one call of a tool. */
 static void modern_call(Json *message)
 {
-    Json *call = take(message, "function_call"), *calls, *one;
+    Json *call = import_take(message, "function_call"), *calls, *one;
     if (json_kind(call) != JSON_OBJECT) {
         json_free(call);
         return;
@@ -217,7 +200,7 @@ static void modern_call(Json *message)
     json_set(message, "tool_calls", calls);
 }
 
-static int message_ready(Job *j, Json *m, size_t at)
+static int message_ready(ImportJob *j, Json *m, size_t at)
 {
     if (json_kind(m) != JSON_OBJECT)
         return err_set(j->e, ERR_INPUT, "data_type: messages[%zu] must be an object, found %s", at, json_kind_name(m));
@@ -253,7 +236,7 @@ static int message_ready(Job *j, Json *m, size_t at)
 static bool is_answer(const Json *m) { return str_eqz(json_str(json_get(m, "role")), "assistant"); }
 
 /* messages to canonical ones, in place. trained: the last turn has to be an answer; questions behind the last answer are cut off and noted. */
-static int messages_ready(Job *j, Json *messages, bool trained)
+static int messages_ready(ImportJob *j, Json *messages, bool trained)
 {
     if (json_kind(messages) != JSON_ARRAY || !json_len(messages))
         return err_set(j->e, ERR_INPUT, "missing_messages_list: \"messages\" must be a list with at least one message, found %s",
@@ -271,19 +254,19 @@ static int messages_ready(Job *j, Json *messages, bool trained)
         return err_set(j->e, ERR_INPUT, "example_missing_assistant_message: none of the %zu messages is from the assistant, so there is no answer to learn", n);
     if (end < n) {
         json_cut(messages, end);
-        note_add(j, "turns behind the last answer cut off");
+        import_note(j, "turns behind the last answer cut off");
     }
     return 0;
 }
 
 /* A text or a list of messages to a list of messages; `role` is who said a text. */
-static int as_messages(Job *j, const char *key, const char *role, bool trained, Json **out)
+static int as_messages(ImportJob *j, const char *key, const char *role, bool trained, Json **out)
 {
-    Json *v = take(j->row, key);
+    Json *v = import_take(j->row, key);
     *out = NULL;
     if (v && json_kind(v) == JSON_STRING) {
         *out = json_arr_new();
-        json_push(*out, message_new(role, json_str(v)));
+        json_push(*out, import_message(role, json_str(v)));
         json_free(v);
         return 0;
     }
@@ -296,9 +279,9 @@ static int as_messages(Job *j, const char *key, const char *role, bool trained, 
     return 0;
 }
 
-static int from_messages(Job *j)
+static int from_messages(ImportJob *j)
 {
-    Json *messages = take(j->row, "messages");
+    Json *messages = import_take(j->row, "messages");
     int   rc = messages_ready(j, messages, true);
     if (rc) {
         json_free(messages);
@@ -316,9 +299,9 @@ static int from_messages(Job *j)
 }
 
 /* {"from": "human", "value": ".."} to {"role", "content"}; rows whose turns have role and content already pass. */
-static int from_sharegpt(Job *j)
+static int from_sharegpt(ImportJob *j)
 {
-    Json *turns = take(j->row, "conversations");
+    Json *turns = import_take(j->row, "conversations");
     for (size_t i = 0; json_kind(turns) == JSON_ARRAY && i < json_len(turns); i++) {
         Json *t = json_at(turns, i);
         if (json_kind(t) != JSON_OBJECT || !json_get(t, "from"))
@@ -326,10 +309,10 @@ static int from_sharegpt(Job *j)
         move(t, "role", t, "from");
         move(t, "content", t, "value");
     }
-    Json *system = take(j->row, "system");
+    Json *system = import_take(j->row, "system");
     if (turns && json_kind(turns) == JSON_ARRAY && json_str(system).n) {
         Json *all = json_arr_new();
-        json_push(all, message_new("system", json_str(system)));
+        json_push(all, import_message("system", json_str(system)));
         for (size_t i = 0; i < json_len(turns); i++)
             json_push(all, json_ref(json_at(turns, i)));
         json_free(turns);
@@ -342,7 +325,7 @@ static int from_sharegpt(Job *j)
 
 /* ---- questions with answers ---------------------------------------------------------------------------------------------------------------------- */
 
-static int pair_ready(Job *j, Str prompt, Str completion)
+static int pair_ready(ImportJob *j, Str prompt, Str completion)
 {
     if (!completion.n)
         return err_set(j->e, ERR_INPUT, "missing_content: the answer is empty");
@@ -352,7 +335,7 @@ static int pair_ready(Job *j, Str prompt, Str completion)
     return 0;
 }
 
-static int from_pair(Job *j)
+static int from_pair(ImportJob *j)
 {
     int rc = need_text(j, "prompt");
     if (!rc)
@@ -364,14 +347,14 @@ static int from_pair(Job *j)
     return rc;
 }
 
-static int chat_ready(Job *j, Json *messages)
+int import_chat(ImportJob *j, Json *messages)
 {
     json_set(j->row, "messages", messages);
     return from_messages(j);
 }
 
 /* instruction, and input below it, ask; output answers; history holds earlier [question, answer] pairs. */
-static int from_alpaca(Job *j)
+static int from_alpaca(ImportJob *j)
 {
     int rc = need_text(j, "instruction");
     if (!rc)
@@ -382,26 +365,26 @@ static int from_alpaca(Job *j)
     StrBuf ask = { 0 };
     Str    system = json_str(json_get(j->row, "system")), input = json_str(json_get(j->row, "input")), text = json_str(json_get(j->row, "instruction"));
     if (system.n)
-        json_push(messages, message_new("system", system));
+        json_push(messages, import_message("system", system));
     for (size_t i = 0; i < json_len(history); i++) {
-        json_push(messages, message_new("user", json_str(json_at(json_at(history, i), 0))));
-        json_push(messages, message_new("assistant", json_str(json_at(json_at(history, i), 1))));
+        json_push(messages, import_message("user", json_str(json_at(json_at(history, i), 0))));
+        json_push(messages, import_message("assistant", json_str(json_at(json_at(history, i), 1))));
     }
     strbuf_addf(&ask, "%.*s%s%.*s", (int)text.n, text.p, input.n ? "\n\n" : "", (int)input.n, input.n ? input.p : "");
-    json_push(messages, message_new("user", strbuf_str(&ask)));
-    json_push(messages, message_new("assistant", json_str(json_get(j->row, "output"))));
+    json_push(messages, import_message("user", strbuf_str(&ask)));
+    json_push(messages, import_message("assistant", json_str(json_get(j->row, "output"))));
     strbuf_release(&ask);
     static const char *const used[] = { "instruction", "input", "output", "system", "history" };
     for (size_t i = 0; i < ARRAY_LEN(used); i++)
         json_drop(j->row, used[i]);
-    return chat_ready(j, messages);
+    return import_chat(j, messages);
 }
 
-static int from_columns(Job *j)
+static int from_columns(ImportJob *j)
 {
     for (size_t i = 0; i < ARRAY_LEN(column_pairs); i++) {
         const char *q = column_pairs[i].question, *a = column_pairs[i].answer, *c = column_pairs[i].context;
-        if (!present(j->row, q) || !present(j->row, a))
+        if (!import_has(j->row, q) || !import_has(j->row, a))
             continue;
         StrBuf ask = { 0 };
         int    rc = need_text(j, q);
@@ -426,7 +409,7 @@ static int from_columns(Job *j)
 
 /* ---- preferences and labels ---------------------------------------------------------------------------------------------------------------------- */
 
-static int preference_ready(Job *j, const char *better, const char *worse)
+static int preference_ready(ImportJob *j, const char *better, const char *worse)
 {
     Json *chosen = NULL, *rejected = NULL;
     int   rc = as_messages(j, better, "assistant", true, &chosen);
@@ -447,13 +430,13 @@ static const char *question_key(const Json *row)
 {
     static const char *const keys[] = { "messages", "prompt", "question", "instruction" };
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        if (present(row, keys[i]))
+        if (import_has(row, keys[i]))
             return keys[i];
     return NULL;
 }
 
 /* Both answers hold the whole conversation when no prompt stands beside them: what they have in common is the prompt. */
-static int split_common(Job *j)
+static int split_common(ImportJob *j)
 {
     Json  *chosen = json_get(j->out->row, "chosen"), *rejected = json_get(j->out->row, "rejected"), *prompt = json_arr_new();
     StrBuf a = { 0 }, b = { 0 };
@@ -482,35 +465,35 @@ static int split_common(Job *j)
                                                  "no question before them; add \"prompt\", or begin both with the same turns");
 }
 
-static int from_preference(Job *j)
+static int from_preference(ImportJob *j)
 {
     const char *key = question_key(j->row);
     Json       *messages = NULL;
     int         rc = key ? as_messages(j, key, "user", false, &messages) : 0;
-    if (messages)
-        json_set(j->out->row, "messages", messages);
-    if (!rc)
-        rc = preference_ready(j, "chosen", "rejected");
+    if (rc)
+        return rc;
+    json_set(j->out->row, "messages", messages ? messages : json_arr_new()); /* in front, even where split_common has still to fill it */
+    rc = preference_ready(j, "chosen", "rejected");
     return rc || key ? rc : split_common(j);
 }
 
 /* OpenAI's file format for preferences. */
-static int from_openai_preference(Job *j)
+static int from_openai_preference(ImportJob *j)
 {
-    Json *input = json_get(j->row, "input"), *messages = take(input, "messages");
+    Json *input = json_get(j->row, "input"), *messages = import_take(input, "messages");
     int   rc = messages_ready(j, messages, false);
     if (rc) {
         json_free(messages);
         return rc;
     }
     json_set(j->out->row, "messages", messages);
-    if (present(input, "tools"))
+    if (import_has(input, "tools"))
         move(j->out->row, "tools", input, "tools");
     json_drop(j->row, "input");
     return preference_ready(j, "preferred_output", "non_preferred_output");
 }
 
-static int from_label(Job *j)
+static int from_label(ImportJob *j)
 {
     Json *messages = NULL, *answer = NULL;
     int   rc = as_messages(j, "prompt", "user", false, &messages);
@@ -523,12 +506,12 @@ static int from_label(Job *j)
         json_free(messages);
         return rc;
     }
-    return chat_ready(j, messages);
+    return import_chat(j, messages);
 }
 
 /* ---- texts --------------------------------------------------------------------------------------------------------------------------------------- */
 
-static int text_ready(Job *j, Str text)
+static int text_ready(ImportJob *j, Str text)
 {
     if (!text.n)
         return err_set(j->e, ERR_INPUT, "missing_content: the text is empty");
@@ -537,10 +520,10 @@ static int text_ready(Job *j, Str text)
     return 0;
 }
 
-static int from_text(Job *j)
+static int from_text(ImportJob *j)
 {
     for (size_t i = 0; i < ARRAY_LEN(text_columns); i++) {
-        if (!present(j->row, text_columns[i]))
+        if (!import_has(j->row, text_columns[i]))
             continue;
         int rc = need_text(j, text_columns[i]);
         if (!rc)
@@ -555,18 +538,18 @@ static int from_text(Job *j)
 /* ---- the table ----------------------------------------------------------------------------------------------------------------------------------- */
 
 static bool has_label(const Json *row) { return json_get(row, "label") && json_kind(json_get(row, "label")) == JSON_BOOL; }
-static bool is_openai_preference(const Json *r) { return present(r, "preferred_output") && present(r, "non_preferred_output") && present(json_get(r, "input"), "messages"); }
-static bool is_preference(const Json *r) { return present(r, "chosen") && present(r, "rejected"); }
-static bool is_label(const Json *r) { return present(r, "prompt") && present(r, "completion") && has_label(r); }
-static bool is_messages(const Json *r) { return present(r, "messages"); }
-static bool is_sharegpt(const Json *r) { return present(r, "conversations"); }
-static bool is_pair(const Json *r) { return present(r, "prompt") && present(r, "completion"); }
-static bool is_alpaca(const Json *r) { return present(r, "instruction") && present(r, "output"); }
+static bool is_openai_preference(const Json *r) { return import_has(r, "preferred_output") && import_has(r, "non_preferred_output") && import_has(json_get(r, "input"), "messages"); }
+static bool is_preference(const Json *r) { return import_has(r, "chosen") && import_has(r, "rejected"); }
+static bool is_label(const Json *r) { return import_has(r, "prompt") && import_has(r, "completion") && has_label(r); }
+static bool is_messages(const Json *r) { return import_has(r, "messages"); }
+static bool is_sharegpt(const Json *r) { return import_has(r, "conversations"); }
+static bool is_pair(const Json *r) { return import_has(r, "prompt") && import_has(r, "completion"); }
+static bool is_alpaca(const Json *r) { return import_has(r, "instruction") && import_has(r, "output"); }
 
 static bool is_columns(const Json *r)
 {
     for (size_t i = 0; i < ARRAY_LEN(column_pairs); i++)
-        if (present(r, column_pairs[i].question) && present(r, column_pairs[i].answer))
+        if (import_has(r, column_pairs[i].question) && import_has(r, column_pairs[i].answer))
             return true;
     return false;
 }
@@ -574,18 +557,19 @@ static bool is_columns(const Json *r)
 static bool is_text(const Json *r)
 {
     for (size_t i = 0; i < ARRAY_LEN(text_columns); i++)
-        if (present(r, text_columns[i]))
+        if (import_has(r, text_columns[i]))
             return true;
     return false;
 }
 
-static const struct { bool (*fits)(const Json *row); int (*read)(Job *); } shapes[] = {
+static const struct { bool (*fits)(const Json *row); int (*read)(ImportJob *); } shapes[] = {
+    { import_is_zendesk, import_zendesk },            { import_is_jira, import_jira },    { import_is_jira_csv, import_jira_csv },
     { is_openai_preference, from_openai_preference }, { is_preference, from_preference }, { is_label, from_label },
     { is_messages, from_messages },                   { is_sharegpt, from_sharegpt },     { is_pair, from_pair },
     { is_alpaca, from_alpaca },                       { is_columns, from_columns },       { is_text, from_text },
 };
 
-static int no_shape(Job *j)
+static int no_shape(ImportJob *j)
 {
     StrBuf   list = { .max = 300 };
     JsonIter it = { 0 };
@@ -599,7 +583,7 @@ static int no_shape(Job *j)
     return ERR_INPUT;
 }
 
-static int from_mapping(Job *j)
+static int from_mapping(ImportJob *j)
 {
     const Import *im = j->im;
     StrBuf        system = { 0 }, a = { 0 }, b = { 0 };
@@ -612,9 +596,9 @@ static int from_mapping(Job *j)
         rc = text_ready(j, strbuf_str(&a));
     } else if (!rc && im->system) {
         Json *messages = json_arr_new();
-        json_push(messages, message_new("system", strbuf_str(&system)));
-        json_push(messages, message_new("user", strbuf_str(&a)));
-        json_push(messages, message_new("assistant", strbuf_str(&b)));
+        json_push(messages, import_message("system", strbuf_str(&system)));
+        json_push(messages, import_message("user", strbuf_str(&a)));
+        json_push(messages, import_message("assistant", strbuf_str(&b)));
         rc = messages_ready(j, messages, true);
         json_set(j->out->row, "messages", messages);
         j->out->kind = REC_CHAT;
@@ -628,7 +612,7 @@ static int from_mapping(Job *j)
 }
 
 /* What is left of the foreign row, but the columns that became texts by a mapping. */
-static void keep_meta(Job *j)
+static void keep_meta(ImportJob *j)
 {
     const Import *im = j->im;
     Json         *meta = json_obj_new();
@@ -650,7 +634,7 @@ static void keep_meta(Job *j)
 
 int import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e)
 {
-    Job j = { im, row, out, note, e };
+    ImportJob j = { im, row, out, note, e };
     int rc = -1;
     out->row = json_obj_new();
     if (json_kind(row) != JSON_OBJECT) {

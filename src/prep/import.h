@@ -1,5 +1,6 @@
 /* import.h - a foreign row to a canonical record: a table of the shapes that data sets come in.
  * Main struct: Import, what the user said of the rows (mappings and role names). Shapes, in the order in which they are looked for:
+ *   tickets      Zendesk (requester_id, comments), Jira (key, fields; or its CSV): who opened the ticket is the user, who answers the assistant
  *   preference   prompt/messages + chosen + rejected (texts or messages); {"input": {"messages"}, "preferred_output", "non_preferred_output"}
  *   KTO          prompt + completion + label (true/false); messages + label
  *   messages     OpenAI chat: {"messages": [{"role", "content", ...}], "tools"}
