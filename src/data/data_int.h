@@ -22,6 +22,7 @@ typedef struct RowReader {
 int  rows_open(RowReader *r, Str text, const char *name, Err *e); /* finds the kind by the first row; r needs rows_close in any case */
 int  rows_next(RowReader *r, Json **row, Err *e);                 /* 1: a row of r->kind, owned by the caller; 0: end; <0: error. Not for raw text */
 void rows_close(RowReader *r);
+int  rows_kind(const Json *row, const char *where, DataKind *kind, Err *e); /* by its keys; ERR_INPUT: none, or a mixture */
 
 /* ---- encode.c: a ChatOut holds any row: its text, its tokens, and which of them are trained under OBJECTIVE_SFT ---- */
 int encode_possible(DataKind kind, const Tok *t, const DataOptions *o, const char *name, Err *e); /* before the first row of a file */

@@ -68,6 +68,10 @@ void dataset_free(DataSet *d);
  * out instead, since neighbours overlap in content. Both sets keep file, line and order. */
 int  dataset_split(DataSet *d, double fraction, uint64_t seed, DataSet **held_out, Err *e);
 
+/* What one row would be in training: its tokens and how many of them are trained, through the same gate; max_length is not looked at. Thread-safe.
+ * ERR_INPUT: the sentence with which training would refuse it, without a place. */
+int  dataset_count_row(const Json *row, const Tok *tok, const DataOptions *opt, int64_t *tokens, int64_t *trained, Err *e);
+
 const char *data_kind_name(DataKind k);
 /* Finds the kind without a tokenizer, checks that every row has its shape, and counts the rows (raw text: 1); for `hone inspect`. */
 int  data_sniff(const char *path, DataKind *kind, int64_t *rows, Err *e);

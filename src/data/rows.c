@@ -34,7 +34,7 @@ static bool has(const Json *row, const char *key)
     return v && json_kind(v) != JSON_NULL;
 }
 
-static int row_kind(const Json *row, const char *where, DataKind *kind, Err *e)
+int rows_kind(const Json *row, const char *where, DataKind *kind, Err *e)
 {
     const Shape *found = NULL;
     for (const Shape *s = shapes; s < shapes + ARRAY_LEN(shapes); s++) {
@@ -90,7 +90,7 @@ static int next_any(RowReader *r, Json **row, DataKind *kind, Err *e)
         r->line = r->lines.line;
     strbuf_clear(&r->where);
     strbuf_addf(&r->where, "%s, %s %lld", r->name, r->array ? "row" : "line", (long long)r->line);
-    rc = row_kind(*row, strbuf_z(&r->where), kind, e);
+    rc = rows_kind(*row, strbuf_z(&r->where), kind, e);
     if (rc) {
         json_free(*row);
         *row = NULL;

@@ -67,7 +67,7 @@ static void one_row(void *ctx, int64_t i, int worker)
     Json    *row = NULL;
     StrBuf   note = { 0 };
     Err      err = { 0 };
-    (void)worker;
+    w->worker = worker;
     int rc = table_parse(in->table, &in->item[i], &row, &err);
     if (!rc)
         rc = import_row(in->p->import, row, &w->rec, &note, &err);
@@ -84,6 +84,11 @@ static void one_row(void *ctx, int64_t i, int worker)
             row_note(w, "encoding", "bytes that fit no encoding became U+FFFD", in->item[i].replaced, NULL);
     }
     passes_row(in->p, w);
+    if (w->rec.row) {
+        strbuf_clear(&w->scratch);
+        record_text(&w->rec, &w->scratch);
+        w->entry.content = hash64(w->scratch.p, w->scratch.n);
+    }
     strbuf_release(&note);
 }
 
@@ -120,6 +125,11 @@ static void put_removed(StrBuf *out, const RowWork *w)
     strbuf_addz(out, "}\n");
 }
 
+static int add_keys(Prep *p, const RowEntry *r, const MinHashRow *keys, Err *e)
+{
+    return p->dedupe && r->part != PART_REMOVED ? dedupe_add(p->dedupe, r->id, keys, r->quality, e) : 0;
+}
+
 static int flush_batch(Intake *in, Err *e)
 {
     for (int i = 0; i < LOGS; i++) {
@@ -150,10 +160,11 @@ static int put_batch(Intake *in, size_t n, Err *e)
         strbuf_add(&in->buf[LOG_DECISIONS], w->log.p, w->log.n);
         strbuf_add(&in->buf[LOG_INDEX], &w->entry, sizeof w->entry);
         if (p->dedupe)
-            strbuf_add(&in->buf[LOG_KEYS], w->keys, dedupe_keys_bytes(p->dedupe));
+            strbuf_add(&in->buf[LOG_KEYS], w->keys, p->keys_bytes);
         *vec_push(&p->row) = w->entry;
-        if (p->dedupe)
-            dedupe_add(p->dedupe, row_removed(w) ? NULL : w->keys);
+        int rc = add_keys(p, &w->entry, w->keys, e);
+        if (rc)
+            return rc;
     }
     return flush_batch(in, e);
 }
@@ -198,14 +209,16 @@ static int load_rows(Intake *in, Err *e)
     int     rc = file_map(&index, a, e);
     if (!rc)
         rc = file_map(&keys, b, e);
-    size_t n = (size_t)in->log[LOG_INDEX].size / sizeof(RowEntry), width = p->dedupe ? dedupe_keys_bytes(p->dedupe) : 0;
+    size_t n = (size_t)in->log[LOG_INDEX].size / sizeof(RowEntry), width = p->dedupe ? p->keys_bytes : 0;
     if (!rc && (n * sizeof(RowEntry) != in->log[LOG_INDEX].size || n * width != in->log[LOG_KEYS].size))
         rc = err_set(e, ERR_INPUT, "%s and %s do not belong together; remove the folder and start anew", a, b);
     for (size_t i = 0; i < n && !rc; i++) {
         RowEntry *r = vec_push(&p->row);
+        MinHashRow h = { 0 };
         memcpy(r, index.p + i * sizeof *r, sizeof *r);
-        if (p->dedupe)
-            dedupe_add(p->dedupe, r->part == PART_REMOVED ? NULL : keys.p + i * width);
+        if (width)
+            memcpy(&h, keys.p + i * width, width);
+        rc = add_keys(p, r, &h, e);
     }
     file_unmap(&index);
     file_unmap(&keys);
@@ -343,7 +356,7 @@ int intake(Prep *p, Err *e)
     in.item = mem_zalloc(BATCH_ROWS, sizeof *in.item);
     in.work = mem_zalloc(BATCH_ROWS, sizeof *in.work);
     for (size_t i = 0; p->dedupe && i < BATCH_ROWS; i++)
-        in.work[i].keys = mem_zalloc(1, dedupe_keys_bytes(p->dedupe));
+        in.work[i].keys = mem_zalloc(1, sizeof(MinHashRow));
     int rc = restore(&in, &from, e);
     for (; !rc && in.input < p->input.n; from = (TablePlace){ 0 }) {
         rc = read_input(&in, &from, e);

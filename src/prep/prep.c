@@ -142,8 +142,9 @@ static int prep_open(Prep *p, const char *const *inputs, size_t n, Err *e)
 
 static void prep_close(Prep *p)
 {
+    dedupe_free(p->dedupe); /* before the passes: one of them owns what it borrows */
     passes_close(p);
-    dedupe_free(p->dedupe);
+    sets_release(&p->together);
     import_free(p->import);
     for (size_t i = 0; i < p->input.n; i++)
         free(p->input.p[i].path);

@@ -42,7 +42,8 @@ typedef struct RowWork {
     const char *why_pass;
     StrBuf   why;      /* first reason for its removal; empty: it stays */
     StrBuf   scratch;
-    void    *keys;     /* of the duplicates pass: keys_bytes of it */
+    int         worker;          /* number of the thread */
+    struct MinHashRow *keys;     /* of the duplicates pass */
 } RowWork;
 
 void row_edit(RowWork *w, const char *pass, const char *reason, Json *more);               /* `more` is stolen */
@@ -54,7 +55,7 @@ static inline bool row_removed(const RowWork *w) { return w->why.n > 0; }
 typedef struct Pass {
     const char *name;
     bool        always;                                            /* also on rows that an earlier pass removed (their text is kept, too) */
-    int  (*open)(const Prep *p, void **state, Err *e);             /* *state NULL: the pass is off */
+    int  (*open)(Prep *p, void **state, Err *e);                   /* *state NULL: the pass is off */
     void (*row)(const void *state, RowWork *w);                    /* thread-safe */
     void (*close)(void *state);
 } Pass;
@@ -85,6 +86,7 @@ struct Prep {
     void          *state[PASSES_MAX];   /* of each pass; NULL: off */
     VEC(RowEntry)  row;                 /* every row that was read, in order of id */
     struct Dedupe *dedupe;              /* NULL: --duplicates off */
+    size_t         keys_bytes;          /* of a MinHashRow that are used and kept on disk */
     Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
     PrepFacts      facts;
