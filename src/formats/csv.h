@@ -57,7 +57,6 @@ typedef struct CsvCut {
     size_t     used;         /* bytes up to where reading goes on: behind the record, or behind the line where the quote opened that makes it bad */
     size_t     lines;        /* line ends within `used` */
     size_t     bad_lines;    /* line ends before the quote that makes it bad */
-    bool       quoted;       /* the quote or escape character occurs: csv_split must look at each field */
 } CsvCut;
 
 /* Cuts the first record of text; last: no more text follows. row_max: 0 for CSV_ROW_MAX. */
@@ -70,7 +69,7 @@ typedef struct CsvFields {
     size_t text_cap;
 } CsvFields; /* zeroed is valid; reused from row to row */
 
-/* Splits one whole record. ERR_INPUT with a clause ("column 3 ...") when a bound is passed. */
+/* Splits one whole record. ERR_INPUT with a clause ("column 3 has ...") when a bound is passed or the record is none. */
 int  csv_split(CsvFields *f, const CsvDialect *d, Str record, Err *e);
 void csv_fields_release(CsvFields *f);
 

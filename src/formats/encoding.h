@@ -2,8 +2,8 @@
  *
  * A byte order mark decides for UTF-8, UTF-16 and UTF-32; UTF-16 without one is found by where its zero bytes stand. Everything else is read line by
  * line: a line that is valid UTF-8 stays as it is; a line that is not is converted from one older encoding, found from the letters of such lines
- * (tables of letter frequencies of the languages written in Windows-1252, ISO-8859-15, Windows-1250, ISO-8859-2, Windows-1251 and KOI8-R; the shape of the
- * double bytes for Shift-JIS, EUC-JP, GBK, Big5 and EUC-KR). So a file that mixes both is read right, and says so in its report. A line with more whole UTF-8
+ * (tables of letter frequencies for Windows-1252, which ISO-8859-1 is a part of, ISO-8859-15, Windows-1250, ISO-8859-2, Windows-1251, KOI8-R, Windows-1254
+ * and Windows-1253; the shape of the double bytes for Shift_JIS, EUC-JP, GBK, Big5 and EUC-KR). So a file that mixes both is read right, and says so in its report. A line with more whole UTF-8
  * characters than broken ones is damaged UTF-8, not another encoding. Bytes that fit nothing become U+FFFD, one each, and are counted and placed.
  * libc's iconv converts; finding out is done here.
  * Bounds: detection looks at ENCODING_PEEK bytes; a line longer than ENCODING_BLOCK is judged in pieces. */
@@ -27,8 +27,8 @@ typedef struct EncodingReport {
     bool          guessed;   /* found by letters: several encodings were possible */
     bool          unsure;    /* the letters fit no known language well; the text may be wrong and its encoding should be given */
     bool          bom;
-    uint64_t      utf8;      /* lines with valid UTF-8 beyond ASCII, up to where the reading stands */
-    EncodingLines converted; /* lines converted from `name` in a file that is read line by line; mixed when utf8 is not 0 */
+    bool          utf8;      /* valid UTF-8 beyond ASCII was met */
+    EncodingLines converted; /* lines converted from `name` in a text that is read line by line; it is mixed when utf8 is true */
     EncodingLines replaced;  /* lines with at least one U+FFFD in place of bytes that fit nothing */
     uint64_t      characters;/* U+FFFD put in, all in all */
 } EncodingReport;
@@ -40,13 +40,13 @@ typedef struct Decoder Decoder;
 /* encoding: NULL to find out, or any name that iconv knows: then the whole text is of that encoding. An unknown name is ERR_ARG.
  * where: what to call the text in errors. Reads the first ENCODING_PEEK bytes. */
 int  decoder_open(Decoder **d, EncodingRead read, void *ctx, const char *encoding, const char *where, Err *e);
-/* Appends up to cap bytes of whole characters (cap >= 8) to p; *n == 0: the end. */
-int  decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e);
+int  decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e); /* up to cap bytes; *n == 0: the end */
+uint64_t decoder_offset(const Decoder *d);                   /* of the byte that decoder_read gives next; the first of a text behind a UTF-8 mark has 3 */
 char decoder_line_end(const Decoder *d);                     /* '\n', or '\r' when the first ENCODING_PEEK bytes have only those */
 const EncodingReport *decoder_report(const Decoder *d);
 /* The number of U+FFFD put in at output bytes [from, to); each range is asked once, in order. */
 uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to);
-/* Output bytes below this one equal the input's, at the same offset. */
+/* Output bytes below this offset equal the input's at the same offset. */
 uint64_t decoder_same_until(const Decoder *d);
 /* The input was moved to `offset` (below decoder_same_until, at the start of line `line`): forget what was read ahead. */
 void decoder_restart(Decoder *d, uint64_t offset, int64_t line);

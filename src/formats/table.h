@@ -60,9 +60,8 @@ typedef struct TableItem {
     Str        text;         /* the raw row; borrowed until the next table_read, table_seek or table_close */
     TablePlace at;
     uint32_t   replaced;     /* U+FFFD put into this row for bytes that fit no encoding */
-    uint16_t   bad;          /* why there is no row here: for table_parse */
-    bool       quoted;       /* CSV: for table_parse */
-    int64_t    bad_line;
+    int        bad;          /* for table_parse: 0, or why there is no row here ... */
+    int64_t    bad_line;     /* ... and in which line that shows */
 } TableItem;
 
 /* One file of rows: the file itself, or a member of an archive. Known once its first row has been read. */

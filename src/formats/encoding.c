@@ -1,0 +1,491 @@
+/* encoding.c - a stream of UTF-8 over a stream of anything.
+ * Two ways: wide text and text of a given encoding run through iconv block by block; all other text is judged line by line, where blocks of valid UTF-8 pass
+ * as they are.
+ * Invariants: `ready` is text not yet taken, in raw[] (untouched input) or in out; the older encoding, once found, stays; finding it late looks at the ENCODING_PEEK
+ * bytes from the first bad line on, so it does not depend on where blocks end.
+ * To add an encoding to be found: encoding_guess.c. */
+#include "formats/encoding.h"
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "base/vec.h"
+#include "formats/encoding_guess.h"
+
+#include <errno.h>
+#include <iconv.h>
+#include <stdlib.h>
+
+#define DECODER_RAW   (ENCODING_BLOCK + ENCODING_PEEK)
+#define DECODER_MARKS ((size_t)1 << 20)       /* places of U+FFFD kept apart; further ones count for the last */
+static const char replacement[] = "\xef\xbf\xbd";
+
+typedef struct Mark { uint64_t at; uint32_t n; } Mark;
+
+struct Decoder {
+    EncodingRead read;
+    void        *ctx;
+    char        *where;
+    char        *raw;                         /* [DECODER_RAW] input bytes; unread ones in [pos, end) */
+    size_t       pos, end;
+    bool         eof;
+    bool         whole;                       /* everything runs through iconv; otherwise line by line */
+    bool         only_utf8;                   /* UTF-8 was asked for: what is not becomes U+FFFD */
+    bool         found, pairs;                /* the older encoding is known; it has double bytes */
+    size_t       unit;                        /* bytes that iconv passes over where nothing fits */
+    iconv_t      cd;
+    bool         cd_open;
+    char        *given;                       /* the encoding's name, when the caller gave it */
+    char         line_end;
+    int64_t      line;                        /* number of the line at raw[pos] */
+    Str          ready;
+    StrBuf       out;
+    uint64_t     offset;                      /* of ready's first byte, in the output */
+    uint64_t     same_until;
+    VEC(Mark)    marks;
+    size_t       marks_pos;
+    EncodingReport report;
+};
+
+/* ---- helpers ---- */
+
+/* How many of the first n bytes are valid UTF-8; *beyond: one of them is not ASCII. */
+static size_t valid_prefix(const char *p, size_t n, bool *beyond)
+{
+    size_t i = 0;
+    while (i < n) {
+        uint64_t w[4];
+        while (n - i >= sizeof w) {           /* most text is ASCII: 32 bytes at a time */
+            memcpy(w, p + i, sizeof w);
+            if ((w[0] | w[1] | w[2] | w[3]) & 0x8080808080808080u)
+                break;
+            i += sizeof w;
+        }
+        for (size_t k = 0; i < n && k < sizeof w; k++) {
+            uint32_t cp;
+            const int len = (signed char)p[i] >= 0 ? 1 : utf8_decode(p + i, n - i, &cp);
+            if (len < 0)
+                return i;
+            *beyond |= len > 1;
+            i += (size_t)len;
+        }
+    }
+    return n;
+}
+
+static int64_t count_lines(const char *p, size_t n, char line_end)
+{
+    int64_t lines = 0;
+    for (const char *end = p + n; (p = memchr(p, line_end, (size_t)(end - p))); p++)
+        lines++;
+    return lines;
+}
+
+static void note_line(EncodingLines *l, int64_t line)
+{
+    if (l->count < ENCODING_FIRST)
+        l->first[l->count] = line;
+    l->count++;
+}
+
+/* One U+FFFD goes out next, from this line. */
+static void replace(Decoder *d, int64_t line, int64_t *noted)
+{
+    if (d->marks.n - d->marks_pos >= DECODER_MARKS)
+        d->marks.p[d->marks.n - 1].n++;
+    else
+        *vec_push(&d->marks) = (Mark){ d->offset + d->out.n, 1 };
+    strbuf_addz(&d->out, replacement);
+    d->report.characters++;
+    if (*noted != line)
+        note_line(&d->report.replaced, line);
+    *noted = line;
+}
+
+static int fill(Decoder *d, Err *e)
+{
+    memmove(d->raw, d->raw + d->pos, d->end - d->pos);
+    d->end -= d->pos;
+    d->pos = 0;
+    while (!d->eof && d->end < DECODER_RAW) {
+        size_t n = 0;
+        int rc = d->read(d->ctx, d->raw + d->end, DECODER_RAW - d->end, &n, e);
+        if (rc)
+            return rc;
+        d->end += n;
+        d->eof = n == 0;
+    }
+    return 0;
+}
+
+static int open_iconv(Decoder *d, const char *name, Err *e)
+{
+    d->cd = iconv_open("UTF-8", name);
+    d->cd_open = d->cd != (iconv_t)-1;
+    if (d->cd_open)
+        return 0;
+    return err_set(e, ERR_ARG, "%s: this system cannot convert the encoding \"%s\"; \"iconv -l\" lists the names it knows", d->where, name);
+}
+
+/* Runs [p, p + n) through iconv into out; returns the bytes used, which are less only when the last character is cut off and `last` is false. */
+static size_t convert(Decoder *d, const char *p, size_t n, bool last, int64_t line)
+{
+    char *in = (char *)(uintptr_t)p;          /* iconv does not write to it */
+    size_t left = n, from = d->out.n;
+    int64_t noted = 0;
+    while (left) {
+        char text[4096], *to = text;
+        size_t room = sizeof text;
+        const size_t rc = iconv(d->cd, &in, &left, &to, &room);
+        const int why = errno;
+        strbuf_add(&d->out, text, sizeof text - room);
+        if (rc != (size_t)-1 || why == E2BIG)
+            continue;
+        if (why == EINVAL && !last)
+            break;
+        if (d->whole) {                       /* lines are counted in the output, where a line end is one byte */
+            line += count_lines(d->out.p + from, d->out.n - from, d->line_end);
+            from = d->out.n;
+        }
+        replace(d, line, &noted);
+        const size_t skip = why == EINVAL ? left : MIN(d->unit, left);
+        in += skip;
+        left -= skip;
+        iconv(d->cd, NULL, NULL, NULL, NULL);
+    }
+    if (d->whole)
+        d->line = line + count_lines(d->out.p + from, d->out.n - from, d->line_end);
+    return n - left;
+}
+
+/* ---- line by line ---- */
+
+typedef enum { LINE_GOOD, LINE_DAMAGED, LINE_OLD } LineKind;
+
+/* Whole characters of several bytes speak for UTF-8, broken ones against it. In double-byte text a few short characters may look like UTF-8 by chance. */
+static LineKind judge(const Decoder *d, Str line, bool *beyond)
+{
+    size_t whole = 0, longer = 0, broken = 0;
+    for (size_t i = 0; i < line.n;) {
+        uint32_t cp;
+        const int len = (signed char)line.p[i] >= 0 ? 1 : utf8_decode(line.p + i, line.n - i, &cp);
+        whole += len > 1;
+        longer += len > 2;
+        broken += len < 0;
+        i += len < 0 ? 1 : (size_t)len;
+    }
+    const bool chance = d->pairs && longer == 0 && whole > 0;
+    if (!broken && !chance) {
+        *beyond |= whole > 0;
+        return LINE_GOOD;
+    }
+    return d->only_utf8 || (broken && whole > broken && !d->pairs) ? LINE_DAMAGED : LINE_OLD;
+}
+
+static size_t line_length(const Decoder *d, const char *p, size_t n)
+{
+    const char *end = memchr(p, d->line_end, n);
+    return end ? (size_t)(end - p) + 1 : n;
+}
+
+/* Finds the older encoding from the lines of raw[at..] that need it, if there are any. */
+static void find_old(Decoder *d, size_t at)
+{
+    StrBuf lines = { 0 };
+    const size_t end = MIN(d->end, at + ENCODING_PEEK);
+    bool beyond = false;
+    while (at < end) {
+        const size_t n = line_length(d, d->raw + at, end - at);
+        Str line = { d->raw + at, n };
+        if (at + n == end && !(d->eof && end == d->end))
+            line.n = utf8_complete(line.p, n); /* a line cut by the end of what is looked at */
+        if (valid_prefix(line.p, line.n, &beyond) < line.n && judge(d, line, &beyond) == LINE_OLD)
+            strbuf_add(&lines, line.p, line.n);
+        at += n;
+    }
+    if (lines.n) {
+        const EncodingGuess g = encoding_guess(strbuf_str(&lines));
+        d->found = open_iconv(d, g.iconv, NULL) == 0;
+        d->only_utf8 = !d->found;             /* a system without this converter: what is not UTF-8 becomes U+FFFD, and is reported */
+        d->pairs = d->found && g.pairs;
+        d->report.name = d->found ? g.label : "UTF-8";
+        d->report.guessed = true;
+        d->report.unsure = g.unsure || !d->found;
+    }
+    strbuf_release(&lines);
+}
+
+static void put_line(Decoder *d, Str line)
+{
+    switch (judge(d, line, &d->report.utf8)) {
+    case LINE_GOOD:
+        strbuf_add(&d->out, line.p, line.n);
+        break;
+    case LINE_DAMAGED: {
+        int64_t noted = 0;
+        for (size_t i = 0; i < line.n;) {
+            bool beyond = true;
+            const size_t good = valid_prefix(line.p + i, line.n - i, &beyond);
+            strbuf_add(&d->out, line.p + i, good);
+            i += good;
+            if (i == line.n)
+                break;
+            replace(d, d->line, &noted);
+            StrBuf one = { 0 };               /* utf8_repair knows how many bytes belong to one broken character */
+            size_t len = 1;
+            while (len < 4 && i + len < line.n && ((unsigned char)line.p[i + len] & 0xc0) == 0x80) {
+                strbuf_clear(&one);
+                utf8_repair(&one, (Str){ line.p + i, len + 1 });
+                if (one.n > sizeof replacement - 1)
+                    break;
+                len++;
+            }
+            strbuf_release(&one);
+            i += len;
+        }
+        break;
+    }
+    case LINE_OLD:
+        note_line(&d->report.converted, d->line);
+        convert(d, line.p, line.n, true, d->line);
+        break;
+    }
+}
+
+/* The next piece of raw[] that may be judged: whole lines, or a cut that no encoding minds when a line is longer than a block. */
+static size_t next_piece(const Decoder *d)
+{
+    const char *p = d->raw + d->pos;
+    const size_t n = MIN(d->end - d->pos, ENCODING_BLOCK);
+    if (d->eof && n == d->end - d->pos)
+        return n;
+    const char *end = memrchr(p, d->line_end, n);
+    if (end)
+        return (size_t)(end - p) + 1;
+    for (size_t i = n; i > 0; i--)
+        if ((unsigned char)p[i - 1] <= 0x2f)  /* never the second byte of a pair */
+            return i;
+    const size_t whole = utf8_complete(p, n);
+    return whole ? whole : n;
+}
+
+static void step_lines(Decoder *d)
+{
+    const size_t n = next_piece(d);
+    const char *p = d->raw + d->pos;
+    size_t good = d->pairs ? 0 : valid_prefix(p, n, &d->report.utf8);
+    if (good < n) {
+        const char *start = memrchr(p, d->line_end, good);
+        good = start ? (size_t)(start - p) + 1 : 0;
+    }
+    if (good) {
+        d->ready = (Str){ p, good };
+        d->line += count_lines(p, good, d->line_end);
+        d->pos += good;
+        return;
+    }
+    d->same_until = MIN(d->same_until, d->offset);
+    if (!d->found && !d->only_utf8)
+        find_old(d, d->pos);
+    for (size_t i = 0; i < n;) {
+        const size_t len = line_length(d, p + i, n - i);
+        put_line(d, (Str){ p + i, len });
+        d->line += p[i + len - 1] == d->line_end;
+        i += len;
+    }
+    d->pos += n;
+    d->ready = strbuf_str(&d->out);
+}
+
+static void step_whole(Decoder *d)
+{
+    const size_t n = MIN(d->end - d->pos, ENCODING_BLOCK);
+    const bool last = d->eof && n == d->end - d->pos;
+    d->pos += convert(d, d->raw + d->pos, n, last, d->line);
+    d->ready = strbuf_str(&d->out);
+}
+
+int decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e)
+{
+    *n = 0;
+    while (!d->ready.n) {
+        strbuf_clear(&d->out);
+        if (!d->eof && d->end - d->pos < ENCODING_PEEK) { /* so much lies ahead when an encoding is looked for */
+            int rc = fill(d, e);
+            if (rc)
+                return rc;
+        }
+        if (d->pos == d->end)
+            return 0;
+        (d->whole ? step_whole : step_lines)(d);
+    }
+    *n = MIN(cap, d->ready.n);
+    memcpy(p, d->ready.p, *n);
+    d->ready.p += *n;
+    d->ready.n -= *n;
+    d->offset += *n;
+    return 0;
+}
+
+/* ---- opening ---- */
+
+/* A byte order mark, or UTF-16 without one. */
+static int find_wide(Decoder *d, Err *e)
+{
+    static const struct { const char *bytes; size_t n, unit; const char *name; } boms[] = {
+        { "\xff\xfe\x00\x00", 4, 4, "UTF-32LE" }, { "\x00\x00\xfe\xff", 4, 4, "UTF-32BE" }, { "\xef\xbb\xbf", 3, 1, "UTF-8" },
+        { "\xff\xfe", 2, 2, "UTF-16LE" },         { "\xfe\xff", 2, 2, "UTF-16BE" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(boms); i++)
+        if (d->end >= boms[i].n && memcmp(d->raw, boms[i].bytes, boms[i].n) == 0) {
+            d->report.name = boms[i].name;
+            d->report.bom = true;
+            d->pos = boms[i].n;
+            d->unit = boms[i].unit;
+            d->whole = d->unit > 1;
+            d->offset = d->whole ? 0 : boms[i].n; /* UTF-8 keeps the places of its bytes */
+            return d->whole ? open_iconv(d, boms[i].name, e) : 0;
+        }
+    const EncodingWide wide = encoding_guess_wide((Str){ d->raw, MIN(d->end, ENCODING_PEEK) });
+    if (wide == WIDE_NONE)
+        return 0;
+    d->report.name = wide == WIDE_LE ? "UTF-16LE" : "UTF-16BE";
+    d->report.guessed = true;
+    d->unit = 2;
+    d->whole = true;
+    return open_iconv(d, d->report.name, e);
+}
+
+static void find_line_end(Decoder *d)
+{
+    const size_t n = MIN(d->end, ENCODING_PEEK);
+    const bool lf = memchr(d->raw, '\n', n) != NULL, cr = memchr(d->raw, '\r', n) != NULL; /* in wide text too, one half of the character */
+    d->line_end = cr && !lf ? '\r' : '\n';
+}
+
+int decoder_open(Decoder **out, EncodingRead read, void *ctx, const char *encoding, const char *where, Err *e)
+{
+    Decoder *d = mem_zalloc(1, sizeof *d);
+    *d = (Decoder){ .read = read, .ctx = ctx, .where = mem_strdup(where), .raw = mem_alloc(DECODER_RAW), .unit = 1, .line = 1, .same_until = UINT64_MAX };
+    d->report.name = "UTF-8";
+    int rc = fill(d, e);
+    if (!rc)
+        find_line_end(d);
+    if (!rc && encoding) {
+        d->given = mem_strdup(encoding);
+        d->only_utf8 = strcasecmp(encoding, "UTF-8") == 0 || strcasecmp(encoding, "UTF8") == 0;
+        d->whole = !d->only_utf8;
+        d->report.name = d->given;
+        if (d->whole) {
+            static const struct { const char *prefix; size_t unit; } wide[] = { { "UTF-16", 2 }, { "UCS-2", 2 }, { "UTF-32", 4 }, { "UCS-4", 4 } };
+            for (size_t i = 0; i < ARRAY_LEN(wide); i++)
+                d->unit = strncasecmp(encoding, wide[i].prefix, strlen(wide[i].prefix)) == 0 ? wide[i].unit : d->unit;
+            rc = open_iconv(d, encoding, e);
+        } else if (d->end >= 3 && memcmp(d->raw, "\xef\xbb\xbf", 3) == 0) {
+            d->offset = d->pos = 3;
+            d->report.bom = true;
+        }
+    } else if (!rc) {
+        rc = find_wide(d, e);
+        if (!rc && !d->whole)
+            find_old(d, d->pos);
+    }
+    if (d->whole || d->pairs)
+        d->same_until = 0;
+    if (rc) {
+        decoder_close(d);
+        d = NULL;
+    }
+    *out = d;
+    return rc;
+}
+
+/* ---- asking ---- */
+
+uint64_t decoder_offset(const Decoder *d)
+{
+    return d->offset;
+}
+
+char decoder_line_end(const Decoder *d)
+{
+    return d->line_end;
+}
+
+const EncodingReport *decoder_report(const Decoder *d)
+{
+    return &d->report;
+}
+
+uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to)
+{
+    uint32_t n = 0;
+    for (; d->marks_pos < d->marks.n && d->marks.p[d->marks_pos].at < to; d->marks_pos++)
+        n += d->marks.p[d->marks_pos].at >= from ? d->marks.p[d->marks_pos].n : 0;
+    if (d->marks_pos == d->marks.n) {
+        vec_clear(&d->marks);
+        d->marks_pos = 0;
+    }
+    return n;
+}
+
+uint64_t decoder_same_until(const Decoder *d)
+{
+    return d->same_until;
+}
+
+void decoder_restart(Decoder *d, uint64_t offset, int64_t line)
+{
+    BUG_ON(d->whole || offset > d->same_until);
+    d->pos = d->end = 0;
+    d->eof = false;
+    d->ready = (Str){ 0 };
+    d->offset = offset;
+    d->line = line;
+    vec_clear(&d->marks);
+    d->marks_pos = 0;
+    d->report.converted = d->report.replaced = (EncodingLines){ 0 };
+    d->report.characters = 0;
+}
+
+void decoder_close(Decoder *d)
+{
+    if (!d)
+        return;
+    if (d->cd_open)
+        iconv_close(d->cd);
+    strbuf_release(&d->out);
+    vec_release(&d->marks);
+    free(d->where);
+    free(d->given);
+    free(d->raw);
+    free(d);
+}
+
+/* ---- a whole text ---- */
+
+static int read_memory(void *ctx, void *p, size_t cap, size_t *n, Err *e)
+{
+    (void)e;
+    Str *left = ctx;
+    *n = MIN(cap, left->n);
+    if (*n)
+        memcpy(p, left->p, *n);
+    *left = (Str){ left->p + *n, left->n - *n };
+    return 0;
+}
+
+int encoding_to_utf8(StrBuf *out, Str text, const char *encoding, const char *where, EncodingReport *report, Err *e)
+{
+    Decoder *d = NULL;
+    char block[16384];
+    size_t n = 0;
+    int rc = decoder_open(&d, read_memory, &text, encoding, where, e);
+    while (!rc && !(rc = decoder_read(d, block, sizeof block, &n, e)) && n)
+        strbuf_add(out, block, n);
+    if (!rc && report) {
+        *report = d->report;
+        report->name = encoding ? encoding : report->name; /* the decoder's copy is gone afterwards */
+    }
+    decoder_close(d);
+    return rc;
+}

@@ -1,0 +1,240 @@
+/* encoding_guess.c - finds the older encoding of text that is not UTF-8.
+ *
+ * Double bytes first, by shape: nearly every high byte must belong to a well-formed pair, and the pairs must be the ones that the language uses most (kana,
+ * first-level hanzi, hangul). Single bytes by likelihood: for each encoding and language, the sum over all high bytes of ln p(character | language), where the
+ * tables give the frequencies of each language's letters beyond ASCII in running text, per thousand. The best pair wins; of equals (German is the same in
+ * Windows-1252 and Windows-1250) the first in the table.
+ * To add a language or an encoding: a row. */
+#include "formats/encoding_guess.h"
+
+#include "base/utf8.h"
+
+#include <iconv.h>
+#include <math.h>
+
+/* ---- double bytes ---- */
+
+typedef struct Range { unsigned char first, last; } Range;
+
+typedef struct Shape {
+    const char *label, *iconv;
+    Range       lead[2], trail[2];
+    Range       single;        /* high bytes that stand alone */
+    Range       usual[2];      /* leads of the characters used most ... */
+    Range       usual_trail[2];/* ... and their trails */
+    int         share;         /* percent of the pairs that must be usual */
+    Range       other;         /* leads of punctuation: not counted in the share */
+} Shape;
+
+static const Shape shapes[] = {
+    { "Shift_JIS", "CP932", { { 0x81, 0x9f }, { 0xe0, 0xfc } }, { { 0x40, 0x7e }, { 0x80, 0xfc } }, { 0xa1, 0xdf }, { { 0x82, 0x83 } }, { { 0x40, 0xf1 } }, 30, { 0x81, 0x81 } },
+    { "EUC-JP", "EUC-JP", { { 0xa1, 0xfe }, { 0x8e, 0x8e } }, { { 0xa1, 0xfe } }, { 1, 0 }, { { 0xa4, 0xa5 } }, { { 0xa1, 0xf6 } }, 25, { 0xa1, 0xa1 } },
+    { "EUC-KR", "UHC", { { 0x81, 0xfd } }, { { 0x41, 0x7a }, { 0x81, 0xfe } }, { 1, 0 }, { { 0xb0, 0xc8 } }, { { 0xa1, 0xfe } }, 85, { 0xa1, 0xa3 } },
+    { "GBK", "GB18030", { { 0x81, 0xfe } }, { { 0x40, 0x7e }, { 0x80, 0xfe } }, { 1, 0 }, { { 0xb0, 0xd7 } }, { { 0xa1, 0xfe } }, 80, { 0xa1, 0xa3 } },
+    { "Big5", "BIG5", { { 0xa1, 0xf9 } }, { { 0x40, 0x7e }, { 0xa1, 0xfe } }, { 1, 0 }, { { 0xa4, 0xc6 } }, { { 0x40, 0x7e }, { 0xa1, 0xfe } }, 75, { 0xa1, 0xa3 } },
+};
+
+#define SHAPE_PAIRS 4 /* fewer pairs prove nothing */
+
+static bool within(Range r, unsigned char c)
+{
+    return c >= r.first && c <= r.last;
+}
+
+static bool within2(const Range r[2], unsigned char c)
+{
+    return within(r[0], c) || (r[1].first && within(r[1], c));
+}
+
+static bool fits_shape(const Shape *s, Str text)
+{
+    size_t pairs = 0, usual = 0, other = 0, single = 0, bad = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        const unsigned char c = (unsigned char)text.p[i], next = i + 1 < text.n ? (unsigned char)text.p[i + 1] : 0;
+        if (c < 0x80)
+            continue;
+        if (within2(s->lead, c) && within2(s->trail, next)) {
+            pairs++;
+            other += within(s->other, c);
+            usual += !within(s->other, c) && within2(s->usual, c) && within2(s->usual_trail, next);
+            i++;
+        } else if (within(s->single, c)) {
+            single++;
+        } else {
+            bad++;
+        }
+    }
+    return pairs - other >= SHAPE_PAIRS && (bad + single / 4) * 50 <= pairs && usual * 100 >= (size_t)s->share * (pairs - other);
+}
+
+/* ---- single bytes ---- */
+
+static const struct { const char *label, *iconv; } charsets[] = {
+    { "windows-1252", "CP1252" }, { "ISO-8859-15", "ISO-8859-15" }, { "windows-1250", "CP1250" }, { "ISO-8859-2", "ISO-8859-2" },
+    { "windows-1251", "CP1251" }, { "KOI8-R", "KOI8-R" },           { "windows-1254", "CP1254" }, { "windows-1253", "CP1253" },
+};
+
+/* Small letters and how often each is met among 1000 letters beyond ASCII; capitals are taken as CAPITAL of that. */
+static const char *const languages[] = {
+    /* English  */ "é400 ñ40 ü60 ö50 ä30 è60 ç50 ï40 à40 í40 á40 ó40 ê30 â20 ø10 å10 ô20",
+    /* French   */ "é560 è110 à140 ê60 ç40 ù15 î15 ô20 â15 û10 ë5 ï5 œ5 ÿ1 æ1",
+    /* German   */ "ä300 ö150 ü350 ß180 é5",
+    /* Spanish  */ "ó260 á220 í210 é150 ú60 ñ80 ü3 º5 ª5",
+    /* Portug.  */ "ã210 á140 ç160 é150 í80 ó60 ê70 õ60 â30 ú30 à30 ô15 ü2 º5 ª5",
+    /* Italian  */ "è300 à260 ù110 ò150 é120 ì80",
+    /* Dutch    */ "é450 ë360 ï120 ö30 ü20 è50 ó20 ê10",
+    /* Swedish  */ "ä410 å300 ö280 é10 ü2",
+    /* Danish   */ "ø350 å370 æ270 é20 ö3 ä3",
+    /* Finnish  */ "ä820 ö160 å10 é2",
+    /* Iceland. */ "ð200 á170 í170 ó100 þ120 é70 ö80 ú60 æ80 ý50",
+    /* Polish   */ "ł240 ę150 ą130 ó120 ż110 ś90 ć50 ń30 ź10",
+    /* Czech    */ "í230 á170 é100 ě120 ř90 č80 ž80 ý80 š70 ů50 ú10 ň6 ť4 ď3 ó3",
+    /* Slovak   */ "á220 í140 é110 č120 ý100 ž110 š80 ú60 ľ40 ť40 ô15 ó15 ň15 ä10 ď15 ĺ2 ŕ1",
+    /* Hungar.  */ "á300 é300 ö90 ó100 ő80 í50 ü50 ú30 ű20",
+    /* Slovene, Croatian */ "č280 š270 ž200 ć170 đ60",
+    /* Romanian */ "ă400 î150 ş160 ţ170 â90",
+    /* Russian  */ "о110 е85 а80 и74 н67 т63 с55 р47 в45 л44 к35 м32 д30 п28 у26 я20 ы19 ь17 г17 з16 б16 ч14 й12 х10 ж9 ш7 ю6 ц5 щ4 э3 ф3 ъ1 ё1",
+    /* Ukrain.  */ "о94 а84 н68 и61 і57 в54 т54 е50 р45 с43 к38 л36 у33 д32 м30 п29 я24 з22 ь18 г17 б16 ч14 х12 ц11 ю9 й12 ж9 ш7 ї8 є6 щ4 ф4 ґ1",
+    /* Turkish  */ "ı280 ü170 ş160 ğ120 ö90 ç110 â5",
+    /* Greek    */ "α100 ο85 ι65 ε70 τ80 σ55 ς40 ν60 η45 υ40 ρ42 π40 κ42 μ33 λ28 ω17 δ17 γ18 χ12 θ12 φ8 β7 ξ4 ζ4 ψ2 ά25 ί25 έ20 ό25 ή17 ύ12 ώ10 ϊ1",
+};
+#define CAPITAL 0.06
+
+/* Signs that all of them use, per 1000 letters. */
+static const char signs[] = "’12 “6 ”6 –8 —4 …4 „4 ‘3 •3 °3 §1 €4 «4 »4 ©1 ®1 ™1 ½1 ²1 ·1 £3 ´1 ×1 µ1 ±1 №2 ¿4 ¡2";
+
+#define UNKNOWN   5e-5   /* a character that the language does not use */
+#define FORBIDDEN 1e-7   /* a control character, or no character at all */
+#define POOR_FIT  (-5.5) /* mean ln p below this: no language fits; real text has -2 to -3.5 */
+
+/* The character of each high byte, 0 where there is none. */
+static bool read_charset(const char *name, uint32_t cp[128])
+{
+    iconv_t cd = iconv_open("UTF-8", name);
+    if (cd == (iconv_t)-1)
+        return false;
+    for (int i = 0; i < 128; i++) {
+        char byte = (char)(128 + i), text[8], *in = &byte, *out = text;
+        size_t in_n = 1, out_n = sizeof text;
+        cp[i] = 0;
+        iconv(cd, NULL, NULL, NULL, NULL);
+        if (iconv(cd, &in, &in_n, &out, &out_n) != (size_t)-1)
+            utf8_decode(text, sizeof text - out_n, &cp[i]);
+    }
+    iconv_close(cd);
+    return true;
+}
+
+static uint32_t capital_of(uint32_t cp)
+{
+    StrBuf up = { 0 };
+    char text[4];
+    uint32_t out = cp;
+    utf8_upper(&up, (Str){ text, (size_t)utf8_encode(cp, text) });
+    if (utf8_decode(strbuf_z(&up), up.n, &out) != (int)up.n)
+        out = cp; /* sharp s: two letters, hence no capital */
+    strbuf_release(&up);
+    return out;
+}
+
+/* Adds "é560 è110 ..." to weight[], by the bytes of the character set; capitals where wanted. */
+static void add_weights(double weight[128], const char *table, const uint32_t cp[128], bool capitals)
+{
+    for (Str s = str_of(table); s.n;) {
+        uint32_t c = 0;
+        const int len = utf8_decode(s.p, s.n, &c);
+        size_t i = (size_t)len;
+        double w = 0;
+        for (; i < s.n && s.p[i] != ' '; i++)
+            w = w * 10 + (s.p[i] - '0');
+        i += i < s.n;
+        s = (Str){ s.p + i, s.n - i };
+        const uint32_t up = capitals ? capital_of(c) : c;
+        for (int k = 0; k < 128; k++) {
+            if (cp[k] == c)
+                weight[k] += w;
+            else if (cp[k] == up)
+                weight[k] += w * CAPITAL;
+        }
+    }
+}
+
+static double likelihood(const char *language, const uint32_t cp[128], const size_t count[128])
+{
+    double weight[128] = { 0 }, sum = 0;
+    add_weights(weight, language, cp, true);
+    add_weights(weight, signs, cp, false);
+    for (int k = 0; k < 128; k++) {
+        if (!count[k])
+            continue;
+        const bool none = cp[k] < 0xa0; /* also those that are no character */
+        sum += (double)count[k] * log(none ? FORBIDDEN : MAX(weight[k] / 1000, UNKNOWN));
+    }
+    return sum;
+}
+
+EncodingGuess encoding_guess(Str lines)
+{
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
+        if (fits_shape(&shapes[i], lines))
+            return (EncodingGuess){ shapes[i].label, shapes[i].iconv, .pairs = true };
+    size_t count[128] = { 0 }, total = 0, best = 0;
+    double best_score = -INFINITY;
+    for (size_t i = 0; i < lines.n; i++) {
+        const unsigned char c = (unsigned char)lines.p[i];
+        if (c >= 0x80) {
+            count[c - 0x80]++;
+            total++;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
+        uint32_t cp[128];
+        if (!read_charset(charsets[i].iconv, cp))
+            continue;
+        for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
+            const double score = likelihood(languages[k], cp, count);
+            if (score > best_score + 1e-9) {
+                best_score = score;
+                best = i;
+            }
+        }
+    }
+    return (EncodingGuess){ charsets[best].label, charsets[best].iconv, .unsure = total && best_score / (double)total < POOR_FIT };
+}
+
+/* ---- UTF-16 ---- */
+
+#define WIDE_UNITS 4 /* fewer prove nothing */
+
+/* Whether the units are text: no zero, no control characters but white space, surrogates in pairs only. */
+static bool wide_is_text(Str s, int high)
+{
+    bool pair = false;
+    for (size_t i = 0; i + 1 < s.n; i += 2) {
+        const unsigned u = (unsigned)(unsigned char)s.p[i + (size_t)high] << 8 | (unsigned char)s.p[i + 1 - (size_t)high];
+        const bool low = u >= 0xdc00 && u < 0xe000;
+        if (low != pair || (u < 0x20 && u != '\t' && u != '\n' && u != '\r') || u >= 0xfffe)
+            return false;
+        pair = u >= 0xd800 && u < 0xdc00;
+    }
+    return true;
+}
+
+/* In UTF-16 the zeros all stand in the high half. In Latin text they are half of the bytes; elsewhere only spaces and line ends have them, and then the low halves
+ * or the constant high halves are bytes that no other text is full of. */
+EncodingWide encoding_guess_wide(Str s)
+{
+    size_t zero[2] = { 0 }, strange = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const unsigned char c = (unsigned char)s.p[i];
+        zero[i & 1] += c == 0;
+        strange += c >= 0x80 || (c && c < 9);
+    }
+    const int high = zero[1] > zero[0]; /* 1: little endian, the high half comes second */
+    const size_t units = s.n / 2, z = zero[high];
+    if (units < WIDE_UNITS || zero[1 - high] || !wide_is_text(s, high))
+        return WIDE_NONE;
+    if (z * 4 >= units || (z * 100 >= units && strange * 10 >= s.n))
+        return high ? WIDE_LE : WIDE_BE;
+    return WIDE_NONE;
+}
