@@ -111,8 +111,10 @@ CsvCut csv_cut(const CsvDialect *d, Str s, bool last, size_t row_max)
             i++;
         if (i >= s.n || s.p[i] == d->line_end)
             return whole(d, s, i, row_max, false);
-        if (s.p[i] != d->delimiter)
-            return spoiled(d, CSV_BEHIND_QUOTE, s, open);
+        if (s.p[i] != d->delimiter) {
+            const bool line_known = last || s.n > row_max || find(s, open, s.n, d->line_end) < s.n;
+            return line_known ? spoiled(d, CSV_BEHIND_QUOTE, s, open) : more;
+        }
         i++;
     }
 }

@@ -31,7 +31,7 @@ static bool is_delimiter(char c)
 static void find_escape(CsvDialect *d, Str s, CsvChoice backslash)
 {
     size_t escaped = 0, doubled = 0;
-    for (size_t i = 1; i + 1 < s.n; i++) {
+    for (size_t i = 1; d->quote && i + 1 < s.n; i++) {
         if (s.p[i] != d->quote)
             continue;
         const char before = s.p[i - 1], after = s.p[i + 1];
