@@ -523,7 +523,7 @@ int source_next(Source *s, Err *e)
 {
     if (!s->begun) {
         int rc = begin(s, e);
-        s->dead |= rc < 0;
+        s->dead |= rc < 0 && !s->archive;           /* a member that is refused leaves the others */
         return rc;
     }
     if (s->dead)

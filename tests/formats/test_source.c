@@ -1,0 +1,260 @@
+/* test_source.c - every packing gives the bytes that Python packed; damage, bombs and bounds are one sentence with the member's name. */
+#include "formats/source.h"
+
+#include "base/mem.h"
+#include "base/check.h"
+
+#define GOLDEN TEST_DIR "/formats/golden/tables/packed/"
+
+static char *rows;
+static size_t rows_n;
+
+/* The whole member; the error's code when reading it fails. */
+static int read_member(Source *s, StrBuf *out, size_t step, Err *e)
+{
+    uint8_t buf[65536];
+    size_t n;
+    int rc;
+    strbuf_clear(out);
+    while (!(rc = source_read(s, buf, MIN(step, sizeof buf), &n, e)) && n)
+        strbuf_add(out, buf, n);
+    return rc;
+}
+
+static void check_rows(Source *s, size_t step)
+{
+    StrBuf text = { 0 };
+    Err e = { 0 };
+    if (read_member(s, &text, step, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(text.n, rows_n);
+    assert_memory_equal(text.p, rows, rows_n);
+    strbuf_release(&text);
+}
+
+static Source *open_golden(const char *name, const SourceLimits *limits)
+{
+    Source *s = NULL;
+    Err e = { 0 };
+    char *path = path_join(GOLDEN, name);
+    if (source_open(&s, path, limits, &e))
+        fail_msg("%s", e.text);
+    free(path);
+    return s;
+}
+
+static void test_single_files(void **state)
+{
+    (void)state;
+    static const struct { const char *file, *packing; } files[] = {
+        { "rows.jsonl", "plain" }, { "rows.jsonl.gz", "gzip" }, { "two_parts.gz", "gzip" }, { "rows.bz2", "bzip2 file" }, { "rows.xz", "xz file" }, { "rows.zst", "zstd file" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        for (size_t step = 1; step < 100000; step = step * 7 + 1) {
+            Err e = { 0 };
+            Source *s = open_golden(files[i].file, NULL);
+            assert_int_equal(source_next(s, &e), 1);
+            assert_string_equal(source_member(s), "");
+            assert_string_equal(source_packing(s), files[i].packing);
+            assert_int_equal(source_is_plain(s), i == 0);
+            check_rows(s, step);
+            assert_int_equal(source_next(s, &e), 0);
+            uint64_t done, total;
+            source_progress(s, &done, &total);
+            assert_true(total > 0 && done <= total);
+            source_close(s);
+        }
+}
+
+static void test_archives(void **state)
+{
+    (void)state;
+    static const struct { const char *file; uint64_t skipped; } files[] = {
+        { "members.zip", 2 }, { "members.tar", 4 }, { "members.tar.gz", 4 }, { "members.tar.xz", 4 }, { "members.tar.zst", 4 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        for (int skip = 0; skip < 2; skip++) {
+            Err e = { 0 };
+            StrBuf text = { 0 };
+            Source *s = open_golden(files[i].file, NULL);
+            assert_int_equal(source_next(s, &e), 1);
+            assert_string_equal(source_member(s), "data/rows.jsonl");
+            assert_true(str_ends(str_of(source_where(s)), ": data/rows.jsonl"));
+            if (!skip)
+                check_rows(s, 1000);
+            assert_int_equal(source_next(s, &e), 1);
+            assert_string_equal(source_member(s), "data/table.csv");
+            assert_int_equal(read_member(s, &text, 10, &e), 0);
+            check_text(text.p, "text,label\nhello,a\nbye,b\n");
+            assert_int_equal(source_next(s, &e), 0);
+            assert_int_equal(source_next(s, &e), 0);
+            assert_int_equal(source_skipped(s), files[i].skipped);
+            strbuf_release(&text);
+            source_close(s);
+        }
+}
+
+static void test_gzip_inside(void **state)
+{
+    (void)state;
+    Err e = { 0 };
+    Source *s = open_golden("gz_inside.zip", NULL);
+    assert_int_equal(source_next(s, &e), 1);
+    assert_string_equal(source_member(s), "rows.jsonl.gz");
+    check_rows(s, 777);
+    assert_int_equal(source_next(s, &e), 1);
+    assert_string_equal(source_member(s), "table.csv");
+    assert_int_equal(source_next(s, &e), 0);
+    source_close(s);
+    s = open_golden("zip_inside.zip", NULL);
+    assert_int_equal(source_next(s, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "zip_inside.zip: inner.zip: this is a zip archive inside of an archive");
+    assert_int_equal(source_next(s, &e), 1); /* the next member can be read all the same */
+    assert_string_equal(source_member(s), "table.csv");
+    source_close(s);
+}
+
+static void test_empty(void **state)
+{
+    (void)state;
+    Err e = { 0 };
+    uint8_t b;
+    size_t n = 1;
+    Source *s = open_golden("empty.gz", NULL);
+    assert_int_equal(source_next(s, &e), 1);
+    assert_int_equal(source_read(s, &b, 1, &n, &e), 0);
+    assert_int_equal(n, 0);
+    source_close(s);
+    assert_int_equal(source_open_memory(&s, (Str){ 0 }, "nothing", NULL, &e), 0);
+    assert_int_equal(source_next(s, &e), 1);
+    assert_int_equal(source_read(s, &b, 1, &n, &e), 0);
+    assert_int_equal(n, 0);
+    source_close(s);
+    assert_int_equal(source_open(&s, GOLDEN "absent", NULL, &e), ERR_INPUT);
+    assert_null(s);
+    assert_true(source_open(&s, GOLDEN, NULL, &e) < 0);
+}
+
+/* Reads all members to the first error; returns the bytes that came out before it. */
+static size_t read_to_error(const char *name, const SourceLimits *limits, Err *e)
+{
+    Source *s = open_golden(name, limits);
+    StrBuf text = { 0 };
+    size_t bytes = 0;
+    int rc;
+    while ((rc = source_next(s, e)) > 0) {
+        rc = read_member(s, &text, 65536, e);
+        bytes += text.n;
+        if (rc)
+            break;
+    }
+    if (rc >= 0)
+        fail_msg("%s: read to the end without an error, %zu bytes", name, bytes);
+    for (int i = 0; i < 100 && source_next(s, NULL) != 0; i++) /* the walk ends */
+        assert_true(i < 99);
+    strbuf_release(&text);
+    source_close(s);
+    return bytes;
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    static const struct { const char *file, *sentence; } files[] = {
+        { "cut.gz",      "cut.gz: the gzip data is damaged after" },      { "checksum.gz", "incorrect data check" },
+        { "trailing.gz", "other bytes follow its end" },                  { "cut.xz",      "cut.xz: the xz file is damaged" },
+        { "cut.zst",     "cut.zst: the zstd file is damaged" },           { "cut.bz2",     "cut.bz2: the bzip2 file is damaged" },
+        { "cut.tar.gz",  "cut.tar.gz: data/rows.jsonl: the tar archive is damaged" },
+        { "damaged.zip", "damaged.zip: data/rows.jsonl: the zip archive is damaged" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        Err e = { 0 };
+        read_to_error(files[i].file, NULL, &e);
+        check_says(&e, ERR_INPUT, files[i].sentence);
+    }
+    Err e = { 0 };
+    assert_int_equal(read_to_error("checksum.gz", NULL, &e), rows_n); /* what could be unpacked is given first */
+    assert_true(read_to_error("cut.gz", NULL, &e) > rows_n / 3);
+}
+
+static void test_bombs(void **state)
+{
+    (void)state;
+    static const char *const files[] = { "bomb.gz", "bomb.xz", "bomb.zip", "bomb_hidden.tar.xz" };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        Err e = { 0 };
+        assert_true(read_to_error(files[i], NULL, &e) <= SOURCE_RATIO_FREE + (1 << 20));
+        check_says(&e, ERR_INPUT, "it unpacks to more than 1000 times its size, which no data does");
+    }
+}
+
+static void test_bounds(void **state)
+{
+    (void)state;
+    Err e = { 0 };
+    read_to_error("rows.jsonl.gz", &(SourceLimits){ .bytes = 100 }, &e);
+    check_says(&e, ERR_INPUT, "rows.jsonl.gz: it unpacks to more than 100 bytes");
+    read_to_error("members.zip", &(SourceLimits){ .bytes = 100 }, &e);
+    check_says(&e, ERR_INPUT, "members.zip: data/rows.jsonl: it unpacks to more than 100 bytes");
+    read_to_error("members.tar", &(SourceLimits){ .members = 2 }, &e);
+    check_says(&e, ERR_INPUT, "members.tar: the archive has more than 2 members");
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    const struct { Str bytes; const char *sentence; } files[] = {
+        { STR_LIT("7z\xbc\xaf\x27\x1c\0\4"), "this is a 7-Zip archive, which is not read here" },
+        { STR_LIT("Rar!\x1a\x07\x01\0"), "this is a RAR archive" },
+        { STR_LIT("PK\x03\x04 and nothing"), "the zip archive is damaged" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        Source *s;
+        Err e = { 0 };
+        assert_int_equal(source_open_memory(&s, files[i].bytes, "x", NULL, &e), 0);
+        int rc = source_next(s, &e);
+        if (rc > 0) {
+            StrBuf text = { 0 };
+            rc = read_member(s, &text, 100, &e);
+            strbuf_release(&text);
+        }
+        assert_int_equal(rc, ERR_INPUT);
+        check_says(&e, ERR_INPUT, files[i].sentence);
+        source_close(s);
+    }
+}
+
+static void test_seek(void **state)
+{
+    (void)state;
+    Err e = { 0 };
+    Source *s = open_golden("rows.jsonl", NULL);
+    char got[10];
+    size_t n;
+    assert_int_equal(source_next(s, &e), 1);
+    assert_int_equal(source_seek(s, 100, &e), 0);
+    assert_int_equal(source_read(s, got, 10, &n, &e), 0);
+    assert_memory_equal(got, rows + 100, 10);
+    assert_int_equal(source_seek(s, rows_n, &e), 0);
+    assert_int_equal(source_read(s, got, 10, &n, &e), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(source_seek(s, rows_n + 1, &e), ERR_INPUT);
+    source_close(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_single_files), cmocka_unit_test(test_archives), cmocka_unit_test(test_gzip_inside), cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_damage),       cmocka_unit_test(test_bombs),    cmocka_unit_test(test_bounds),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_seek),
+    };
+    Err e = { 0 };
+    if (file_read_text(GOLDEN "rows.jsonl", &rows, &rows_n, &e)) {
+        print_error("%s\n", e.text);
+        return 1;
+    }
+    int rc = cmocka_run_group_tests(tests, NULL, NULL);
+    free(rows);
+    return rc;
+}
