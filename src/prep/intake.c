@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "prep/dedupe.h"
+#include "prep/feed.h"
 #include "prep/time_text.h"
 
 #define SAVE_SECONDS 5.0
@@ -22,9 +23,9 @@ static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", 
 
 typedef struct Intake {
     Prep      *p;
-    Table     *table;
+    Feed      *feed;
     size_t     input;            /* index of the one being read */
-    TableItem *item;             /* [BATCH_ROWS] */
+    FeedItem  *item;             /* [BATCH_ROWS] */
     RowWork   *work;             /* [BATCH_ROWS] */
     StrBuf     buf[LOGS];
     FileLog    log[LOGS];
@@ -68,20 +69,20 @@ static void one_row(void *ctx, int64_t i, int worker)
     StrBuf   note = { 0 };
     Err      err = { 0 };
     w->worker = worker;
-    int rc = table_parse(in->table, &in->item[i], &row, &err);
+    int rc = feed_parse(in->feed, &in->item[i], &row, &err);
     if (!rc)
         rc = import_row(in->p->import, row, &w->rec, &note, &err);
     w->rec.id = w->at.row;
     if (rc) {
-        utf8_repair(&w->raw, in->item[i].text);
+        utf8_repair(&w->raw, in->item[i].item.text);
         row_remove(w, "import", err.text, NAN, NULL);
     } else {
         w->entry.kind = (uint8_t)w->rec.kind;
         read_keys(in->p, w);
         if (note.n)
             row_edit(w, "import", strbuf_z(&note), NULL);
-        if (in->item[i].replaced)
-            row_note(w, "encoding", "bytes that fit no encoding became U+FFFD", in->item[i].replaced, NULL);
+        if (in->item[i].item.replaced)
+            row_note(w, "encoding", "bytes that fit no encoding became U+FFFD", in->item[i].item.replaced, NULL);
     }
     passes_row(in->p, w);
     if (w->rec.row) {
@@ -181,7 +182,7 @@ static int save(Intake *in, Err *e)
         rc = file_log_sync(&in->log[i], e);
         json_set(sizes, log_name[i], json_int_new((int64_t)in->log[i].size));
     }
-    TablePlace at = in->table ? table_place(in->table) : (TablePlace){ 0 };
+    TablePlace at = in->feed ? feed_place(in->feed) : (TablePlace){ 0 };
     json_set(j, "command", json_str_new(str_of(in->p->command)));
     json_set(j, "input", json_int_new((int64_t)in->input));
     json_set(j, "member", json_int_new(at.member));
@@ -270,8 +271,8 @@ static void prepare_work(Intake *in, size_t n)
         strbuf_clear(&w->raw);
         strbuf_clear(&w->log);
         strbuf_clear(&w->why);
-        w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, in->item[i].at.line };
-        w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].at.member, .tokens = -1, .trained = -1 };
+        w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, in->item[i].item.at.line };
+        w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1 };
         w->rec.source = (int32_t)in->input;
         w->rec.line = w->at.line;
     }
@@ -283,7 +284,8 @@ static void tell(const Intake *in)
     uint64_t    done = 0, total = 0, here = 0, all = 0;
     if (!p->hooks.progress)
         return;
-    table_progress(in->table, &here, &all);
+    feed_progress(in->feed, &here, &all);
+    here = all ? (uint64_t)((double)p->input.p[in->input].bytes * (double)here / (double)all) : 0; /* documents count parts */
     for (size_t i = 0; i < p->input.n; i++) {
         done += i < in->input ? p->input.p[i].bytes : 0;
         total += p->input.p[i].bytes;
@@ -291,41 +293,30 @@ static void tell(const Intake *in)
     p->hooks.progress(p->hooks.user, "reading", done + here, total, (int64_t)p->row.n);
 }
 
-static int open_table(Intake *in, const TablePlace *at, Err *e)
+static int open_input(Intake *in, const TablePlace *at, Err *e)
 {
     const PrepCfg *c = &in->p->cfg;
     TableOptions   o = { .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
     if (c->delimiter && *c->delimiter)
         o.csv.delimiter = strcmp(c->delimiter, "\\t") ? *c->delimiter : '\t';
-    int rc = table_open(&in->table, in->p->input.p[in->input].path, &o, e);
-    return rc || !at->row ? rc : table_seek(in->table, at, e);
+    int rc = feed_open(&in->feed, in->p->input.p[in->input].path, &o, e);
+    return rc || !at->row ? rc : feed_seek(in->feed, at, e);
 }
 
-/* What the reader found out about the file as a whole goes into the log, too. */
-static void note_members(Intake *in)
+/* What the reader found out about the input as a whole goes into the log, too. */
+static void put_notes(Intake *in)
 {
-    for (size_t i = 0; i < table_members(in->table); i++) {
-        const TableMember *m = table_member(in->table, i);
-        StrBuf             text = { 0 };
-        strbuf_addf(&text, "%s, %lld rows, %s%s", table_kind_name(m->kind), (long long)m->rows, m->encoding.name, m->encoding.guessed ? " (guessed from its letters)" : "");
-        if (m->encoding.converted.count && m->encoding.utf8)
-            strbuf_addf(&text, "; encodings are mixed: %llu lines are not UTF-8 (the first: line %lld)", (unsigned long long)m->encoding.converted.count,
-                        (long long)m->encoding.converted.first[0]);
-        if (m->encoding.unsure)
-            strbuf_addz(&text, "; the letters fit no known language well, so look at the texts and give --encoding");
-        if (m->kind == TABLE_CSV && !m->csv.header_sure)
-            strbuf_addf(&text, "; the first row is taken %s (--header yes or no decides)", m->csv.header ? "as the names of the columns" : "as data");
-        decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, m->where, 0 }, "input", ACTION_NOTE, strbuf_z(&text), NAN, NULL);
-        strbuf_release(&text);
-    }
+    const char *text, *where;
+    for (size_t i = 0; (text = feed_note(in->feed, i, &where)); i++)
+        decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, where, 0 }, "input", ACTION_NOTE, text, NAN, NULL);
 }
 
 static int read_input(Intake *in, const TablePlace *from, Err *e)
 {
     Prep  *p = in->p;
     size_t n = 0;
-    int    rc = open_table(in, from, e);
-    while (!rc && !(rc = table_read(in->table, in->item, BATCH_ROWS, BATCH_BYTES, &n, e)) && n) {
+    int    rc = open_input(in, from, e);
+    while (!rc && !(rc = feed_read(in->feed, in->item, BATCH_ROWS, BATCH_BYTES, &n, e)) && n) {
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
         rc = put_batch(in, n, e);
@@ -338,12 +329,11 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         }
     }
     if (!rc) {
-        p->input.p[in->input].rows = table_members(in->table) ? table_member(in->table, 0)->rows : 0;
-        note_members(in);
+        put_notes(in);
         rc = flush_batch(in, e);
     }
-    table_close(in->table);
-    in->table = NULL;
+    feed_close(in->feed);
+    in->feed = NULL;
     return rc;
 }
 

@@ -74,7 +74,7 @@ void     sets_join(Sets *s, uint32_t a, uint32_t b);   /* the smaller number sta
 void     sets_release(Sets *s);
 
 /* ---- prep.c ---- */
-typedef struct Input { char *path; char sha256[65]; uint64_t bytes; int64_t rows; double weight; char *kind; } Input;
+typedef struct Input { char *path; char sha256[65]; uint64_t bytes; double weight; } Input;
 #define PASSES_MAX 16
 
 struct Prep {

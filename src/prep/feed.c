@@ -1,0 +1,221 @@
+/* feed.c - see feed.h. */
+#include "prep/feed.h"
+
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "docs/doc.h"
+#include "prep/mail_threads.h"
+#include "prep/slack.h"
+
+typedef struct Note { char *text, *where; } Note;
+
+struct Feed {
+    Table      *table;      /* or: */
+    VEC(Json *) ready;      /* owned */
+    size_t      at;         /* in ready */
+    TableItem  *item;       /* the table's, [item_cap] */
+    size_t      item_cap;
+    VEC(Note)   note;
+    bool        noted;      /* those of the table are there */
+    char       *path;
+};
+
+static void note_add(Feed *f, const char *where, const char *text) { *vec_push(&f->note) = (Note){ mem_strdup(text), mem_strdup(where) }; }
+
+/* ---- documents ------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void set_text(Json *row, const char *key, const char *value)
+{
+    if (value && *value)
+        json_set(row, key, json_str_new(str_of(value)));
+}
+
+static void part_rows(Feed *f, const DocOut *d)
+{
+    for (size_t i = 0; i < d->part.n; i++) {
+        const DocPart *p = &d->part.p[i];
+        if (!p->n)
+            continue;
+        Json *row = json_obj_new(), *meta = NULL;
+        json_set(row, "text", json_str_new((Str){ p->text, p->n }));
+        set_text(row, "title", d->title);
+        set_text(row, "author", d->author);
+        set_text(row, "date", d->date);
+        set_text(row, "part", p->name);
+        if (!json_parse(&meta, str_of(p->meta ? p->meta : "{}"), "part", NULL) && json_len(meta))
+            json_set(row, "document", meta);
+        else
+            json_free(meta);
+        *vec_push(&f->ready) = row;
+    }
+}
+
+static int open_document(Feed *f, Err *e)
+{
+    DocOut d = { 0 };
+    int    rc = doc_to_text(f->path, NULL, &d, e);
+    if (rc)
+        return rc;
+    if (d.kind == DOC_MAIL || d.kind == DOC_MBOX)
+        mail_threads(&d, &f->ready.p, &f->ready.n, &f->ready.cap);
+    else
+        part_rows(f, &d);
+    for (size_t i = 0; i < d.note.n; i++)
+        note_add(f, f->path, d.note.p[i]);
+    note_add(f, f->path, doc_kind_name(d.kind));
+    doc_release(&d);
+    return 0;
+}
+
+static int is_document(const char *path, bool *is, Err *e)
+{
+    FileMap map = { 0 };
+    int     rc = file_map(&map, path, e);
+    *is = !rc && doc_is_document((Str){ (const char *)map.p, map.n });
+    file_unmap(&map);
+    return rc;
+}
+
+/* ---- opening --------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int open_slack(Feed *f, bool *is, Err *e)
+{
+    SlackRows s = { 0 };
+    int       rc = slack_read(f->path, is, &s, e);
+    for (size_t i = 0; i < s.row.n; i++)
+        *vec_push(&f->ready) = json_ref(s.row.p[i]);
+    for (size_t i = 0; i < s.note.n; i++)
+        note_add(f, f->path, s.note.p[i]);
+    slack_release(&s);
+    return rc;
+}
+
+int feed_open(Feed **out, const char *path, const TableOptions *o, Err *e)
+{
+    Feed *f = mem_zalloc(1, sizeof *f);
+    bool  is = false;
+    f->path = mem_strdup(path);
+    int rc = is_document(path, &is, e);
+    if (!rc && is) {
+        rc = open_document(f, e);
+    } else if (!rc && str_ends(str_of(path), ".zip")) {
+        rc = open_slack(f, &is, e);
+    }
+    if (!rc && !is)
+        rc = table_open(&f->table, path, o, e);
+    if (rc) {
+        feed_close(f);
+        return rc;
+    }
+    *out = f;
+    return 0;
+}
+
+void feed_close(Feed *f)
+{
+    if (!f)
+        return;
+    table_close(f->table);
+    for (size_t i = 0; i < f->ready.n; i++)
+        json_free(f->ready.p[i]);
+    for (size_t i = 0; i < f->note.n; i++) {
+        free(f->note.p[i].text);
+        free(f->note.p[i].where);
+    }
+    vec_release(&f->ready);
+    vec_release(&f->note);
+    free(f->item);
+    free(f->path);
+    free(f);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------------------------------------- */
+
+static int read_table(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
+{
+    if (f->item_cap < max_items) {
+        f->item = mem_realloc(f->item, max_items, sizeof *f->item);
+        f->item_cap = max_items;
+    }
+    int rc = table_read(f->table, f->item, max_items, max_bytes, n, e);
+    for (size_t i = 0; i < *n && !rc; i++)
+        items[i] = (FeedItem){ f->item[i], NULL };
+    return rc;
+}
+
+int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
+{
+    if (f->table)
+        return read_table(f, items, max_items, max_bytes, n, e);
+    for (*n = 0; *n < max_items && f->at < f->ready.n; f->at++) {
+        int64_t number = (int64_t)f->at + 1;
+        items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at] };
+    }
+    return 0;
+}
+
+/* A ready-made row is copied through its text: the import takes rows apart, and going on after a stop needs them again. */
+int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)
+{
+    if (!item->row)
+        return table_parse(f->table, &item->item, row, e);
+    StrBuf text = { 0 };
+    json_write(&text, item->row, false);
+    int rc = json_parse(row, strbuf_str(&text), f->path, e);
+    strbuf_release(&text);
+    return rc;
+}
+
+TablePlace feed_place(const Feed *f)
+{
+    return f->table ? table_place(f->table) : (TablePlace){ .row = (int64_t)f->at + 1, .line = (int64_t)f->at + 1 };
+}
+
+int feed_seek(Feed *f, const TablePlace *at, Err *e)
+{
+    if (f->table)
+        return table_seek(f->table, at, e);
+    if (at->row < 1 || (size_t)at->row > f->ready.n + 1)
+        return err_set(e, ERR_INPUT, "%s: there is no row %lld any more", f->path, (long long)at->row);
+    f->at = (size_t)at->row - 1;
+    return 0;
+}
+
+void feed_progress(const Feed *f, uint64_t *done, uint64_t *total)
+{
+    *done = f->at;
+    *total = f->ready.n;
+    if (f->table)
+        table_progress(f->table, done, total);
+}
+
+/* ---- notes ----------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void note_member(Feed *f, const TableMember *m)
+{
+    StrBuf text = { 0 };
+    strbuf_addf(&text, "%s, %lld rows, %s%s", table_kind_name(m->kind), (long long)m->rows, m->encoding.name, m->encoding.guessed ? " (guessed from its letters)" : "");
+    if (m->encoding.converted.count && m->encoding.utf8)
+        strbuf_addf(&text, "; encodings are mixed: %llu lines are not UTF-8 (the first: line %lld)", (unsigned long long)m->encoding.converted.count,
+                    (long long)m->encoding.converted.first[0]);
+    if (m->encoding.unsure)
+        strbuf_addz(&text, "; the letters fit no known language well, so look at the texts and give --encoding");
+    if (m->kind == TABLE_CSV && !m->csv.header_sure)
+        strbuf_addf(&text, "; the first row is taken %s (--header yes or no decides)", m->csv.header ? "as the names of the columns" : "as data");
+    note_add(f, m->where, strbuf_z(&text));
+    strbuf_release(&text);
+}
+
+const char *feed_note(Feed *f, size_t i, const char **where)
+{
+    for (size_t m = 0; f->table && !f->noted && m < table_members(f->table); m++)
+        note_member(f, table_member(f->table, m));
+    f->noted = true;
+    if (i >= f->note.n)
+        return NULL;
+    *where = f->note.p[i].where;
+    return f->note.p[i].text;
+}

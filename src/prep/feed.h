@@ -1,0 +1,23 @@
+/* feed.h - the rows of one input, whatever it is: a table (formats/table.h), a document (docs/doc.h: one row of text per page, sheet, slide or message;
+ * of a mailbox one conversation per answered thread), or a Slack export.
+ * Main struct: Feed. Reading is in two steps as with tables: feed_read in order, feed_parse on any thread.
+ * Documents and exports are read whole when they are opened (bounded as their headers say). */
+#ifndef HONE_FEED_H
+#define HONE_FEED_H
+
+#include "formats/table.h"
+
+typedef struct Feed Feed;
+typedef struct FeedItem { TableItem item; Json *row; /* ready-made; borrowed; NULL: item is to be parsed */ } FeedItem;
+
+int  feed_open(Feed **f, const char *path, const TableOptions *o, Err *e);
+int  feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e);
+int  feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e); /* owned; thread-safe */
+TablePlace feed_place(const Feed *f);
+int  feed_seek(Feed *f, const TablePlace *at, Err *e);
+void feed_progress(const Feed *f, uint64_t *done, uint64_t *total);
+/* What was found out about the input as a whole: sentence i, and the file or member it speaks of; NULL behind the last. Owned by the feed. */
+const char *feed_note(Feed *f, size_t i, const char **where);
+void feed_close(Feed *f);
+
+#endif

@@ -1,0 +1,12 @@
+/* mail_threads.h - the messages of a mailbox to rows: a thread in which somebody else answered becomes a conversation (who wrote first is the user, all
+ * others the assistant), every other message a row of text. Quoted earlier text and signatures, which the mail parser has marked, are left out. */
+#ifndef HONE_MAIL_THREADS_H
+#define HONE_MAIL_THREADS_H
+
+#include "base/json.h"
+#include "docs/doc.h"
+
+/* Appends owned rows {"messages", "subject", "thread", "date"} or {"text", ...} to a growing array, in the order of the threads' first messages. */
+void mail_threads(const DocOut *mails, Json ***rows, size_t *n, size_t *cap);
+
+#endif
