@@ -1,4 +1,5 @@
-/* hash.h - SHA-256 (nettle) for integrity and provenance; 64-bit FNV-1a for tables. */
+/* hash.h - SHA-256 (nettle) for integrity and provenance; XXH3 (libxxhash, seed 0) for much data that no one attacks: equal texts, sketches;
+ * 64-bit FNV-1a for tables. */
 #ifndef HONE_HASH_H
 #define HONE_HASH_H
 
@@ -12,5 +13,9 @@ void     sha256_add(Sha256 *h, const void *p, size_t n);
 void     sha256_hex(Sha256 *h, char out[SHA256_HEX]);
 int      sha256_file(const char *path, char out[SHA256_HEX], Err *e);
 uint64_t hash64(const void *p, size_t n);
+
+typedef struct Hash128 { uint64_t lo, hi; } Hash128;
+uint64_t xxh3_64(const void *p, size_t n);  /* the same on every machine of one byte order */
+Hash128  xxh3_128(const void *p, size_t n);
 
 #endif

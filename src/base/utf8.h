@@ -31,5 +31,7 @@ bool   utf8_is_printable(uint32_t cp);                    /* what Python prints 
 bool   utf8_is_space(uint32_t cp);                        /* Unicode White_Space */
 bool   utf8_is_punct(uint32_t cp);                        /* category P* */
 bool   utf8_is_mark_nonspacing(uint32_t cp);              /* category Mn */
+bool   utf8_is_mark(uint32_t cp);                         /* categories M* */
+bool   utf8_is_number(uint32_t cp);                       /* categories N* */
 
 #endif
