@@ -11,8 +11,8 @@
  * are never compared again: copies cost one comparison each. (2) In a bucket of more than DEDUPE_BUCKET rows, what is left is joined by prefix filter
  * (Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007): shingles are ordered from rare to frequent in the bucket, and two sets with Jaccard >= t
  * must share one among the first n - ceil(t n) + 1 of each, so only rows that share a rare shingle meet, and no pair is lost by it. (3) Where even one such
- * shingle joins more than DEDUPE_WINDOW rows, each is compared with the DEDUPE_WINDOW that follow it by size; what that leaves out is counted in
- * DedupeResult.left_out, 0 unless a data set was made to be hard. */
+ * shingle joins more than DEDUPE_WINDOW rows, each is compared with the DEDUPE_WINDOW of other clusters that follow it by size; what that leaves out is
+ * counted in DedupeResult.left_out, 0 unless a data set was made to be hard. */
 #ifndef HONE_PREP_DEDUPE_H
 #define HONE_PREP_DEDUPE_H
 
@@ -50,7 +50,7 @@ typedef struct DedupeResult {
     int64_t       *member;   /* [sum of n] */
     size_t         rows, distinct;
     uint64_t       compared; /* pairs whose true Jaccard was computed, the removed rows' own included */
-    uint64_t       left_out; /* pairs that rule (3) above did not compare */
+    uint64_t       left_out; /* rule (3) above did not compare at most so many pairs */
 } DedupeResult;
 
 Dedupe *dedupe_new(const MinHash *m, size_t cache_bytes);          /* m is borrowed; cache_bytes: shingle sets in memory while finishing, 0: DEDUPE_CACHE;

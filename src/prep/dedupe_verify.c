@@ -2,14 +2,15 @@
  * that are not in the cache, each once, and compare. Joining is done afterwards by one thread in the order of the pairs, so that what is skipped because
  * it is joined already does not depend on threads either.
  * Invariants: a row's set has n_shingles entries, known beforehand: places in the pool of hashes are dealt out before any text is read. `slot` says
- * which entry of the cache is a row's, and is 0 for all rows outside it. `failed` remembers pairs lately found apart; forgetting one costs a comparison. */
+ * which entry of the cache is a row's, and is 0 for all rows outside it. `lately` remembers pairs given before (similar ones are one cluster by
+ * the time they come again); forgetting one costs a comparison. */
 #include "prep/dedupe_int.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
 #define BATCH_PAIRS  ((size_t)1 << 16)
-#define FAILED_SLOTS ((size_t)1 << 18)
+#define LATELY_SLOTS ((size_t)1 << 18)
 #define PIECE_PAIRS  ((size_t)64) /* compared by one call */
 
 typedef struct Pair { uint32_t a, b; double jaccard; } Pair;
@@ -26,7 +27,7 @@ struct Verify {
     int         hands;
     uint32_t   *parent;             /* [distinct] a tree whose root is its smallest row */
     uint32_t   *slot;               /* [distinct] entry + 1 */
-    uint64_t   *failed;             /* [FAILED_SLOTS] a << 32 | b with a < b, 0 none */
+    uint64_t   *lately;             /* [LATELY_SLOTS] a << 32 | b with a < b, 0 none */
     VEC(Pair)   pair;
     VEC(Entry)  entry;
     size_t      loaded;             /* entries whose sets are there */
@@ -51,7 +52,7 @@ Verify *verify_new(const Dedupe *d, Pool *pool, DedupeText text_of, void *ctx)
     for (size_t i = 0; i < d->exact.n; i++)
         v->parent[i] = (uint32_t)i;
     v->slot = mem_zalloc(MAX(d->exact.n, (size_t)1), sizeof *v->slot);
-    v->failed = mem_zalloc(FAILED_SLOTS, sizeof *v->failed);
+    v->lately = mem_zalloc(LATELY_SLOTS, sizeof *v->lately);
     v->pool_max = d->cache_bytes / sizeof *v->pool_hash;
     pthread_mutex_init(&v->lock, NULL);
     return v;
@@ -69,7 +70,7 @@ void verify_free(Verify *v)
     free(v->hand);
     free(v->parent);
     free(v->slot);
-    free(v->failed);
+    free(v->lately);
     free(v->pool_hash);
     vec_release(&v->pair);
     vec_release(&v->entry);
@@ -206,9 +207,9 @@ static int compare(Verify *v, Err *e)
     return 0;
 }
 
-static uint64_t *failed_slot(const Verify *v, uint64_t pair)
+static uint64_t *lately_slot(const Verify *v, uint64_t pair)
 {
-    return &v->failed[pair * 0x9E3779B97F4A7C15u >> 46 & (FAILED_SLOTS - 1)];
+    return &v->lately[pair * 0x9E3779B97F4A7C15u >> 46 & (LATELY_SLOTS - 1)];
 }
 
 static uint64_t pair_of(uint32_t a, uint32_t b)
@@ -221,20 +222,17 @@ int verify_flush(Verify *v, Err *e)
     const int rc = compare(v, e);
     if (rc)
         return rc;
-    for (size_t i = 0; i < v->pair.n; i++) {
-        const Pair *p = &v->pair.p[i];
-        if (p->jaccard >= v->threshold)
-            join(v, p->a, p->b);
-        else
-            *failed_slot(v, pair_of(p->a, p->b)) = pair_of(p->a, p->b);
-    }
+    for (size_t i = 0; i < v->pair.n; i++)
+        if (v->pair.p[i].jaccard >= v->threshold)
+            join(v, v->pair.p[i].a, v->pair.p[i].b);
     vec_clear(&v->pair);
     return 0;
 }
 
 int verify_pair(Verify *v, uint32_t a, uint32_t b, Err *e)
 {
-    if (verify_root(v, a) == verify_root(v, b) || *failed_slot(v, pair_of(a, b)) == pair_of(a, b))
+    uint64_t *lately = lately_slot(v, pair_of(a, b));
+    if (verify_root(v, a) == verify_root(v, b) || *lately == pair_of(a, b))
         return 0;
     const bool over = v->pool_n + needs(v, a) + needs(v, b) > v->pool_max;
     if (over || v->pair.n == BATCH_PAIRS) {
@@ -247,6 +245,7 @@ int verify_pair(Verify *v, uint32_t a, uint32_t b, Err *e)
     admit(v, a);
     admit(v, b);
     *vec_push(&v->pair) = (Pair){ .a = a, .b = b };
+    *lately = pair_of(a, b);
     return 0;
 }
 
