@@ -1,0 +1,84 @@
+/* knowledge.h - which rows teach the model facts that it does not know, by asking it; and which rows contradict each other (no model needed).
+ * Main structs: KnowledgeRow, what the model makes of one row; Knowledge, the shares; ConflictGroups.
+ *
+ * Why: rows that state what the base model does not know are learned slowly, and once they are learned the model states more that is wrong (Gekhman et al. 2024,
+ * arXiv:2405.05904). The classes are those of SliCK there: a question is put behind a few other rows with their answers, and the model's answers are compared with
+ * the row's:
+ *   HighlyKnown   every greedy answer is right (with one prompt only: and every sampled one)
+ *   MaybeKnown    some greedy answer is right
+ *   WeaklyKnown   no greedy answer is right, some sampled one is
+ *   Unknown       no answer is right
+ * Deviations from the paper, which asks 10 prompts of 4 other rows, 1 greedy and 16 sampled answers each (T = 0.5, top-k 40), 170 answers for a row:
+ *   - KNOWLEDGE_PROMPTS x (1 + KNOWLEDGE_SAMPLES) answers unless the caller wants more: fewer answers find less that is weakly known, so the share of Unknown is an
+ *     upper bound, and with one prompt MaybeKnown means "greedy right, a sampled one wrong", which the paper does not have
+ *   - right: the same text after normalisation (below), or token F1 of at least KNOWLEDGE_F1 (the paper: exact match)
+ *   - no top-k.
+ * Fed: "Q: question\nA: answer\n\n" for each of the shots, drawn for this row and prompt from the other rows asked about that have another question, then
+ * "Q: question\nA:". Of a conversation the user's message is the question; a system message is left out. The answer is what comes before the first line break.
+ * Asked are rows of one question and one answer that is short: one line of at most KNOWLEDGE_WORDS words; what else there is has KNOW_NOT_ASKED.
+ * Cost for a row: prompts * (its prompt's tokens once through the model, and (1 + samples) answers token by token of at most answer_tokens). One text at a time, so
+ * the model's weights are read once for each answered token.
+ *
+ * Normalisation (SQuAD's, Rajpurkar et al. 2016, for any script): NFKC, lower case, punctuation away, the words a, an and the away, white space to single spaces. */
+#ifndef HONE_KNOWLEDGE_H
+#define HONE_KNOWLEDGE_H
+
+#include "prep/score.h"
+
+#define KNOWLEDGE_PROMPTS 1
+#define KNOWLEDGE_SAMPLES 4
+#define KNOWLEDGE_SHOTS   4
+#define KNOWLEDGE_WORDS   12
+#define KNOWLEDGE_F1      0.8
+#define KNOWLEDGE_MOST    64    /* prompts, samples and shots, each */
+#define KNOWLEDGE_TOKENS  48    /* of an answer */
+
+typedef enum { KNOW_NOT_ASKED, KNOW_HIGHLY, KNOW_MAYBE, KNOW_WEAKLY, KNOW_UNKNOWN, KNOW_CLASSES } KnowClass;
+const char *know_class_name(KnowClass c); /* "HighlyKnown", ...; "not asked" */
+
+typedef struct KnowledgeRow {
+    KnowClass class;
+    int32_t   greedy, greedy_right;
+    int32_t   sampled, sampled_right;
+} KnowledgeRow;
+
+typedef struct Knowledge { int64_t count[KNOW_CLASSES]; } Knowledge;
+
+typedef struct KnowledgeOptions {
+    int64_t    prompts, samples, shots; /* 0: the defaults above; samples -1, shots -1: none. Else ERR_ARG */
+    double     temperature;             /* 0: 0.5 */
+    int64_t    answer_tokens;           /* 0: KNOWLEDGE_TOKENS */
+    size_t     most;                    /* rows to ask about, drawn among those that can be asked; 0: all */
+    uint64_t   seed;
+    ScoreHooks hooks;
+    void     (*asked)(void *user, size_t row, const KnowledgeRow *k); /* hooks.user; may be NULL; in order of rows */
+} KnowledgeOptions;
+
+/* out [rows->n]. A row whose prompt does not fit the model's positions even without shots is ERR_INPUT; shots that do not fit are left out, the last drawn first. */
+int  knowledge_ask(Model *m, const ScoreRows *rows, const KnowledgeOptions *o, KnowledgeRow *out, Knowledge *sum, Err *e);
+/* What the shares advise, in one to three sentences. */
+void knowledge_advice(const Knowledge *k, StrBuf *out);
+
+/* The question and the answer of a row of one of each; false: it has not one question and one answer. The texts live as long as the row. */
+bool   knowledge_question(const Json *row, Str *question, Str *answer);
+void   knowledge_normalise(StrBuf *out, Str text);              /* appends */
+double knowledge_f1(Str normalised_a, Str normalised_b);        /* of their words as bags; 1 when both have none */
+bool   knowledge_right(Str expected, Str answer);
+
+/* ---- contradictions: rows that ask the same and answer differently ---- */
+
+typedef struct ConflictGroup {
+    size_t *row;      /* [n] numbers of the rows, in order */
+    int32_t *answer;   /* [n] which of the different answers: 0 is the first that occurs */
+    size_t  n;
+    int32_t answers;  /* different ones, 2 or more */
+} ConflictGroup;
+typedef struct ConflictGroups { VEC(ConflictGroup) group; } ConflictGroups; /* in order of their first rows; zeroed is empty */
+
+/* Rows have the same question when everything before the last answer (roles, texts, tool calls; "prompt") is the same after normalisation; their answers differ when
+ * they are not the same after normalisation. "Write a poem" may well have many answers, so a group is a question to a person, not a fault. Rows that are neither
+ * pairs nor end with an answer are passed over. Memory: about 300 bytes for each row. */
+void knowledge_conflicts(Json *const *row, size_t n, ConflictGroups *out);
+void knowledge_conflicts_release(ConflictGroups *g);
+
+#endif
