@@ -33,7 +33,7 @@ static Json *inputs_json(const Prep *p)
 static Json *options_json(const Prep *p)
 {
     StrBuf text = { 0 };
-    cfg_write_yaml(&text, prep_options, &p->cfg, false);
+    prep_options_text(p, &text);
     Json *j = json_str_new(strbuf_str(&text));
     strbuf_release(&text);
     return j;

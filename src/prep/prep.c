@@ -81,12 +81,21 @@ static int read_weights(Prep *p, const char *const *inputs, size_t n, Err *e)
     return 0;
 }
 
+void prep_options_text(const Prep *p, StrBuf *out)
+{
+    PrepCfg c = p->cfg; /* borrowed strings */
+    char    none[] = "";
+    c.out = none;
+    c.threads = 0;
+    cfg_write_yaml(out, prep_options, &c, false);
+}
+
 /* What the work in the folder belongs to: options and the content of the inputs. */
 static void command_hash(Prep *p)
 {
     Sha256 h;
     StrBuf text = { 0 };
-    cfg_write_yaml(&text, prep_options, &p->cfg, false);
+    prep_options_text(p, &text);
     for (size_t i = 0; i < p->input.n; i++)
         strbuf_addf(&text, "%s %s\n", p->input.p[i].sha256, p->input.p[i].path);
     sha256_init(&h);

@@ -94,6 +94,7 @@ struct Prep {
 
 char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
 bool  prep_stop_asked(const Prep *p);
+void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, not --threads */
 
 /* ---- the stages ---- */
 int intake(Prep *p, Err *e);         /* intake.c */

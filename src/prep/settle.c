@@ -3,6 +3,7 @@
 #include "prep/prep_int.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"

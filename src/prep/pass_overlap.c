@@ -1,0 +1,138 @@
+/* pass_overlap.c - with --eval: a row that says what an evaluation row says would make the evaluation worthless, so it is removed. A row overlaps when
+ *   - its question and answer share a run of NGRAM_WORDS words with those of an evaluation row (13, as GPT-3 and lm-eval do), or
+ *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words.
+ * The log says with which row, and the words that both have. */
+#include "prep/prep_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "prep/dedupe_near.h"
+#include "prep/dedupe_ngram.h"
+#include "prep/feed.h"
+#include "prep/minhash.h"
+
+typedef struct EvalRow { const char *file; int64_t line; } EvalRow; /* number in both indexes -> place */
+
+typedef struct Overlap {
+    MinHash     *minhash;  /* for its shingles' cfg */
+    Shingles   **work;     /* [threads] */
+    int          threads;
+    NgramIndex  *runs;
+    NearIndex   *near;
+    VEC(char *)  file;
+    VEC(EvalRow) row;
+} Overlap;
+
+static int index_row(Overlap *o, const Import *im, Json *row, const char *file, int64_t line, Err *e)
+{
+    Record rec = { 0 };
+    StrBuf note = { 0 }, text = { 0 };
+    bool   long_enough;
+    int    rc = import_row(im, row, &rec, &note, e);
+    if (!rc) {
+        record_text(&rec, &text);
+        shingles_read(o->work[0], strbuf_str(&text));
+    }
+    if (!rc && !(rc = ngram_index_add(o->runs, o->work[0], &long_enough, e)) && !(rc = near_index_add(o->near, o->work[0], e)))
+        *vec_push(&o->row) = (EvalRow){ file, line };
+    if (rc)
+        err_wrap(e, "%s, line %lld", file, (long long)line);
+    record_clear(&rec);
+    strbuf_release(&note);
+    strbuf_release(&text);
+    return rc;
+}
+
+static int index_file(Overlap *o, const Import *im, const char *path, Err *e)
+{
+    Feed    *f = NULL;
+    FeedItem item[64];
+    size_t   n = 0;
+    int      rc = feed_open(&f, path, NULL, e);
+    while (!rc && !(rc = feed_read(f, item, ARRAY_LEN(item), BATCH_BYTES, &n, e)) && n)
+        for (size_t i = 0; i < n && !rc; i++) {
+            Json *row = NULL;
+            rc = feed_parse(f, &item[i], &row, e);
+            if (!rc)
+                rc = index_row(o, im, row, path, item[i].item.at.line, e);
+        }
+    feed_close(f);
+    return rc;
+}
+
+static int overlap_open(Prep *p, void **state, Err *e)
+{
+    const char *list = p->cfg.eval;
+    Str         item;
+    if (!list || !*list)
+        return 0;
+    Overlap   *o = mem_zalloc(1, sizeof *o);
+    MinHashCfg cfg = { .threshold = p->cfg.near };
+    *state = o;
+    int rc = minhash_new(&o->minhash, &cfg, e);
+    if (rc)
+        return rc;
+    o->threads = pool_threads(p->pool);
+    o->work = mem_zalloc((size_t)o->threads, sizeof *o->work);
+    for (int i = 0; i < o->threads; i++)
+        o->work[i] = minhash_shingles(o->minhash);
+    o->runs = ngram_index_new(NGRAM_WORDS);
+    o->near = near_index_new(p->cfg.near);
+    while (!rc && cfg_list_each(&list, &item)) {
+        char *path = *vec_push(&o->file) = mem_strndup(item.p, item.n);
+        rc = index_file(o, p->import, path, e);
+    }
+    ngram_index_build(o->runs);
+    near_index_build(o->near);
+    return rc;
+}
+
+static Json *place_of(const Overlap *o, uint32_t text)
+{
+    Json *more = json_obj_new();
+    json_set(more, "eval_file", json_str_new(str_of(o->row.p[text].file)));
+    json_set(more, "eval_line", json_int_new(o->row.p[text].line));
+    return more;
+}
+
+static void overlap_row(const void *state, RowWork *w)
+{
+    const Overlap *o = state;
+    Shingles      *s = o->work[w->worker];
+    NgramMatches   runs = { 0 };
+    NearMatches    near = { 0 };
+    strbuf_clear(&w->scratch);
+    record_text(&w->rec, &w->scratch);
+    shingles_read(s, strbuf_str(&w->scratch));
+    near_index_find(o->near, s, &near);
+    ngram_index_find(o->runs, s, &runs);
+    if (near.n) {
+        row_remove(w, "overlap", "near duplicate of an evaluation row", near.p[0].jaccard, place_of(o, near.p[0].text));
+    } else if (runs.n) {
+        Json *more = place_of(o, runs.p[0].text);
+        json_set(more, "words", json_str_new(shingles_text(s, runs.p[0].at, NGRAM_WORDS)));
+        row_remove(w, "overlap", "shares a run of words with an evaluation row", runs.p[0].runs, more);
+    }
+    vec_release(&runs);
+    vec_release(&near);
+}
+
+static void overlap_close(void *state)
+{
+    Overlap *o = state;
+    for (int i = 0; i < o->threads; i++)
+        shingles_free(o->work[i]);
+    for (size_t i = 0; i < o->file.n; i++)
+        free(o->file.p[i]);
+    free(o->work);
+    vec_release(&o->file);
+    vec_release(&o->row);
+    ngram_index_free(o->runs);
+    near_index_free(o->near);
+    minhash_free(o->minhash);
+    free(o);
+}
+
+const Pass pass_overlap = { "overlap", false, overlap_open, overlap_row, overlap_close };
