@@ -152,6 +152,8 @@ static int put_batch(Intake *in, size_t n, Err *e)
         w->entry.off = in->log[LOG_ROWS].size + rows->n;
         size_t before = rows->n;
         if (row_removed(w)) {
+            if (!p->first_why.n)
+                strbuf_addf(&p->first_why, "%s, line %lld: %s", w->at.file, (long long)w->at.line, strbuf_z(&w->why));
             put_removed(&in->buf[LOG_REMOVED], w);
         } else {
             put_row(rows, w);

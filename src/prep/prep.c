@@ -154,6 +154,7 @@ static void prep_close(Prep *p)
     dedupe_free(p->dedupe); /* before the passes: one of them owns what it borrows */
     passes_close(p);
     sets_release(&p->together);
+    strbuf_release(&p->first_why);
     import_free(p->import);
     for (size_t i = 0; i < p->input.n; i++)
         free(p->input.p[i].path);

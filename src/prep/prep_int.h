@@ -89,6 +89,7 @@ struct Prep {
     size_t         keys_bytes;          /* of a MinHashRow that are used and kept on disk */
     Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
+    StrBuf         first_why;           /* why the first row left: told when none is left */
     PrepFacts      facts;
 };
 

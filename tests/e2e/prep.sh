@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# hone prep end to end: tables in, a divided data folder out; duplicates, leaks and bad rows leave with their reason; nothing hangs on threads; a killed
+# preparation goes on to the same bytes; bad input gets one sentence.
+. "$(dirname "$0")/common.sh"
+
+# 400 rows with distinct words; n is the row's number
+rows() {
+    awk -v from="$1" -v to="$2" 'BEGIN {
+        split("amber birch cedar dune ember fjord grove heron islet jetty kelp larch moss north oaken pebble quartz reed slate thorn umber vale willow yarrow zinc", w, " ")
+        for (n = from; n <= to; n++) {
+            q = ""; for (i = 0; i < 14; i++) q = q w[1 + (n * (i + 3) + int(n / (i + 1)) * 7) % 25] n % (i + 5) " "
+            printf "{\"prompt\":\"Ask %d: %swhere?\",\"completion\":\"It lies at place %d, %s.\",\"customer\":\"c%d\",\"topic\":\"t%d\"}\n", n, q, n, w[1 + n % 25], n % 90, n % 4
+        }
+    }'
+}
+count() { wc -l < "$1"; }
+has() { grep -q -- "$2" "$1" || { head -n 5 "$1" >&2; fail "$1 has no $2"; }; }
+
+# --- a run with everything
+rows 1 400 > "$work/a.jsonl"
+sed -n 7p "$work/a.jsonl" >> "$work/a.jsonl"                                      # 401: an exact copy
+sed -n 9p "$work/a.jsonl" | sed 's/\."/ indeed."/' >> "$work/a.jsonl"        # 402: one word more at the end
+echo '{"prompt":"x","completion":' >> "$work/a.jsonl"                             # 403: broken
+echo '{"messages":[{"role":"user","content":"only asked"}]}' >> "$work/a.jsonl"   # 404: no answer
+sed -n 20p "$work/a.jsonl" > "$work/eval.jsonl"
+"$hone" prep "$work/a.jsonl" -o "$work/d" --eval "$work/eval.jsonl" --group customer --label topic --validation 0.1 --test 0.1 --pii off > "$work/said" || fail "hone prep"
+has "$work/said" '404 rows read, 5 removed'
+[ "$(count "$work/d/removed.jsonl")" = 5 ] || fail "removed.jsonl has $(count "$work/d/removed.jsonl") rows"
+has "$work/d/removed.jsonl" '"id":403,"pass":"import"'
+has "$work/d/removed.jsonl" '"raw":"{\\"prompt\\":\\"x\\"'
+has "$work/d/removed.jsonl" '"id":404,"pass":"import","reason":"example_missing_assistant_message'
+has "$work/d/removed.jsonl" '"id":20,"pass":"overlap"'
+has "$work/d/removed.jsonl" '"id":401,"pass":"duplicates","reason":"exact duplicate"'
+has "$work/d/removed.jsonl" '"pass":"duplicates","reason":"near duplicate"'
+total=$(($(count "$work/d/train.jsonl") + $(count "$work/d/validation.jsonl") + $(count "$work/d/test.jsonl")))
+[ "$total" = 399 ] || fail "parts have $total rows"
+for part in validation test; do
+    n=$(count "$work/d/$part.jsonl")
+    [ "$n" -ge 34 ] && [ "$n" -le 46 ] || fail "$part has $n rows of 399"
+done
+# no customer in two parts
+for part in train validation test; do grep -o '"customer":"[^"]*"' "$work/d/$part.jsonl" | sort -u; done | sort | uniq -d > "$work/shared"
+[ ! -s "$work/shared" ] || fail "customers in two parts: $(head -n 1 "$work/shared")"
+has "$work/d/report.html" 'near duplicate'
+[ ! -e "$work/d/work" ] || fail "work/ is left"
+# training reads the parts
+"$hone" inspect "$work/d/train.jsonl" > "$work/said" || fail "inspect"
+# the same command again does nothing and says the same
+"$hone" prep "$work/a.jsonl" -o "$work/d" --eval "$work/eval.jsonl" --group customer --label topic --validation 0.1 --test 0.1 --pii off | grep -q '404 rows read, 5 removed' || fail "again"
+expect 2 'finished data set made of other inputs or options' "$hone" prep "$work/a.jsonl" -o "$work/d" --seed 2 --pii off
+
+# --- the same bytes with one thread, and from a CSV with the same content
+"$hone" prep "$work/a.jsonl" -o "$work/one" --threads 1 --eval "$work/eval.jsonl" --group customer --label topic --validation 0.1 --test 0.1 --pii off > /dev/null || fail "one thread"
+diff -r -x DONE -x report.html "$work/d" "$work/one" || fail "one thread gives other bytes"
+{ echo 'q;a'; rows 1 50 | sed 's/{"prompt":"\([^"]*\)","completion":"\([^"]*\)".*/"\1";"\2"/'; } > "$work/t.csv"
+"$hone" prep "$work/t.csv" -o "$work/csv" --prompt '{q}' --completion '{a}' --pii off > /dev/null || fail "CSV"
+rows 1 50 | sed 's/,"customer.*/}/' > "$work/t.jsonl"
+"$hone" prep "$work/t.jsonl" -o "$work/jsonl" --pii off > /dev/null || fail "JSONL"
+cmp "$work/csv/train.jsonl" "$work/jsonl/train.jsonl" || fail "CSV and JSONL differ"
+gzip -k "$work/t.jsonl"
+"$hone" prep "$work/t.jsonl.gz" -o "$work/gz" --pii off > /dev/null || fail "gzip"
+cmp "$work/gz/test.jsonl" "$work/jsonl/test.jsonl" || fail "gzip and plain differ"
+
+# --- killed again and again, it ends with the same bytes
+for i in $(seq 60); do rows $((i * 1000)) $((i * 1000 + 999)); done > "$work/big.jsonl"
+"$hone" prep "$work/big.jsonl" -o "$work/whole" --pii off > /dev/null || fail "whole"
+for wait in 0.02 0.05 0.1 0.15 0.2 0.3 0.4 0.6; do
+    "$hone" prep "$work/big.jsonl" -o "$work/killed" --pii off > /dev/null 2>&1 & pid=$!
+    sleep $wait
+    kill -9 $pid 2> /dev/null || true
+    wait $pid 2> /dev/null || true
+done
+# a stop on request keeps what is done, so that the next start, killed or not, goes on from there
+stops=0
+for wait in 0.1 0.15 0.2 0.25 0.3; do
+    timeout -s INT $wait "$hone" prep "$work/big.jsonl" -o "$work/killed" --pii off > /dev/null 2> "$work/err" || true
+    grep -q 'the same command goes on from there' "$work/err" && stops=$((stops + 1))
+    timeout -s KILL 0.1 "$hone" prep "$work/big.jsonl" -o "$work/killed" --pii off > /dev/null 2>&1 || true
+done
+[ -e "$work/killed/DONE" ] || [ -e "$work/killed/work/progress.json" ] || [ $stops = 0 ] || fail "a stop kept nothing"
+"$hone" prep "$work/big.jsonl" -o "$work/killed" --pii off > /dev/null || fail "after kills"
+diff -r -x DONE -x report.html "$work/whole" "$work/killed" || fail "kills change the result"
+
+# --- mixture: the second input gives a third of its rows
+rows 1 300 > "$work/m1.jsonl"
+rows 1001 1300 > "$work/m2.jsonl"
+"$hone" prep "$work/m1.jsonl" "$work/m2.jsonl" -o "$work/mix" --weights 3,1 --pii off --duplicates exact > /dev/null || fail "mixture"
+[ "$(grep -c '"pass":"mixture"' "$work/mix/removed.jsonl")" = 200 ] || fail "mixture removed $(grep -c mixture "$work/mix/removed.jsonl")"
+
+# --- bad input
+expect 2 'no --out' "$hone" prep "$work/a.jsonl"
+expect 2 'no input' "$hone" prep -o "$work/x"
+expect 2 'nope.jsonl' "$hone" prep "$work/nope.jsonl" -o "$work/x"
+expect 2 'leave nothing to train on' "$hone" prep "$work/a.jsonl" -o "$work/x" --test 0.6 --validation 0.5
+echo '{"foo":1}' > "$work/foo.jsonl"
+expect 2 'no row is left of 1; decisions.jsonl in the folder says why each was removed; the first:' "$hone" prep "$work/foo.jsonl" -o "$work/x2"
+expect 2 'is no data folder and not empty' "$hone" prep "$work/a.jsonl" -o "$work"
+expect 2 'asks for the column "nope"' "$hone" prep "$work/t.csv" -o "$work/x3" --prompt '{nope}' --completion '{a}' 
+expect 2 '--weights has 1 numbers' "$hone" prep "$work/m1.jsonl" "$work/m2.jsonl" -o "$work/x4" --weights 1
+echo "ok"
