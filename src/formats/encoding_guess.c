@@ -220,7 +220,7 @@ static bool wide_is_text(Str s, int high)
     return true;
 }
 
-/* In UTF-16 the zeros all stand in the high half. In Latin text they are half of the bytes; elsewhere only spaces and line ends have them, and then the low halves
+/* In UTF-16 nearly all zeros stand in the high half. In Latin text they are half of the bytes; elsewhere only spaces and line ends have them, and then the low halves
  * or the constant high halves are bytes that no other text is full of. */
 EncodingWide encoding_guess_wide(Str s)
 {
@@ -232,7 +232,7 @@ EncodingWide encoding_guess_wide(Str s)
     }
     const int high = zero[1] > zero[0]; /* 1: little endian, the high half comes second */
     const size_t units = s.n / 2, z = zero[high];
-    if (units < WIDE_UNITS || zero[1 - high] || !wide_is_text(s, high))
+    if (units < WIDE_UNITS || zero[1 - high] * 16 > z || !wide_is_text(s, high))
         return WIDE_NONE;
     if (z * 4 >= units || (z * 100 >= units && strange * 10 >= s.n))
         return high ? WIDE_LE : WIDE_BE;

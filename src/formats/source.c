@@ -1,8 +1,9 @@
-/* source.c - a stack of layers over a mapped file: [gzip] [archive or filter of libarchive] [gzip of a member].
+/* source.c - a stack of layers over a mapped file: [compression] [archive] [compression of a member].
+ * Compression comes off first, layer by layer; then the content is a tar or zip archive, or the data itself.
  * gzip is unpacked with zlib itself, because libarchive 3.6 does not verify its checksum. libarchive gets the formats and filters it needs by name, never all.
  * Invariants: every layer counts what it gives out and stops at the bounds, so also what is passed over is bounded; bytes read before damage are given out before
  * the error; nothing is ever written to disk.
- * To add a packing: a row in magics[] and, when libarchive unpacks it, a row in supports[]. */
+ * To add a packing: a row in magics[] and, when libarchive unpacks it, a row in filters[] or archives[]. */
 #include "formats/source.h"
 
 #include "base/file.h"
@@ -45,6 +46,7 @@ typedef struct Gunzip {
 typedef struct Unpack {
     Layer           l;
     struct archive *a;
+    const char     *name;                     /* "zip archive" */
     Err             inner;                    /* why the layer below failed */
     const uint8_t  *block;                    /* libarchive's current block */
     size_t          block_n;
@@ -254,7 +256,7 @@ static int unpack_bad(Unpack *u, Err *e)
             *e = u->inner;
         return u->inner.code;
     }
-    return err_set(e, ERR_INPUT, "%s: the %s is damaged, cut short or locked: %s; copy or download the file again", source_where(u->l.owner), u->l.owner->packing,
+    return err_set(e, ERR_INPUT, "%s: the %s is damaged, cut short or locked: %s; copy or download the file again", source_where(u->l.owner), u->name,
                    why ? why : "it cannot be unpacked");
 }
 
@@ -272,7 +274,7 @@ static int unpack_read(Layer *l, uint8_t *p, size_t cap, size_t *n, Err *e)
         if (rc == ARCHIVE_RETRY)
             continue;
         if (rc != ARCHIVE_OK || at < 0 || (uint64_t)at < u->at) {
-            l->owner->dead |= rc == ARCHIVE_FATAL;
+            l->owner->dead |= rc == ARCHIVE_FATAL && u == l->owner->archive;
             return unpack_bad(u, e);
         }
         u->block = block;
@@ -298,32 +300,50 @@ static void unpack_close(Layer *l)
     archive_read_free(((Unpack *)l)->a);
 }
 
-static int unpack_push(Source *s, Layer **top, Err *e)
+typedef int (*Support)(struct archive *);
+static const Support filters[] = {
+    archive_read_support_filter_bzip2, archive_read_support_filter_xz, archive_read_support_filter_zstd, archive_read_support_format_raw, archive_read_support_format_empty,
+};
+static const Support archives[] = { archive_read_support_format_zip, archive_read_support_format_tar };
+
+static int unpack_push(Source *s, Layer **top, const char *name, const Support *supports, size_t n, Err *e)
 {
-    static int (*const supports[])(struct archive *) = {
-        archive_read_support_filter_bzip2, archive_read_support_filter_xz,  archive_read_support_filter_zstd,
-        archive_read_support_format_zip,   archive_read_support_format_tar, archive_read_support_format_raw, archive_read_support_format_empty,
-    };
     Unpack *u = (Unpack *)layer_push(s, *top, sizeof *u);
     u->l.read = unpack_read;
     u->l.close = unpack_close;
+    u->name = name;
     u->a = archive_read_new();
     BUG_ON(!u->a); /* no memory for a small struct: as mem.h */
     *top = &u->l;
-    int rc = 0;
-    for (size_t i = 0; !rc && i < ARRAY_LEN(supports); i++)
-        rc = supports[i](u->a) == ARCHIVE_OK ? 0 : err_set(e, ERR_WORK, "%s: libarchive lacks a format that hone needs: %s", s->name, archive_error_string(u->a));
-    if (rc)
-        return rc;
+    for (size_t i = 0; i < n; i++)
+        if (supports[i](u->a) != ARCHIVE_OK)
+            return err_set(e, ERR_WORK, "%s: libarchive lacks a format that hone needs: %s", s->name, archive_error_string(u->a));
     archive_read_set_read_callback(u->a, unpack_feed);
     if (u->l.below == s->bottom)
         archive_read_set_seek_callback(u->a, unpack_seek);
     archive_read_set_callback_data(u->a, u);
-    if (archive_read_open1(u->a) != ARCHIVE_OK) {
-        s->dead = true;
-        return unpack_bad(u, e);
-    }
-    return 0;
+    return archive_read_open1(u->a) == ARCHIVE_OK ? 0 : unpack_bad(u, e);
+}
+
+static int unpack_header(Unpack *u, struct archive_entry **entry)
+{
+    int rc;
+    do
+        rc = archive_read_next_header(u->a, entry);
+    while (rc == ARCHIVE_RETRY);
+    return rc == ARCHIVE_WARN ? ARCHIVE_OK : rc;     /* a name in an unknown character set, an odd time */
+}
+
+/* bzip2, xz, zstd: libarchive's "raw" archive has one entry, or none when the file is empty. */
+static int filter_push(Source *s, Layer **top, const char *name, Err *e)
+{
+    struct archive_entry *entry;
+    int rc = unpack_push(s, top, name, filters, ARRAY_LEN(filters), e);
+    if (rc)
+        return rc;
+    const int la = unpack_header((Unpack *)*top, &entry);
+    (*top)->eof = la == ARCHIVE_EOF;
+    return la == ARCHIVE_OK || la == ARCHIVE_EOF ? 0 : unpack_bad((Unpack *)*top, e);
 }
 
 /* ---- what it is ---- */
@@ -372,21 +392,26 @@ static Packing find_packing(Str s, const char **name)
     return PACK_NONE;
 }
 
-/* Looks through gzip at most twice: more is a trick. */
+/* Takes compression off, at most twice: more is a trick. What is left is an archive, or PACK_NONE. */
 static int see_through(Source *s, Layer **top, Packing *packing, const char **name, Err *e)
 {
+    *name = "plain";
     for (int depth = 0;; depth++) {
+        const char *what;
         int rc = layer_fill(*top, SOURCE_MAGIC, e);
         if (rc)
             return rc;
-        *packing = find_packing((Str){ (const char *)(*top)->bytes + (*top)->pos, (*top)->end - (*top)->pos }, name);
-        if (*packing == PACK_REFUSED)
-            return err_set(e, ERR_INPUT, "%s: this is a %s, which is not read here; unpack it, or pack it as zip, tar, gzip or zstd", source_where(s), *name);
-        if (*packing != PACK_GZIP)
+        *packing = find_packing((Str){ (const char *)(*top)->bytes + (*top)->pos, (*top)->end - (*top)->pos }, &what);
+        if (*packing == PACK_NONE)
             return 0;
+        *name = what;
+        if (*packing == PACK_ARCHIVE)
+            return 0;
+        if (*packing == PACK_REFUSED)
+            return err_set(e, ERR_INPUT, "%s: this is a %s, which is not read here; unpack it, or pack it as zip, tar, gzip or zstd", source_where(s), what);
         if (depth == 2)
-            return err_set(e, ERR_INPUT, "%s: gzip inside gzip inside gzip is refused; unpack it once yourself", source_where(s));
-        rc = gunzip_push(s, top, e);
+            return err_set(e, ERR_INPUT, "%s: it is compressed more than twice, which is refused; unpack it once yourself", source_where(s));
+        rc = *packing == PACK_GZIP ? gunzip_push(s, top, e) : filter_push(s, top, what, e);
         if (rc)
             return rc;
     }
@@ -436,17 +461,10 @@ static int next_entry(Source *s, struct archive_entry **entry, Err *e)
     u->l.pos = u->l.end = 0;
     u->l.eof = false;
     set_member(s, "");
-    int rc;
-    do
-        rc = archive_read_next_header(u->a, entry);
-    while (rc == ARCHIVE_RETRY);
-    if (rc == ARCHIVE_EOF) {
+    const int rc = unpack_header(u, entry);
+    if (rc != ARCHIVE_OK) {
         s->dead = true;
-        return 0;
-    }
-    if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN) {   /* a warning: a name in an unknown character set, an odd time */
-        s->dead = true;
-        return unpack_bad(u, e);
+        return rc == ARCHIVE_EOF ? 0 : unpack_bad(u, e);
     }
     if (++s->members > s->limits.members) {
         s->dead = true;
@@ -467,11 +485,6 @@ static int next_member(Source *s, Err *e)
         if (name && strlen(name) > SOURCE_NAME_MAX) {
             s->dead = true;
             return err_set(e, ERR_INPUT, "%s: member %" PRIu64 " has a name of more than %d bytes, which is refused", s->name, s->members, SOURCE_NAME_MAX);
-        }
-        const bool raw = archive_format(s->archive->a) == ARCHIVE_FORMAT_RAW || archive_format(s->archive->a) == ARCHIVE_FORMAT_EMPTY;
-        if (raw) {
-            s->top = s->base;
-            return 1;
         }
         char number[32] = { 0 };
         if (!name || !*name) {
@@ -508,13 +521,11 @@ static int begin(Source *s, Err *e)
         return rc;
     if (packing == PACK_NONE) {
         s->plain = s->base == s->bottom;
-        if (!s->plain)
-            s->packing = "gzip";
         s->top = s->base;
         s->dead = true;                              /* there is no second member */
         return 1;
     }
-    rc = unpack_push(s, &s->base, e);
+    rc = unpack_push(s, &s->base, s->packing, archives, ARRAY_LEN(archives), e);
     s->archive = rc ? NULL : (Unpack *)s->base;
     return rc ? rc : next_member(s, e);
 }
