@@ -28,6 +28,7 @@ struct Decoder {
     char        *raw;                         /* [DECODER_RAW] input bytes; unread ones in [pos, end) */
     size_t       pos, end;
     bool         eof;
+    Err          failed;                      /* why reading ended early; told when what was read is out */
     bool         whole;                       /* everything runs through iconv; otherwise line by line */
     bool         only_utf8;                   /* UTF-8 was asked for: what is not becomes U+FFFD */
     bool         found, pairs;                /* the older encoding is known; it has double bytes */
@@ -101,20 +102,16 @@ static void replace(Decoder *d, int64_t line, int64_t *noted)
     *noted = line;
 }
 
-static int fill(Decoder *d, Err *e)
+static void fill(Decoder *d)
 {
     memmove(d->raw, d->raw + d->pos, d->end - d->pos);
     d->end -= d->pos;
     d->pos = 0;
     while (!d->eof && d->end < DECODER_RAW) {
         size_t n = 0;
-        int rc = d->read(d->ctx, d->raw + d->end, DECODER_RAW - d->end, &n, e);
-        if (rc)
-            return rc;
+        d->eof = d->read(d->ctx, d->raw + d->end, DECODER_RAW - d->end, &n, &d->failed) || n == 0;
         d->end += n;
-        d->eof = n == 0;
     }
-    return 0;
 }
 
 static int open_iconv(Decoder *d, const char *name, Err *e)
@@ -257,7 +254,7 @@ static size_t next_piece(const Decoder *d)
     const char *p = d->raw + d->pos;
     const size_t n = MIN(d->end - d->pos, ENCODING_BLOCK);
     if (d->eof && n == d->end - d->pos)
-        return n;
+        return d->failed.code ? utf8_complete(p, n) : n;
     const char *end = memrchr(p, d->line_end, n);
     if (end)
         return (size_t)(end - p) + 1;
@@ -299,7 +296,7 @@ static void step_lines(Decoder *d)
 static void step_whole(Decoder *d)
 {
     const size_t n = MIN(d->end - d->pos, ENCODING_BLOCK);
-    const bool last = d->eof && n == d->end - d->pos;
+    const bool last = d->eof && !d->failed.code && n == d->end - d->pos;
     d->pos += convert(d, d->raw + d->pos, n, last, d->line);
     d->ready = strbuf_str(&d->out);
 }
@@ -309,14 +306,16 @@ int decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e)
     *n = 0;
     while (!d->ready.n) {
         strbuf_clear(&d->out);
-        if (!d->eof && d->end - d->pos < ENCODING_PEEK) { /* so much lies ahead when an encoding is looked for */
-            int rc = fill(d, e);
-            if (rc)
-                return rc;
+        if (!d->eof && d->end - d->pos < ENCODING_PEEK) /* so much lies ahead when an encoding is looked for */
+            fill(d);
+        const size_t before = d->pos;
+        if (d->pos < d->end)
+            (d->whole ? step_whole : step_lines)(d);
+        if (d->pos == before) {                         /* the end; or what was read ends inside a character */
+            if (d->failed.code && e)
+                *e = d->failed;
+            return d->failed.code;
         }
-        if (d->pos == d->end)
-            return 0;
-        (d->whole ? step_whole : step_lines)(d);
     }
     *n = MIN(cap, d->ready.n);
     memcpy(p, d->ready.p, *n);
@@ -367,10 +366,10 @@ int decoder_open(Decoder **out, EncodingRead read, void *ctx, const char *encodi
     Decoder *d = mem_zalloc(1, sizeof *d);
     *d = (Decoder){ .read = read, .ctx = ctx, .where = mem_strdup(where), .raw = mem_alloc(DECODER_RAW), .unit = 1, .line = 1, .same_until = UINT64_MAX };
     d->report.name = "UTF-8";
-    int rc = fill(d, e);
-    if (!rc)
-        find_line_end(d);
-    if (!rc && encoding) {
+    int rc = 0;
+    fill(d);
+    find_line_end(d);
+    if (encoding) {
         d->given = mem_strdup(encoding);
         d->only_utf8 = strcasecmp(encoding, "UTF-8") == 0 || strcasecmp(encoding, "UTF8") == 0;
         d->whole = !d->only_utf8;
@@ -384,7 +383,7 @@ int decoder_open(Decoder **out, EncodingRead read, void *ctx, const char *encodi
             d->offset = d->pos = 3;
             d->report.bom = true;
         }
-    } else if (!rc) {
+    } else {
         rc = find_wide(d, e);
         if (!rc && !d->whole)
             find_old(d, d->pos);
@@ -438,6 +437,7 @@ void decoder_restart(Decoder *d, uint64_t offset, int64_t line)
     BUG_ON(d->whole || offset > d->same_until);
     d->pos = d->end = 0;
     d->eof = false;
+    d->failed = (Err){ 0 };
     d->ready = (Str){ 0 };
     d->offset = offset;
     d->line = line;

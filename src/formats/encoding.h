@@ -38,7 +38,8 @@ typedef int (*EncodingRead)(void *ctx, void *p, size_t cap, size_t *n, Err *e);
 
 typedef struct Decoder Decoder;
 /* encoding: NULL to find out, or any name that iconv knows: then the whole text is of that encoding. An unknown name is ERR_ARG.
- * where: what to call the text in errors. Reads the first ENCODING_PEEK bytes. */
+ * where: what to call the text in errors. Reads the first ENCODING_PEEK bytes; what goes
+ * wrong with them is told by decoder_read, when those before it are out. */
 int  decoder_open(Decoder **d, EncodingRead read, void *ctx, const char *encoding, const char *where, Err *e);
 int  decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e); /* up to cap bytes; *n == 0: the end */
 uint64_t decoder_offset(const Decoder *d);                   /* of the byte that decoder_read gives next; the first of a text behind a UTF-8 mark has 3 */

@@ -208,14 +208,15 @@ static int cut_one(Table *t, TableItem *item)
     }
 }
 
-int table_read(Table *t, TableItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
+/* As table_read, but begins no member with an index of members_max or more. */
+static int read_rows(Table *t, TableItem *items, size_t max_items, size_t max_bytes, size_t members_max, size_t *n, Err *e)
 {
     const size_t most = t->row_max + WINDOW_SLACK;
     size_t want = MIN(MAX(max_bytes, WINDOW_MIN), most), bytes = 0;
     *n = 0;
     while (*n == 0) {
         if (!t->decoder) {
-            int rc = next_member(t, e);
+            int rc = t->members.n < members_max ? next_member(t, e) : 0;
             if (rc <= 0)
                 return rc;
         }
@@ -240,6 +241,11 @@ int table_read(Table *t, TableItem *items, size_t max_items, size_t max_bytes, s
             want = MIN(MAX(want, t->end - t->pos) * 2, most);
     }
     return 0;
+}
+
+int table_read(Table *t, TableItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
+{
+    return read_rows(t, items, max_items, max_bytes, SIZE_MAX, n, e);
 }
 
 int table_parse(const Table *t, const TableItem *item, Json **row, Err *e)
@@ -354,10 +360,10 @@ int table_seek(Table *t, const TablePlace *at, Err *e)
         size_t most = ARRAY_LEN(items), n = 0;
         if (here.member == at->member)
             most = (size_t)MIN((int64_t)most, at->row - here.row);
-        int rc = table_read(t, items, most, WINDOW_MIN, &n, e);
-        if (rc)
+        int rc = read_rows(t, items, most, WINDOW_MIN, (size_t)here.member + 1, &n, e);
+        if (rc && rc != ERR_INPUT)                    /* a member that cannot be read was told of when it was passed first */
             return rc;
-        if (!n)
+        if (!rc && !n && table_place(t).member == here.member)
             return changed(t, at, e);
     }
 }

@@ -69,7 +69,7 @@ static void test_jsonl(void **state)
     check_rows(STR_LIT("{\"a\":1}\n{\"a\":}\n[1]\n{\"a\":1,\"a\":2}\n{\"a\":4}\n"), "x.jsonl", NULL,
                "1 1 {\"a\":1}\n2 2 ! x.jsonl, line 2, row 2: column 6: this is not usable JSON: unexpected token near '}'\n"
                "3 3 ! x.jsonl, line 3, row 3: each row must be a JSON object like {\"text\": ...}, this is an array\n"
-               "4 4 ! x.jsonl, line 4, row 4: column 12: this is not usable JSON: duplicate object key near '\"a\"'\n5 5 {\"a\":4}\n");
+               "4 4 ! x.jsonl, line 4, row 4: column 10: this is not usable JSON: duplicate object key near '\"a\"'\n5 5 {\"a\":4}\n");
     check_rows(STR_LIT(""), "x.jsonl", NULL, "");
     check_rows(STR_LIT("\n\n"), "x.jsonl", NULL, "");
     StrBuf deep = { 0 };
