@@ -19,6 +19,17 @@ static const Command *command_of(const char *name)
     return c;
 }
 
+/* "-o" is what every compiler calls its output. */
+static void long_names(const CfgOption *table, int argc, char **argv)
+{
+    static char out[] = "--out";
+    while (table->name && strcmp(table->name, "out"))
+        table++;
+    for (int i = 1; table->name && i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "-o"))
+            argv[i] = out;
+}
+
 int cli_parse(const char *command, const CfgOption *table, void *opts, int argc, char **argv, const char **pos, int max_pos, int *n_pos,
               bool *given, bool *help, Err *e)
 {
@@ -34,6 +45,7 @@ int cli_parse(const char *command, const CfgOption *table, void *opts, int argc,
         strbuf_release(&text);
         return 0;
     }
+    long_names(table, argc, argv);
     return cfg_parse_args(table, opts, argc, argv, pos, max_pos, n_pos, given, e);
 }
 

@@ -50,15 +50,6 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
     printf("see %s/report.html; then: hone train --data %s/train.jsonl --eval %s/validation.jsonl ...\n", a->cfg.out, a->cfg.out, a->cfg.out);
 }
 
-/* "-o" is what every compiler calls its output. */
-static void long_names(int argc, char **argv)
-{
-    static char out[] = "--out";
-    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
-        if (!strcmp(argv[i], "-o"))
-            argv[i] = out;
-}
-
 int cmd_prep(int argc, char **argv, Err *e)
 {
     int          n_rows, n = 0, rc;
@@ -69,7 +60,6 @@ int cmd_prep(int argc, char **argv, Err *e)
     PrepFacts    facts = { 0 };
     Screen       screen = { .tty = term_is_tty(STDERR_FILENO), .start = clock_seconds(), .last = clock_seconds() };
     PrepHooks    hooks = { .user = &screen, .progress = show, .stop_asked = cli_stop_asked };
-    long_names(argc, argv);
     if ((rc = cli_parse("prep", table, &a, argc, argv, inputs, INPUTS_MAX, &n, given, &help, e)) || help)
         goto done;
     term_catch_stop();

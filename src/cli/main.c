@@ -12,6 +12,7 @@
 
 const Command commands[] = {
     { "prep",     cmd_prep,     "FILE... -o DATA",                            "clean, de-duplicate, protect and divide data; every decision is logged" },
+    { "prep export", cmd_prep_export, "DATA|FILE -o FILE",                    "prepared rows in the shape and container of another tool" },
     { "train",    cmd_train,    "RECIPE | --model DIR --data FILE --out RUN", "fine-tune a model; an unfinished run goes on" },
     { "plan",     cmd_plan,     "RECIPE | --model DIR --data FILE",           "what train with the same arguments would take" },
     { "generate", cmd_generate, "MODEL --prompt TEXT",                        "continue a text" },
@@ -30,16 +31,23 @@ static void print_help(FILE *f)
 {
     fprintf(f, "hone %s: fine-tune open language models on your own machine\n\nusage: hone COMMAND [options]\n\n", HONE_VERSION);
     for (const Command *c = commands; c->name; c++)
-        fprintf(f, "  %-10s %-45s %s\n", c->name, c->usage, c->summary);
+        fprintf(f, "  %-12s %-43s %s\n", c->name, c->usage, c->summary);
     fprintf(f, "\nhone COMMAND --help lists a command's options; hone --version says what this build is.\n");
 }
 
-static const Command *find(const char *name)
+/* "prep export" goes before "prep"; a file called export is written ./export. */
+static const Command *find(int argc, char **argv, int *words)
 {
-    for (const Command *c = commands; c->name; c++)
-        if (strcmp(c->name, name) == 0)
-            return c;
-    return NULL;
+    const Command *found = NULL;
+    for (const Command *c = commands; c->name; c++) {
+        const size_t n = strlen(argv[1]);
+        const bool   one = !strcmp(c->name, argv[1]), two = argc > 2 && !strncmp(c->name, argv[1], n) && c->name[n] == ' ' && !strcmp(c->name + n + 1, argv[2]);
+        if (two || (one && !found)) {
+            found = c;
+            *words = two ? 2 : 1;
+        }
+    }
+    return found;
 }
 
 int main(int argc, char **argv)
@@ -59,13 +67,14 @@ int main(int argc, char **argv)
                thread_cores());
         return 0;
     }
-    const Command *c = find(argv[1]);
+    int            words = 1;
+    const Command *c = find(argc, argv, &words);
     if (!c) {
         fprintf(stderr, "hone: there is no command \"%s\"; hone --help lists them\n", argv[1]);
         return 2;
     }
     Err e = { 0 };
-    int rc = c->run(argc - 1, argv + 1, &e);
+    int rc = c->run(argc - words, argv + words, &e);
     if (rc)
         fprintf(stderr, "hone %s: %s\n", c->name, e.text);
     else if (fflush(stdout) != 0 || ferror(stdout)) {

@@ -174,10 +174,27 @@ TablePlace feed_place(const Feed *f)
     return f->table ? table_place(f->table) : (TablePlace){ .row = (int64_t)f->at + 1, .line = (int64_t)f->at + 1 };
 }
 
+/* Reads on instead of jumping, so that what the reader knows of the whole file (encodings, numbers of rows) is the same as without the stop. */
+static int skip_rows(Feed *f, const TablePlace *at, Err *e)
+{
+    TableItem  item[256];
+    TablePlace now = table_place(f->table);
+    size_t     n = 1;
+    int        rc = 0;
+    while (!rc && n && (now.member < at->member || (now.member == at->member && now.row < at->row))) {
+        size_t left = now.member == at->member ? (size_t)(at->row - now.row) : 1; /* a member ends where it ends */
+        rc = table_read(f->table, item, MIN(left, ARRAY_LEN(item)), (size_t)8 << 20, &n, e);
+        now = table_place(f->table);
+    }
+    if (!rc && (now.member != at->member || now.row != at->row))
+        rc = err_set(e, ERR_INPUT, "%s has no row %lld any more; it has changed since the preparation was stopped", f->path, (long long)at->row);
+    return rc;
+}
+
 int feed_seek(Feed *f, const TablePlace *at, Err *e)
 {
     if (f->table)
-        return table_seek(f->table, at, e);
+        return skip_rows(f, at, e);
     if (at->row < 1 || (size_t)at->row > f->ready.n + 1)
         return err_set(e, ERR_INPUT, "%s: there is no row %lld any more", f->path, (long long)at->row);
     f->at = (size_t)at->row - 1;

@@ -188,10 +188,7 @@ static int save(Intake *in, Err *e)
     json_set(j, "command", json_str_new(str_of(in->p->command)));
     json_set(j, "input", json_int_new((int64_t)in->input));
     json_set(j, "member", json_int_new(at.member));
-    json_set(j, "direct", json_bool_new(at.direct));
-    json_set(j, "offset", json_int_new((int64_t)at.offset));
     json_set(j, "row", json_int_new(at.row));
-    json_set(j, "line", json_int_new(at.line));
     json_set(j, "bytes", sizes);
     json_write(&text, j, true);
     if (!rc)
@@ -253,8 +250,7 @@ static int restore(Intake *in, TablePlace *at, Err *e)
     if (!rc && j)
         rc = load_rows(in, e);
     in->input = (size_t)json_int(json_get(j, "input"));
-    *at = (TablePlace){ .member = (uint32_t)json_int(json_get(j, "member")), .direct = json_bool(json_get(j, "direct")),
-                        .offset = (uint64_t)json_int(json_get(j, "offset")), .row = json_int(json_get(j, "row")), .line = json_int(json_get(j, "line")) };
+    *at = (TablePlace){ .member = (uint32_t)json_int(json_get(j, "member")), .row = json_int(json_get(j, "row")) };
     if (!rc && in->input > in->p->input.n)
         rc = err_set(e, ERR_INPUT, "%s speaks of input %zu of %zu; remove the folder and start anew", path, in->input + 1, in->p->input.n);
     json_free(j);
