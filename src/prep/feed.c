@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "docs/doc.h"
+#include "formats/parquet.h"
 #include "prep/mail_threads.h"
 #include "prep/slack.h"
 
@@ -14,7 +15,12 @@ typedef struct Note { char *text, *where; } Note;
 
 struct Feed {
     Table      *table;      /* or: */
-    VEC(Json *) ready;      /* owned */
+    ParquetFile  *parquet;  /* with its */
+    ParquetGroup *group;    /* that is being read; NULL: none yet */
+    size_t        next_group;
+    int64_t       in_group; /* rows of it that were given */
+    int64_t       given;    /* rows of the file that were given */
+    VEC(Json *) ready;      /* or these; owned */
     size_t      at;         /* in ready */
     TableItem  *item;       /* the table's, [item_cap] */
     size_t      item_cap;
@@ -70,11 +76,14 @@ static int open_document(Feed *f, Err *e)
     return 0;
 }
 
-static int is_document(const char *path, bool *is, Err *e)
+typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_PARQUET } InputKind;
+
+static int kind_of_file(const char *path, InputKind *kind, Err *e)
 {
     FileMap map = { 0 };
     int     rc = file_map(&map, path, e);
-    *is = !rc && doc_is_document((Str){ (const char *)map.p, map.n });
+    Str     bytes = { (const char *)map.p, map.n };
+    *kind = rc ? INPUT_TABLE : str_starts(bytes, "PAR1") ? INPUT_PARQUET : doc_is_document(bytes) ? INPUT_DOCUMENT : INPUT_TABLE;
     file_unmap(&map);
     return rc;
 }
@@ -95,16 +104,18 @@ static int open_slack(Feed *f, bool *is, Err *e)
 
 int feed_open(Feed **out, const char *path, const TableOptions *o, Err *e)
 {
-    Feed *f = mem_zalloc(1, sizeof *f);
-    bool  is = false;
+    Feed     *f = mem_zalloc(1, sizeof *f);
+    InputKind kind;
+    bool      slack = false;
     f->path = mem_strdup(path);
-    int rc = is_document(path, &is, e);
-    if (!rc && is) {
+    int rc = kind_of_file(path, &kind, e);
+    if (!rc && kind == INPUT_DOCUMENT)
         rc = open_document(f, e);
-    } else if (!rc && str_ends(str_of(path), ".zip")) {
-        rc = open_slack(f, &is, e);
-    }
-    if (!rc && !is)
+    else if (!rc && kind == INPUT_PARQUET)
+        rc = parquet_open(&f->parquet, path, NULL, e);
+    else if (!rc && str_ends(str_of(path), ".zip"))
+        rc = open_slack(f, &slack, e);
+    if (!rc && kind == INPUT_TABLE && !slack)
         rc = table_open(&f->table, path, o, e);
     if (rc) {
         feed_close(f);
@@ -119,6 +130,8 @@ void feed_close(Feed *f)
     if (!f)
         return;
     table_close(f->table);
+    parquet_group_free(f->group);
+    parquet_close(f->parquet);
     for (size_t i = 0; i < f->ready.n; i++)
         json_free(f->ready.p[i]);
     for (size_t i = 0; i < f->note.n; i++) {
@@ -146,10 +159,34 @@ static int read_table(Feed *f, FeedItem *items, size_t max_items, size_t max_byt
     return rc;
 }
 
+/* Rows of one row group at a time: they live until the next one is decoded. */
+static int read_parquet(Feed *f, FeedItem *items, size_t max_items, size_t *n, Err *e)
+{
+    *n = 0;
+    while (!f->group || f->in_group == parquet_group_rows(f->group)) {
+        parquet_group_free(f->group);
+        f->group = NULL;
+        f->in_group = 0;
+        if (f->next_group == parquet_groups(f->parquet))
+            return 0;
+        int rc = parquet_group_read(f->parquet, f->next_group++, &f->group, e);
+        if (rc)
+            return err_wrap(e, "%s", f->path);
+    }
+    while (*n < max_items && f->in_group < parquet_group_rows(f->group)) {
+        f->given++;
+        f->in_group++;
+        items[(*n)++] = (FeedItem){ { .at = { .row = f->given, .line = f->given } }, NULL };
+    }
+    return 0;
+}
+
 int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
 {
     if (f->table)
         return read_table(f, items, max_items, max_bytes, n, e);
+    if (f->parquet)
+        return read_parquet(f, items, max_items, n, e);
     for (*n = 0; *n < max_items && f->at < f->ready.n; f->at++) {
         int64_t number = (int64_t)f->at + 1;
         items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at] };
@@ -160,6 +197,8 @@ int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size
 /* A ready-made row is copied through its text: the import takes rows apart, and going on after a stop needs them again. */
 int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)
 {
+    if (f->parquet)
+        return parquet_row(f->group, item->item.at.row - 1 - parquet_group_first(f->group), row, e);
     if (!item->row)
         return table_parse(f->table, &item->item, row, e);
     StrBuf text = { 0 };
@@ -171,7 +210,8 @@ int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)
 
 TablePlace feed_place(const Feed *f)
 {
-    return f->table ? table_place(f->table) : (TablePlace){ .row = (int64_t)f->at + 1, .line = (int64_t)f->at + 1 };
+    int64_t row = (f->parquet ? f->given : (int64_t)f->at) + 1;
+    return f->table ? table_place(f->table) : (TablePlace){ .row = row, .line = row };
 }
 
 /* Reads on instead of jumping, so that what the reader knows of the whole file (encodings, numbers of rows) is the same as without the stop. */
@@ -191,10 +231,22 @@ static int skip_rows(Feed *f, const TablePlace *at, Err *e)
     return rc;
 }
 
+static int skip_parquet(Feed *f, int64_t row, Err *e)
+{
+    FeedItem item[256];
+    size_t   n = 1;
+    int      rc = 0;
+    while (!rc && n && f->given + 1 < row)
+        rc = read_parquet(f, item, MIN((size_t)(row - f->given - 1), ARRAY_LEN(item)), &n, e);
+    return rc || f->given + 1 == row ? rc : err_set(e, ERR_INPUT, "%s has no row %lld any more; it has changed since the preparation was stopped", f->path, (long long)row);
+}
+
 int feed_seek(Feed *f, const TablePlace *at, Err *e)
 {
     if (f->table)
         return skip_rows(f, at, e);
+    if (f->parquet)
+        return skip_parquet(f, at->row, e);
     if (at->row < 1 || (size_t)at->row > f->ready.n + 1)
         return err_set(e, ERR_INPUT, "%s: there is no row %lld any more", f->path, (long long)at->row);
     f->at = (size_t)at->row - 1;
@@ -207,6 +259,10 @@ void feed_progress(const Feed *f, uint64_t *done, uint64_t *total)
     *total = f->ready.n;
     if (f->table)
         table_progress(f->table, done, total);
+    if (f->parquet) {
+        *done = (uint64_t)f->given;
+        *total = (uint64_t)parquet_rows(f->parquet);
+    }
 }
 
 /* ---- notes ----------------------------------------------------------------------------------------------------------------------------------------- */
@@ -230,6 +286,12 @@ const char *feed_note(Feed *f, size_t i, const char **where)
 {
     for (size_t m = 0; f->table && !f->noted && m < table_members(f->table); m++)
         note_member(f, table_member(f->table, m));
+    if (f->parquet && !f->noted) {
+        StrBuf text = { 0 };
+        strbuf_addf(&text, "parquet, %lld rows", (long long)parquet_rows(f->parquet));
+        note_add(f, f->path, strbuf_z(&text));
+        strbuf_release(&text);
+    }
     f->noted = true;
     if (i >= f->note.n)
         return NULL;

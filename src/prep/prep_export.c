@@ -23,7 +23,8 @@ typedef struct Sink {
     FileOut       *file;
     StrBuf         block;
     int64_t        rows;
-    Map           *column;   /* tables: name -> number */
+    Map           *column;   /* tables: the names seen */
+    VEC(char *)    name;     /* the same in order, terminated */
     CsvDialect     csv;
     ParquetShape  *shape;
     ParquetWriter *parquet;
@@ -70,8 +71,10 @@ static int table_learn(Sink *s, const Json *row, Err *e)
     int64_t  at;
     (void)e;
     while (json_each(row, &it, &key, &value))
-        if (!map_get(s->column, key, &at))
-            map_put(s->column, key, (int64_t)map_count(s->column));
+        if (!map_get(s->column, key, &at)) {
+            map_put(s->column, key, 0);
+            *vec_push(&s->name) = mem_strndup(key.p, key.n);
+        }
     return 0;
 }
 
@@ -79,21 +82,21 @@ static int table_open_sink(Sink *s, Err *e)
 {
     s->csv = (CsvDialect){ .delimiter = str_ends(str_of(s->path), ".tsv") ? '\t' : ',', .quote = '"', .doubled = true, .line_end = '\n', .header = true };
     int rc = text_open(s, e);
-    Str *name = mem_zalloc(map_count(s->column) + 1, sizeof *name);
-    for (size_t i = 0; i < map_count(s->column); i++)
-        name[i] = map_key(s->column, i);
-    csv_write_row(&s->block, &s->csv, true, name, map_count(s->column));
+    Str *name = mem_zalloc(s->name.n + 1, sizeof *name);
+    for (size_t i = 0; i < s->name.n; i++)
+        name[i] = str_of(s->name.p[i]);
+    csv_write_row(&s->block, &s->csv, true, name, s->name.n);
     free(name);
     return rc;
 }
 
 static int table_row(Sink *s, const Json *row, Err *e)
 {
-    size_t  n = map_count(s->column);
+    size_t  n = s->name.n;
     Str    *field = mem_zalloc(n + 1, sizeof *field);
     StrBuf *text = mem_zalloc(n + 1, sizeof *text);
     for (size_t i = 0; i < n; i++) {
-        const Json *v = json_get(row, map_key(s->column, i).p);
+        const Json *v = json_get(row, s->name.p[i]);
         if (v && json_kind(v) != JSON_STRING && json_kind(v) != JSON_NULL)
             json_write(&text[i], v, false);
         field[i] = v && json_kind(v) == JSON_STRING ? json_str(v) : strbuf_str(&text[i]);
@@ -225,6 +228,9 @@ done:
     parquet_abort(&s.parquet);
     parquet_shape_free(s.shape);
     map_free(s.column);
+    for (size_t i = 0; i < s.name.n; i++)
+        free(s.name.p[i]);
+    vec_release(&s.name);
     strbuf_release(&s.block);
     import_free(im);
     return rc;
