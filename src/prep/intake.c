@@ -61,6 +61,30 @@ static void read_keys(const Prep *p, RowWork *w)
     }
 }
 
+/* Why it could not be read. The reader's sentences begin with the place, which the decision has of its own. */
+static void remove_unread(RowWork *w, const char *why)
+{
+    StrBuf      reason = { 0 };
+    const char *row = strstr(why, ", row "), *colon = row ? strstr(row, ": ") : NULL;
+    strbuf_addf(&reason, "%s%s", colon ? "unreadable: " : "", colon ? colon + 2 : why);
+    row_remove(w, "import", strbuf_z(&reason), NAN, NULL);
+    strbuf_release(&reason);
+}
+
+/* What is told of a row's texts once no pass changes them any more. */
+static void measure(RowWork *w)
+{
+    strbuf_clear(&w->scratch);
+    record_question(&w->rec, &w->scratch);
+    w->entry.question = (uint32_t)MIN(w->scratch.n, (size_t)UINT32_MAX);
+    strbuf_clear(&w->scratch);
+    record_answer(&w->rec, &w->scratch);
+    w->entry.answer = (uint32_t)MIN(w->scratch.n, (size_t)UINT32_MAX);
+    strbuf_clear(&w->scratch);
+    record_text(&w->rec, &w->scratch);
+    w->entry.content = hash64(w->scratch.p, w->scratch.n);
+}
+
 static void one_row(void *ctx, int64_t i, int worker)
 {
     Intake  *in = ctx;
@@ -75,7 +99,7 @@ static void one_row(void *ctx, int64_t i, int worker)
     w->rec.id = w->at.row;
     if (rc) {
         utf8_repair(&w->raw, in->item[i].item.text);
-        row_remove(w, "import", err.text, NAN, NULL);
+        remove_unread(w, err.text);
     } else {
         w->entry.kind = (uint8_t)w->rec.kind;
         read_keys(in->p, w);
@@ -85,11 +109,8 @@ static void one_row(void *ctx, int64_t i, int worker)
             row_note(w, "encoding", "bytes that fit no encoding became U+FFFD", in->item[i].item.replaced, NULL);
     }
     passes_row(in->p, w);
-    if (w->rec.row) {
-        strbuf_clear(&w->scratch);
-        record_text(&w->rec, &w->scratch);
-        w->entry.content = hash64(w->scratch.p, w->scratch.n);
-    }
+    if (w->rec.row)
+        measure(w);
     strbuf_release(&note);
 }
 

@@ -96,6 +96,7 @@ int manifest_write(Prep *p, Err *e)
     json_set(j, "options", options_json(p));
     json_set(j, "inputs", inputs_json(p));
     json_set(j, "rows", counts_json(p));
+    json_set(j, "statistics", statistics(p));
     json_set(j, "files", written);
     if (!rc)
         rc = put_json(p, "manifest.json", j, e);

@@ -26,6 +26,7 @@ typedef struct RowEntry {
     int64_t  time;                 /* of --time: seconds since 1970, or any number that grows; INT64_MIN: none */
     int32_t  source, member;
     int32_t  tokens, trained;      /* -1: not counted */
+    uint32_t question, answer;     /* bytes of each; 4 GiB and more count as that */
     float    quality;              /* 0..1; chooses the best of a cluster */
     uint8_t  kind, part;
     uint8_t  language;             /* of language.h; 0: not asked */
@@ -103,6 +104,7 @@ int settle(Prep *p, Err *e);         /* settle.c */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
 int write_out(Prep *p, Err *e);      /* write_out.c */
 int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
+Json *statistics(const Prep *p);     /* statistics.c: tables for manifest and report, of the rows that stay; owned */
 int manifest_facts(Prep *p, Err *e); /* of a finished folder */
 
 #endif

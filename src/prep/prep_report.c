@@ -23,6 +23,8 @@ typedef struct Example {
     char   *file, *reason;
     Json   *decision;  /* owned */
     Json   *record;    /* the row as it is now, or as it was when it left; owned; NULL: not found */
+    int64_t kept;      /* of a duplicate: the row that stays; 0: none */
+    Json   *other;     /* that row; owned; NULL: not found */
 } Example;
 
 typedef struct Class {
@@ -81,16 +83,22 @@ static Class *class_for(Report *r, Str pass, Str action, Str reason)
     return &r->class.p[at];
 }
 
+static void want(Report *r, int64_t row)
+{
+    StrBuf id = { 0 };
+    strbuf_addf(&id, "%lld", (long long)row);
+    map_put(r->wanted, strbuf_str(&id), 1);
+    strbuf_release(&id);
+}
+
 static void keep_example(Report *r, Class *c, Json *decision)
 {
     Example *x = &c->example[c->n++];
-    StrBuf   id = { 0 };
     Str      file = json_str(json_get(decision, "file")), reason = json_str(json_get(decision, "reason"));
     *x = (Example){ .row = json_int(json_get(decision, "row")), .line = json_int(json_get(decision, "line")), .file = mem_strndup(file.p, file.n),
-                    .reason = mem_strndup(reason.p, reason.n), .decision = json_ref(decision) };
-    strbuf_addf(&id, "%lld", (long long)x->row);
-    map_put(r->wanted, strbuf_str(&id), 1);
-    strbuf_release(&id);
+                    .reason = mem_strndup(reason.p, reason.n), .decision = json_ref(decision), .kept = json_int(json_get(decision, "kept")) };
+    want(r, x->row);
+    want(r, x->kept);
 }
 
 static void count_pii(Report *r, const Json *decision)
@@ -136,9 +144,13 @@ static int sweep_decisions(Report *r, Err *e)
 static void give_record(Report *r, int64_t id, Json *record)
 {
     for (size_t i = 0; i < r->class.n; i++)
-        for (int k = 0; k < r->class.p[i].n; k++)
-            if (r->class.p[i].example[k].row == id && !r->class.p[i].example[k].record)
-                r->class.p[i].example[k].record = json_ref(record);
+        for (int k = 0; k < r->class.p[i].n; k++) {
+            Example *x = &r->class.p[i].example[k];
+            if (x->row == id && !x->record)
+                x->record = json_ref(record);
+            if (x->kept == id && !x->other)
+                x->other = json_ref(record);
+        }
 }
 
 /* Every line begins with {"id":N, so most lines are passed over unread. */
@@ -276,10 +288,9 @@ static void put_example(Report *r, const Example *x)
     strbuf_addz(&r->out, "</p>\n");
     put_before(&r->out, json_get(x->decision, "before"));
     put_record(&r->out, x->record);
-    const Json *kept = json_get(x->decision, "kept_text");
-    if (kept) {
-        strbuf_addf(&r->out, "<h4>The row that stays (%lld)</h4>", (long long)json_int(json_get(x->decision, "kept")));
-        put_cut(&r->out, json_str(kept));
+    if (x->other) {
+        strbuf_addf(&r->out, "<p class=\"note\">row %lld stays</p>\n", (long long)x->kept);
+        put_record(&r->out, x->other);
     }
     strbuf_addz(&r->out, "</div>\n");
 }
@@ -406,6 +417,7 @@ static void report_release(Report *r)
             free(c->example[k].reason);
             json_free(c->example[k].decision);
             json_free(c->example[k].record);
+            json_free(c->example[k].other);
         }
         free(c->pass);
         free(c->action);
