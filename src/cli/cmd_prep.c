@@ -33,8 +33,10 @@ static void show(void *user, const char *stage, uint64_t done, uint64_t total, i
     if (now - s->last < (s->tty ? 0.1 : 5))
         return;
     s->last = now;
-    fprintf(stderr, "%s%s %3.0f %%, %lld rows, %.1f MB/s%s", s->tty ? "\r\033[K" : "", stage, total ? 100.0 * (double)done / (double)total : 100.0, (long long)rows,
-            (double)done * 1e-6 / (now - s->start), s->tty ? "" : "\n");
+    fprintf(stderr, "%s%s %3.0f %%, %lld rows", s->tty ? "\r\033[K" : "", stage, total ? 100.0 * (double)done / (double)total : 100.0, (long long)rows);
+    if (!strcmp(stage, "reading"))
+        fprintf(stderr, ", %.1f MB/s", (double)done * 1e-6 / (now - s->start));
+    fprintf(stderr, "%s", s->tty ? "" : "\n");
     fflush(stderr);
 }
 

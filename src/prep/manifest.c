@@ -97,6 +97,8 @@ int manifest_write(Prep *p, Err *e)
     json_set(j, "inputs", inputs_json(p));
     json_set(j, "rows", counts_json(p));
     json_set(j, "statistics", statistics(p));
+    if (p->advice.n)
+        json_set(j, "advice", json_str_new(strbuf_str(&p->advice)));
     json_set(j, "files", written);
     if (!rc)
         rc = put_json(p, "manifest.json", j, e);

@@ -155,6 +155,7 @@ static void prep_close(Prep *p)
     passes_close(p);
     sets_release(&p->together);
     strbuf_release(&p->first_why);
+    strbuf_release(&p->advice);
     import_free(p->import);
     for (size_t i = 0; i < p->input.n; i++)
         free(p->input.p[i].path);
@@ -197,7 +198,7 @@ int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const Prep
     lock_name = prep_path(&p, "work/lock");
     p.pool = pool_new((int)p.cfg.threads);
     if ((rc = lock_take(&lock, lock_name, e)) || (rc = passes_open(&p, e)) || (rc = intake(&p, e)) || (rc = settle(&p, e)) || (rc = divide(&p, e)) ||
-        (rc = write_out(&p, e)))
+        (rc = rank(&p, e)) || (rc = write_out(&p, e)))
         goto done;
     p.facts.seconds = clock_seconds() - start;
     rc = manifest_write(&p, e);

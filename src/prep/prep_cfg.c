@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "prep/select.h"
+
 #define AT(field) offsetof(PrepCfg, field)
 
 const CfgOption prep_options[] = {
@@ -26,10 +28,15 @@ const CfgOption prep_options[] = {
     { "eval",       CFG_LIST,   AT(eval),       NULL,      0, 0,     "FILE[,...]", "evaluation sets: rows that overlap with them are removed" },
     { "model",      CFG_STR,    AT(model),      NULL,      0, 0,     "DIR",      "its tokenizer and template count tokens" },
     { "max-length", CFG_INT,    AT(max_length), "2048",    2, 1e9,   NULL,       "tokens of an example in training: forecast of what would not fit" },
+    { "score",      CFG_BOOL,   AT(score),      "false",   0, 0,     NULL,       "loss and IFD of every training row by the model: scores.jsonl" },
+    { "ask",        CFG_INT,    AT(ask),        "0",       0, 1e9,   NULL,       "ask the model so many questions of the data: which facts does it not know" },
+    { "select",     CFG_INT,    AT(select),     "0",       0, 1e9,   NULL,       "training rows to keep; 0: all. Beside them as many at random, and the longest" },
+    { "select-by",  CFG_CHOICE, AT(select_by),  "best",    0, 0,     "best|diverse|cover|random|longest", "best: by IFD with --score, else by quality" },
     { "validation", CFG_REAL,   AT(validation), "0.05",    0, 0.9,   NULL,       "share of the rows for evaluation during training" },
     { "test",       CFG_REAL,   AT(test),       "0.05",    0, 0.9,   NULL,       "share of the rows for the last word" },
     { "group",      CFG_LIST,   AT(group),      NULL,      0, 0,     "COLUMN[,...]", "rows with the same value stay in one part: customer, thread" },
     { "label",      CFG_STR,    AT(label),      NULL,      0, 0,     "COLUMN",   "parts get the same mixture of its values" },
+    { "most-per-label", CFG_INT, AT(most_per_label), "0",    0, 1e9,   NULL,       "rows that one label may have, the best of them; 0: any" },
     { "time",       CFG_STR,    AT(time),       NULL,      0, 0,     "COLUMN",   "the newest rows become the test part" },
     { "subject",    CFG_STR,    AT(subject),    NULL,      0, 0,     "COLUMN",   "the person a row is about: for splitting and later erasure" },
     { "weights",    CFG_LIST,   AT(weights),    NULL,      0, 0,     "W[,...]",  "mixture: share of each input that is used, the largest whole" },
@@ -44,6 +51,10 @@ int prep_cfg_check(const PrepCfg *c, Err *e)
         return err_set(e, ERR_ARG, "no --out: name the folder that the data set is written to");
     if (c->validation + c->test >= 1)
         return err_set(e, ERR_ARG, "--validation %g and --test %g leave nothing to train on; their sum must be below 1", c->validation, c->test);
+    if ((c->score || c->ask || (c->select && (c->select_by == SELECT_DIVERSE || c->select_by == SELECT_COVER))) && !(c->model && *c->model))
+        return err_set(e, ERR_ARG, "--score, --ask and --select-by diverse or cover ask a model; name it with --model DIR");
+    if (c->most_per_label && !(c->label && *c->label))
+        return err_set(e, ERR_ARG, "--most-per-label needs --label COLUMN");
     if (c->delimiter && *c->delimiter && strlen(c->delimiter) != 1 && strcmp(c->delimiter, "\\t"))
         return err_set(e, ERR_ARG, "--delimiter \"%s\" must be one character, or \\t for a tab", c->delimiter);
     return 0;

@@ -12,10 +12,10 @@ typedef struct PrepCfg {
     char   *out;                                   /* the data folder */
     char   *prompt, *completion, *system, *text;   /* templates: mapping.h */
     char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter;
-    bool    repair;
-    int     header, duplicates, quality, pii; /* choices, in the order of the table; header as CsvChoice */
+    bool    repair, score;
+    int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
     double  near, validation, test;
-    int64_t max_length, seed, threads;
+    int64_t max_length, ask, select, most_per_label, seed, threads;
 } PrepCfg;
 
 extern const CfgOption prep_options[];

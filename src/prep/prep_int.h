@@ -90,6 +90,7 @@ struct Prep {
     size_t         keys_bytes;          /* of a MinHashRow that are used and kept on disk */
     Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
+    StrBuf         advice;              /* of --ask, for the report */
     StrBuf         first_why;           /* why the first row left: told when none is left */
     PrepFacts      facts;
 };
@@ -102,6 +103,7 @@ void  prep_options_text(const Prep *p, StrBuf *out);               /* those that
 int intake(Prep *p, Err *e);         /* intake.c */
 int settle(Prep *p, Err *e);         /* settle.c */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
+int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, contradictions, the choice of training rows */
 int write_out(Prep *p, Err *e);      /* write_out.c */
 int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
 Json *statistics(const Prep *p);     /* statistics.c: tables for manifest and report, of the rows that stay; owned */

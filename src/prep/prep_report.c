@@ -217,6 +217,16 @@ static void put_figures(Report *r)
     strbuf_release(&share);
 }
 
+static void put_advice(Report *r)
+{
+    Str advice = json_str(json_get(r->manifest, "advice"));
+    if (!advice.n)
+        return;
+    strbuf_addz(&r->out, "<h2>What the base model knows</h2>\n<p>");
+    html_text(&r->out, advice);
+    strbuf_addz(&r->out, "</p>\n");
+}
+
 static void put_inputs(Report *r)
 {
     const Json *inputs = json_get(r->manifest, "inputs");
@@ -397,6 +407,7 @@ static void put_page(Report *r)
     html_textz(out, path_base(r->data));
     strbuf_addz(out, "</span></h1><p class=\"sub\">What came in, what left and why. Every decision stands in decisions.jsonl, every row that left in removed.jsonl.</p></header><main>\n");
     put_figures(r);
+    put_advice(r);
     put_actions(r, "remove", "Removed rows, by reason", "No row was removed.");
     put_actions(r, "edit", "Changed rows", "No row was changed.");
     put_actions(r, "note", "Noted, and left as they are", "Nothing was noted.");

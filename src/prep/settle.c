@@ -1,4 +1,5 @@
-/* settle.c - judges rows beside each other: of a cluster of duplicates the best stays, and an input uses no more than its share of the mixture.
+/* settle.c - judges rows beside each other: of a cluster of duplicates the best stays, an input uses no more than its share of the mixture,
+ * and a label has no more rows than asked for.
  * Decisions and removed rows are put behind those of the intake; when this stage is stopped, the next start cuts them off again and repeats it. */
 #include "prep/prep_int.h"
 
@@ -6,42 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "prep/dedupe.h"
+#include "prep/removal.h"
 
 typedef struct Settle {
     Prep   *p;
-    FileMap rows;          /* work/rows.jsonl */
-    StrBuf  log, removed;
+    Removal out;
 } Settle;
 
 static RowEntry *entry_of(const Prep *p, int64_t id) { return &p->row.p[id - 1]; }
-
-static Str line_of(const Settle *s, const RowEntry *r)
-{
-    BUG_ON(r->off + r->bytes > s->rows.n);
-    return (Str){ (const char *)s->rows.p + r->off, (size_t)r->bytes - 1 };
-}
-
-/* The row leaves now, for this reason. */
-static void remove_row(Settle *s, RowEntry *r, const char *pass, const char *reason, double score, Json *more)
-{
-    RowPlace at = { r->id, s->p->input.p[r->source].path, r->line };
-    Str      line = line_of(s, r);
-    decision_add(&s->log, at, pass, ACTION_REMOVE, reason, score, more);
-    strbuf_addf(&s->removed, "{\"id\":%lld,\"pass\":", (long long)r->id);
-    json_write_string(&s->removed, str_of(pass));
-    strbuf_addz(&s->removed, ",\"reason\":");
-    json_write_string(&s->removed, str_of(reason));
-    strbuf_addz(&s->removed, ",\"file\":");
-    json_write_string(&s->removed, str_of(at.file));
-    strbuf_addf(&s->removed, ",\"line\":%lld,\"row\":", (long long)r->line);
-    strbuf_add(&s->removed, line.p, line.n);
-    strbuf_addz(&s->removed, "}\n");
-    r->part = PART_REMOVED;
-}
 
 /* ---- duplicates ------------------------------------------------------------------------------------------------------------------------------------ */
 
@@ -51,7 +27,7 @@ static int text_of(void *ctx, int64_t id, int worker, StrBuf *out, Err *e)
     const RowEntry *r = entry_of(s->p, id);
     Record          rec = { .kind = (RecordKind)r->kind };
     (void)worker;
-    int rc = json_parse(&rec.row, line_of(s, r), "work/rows.jsonl", e);
+    int rc = json_parse(&rec.row, removal_line(&s->out, r), "work/rows.jsonl", e);
     if (!rc)
         record_text(&rec, out);
     json_free(rec.row);
@@ -77,15 +53,15 @@ static int settle_duplicates(Settle *s, Err *e)
         RowEntry            *r = entry_of(p, d->row);
         const char          *reason = d->exact ? "exact duplicate" : "near duplicate";
         if (p->cfg.duplicates == DUPLICATES_NEAR || (p->cfg.duplicates == DUPLICATES_EXACT && d->exact)) {
-            remove_row(s, r, "duplicates", reason, d->jaccard, duplicate_facts(d));
+            removal_add(&s->out, r, "duplicates", reason, d->jaccard, duplicate_facts(d));
         } else {
-            decision_add(&s->log, (RowPlace){ r->id, p->input.p[r->source].path, r->line }, "duplicates", ACTION_NOTE, reason, d->jaccard, duplicate_facts(d));
+            decision_add(&s->out.log, (RowPlace){ r->id, p->input.p[r->source].path, r->line }, "duplicates", ACTION_NOTE, reason, d->jaccard, duplicate_facts(d));
             sets_join(&p->together, (uint32_t)d->row - 1, (uint32_t)d->kept - 1);
         }
     }
     if (!rc && found.left_out) {
         snprintf(text, sizeof text, "%llu pairs of rows that share common text were not compared; near duplicates among them may remain", (unsigned long long)found.left_out);
-        decision_add(&s->log, (RowPlace){ 0, "", 0 }, "duplicates", ACTION_NOTE, text, NAN, NULL);
+        decision_add(&s->out.log, (RowPlace){ 0, "", 0 }, "duplicates", ACTION_NOTE, text, NAN, NULL);
     }
     dedupe_result_release(&found);
     return rc;
@@ -115,34 +91,52 @@ static void settle_share(Settle *s, int32_t input)
     if (v.n)
         qsort(v.p, v.n, sizeof *v.p, by_draw);
     for (size_t i = (size_t)ceil(share * (double)v.n); i < v.n; i++)
-        remove_row(s, &p->row.p[v.p[i].row], "mixture", "beyond the share of its input", share, NULL);
+        removal_add(&s->out, &p->row.p[v.p[i].row], "mixture", "beyond the share of its input", share, NULL);
     vec_release(&v);
 }
 
-/* ---- the stage ------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- balance --------------------------------------------------------------------------------------------------------------------------------------- */
 
-static int put_behind(const Prep *p, const char *name, const StrBuf *text, Err *e)
+typedef struct Labelled { uint64_t label, draw; float quality; size_t row; } Labelled;
+
+static int by_label_and_quality(const void *a, const void *b)
 {
-    char    *path = prep_path(p, name);
-    uint64_t size = 0;
-    FileLog  f = { .fd = -1 };
-    int      rc = file_size(path, &size, e);
-    if (!rc)
-        rc = file_log_open(&f, path, size, e);
-    if (!rc)
-        rc = file_log_add(&f, text->p, text->n, e);
-    if (!rc)
-        rc = file_log_sync(&f, e);
-    file_log_close(&f);
-    free(path);
-    return rc;
+    const Labelled *x = a, *y = b;
+    if (x->label != y->label)
+        return x->label < y->label ? -1 : 1;
+    if (x->quality != y->quality)
+        return x->quality > y->quality ? -1 : 1;
+    return x->draw != y->draw ? (x->draw < y->draw ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
 }
+
+/* --most-per-label: of each label the best rows stay; rows without one are left alone. */
+static void settle_balance(Settle *s)
+{
+    Prep         *p = s->p;
+    VEC(Labelled) v = { 0 };
+    int64_t       so_far = 0;
+    for (size_t i = 0; i < p->row.n; i++) {
+        const RowEntry *r = &p->row.p[i];
+        uint64_t        both[2] = { (uint64_t)p->cfg.seed, r->content };
+        if (r->label && r->part != PART_REMOVED)
+            *vec_push(&v) = (Labelled){ r->label, hash64(both, sizeof both), r->quality, i };
+    }
+    if (v.n)
+        qsort(v.p, v.n, sizeof *v.p, by_label_and_quality);
+    for (size_t i = 0; i < v.n; i++) {
+        so_far = i && v.p[i].label == v.p[i - 1].label ? so_far + 1 : 1;
+        if (so_far > p->cfg.most_per_label)
+            removal_add(&s->out, &p->row.p[v.p[i].row], "balance", "its label has enough rows", (double)v.p[i].quality, NULL);
+    }
+    vec_release(&v);
+}
+
+/* ---- the stage ------------------------------------------------------------------------------------------------------------------------------------ */
 
 int settle(Prep *p, Err *e)
 {
     Settle s = { .p = p };
-    char  *path = prep_path(p, "work/rows.jsonl");
-    int    rc = file_map(&s.rows, path, e);
+    int    rc = removal_open(&s.out, p, e);
     sets_init(&p->together, p->row.n);
     if (!rc && p->hooks.progress)
         p->hooks.progress(p->hooks.user, "comparing", p->facts.bytes, p->facts.bytes, (int64_t)p->row.n);
@@ -151,13 +145,10 @@ int settle(Prep *p, Err *e)
     for (size_t i = 0; i < p->input.n && !rc; i++)
         if (p->input.p[i].weight < 1)
             settle_share(&s, (int32_t)i);
+    if (!rc && p->cfg.most_per_label)
+        settle_balance(&s);
     if (!rc)
-        rc = put_behind(p, "decisions.jsonl", &s.log, e);
-    if (!rc)
-        rc = put_behind(p, "removed.jsonl", &s.removed, e);
-    file_unmap(&s.rows);
-    strbuf_release(&s.log);
-    strbuf_release(&s.removed);
-    free(path);
+        return removal_close(&s.out, e);
+    removal_release(&s.out);
     return rc;
 }

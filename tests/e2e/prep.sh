@@ -87,7 +87,31 @@ rows 1001 1300 > "$work/m2.jsonl"
 "$hone" prep "$work/m1.jsonl" "$work/m2.jsonl" -o "$work/mix" --weights 3,1 --pii off --duplicates exact > /dev/null || fail "mixture"
 [ "$(grep -c '"pass":"mixture"' "$work/mix/removed.jsonl")" = 200 ] || fail "mixture removed $(grep -c mixture "$work/mix/removed.jsonl")"
 
+# --- balance: no label has more than 30 rows
+"$hone" prep "$work/a.jsonl" -o "$work/balance" --label topic --most-per-label 30 --pii off > /dev/null || fail "balance"
+most=$(cat "$work"/balance/{train,validation,test}.jsonl | grep -o '"topic":"[^"]*"' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $1 }')
+[ "$most" = 30 ] || fail "a label has $most rows"
+
+# --- the model's own word: scores, and the best 20 with two controls of 20
+make_model
+"$hone" prep "$work/t.jsonl" -o "$work/ranked" --model "$work/model" --score --select 20 --select-by longest --pii off > /dev/null 2>&1 || fail "select"
+for file in train control_random control_longest; do [ "$(count "$work/ranked/$file.jsonl")" = 20 ] || fail "$file has $(count "$work/ranked/$file.jsonl") rows"; done
+has "$work/ranked/scores.jsonl" '"ifd_loss":'
+has "$work/ranked/removed.jsonl" '"pass":"select"'
+
+# --- out and in again in every container
+for ending in jsonl json csv tsv parquet; do
+    "$hone" prep export "$work/jsonl" -o "$work/out.$ending" --part all > /dev/null || fail "export $ending"
+    rm -rf "$work/back"
+    "$hone" prep "$work/out.$ending" -o "$work/back" --pii off --validation 0 --test 0 > /dev/null || fail "import $ending"
+    [ "$(sed 's/,"meta".*//; s/"id":[0-9]*,//' "$work/back/train.jsonl" | sort | cksum)" = "$(cat "$work"/jsonl/{train,validation,test}.jsonl | sed 's/}$//; s/"id":[0-9]*,//' | sort | cksum)" ] ||
+        fail "$ending gives other rows back"
+done
+expect 2 'the ending must say what to write' "$hone" prep export "$work/jsonl" -o "$work/out.xyz"
+expect 2 'which the kto shape cannot express' "$hone" prep export "$work/jsonl" -o "$work/out.jsonl" --shape kto
+
 # --- bad input
+expect 2 'name it with --model' "$hone" prep "$work/a.jsonl" -o "$work/x5" --score
 expect 2 'no --out' "$hone" prep "$work/a.jsonl"
 expect 2 'no input' "$hone" prep -o "$work/x"
 expect 2 'nope.jsonl' "$hone" prep "$work/nope.jsonl" -o "$work/x"
