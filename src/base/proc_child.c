@@ -155,12 +155,11 @@ static const int allowed[] = {
     SCMP_SYS(getrandom), SCMP_SYS(uname), SCMP_SYS(sysinfo), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
+/* False where the kernel refuses filters; a filter that cannot be built, as with too little memory, is a failure, for it must not pass as that. */
 static bool seccomp(const Cage *c)
 {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
-    if (!f)
-        return false;
-    int rc = 0;
+    int             rc = f ? 0 : -ENOMEM;
     for (size_t i = 0; i < ARRAY_LEN(allowed) && rc == 0; i++)
         rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
     /* Files open for reading only; else the answer is EACCES. O_TMPFILE and O_TRUNC need no write access mode to be harmful. */
@@ -188,7 +187,10 @@ static bool seccomp(const Cage *c)
         rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(execveat), 2, SCMP_A0(SCMP_CMP_EQ, PROC_EXEC), SCMP_A4(SCMP_CMP_EQ, AT_EMPTY_PATH));
     if (rc == 0)
         rc = seccomp_load(f);
-    seccomp_release(f);
+    if (f)
+        seccomp_release(f);
+    if (rc && rc != -ECANCELED && rc != -EINVAL) /* ECANCELED: the kernel said no */
+        fail("cannot build the filter of system calls; with little memory, allow the child more", -rc);
     return rc == 0;
 }
 

@@ -1,0 +1,464 @@
+/* test_docs.c - documents made by the official libraries must give the text that was put in (tools/golden_docs.py), through the caged child; and
+ * hostile ones must end in a sentence. */
+#include "base/check.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "docs/doc.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdio.h>
+
+static const char *const kind_words[DOC_KINDS] = { "unknown", "text", "markdown", "html", "xml", "docx", "xlsx", "pptx", "pdf", "mail", "mbox" };
+
+/* ---- golden documents ---- */
+
+static void dump(StrBuf *out, const DocOut *d)
+{
+    strbuf_addf(out, "%s|%s|%s\n", d->title, d->author, d->date);
+    for (size_t i = 0; i < d->part.n; i++) {
+        const DocPart *p = &d->part.p[i];
+        size_t at = 0;
+        strbuf_addf(out, "=== %s|%s|%d\n", kind_words[p->kind], p->name, (int)p->parent);
+        assert_int_equal(strlen(p->text), p->n);
+        for (size_t k = 0; k < p->span.n; k++) {
+            const DocSpan *s = &p->span.p[k];
+            strbuf_add(out, p->text + at, s->from - at);
+            strbuf_addz(out, s->mark == DOC_QUOTE ? "[[quote]]" : "[[signature]]");
+            strbuf_add(out, p->text + s->from, s->to - s->from);
+            strbuf_addz(out, "[[end]]");
+            at = s->to;
+        }
+        strbuf_add(out, p->text + at, p->n - at);
+        strbuf_addc(out, '\n');
+    }
+    for (size_t i = 0; i < d->note.n; i++)
+        strbuf_addf(out, "*** %s\n", d->note.p[i]);
+}
+
+static char *golden(const char *name)
+{
+    return path_join(TEST_DIR "/docs/golden", name);
+}
+
+static DocOut read_golden(const char *name)
+{
+    DocOut d;
+    Err    e = { 0 };
+    char  *path = golden(name);
+    if (doc_to_text(path, NULL, &d, &e))
+        fail_msg("%s", e.text);
+    free(path);
+    return d;
+}
+
+static void test_golden(void **state)
+{
+    (void)state;
+    FileList l;
+    Err      e = { 0 };
+    int      seen = 0, wrong = 0;
+    assert_int_equal(file_list(&l, TEST_DIR "/docs/golden", &e), 0);
+    for (size_t i = 0; i < l.n; i++) {
+        char  name[256], *want;
+        size_t n;
+        StrBuf got = { 0 };
+        snprintf(name, sizeof name, "%s.txt", l.name[i]);
+        char *path = golden(name);
+        if (file_exists(path)) {
+            DocOut d = read_golden(l.name[i]);
+            if (file_read_text(path, &want, &n, &e))
+                fail_msg("%s", e.text);
+            dump(&got, &d);
+            if (strcmp(strbuf_z(&got), want) != 0) {
+                print_error("%s\n---- got\n%s---- wanted\n%s", l.name[i], strbuf_z(&got), want);
+                wrong++;
+            }
+            seen++;
+            doc_release(&d);
+            free(want);
+        }
+        strbuf_release(&got);
+        free(path);
+    }
+    file_list_release(&l);
+    assert_int_equal(seen, 12);
+    assert_int_equal(wrong, 0);
+}
+
+static Json *meta_of(const char *text)
+{
+    Json *j;
+    Err   e;
+    if (json_parse(&j, str_of(text), "meta", &e))
+        fail_msg("%s", e.text);
+    return j;
+}
+
+static void expect_str(const char *meta, const char *key, const char *want)
+{
+    Json *j = meta_of(meta);
+    if (!str_eqz(json_str(json_get(j, key)), want))
+        fail_msg("%s is not \"%s\" in %s", key, want, meta);
+    json_free(j);
+}
+
+static void test_meta(void **state)
+{
+    (void)state;
+    DocOut d = read_golden("box.mbox");
+    assert_int_equal(d.kind, DOC_MBOX);
+    static const char *const threads[] = { "1@example.org", "1@example.org", "1@example.org", "4@example.org" };
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        expect_str(d.part.p[i].meta, "thread", threads[i]);
+    expect_str(d.part.p[2].meta, "in_reply_to", "2@example.org");
+    doc_release(&d);
+
+    d = read_golden("letter.eml");
+    Json *j = meta_of(d.part.p[0].meta), *list = json_get(j, "attachments");
+    assert_int_equal(json_len(list), 5);
+    assert_true(str_eqz(json_str(json_get(json_at(list, 2), "name")), "photo.png"));
+    assert_true(str_eqz(json_str(json_get(json_at(list, 2), "type")), "image/png"));
+    assert_int_equal(json_int(json_get(json_at(list, 2), "bytes")), 12);
+    json_free(j);
+    doc_release(&d);
+
+    d = read_golden("stock.xlsx");
+    j = meta_of(d.part.p[1].meta);
+    assert_true(json_bool(json_get(j, "hidden")));
+    json_free(j);
+    doc_release(&d);
+
+    d = read_golden("pages.pdf");
+    expect_str(d.meta, "pages", "3");
+    j = meta_of(d.part.p[2].meta);
+    assert_int_equal(json_int(json_get(j, "page")), 3);
+    json_free(j);
+    doc_release(&d);
+
+    d = read_golden("page.html");
+    expect_str(d.meta, "language", "de");
+    doc_release(&d);
+
+    DocLimits shallow = { .depth = 1 };
+    Err e;
+    char *path = golden("letter.eml");
+    assert_int_equal(doc_to_text(path, &shallow, &d, &e), 0);
+    assert_int_equal(d.part.n, 5);
+    doc_release(&d);
+    shallow.text_max = 400; /* the message fits, its manual does not */
+    assert_int_equal(doc_to_text(path, &shallow, &d, &e), 0);
+    assert_int_equal(d.part.n, 4);
+    assert_non_null(strstr(d.note.p[0], "attachment manual.docx: not converted: its text has more than"));
+    doc_release(&d);
+    shallow.text_max = 50;
+    assert_int_equal(doc_to_text(path, &shallow, &d, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "its text has more than the 0 MiB that are allowed");
+    assert_int_equal(d.part.n, 0);
+    free(path);
+}
+
+/* ---- refusals ---- */
+
+typedef struct Case { const char *bytes; size_t n; const char *sentence; } Case;
+
+static void expect_refused_limits(Str bytes, const char *sentence, int code, const DocLimits *limits)
+{
+    char  *dir = check_dir(), *path = path_join(dir, "doc");
+    Err    e = { 0 };
+    DocOut d;
+    assert_int_equal(file_write_atomic(path, bytes.p, bytes.n, &e), 0);
+    e = (Err){ 0 };
+    doc_to_text(path, limits, &d, &e);
+    check_says(&e, code, sentence);
+    if (strncmp(e.text, path, strlen(path)) != 0)
+        fail_msg("the sentence does not name the file: %s", e.text);
+    doc_release(&d);
+    free(path);
+    check_dir_done(dir);
+}
+
+static void expect_refused(Str bytes, const char *sentence)
+{
+    expect_refused_limits(bytes, sentence, ERR_INPUT, NULL);
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    static const struct { const char *file, *sentence; } files[] = {
+        { "locked.pdf", "encrypted and needs a password" }, { "scan.pdf", "no text on any of its 2 pages" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        Err    e = { 0 };
+        DocOut d;
+        char  *path = golden(files[i].file);
+        doc_to_text(path, NULL, &d, &e);
+        check_says(&e, ERR_INPUT, files[i].sentence);
+        assert_int_equal(d.part.n, 0);
+        free(path);
+    }
+#define OLE "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" "................"
+    expect_refused(STR_LIT(OLE "W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t\0"), "old format (.doc)");
+    expect_refused(STR_LIT(OLE "W\0o\0r\0k\0b\0o\0o\0k\0"), "old format (.xls)");
+    expect_refused(STR_LIT(OLE "P\0o\0w\0e\0r\0P\0o\0i\0n\0t\0 \0D\0o\0c\0u\0m\0e\0n\0t\0"), "old format (.ppt)");
+    expect_refused(STR_LIT(OLE "E\0n\0c\0r\0y\0p\0t\0e\0d\0P\0a\0c\0k\0a\0g\0e\0"), "protected by a password");
+    expect_refused(STR_LIT("{\\rtf1 hello}"), "this is RTF");
+    expect_refused(STR_LIT("\x89PNG\r\n\x1a\n"), "this is a picture");
+    expect_refused(STR_LIT("abc\0def"), "binary data");
+    expect_refused(STR_LIT("%PDF-1.7\ngarbage that is no PDF at all"), "the PDF cannot be read");
+    Err    e = { 0 };
+    DocOut d;
+    assert_int_equal(doc_to_text("/nowhere/x.docx", NULL, &d, &e), ERR_INPUT);
+    assert_true(doc_to_text("/tmp", NULL, &d, &e) < 0);
+    doc_release(&d);
+    expect_refused_limits(STR_LIT("some text"), "it has 0 MiB, and at most 0 MiB are allowed", ERR_INPUT, &(DocLimits){ .file_max = 5 });
+}
+
+/* ---- packages made here, by libarchive ---- */
+
+typedef struct Member { const char *name; Str bytes; } Member;
+
+static Str pack(const Member *m, size_t n)
+{
+    size_t cap = 1 << 16, used = 0;
+    for (size_t i = 0; i < n; i++)
+        cap += m[i].bytes.n + 1024;
+    char *buf = mem_alloc(cap);
+    struct archive *a = archive_write_new();
+    archive_write_set_format_zip(a);
+    archive_write_open_memory(a, buf, cap, &used);
+    for (size_t i = 0; i < n; i++) {
+        struct archive_entry *entry = archive_entry_new();
+        archive_entry_set_pathname(entry, m[i].name);
+        archive_entry_set_size(entry, (la_int64_t)m[i].bytes.n);
+        archive_entry_set_filetype(entry, AE_IFREG);
+        archive_entry_set_perm(entry, 0644);
+        assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
+        assert_int_equal(archive_write_data(a, m[i].bytes.p, m[i].bytes.n), (la_ssize_t)m[i].bytes.n);
+        archive_entry_free(entry);
+    }
+    archive_write_close(a);
+    archive_write_free(a);
+    return (Str){ buf, used };
+}
+
+#define TYPES "<Types/>"
+#define RELS "<Relationships><Relationship Id=\"r1\" Type=\"x/officeDocument\" Target=\"word/document.xml\"/></Relationships>"
+#define BODY(text) "<w:document xmlns:w=\"w\"><w:body><w:p><w:r><w:t>" text "</w:t></w:r></w:p></w:body></w:document>"
+
+static Str docx_of(Str document)
+{
+    return pack((const Member[]){ { "[Content_Types].xml", STR_LIT(TYPES) }, { "_rels/.rels", STR_LIT(RELS) }, { "word/document.xml", document } }, 3);
+}
+
+static void expect_docx_refused(Str document, const char *sentence)
+{
+    Str zip = docx_of(document);
+    expect_refused(zip, sentence);
+    free((char *)(uintptr_t)zip.p);
+}
+
+static void test_hostile_xml(void **state)
+{
+    (void)state;
+    Str    zip = docx_of(STR_LIT(BODY("fine")));
+    DocOut d;
+    Err    e = { 0 };
+    if (doc_parse(DOC_UNKNOWN, zip, NULL, &d, &e)) /* the package itself is good */
+        fail_msg("%s", e.text);
+    check_text(d.part.p[0].text, "fine");
+    doc_release(&d);
+    free((char *)(uintptr_t)zip.p);
+
+    expect_docx_refused(STR_LIT("<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>" BODY("&e;")), "DOCTYPE");
+    expect_docx_refused(STR_LIT(BODY("cut here") "<"), "no usable XML");
+    expect_docx_refused(STR_LIT("<w:document xmlns:w=\"w\"><w:body><w:p>"), "no usable XML");
+    expect_docx_refused(STR_LIT(""), "XML");
+    expect_refused(STR_LIT("<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><x>&e;</x>"), "an entity");
+    expect_refused(STR_LIT("<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY a \"lol\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">"
+                           "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;\"><!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;\">"
+                           "<!ENTITY f \"&d;&d;&d;&d;&d;&d;&d;&d;&d;&d;\"><!ENTITY g \"&f;&f;&f;&f;&f;&f;&f;&f;&f;&f;\">"
+                           "<!ENTITY h \"&g;&g;&g;&g;&g;&g;&g;&g;&g;&g;\"><!ENTITY i \"&h;&h;&h;&h;&h;&h;&h;&h;&h;&h;\">"
+                           "<!ENTITY j \"&i;&i;&i;&i;&i;&i;&i;&i;&i;&i;\">]><x>&j;</x>"), "an entity");
+    /* the same laughs in an attribute, where a parser must expand them */
+    expect_refused(STR_LIT("<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY a \"lol\"><!ENTITY b \"&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;\">"
+                           "<!ENTITY c \"&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;\"><!ENTITY d \"&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;\">"
+                           "<!ENTITY f \"&d;&d;&d;&d;&d;&d;&d;&d;&d;&d;\"><!ENTITY g \"&f;&f;&f;&f;&f;&f;&f;&f;&f;&f;\">"
+                           "<!ENTITY h \"&g;&g;&g;&g;&g;&g;&g;&g;&g;&g;\"><!ENTITY i \"&h;&h;&h;&h;&h;&h;&h;&h;&h;&h;\">"
+                           "<!ENTITY j \"&i;&i;&i;&i;&i;&i;&i;&i;&i;&i;\">]><x y=\"&j;\"/>"), "no usable XML");
+    StrBuf deep = { 0 };
+    strbuf_addz(&deep, "<w:document xmlns:w=\"w\">");
+    for (int i = 0; i < 5000; i++)
+        strbuf_addz(&deep, "<w:tbl><w:tr><w:tc>");
+    expect_docx_refused(strbuf_str(&deep), "nested more than 200 levels");
+    strbuf_release(&deep);
+}
+
+static void test_hostile_zip(void **state)
+{
+    (void)state;
+    StrBuf zeros = { 0 };
+    strbuf_addz(&zeros, "<w:document xmlns:w=\"w\"><w:body><w:p><w:r><w:t>");
+    for (int i = 0; i < 40 << 10; i++)
+        strbuf_addz(&zeros, "                                                                                                                                "
+                            "                                                                                                                                "
+                            "                                                                                                                                "
+                            "                                                                                                                                "
+                            "                                                                                                                                ");
+    strbuf_addz(&zeros, "</w:t></w:r></w:p></w:body></w:document>");
+    expect_docx_refused(strbuf_str(&zeros), "a zip bomb");
+    strbuf_release(&zeros);
+
+    char  *path = golden("manual.docx"), *text;
+    size_t n;
+    Err    e = { 0 };
+    assert_int_equal(file_read_text(path, &text, &n, &e), 0);
+    for (size_t cut = 0; cut < n; cut += n / 150 + 1) { /* in this process: a child for each would take its time */
+        DocOut d;
+        char  *copy = mem_alloc(cut + 1);
+        memcpy(copy, text, cut);
+        e = (Err){ 0 };
+        assert_true(doc_parse(DOC_DOCX, (Str){ copy, cut }, NULL, &d, &e) < 0);
+        assert_true(e.code == ERR_INPUT && e.text[0]);
+        free(copy);
+    }
+    expect_refused((Str){ text, n / 2 }, "damaged or cut short");
+    free(text);
+    free(path);
+    Str twice = pack((const Member[]){ { "a", STR_LIT("1") }, { "a", STR_LIT("2") } }, 2);
+    expect_refused(twice, "two members named a");
+    free((char *)(uintptr_t)twice.p);
+    Str plain = pack((const Member[]){ { "a.txt", STR_LIT("1") } }, 1);
+    expect_refused(plain, "a zip archive and no office document");
+    free((char *)(uintptr_t)plain.p);
+    Str odt = pack((const Member[]){ { "mimetype", STR_LIT("application/vnd.oasis.opendocument.text") }, { "content.xml", STR_LIT("<x/>") } }, 2);
+    expect_refused(odt, "OpenDocument");
+    free((char *)(uintptr_t)odt.p);
+    Str lost = pack((const Member[]){ { "[Content_Types].xml", STR_LIT(TYPES) }, { "word/other.xml", STR_LIT("<x/>") } }, 2);
+    expect_refused(lost, "has no main part");
+    free((char *)(uintptr_t)lost.p);
+}
+
+static void test_hostile_html(void **state)
+{
+    (void)state;
+    StrBuf b = { 0 };
+    strbuf_addz(&b, "<!DOCTYPE html><body>");
+    for (int i = 0; i < 100000; i++)
+        strbuf_addz(&b, "<div>");
+    expect_refused(strbuf_str(&b), "nests its elements 100000 deep");
+    strbuf_clear(&b);
+    strbuf_addz(&b, "<!DOCTYPE html><body>"); /* as deep as is allowed, and unclosed formatting, which each paragraph opens again */
+    for (int i = 0; i < 1500; i++)
+        strbuf_addz(&b, "<div>");
+    strbuf_addz(&b, "<b>deep</b><p>next");
+    DocOut d;
+    Err    e = { 0 };
+    if (doc_parse(DOC_UNKNOWN, strbuf_str(&b), NULL, &d, &e))
+        fail_msg("%s", e.text);
+    check_text(d.part.p[0].text, "deep\n\nnext");
+    doc_release(&d);
+    strbuf_release(&b);
+}
+
+static void test_hostile_mail(void **state)
+{
+    (void)state;
+    StrBuf b = { 0 };
+    strbuf_addz(&b, "From: a@b\nDate: Sat, 14 Mar 2026 09:26:53 +0100\nSubject: s\nMIME-Version: 1.0\n");
+    for (int i = 0; i < 1000; i++)
+        strbuf_addf(&b, "Content-Type: multipart/mixed; boundary=\"b%d\"\n\n--b%d\n", i, i);
+    strbuf_addz(&b, "Content-Type: text/plain\n\nbottom\n");
+    expect_refused(strbuf_str(&b), "nests its parts more than 20 deep");
+    strbuf_clear(&b);
+    strbuf_addz(&b, "From: a@b\nSubject: s\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n");
+    for (int i = 0; i < 5000; i++)
+        strbuf_addz(&b, "--b\nContent-Type: text/plain\n\nx\n");
+    expect_refused(strbuf_str(&b), "more than the 1000 parts");
+    strbuf_clear(&b);
+    /* messages inside messages: converted as deep as the limits say, noted below that */
+    strbuf_addz(&b, "From: a@b\nSubject: s0\nMIME-Version: 1.0\n");
+    for (int i = 1; i < 10; i++)
+        strbuf_addf(&b, "Content-Type: message/rfc822\n\nFrom: a@b\nSubject: s%d\nMIME-Version: 1.0\n", i);
+    strbuf_addz(&b, "\nbottom\n");
+    DocOut d;
+    Err    e = { 0 };
+    if (doc_parse(DOC_UNKNOWN, strbuf_str(&b), NULL, &d, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(d.part.n, 5);
+    assert_int_equal(d.part.p[4].parent, 3);
+    assert_int_equal(d.note.n, 1);
+    assert_non_null(strstr(d.note.p[0], "more than 4 attachments deep"));
+    doc_release(&d);
+    strbuf_release(&b);
+}
+
+static void test_junk_and_limits(void **state)
+{
+    (void)state;
+    const size_t n = (size_t)100 << 20;
+    uint32_t     x = 1;
+    char        *junk = mem_alloc(n);
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1664525u + 1013904223u;
+        junk[i] = (char)(x >> 24);
+    }
+    expect_refused((Str){ junk, n }, "binary data");
+    memcpy(junk, "%PDF-1.7\n", 9);
+    expect_refused((Str){ junk, 1 << 20 }, "the PDF cannot be read");
+    for (size_t i = 0; i < n; i++) /* 100 MB of letters are a text; a smaller limit of text is a sentence */
+        junk[i] = i % 64 ? (char)('a' + i % 26) : '\n';
+    expect_refused_limits((Str){ junk, n }, "its text has more than the 10 MiB that are allowed", ERR_INPUT, &(DocLimits){ .text_max = (size_t)10 << 20 });
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    expect_refused_limits((Str){ junk, n }, "of memory", ERR_WORK, &(DocLimits){ .proc.memory = (size_t)180 << 20 });
+#endif
+    free(junk);
+    /* a PDF program that does not come to an end in time: here every program, by a limit of what it may have */
+    Err    e = { 0 };
+    DocOut d;
+    char  *path = golden("pages.pdf");
+    doc_to_text(path, &(DocLimits){ .proc.memory = (size_t)16 << 20 }, &d, &e);
+    assert_int_equal(d.part.n, 0);
+    assert_non_null(strstr(e.text, "pdfinfo"));
+    free(path);
+}
+
+/* What a child that was taken over might send. */
+static void test_unpack(void **state)
+{
+    (void)state;
+    DocOut d = read_golden("letter.eml"), again;
+    StrBuf b = { 0 }, one = { 0 }, two = { 0 };
+    Err    e = { 0 };
+    doc_pack(&b, &d);
+    dump(&one, &d);
+    assert_int_equal(doc_unpack(strbuf_str(&b), &again, &e), 0);
+    dump(&two, &again);
+    check_text(strbuf_z(&two), strbuf_z(&one));
+    doc_release(&again);
+    for (size_t cut = 0; cut < b.n; cut++)
+        assert_int_equal(doc_unpack((Str){ b.p, cut }, &again, &e), ERR_WORK);
+    for (size_t at = 0; at < MIN(b.n, (size_t)3000); at++) { /* any byte wrong: refused or a sound document */
+        const char was = b.p[at];
+        b.p[at] = (char)(was ^ 0x81);
+        if (doc_unpack(strbuf_str(&b), &again, &e) == 0)
+            doc_release(&again);
+        b.p[at] = was;
+    }
+    strbuf_release(&b);
+    strbuf_release(&one);
+    strbuf_release(&two);
+    doc_release(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_refused), cmocka_unit_test(test_hostile_xml),
+        cmocka_unit_test(test_hostile_zip), cmocka_unit_test(test_hostile_html), cmocka_unit_test(test_hostile_mail),
+        cmocka_unit_test(test_junk_and_limits), cmocka_unit_test(test_unpack),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
