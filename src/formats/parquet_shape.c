@@ -104,8 +104,6 @@ static int take_child(ParquetShape **out, ParquetShape *s, Str key, Err *e)
         return 0;
     while (root->parent)
         root = root->parent;
-    if (memchr(key.p, 0, key.n))
-        return err_set(e, ERR_INPUT, "a key holds a zero byte, which no column's name may");
     if (root->fields >= SHAPE_FIELDS_MAX)
         return err_set(e, ERR_INPUT, "there are more than %d different keys; each would be a column; write such an object as text", SHAPE_FIELDS_MAX);
     *out = add_child(s, key.p);
