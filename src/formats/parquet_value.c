@@ -67,11 +67,15 @@ static int json_of_float16(const PqNode *leaf, const PqValue *v, Json **out, Err
 static int json_of_text(const PqNode *leaf, const PqValue *v, Json **out, Err *e)
 {
     (void)leaf;
-    size_t bad;
-    if (!utf8_valid(v->s, &bad))
-        return err_set(e, ERR_INPUT, "byte %zu of the text is not valid UTF-8; if the column holds bytes and not text, leave it out", bad + 1);
-    *out = json_str_new(v->s);
-    return 0;
+    size_t bad = 0;
+    Json *j = json_str_new(v->s);            /* repairs what is not UTF-8, and would have to look at every byte a second time to be asked before */
+    if (str_eq(json_str(j), v->s)) {
+        *out = j;
+        return 0;
+    }
+    json_free(j);
+    utf8_valid(v->s, &bad);
+    return err_set(e, ERR_INPUT, "byte %zu of the text is not valid UTF-8; if the column holds bytes and not text, leave it out", bad + 1);
 }
 
 static int json_of_uuid(const PqNode *leaf, const PqValue *v, Json **out, Err *e)
