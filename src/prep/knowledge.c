@@ -228,7 +228,7 @@ static int prompt_of(Asker *a, size_t q, const size_t *shot, size_t n, Err *e)
     return rc ? err_wrap(e, "%s, row %zu", a->rows->name, all[q].row + 1) : 0;
 }
 
-/* Puts the prompt into the generator, with as many shots as there is room for beside an answer. */
+/* Puts the prompt into the generator, with as many shots as there is room for beside an answer. 1: there is none for the question alone. */
 static int put_prompt(Asker *a, size_t q, int64_t p, Err *e)
 {
     const int32_t room = generator_positions(&a->gen) - (int32_t)MIN(a->o.answer_tokens, generator_positions(&a->gen) / 2);
@@ -239,8 +239,7 @@ static int put_prompt(Asker *a, size_t q, int64_t p, Err *e)
     if (rc)
         return rc;
     if (a->ids.n >= (size_t)room)
-        return err_set(e, ERR_INPUT, "%s, row %zu: the question alone has %zu tokens, and the model has positions for %d with an answer; leave the row out", a->rows->name,
-                       a->all.p[q].row + 1, a->ids.n, room);
+        return 1;
     generator_plan(&a->gen, (int64_t)a->ids.n + a->o.answer_tokens);
     return generator_prompt(&a->gen, a->ids.p, (int32_t)a->ids.n, e);
 }
@@ -262,7 +261,7 @@ static KnowClass class_of(const KnowledgeRow *k)
     return k->greedy_right ? KNOW_MAYBE : k->sampled_right ? KNOW_WEAKLY : KNOW_UNKNOWN;
 }
 
-static int ask(Asker *a, size_t q, KnowledgeRow *k, Err *e)
+static int ask(Asker *a, size_t q, KnowledgeRow *k, Err *e) /* 1: there is no room for the question */
 {
     GenOptions greedy = { .max_tokens = a->o.answer_tokens, .stop = &a->line }, warm = greedy;
     int        rc = 0;
@@ -274,7 +273,7 @@ static int ask(Asker *a, size_t q, KnowledgeRow *k, Err *e)
         for (int64_t s = 0; s < a->o.samples && !rc; s++, k->sampled++)
             rc = answer_right(a, q, &warm, ((uint64_t)a->all.p[q].row * KNOWLEDGE_MOST + (uint64_t)p) * KNOWLEDGE_MOST + (uint64_t)s, &k->sampled_right, e);
     }
-    k->class = class_of(k);
+    k->class = rc ? KNOW_NOT_ASKED : class_of(k);
     return rc;
 }
 
@@ -304,7 +303,7 @@ int knowledge_ask(Model *m, const ScoreRows *rows, const KnowledgeOptions *o, Kn
     size_t n_asked = 0, done = 0;
     int    rc = options(&a.o, e);
     *sum = (Knowledge){ 0 };
-    if (rc || (rc = model_reserve_positions(m, m->cfg.max_positions, e)))
+    if (rc || (rc = model_reserve_positions(m, MIN(KNOWLEDGE_POSITIONS, m->cfg.max_positions), e)))
         return rc;
     generator_open(&a.gen, m, NULL, rows->tok);
     if ((rc = stop_list_parse(&a.line, "\\n", e)))
@@ -322,8 +321,9 @@ int knowledge_ask(Model *m, const ScoreRows *rows, const KnowledgeOptions *o, Kn
             continue;
         const size_t  i = a.all.p[q].row;
         KnowledgeRow  k = { 0 };
-        if ((rc = score_stopped(&o->hooks, done, n_asked, e)) || (rc = ask(&a, q, &k, e)))
+        if ((rc = score_stopped(&o->hooks, done, n_asked, e)) || (rc = ask(&a, q, &k, e)) < 0)
             break;
+        rc = 0;
         out[i] = k;
         sum->count[KNOW_NOT_ASKED]--;
         sum->count[k.class]++;

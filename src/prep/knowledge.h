@@ -15,7 +15,8 @@
  *   - no top-k.
  * Fed: "Q: question\nA: answer\n\n" for each of the shots, drawn for this row and prompt from the other rows asked about that have another question, then
  * "Q: question\nA:". Of a conversation the user's message is the question; a system message is left out. The answer is what comes before the first line break.
- * Asked are rows of one question and one answer that is short: one line of at most KNOWLEDGE_WORDS words; what else there is has KNOW_NOT_ASKED.
+ * Asked are rows of one question and one answer that is short: one line of at most KNOWLEDGE_WORDS words; what else there is has KNOW_NOT_ASKED, and so has a
+ * question that does not fit into KNOWLEDGE_POSITIONS beside its answer even without shots. Shots that do not fit are left out, the last drawn first.
  * Cost for a row: prompts * (its prompt's tokens once through the model, and (1 + samples) answers token by token of at most answer_tokens). One text at a time, so
  * the model's weights are read once for each answered token.
  *
@@ -32,6 +33,7 @@
 #define KNOWLEDGE_F1      0.8
 #define KNOWLEDGE_MOST    64    /* prompts, samples and shots, each */
 #define KNOWLEDGE_TOKENS  48    /* of an answer */
+#define KNOWLEDGE_POSITIONS 4096 /* tokens of a prompt and its answer, or as many as the model has */
 
 typedef enum { KNOW_NOT_ASKED, KNOW_HIGHLY, KNOW_MAYBE, KNOW_WEAKLY, KNOW_UNKNOWN, KNOW_CLASSES } KnowClass;
 const char *know_class_name(KnowClass c); /* "HighlyKnown", ...; "not asked" */
@@ -54,7 +56,7 @@ typedef struct KnowledgeOptions {
     void     (*asked)(void *user, size_t row, const KnowledgeRow *k); /* hooks.user; may be NULL; in order of rows */
 } KnowledgeOptions;
 
-/* out [rows->n]. A row whose prompt does not fit the model's positions even without shots is ERR_INPUT; shots that do not fit are left out, the last drawn first. */
+/* out [rows->n]. Rows that are passed over count as not asked. */
 int  knowledge_ask(Model *m, const ScoreRows *rows, const KnowledgeOptions *o, KnowledgeRow *out, Knowledge *sum, Err *e);
 /* What the shares advise, in one to three sentences. */
 void knowledge_advice(const Knowledge *k, StrBuf *out);

@@ -10,8 +10,9 @@
  *   ifd_perplexity  exp(given - alone): that of Superfiltering (Li et al. 2024b, arXiv:2402.00530: a ratio of perplexities)
  * The two rank rows differently (0.1 / 0.2 and 2.1 / 4.2 are the same loss ratio), so each keeps its name. Above 1: the prompt makes the answer less
  * likely, which both papers take for a mismatch and leave out.
- * Deviations: Cherry's "alone" text is "### Response:" and the answer tokenised anew, ours holds the row's own ids behind the template's words; both
- * papers leave the terminator out, we count it, as training does; Superfiltering's "alone" has no marker at all.
+ * Deviations from the authors' programs: Cherry's "alone" text is "### Response:" and the answer tokenised anew, ours has the row's own ids behind the template's
+ * words; Superfiltering's has no marker, so with GPT-2 it lacks the answer's first token, which its other mean has: ours are means over the same tokens;
+ * both leave the terminator out, we count it, as training does. Both keep a ratio of exactly 1; select.h does not.
  *
  * A row longer than max_length tokens is cut from the right, as in Cherry_LLM, and marked: its scores are those of the answer tokens that remain, the same
  * ones in both texts; with no answer token left they are NaN.

@@ -60,9 +60,13 @@ int select_walk_diverse(Selection *s, const Ranking *r, const SelectInput *in, c
         if (!rc)
             score_progress(&o->hooks, at + (size_t)n, r->n);
     }
-    for (size_t i = 0; i < r->n; i++) /* those that the walk did not come to, but their block did */
-        if (s->verdict[r->row[i]].why == SELECT_RANKED_OUT)
-            s->verdict[r->row[i]].near = -1;
+    for (size_t i = 0; i < r->n; i++) { /* those that the walk did not come to, but their block did */
+        SelectVerdict *v = &s->verdict[r->row[i]];
+        if (v->why == SELECT_RANKED_OUT) {
+            v->near = -1;
+            v->cosine = 0;
+        }
+    }
     tarena_release(&scratch);
     free(cosine);
     return rc;

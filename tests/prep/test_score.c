@@ -235,6 +235,9 @@ static void test_templates_that_do_not_compare(void **state)
     static const struct { const char *text; ScoreNote note; } template[] = {
         { "{% for m in messages %}{% if not m.content %}{{ raise_exception('empty') }}{% endif %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
           "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}", SCORE_REFUSED },
+        { "{% for m in messages %}{% if m.role == 'assistant' and not messages[0].content %}{{ '<|im_start|>' + m.role + '\\n' + m.content|upper + '<|im_end|>\\n' }}"
+          "{% else %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{% endif %}{% endfor %}"
+          "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}", SCORE_OTHER_TOKENS },
     };
     for (size_t i = 0; i < ARRAY_LEN(template); i++) {
         Case      c = case_open(0);
