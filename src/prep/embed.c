@@ -102,47 +102,64 @@ static void pool(float *v, const float *hidden, const uint8_t *marked, int32_t n
     normalise(v, dim);
 }
 
-/* Rows [begin, end). The marks of the pooled tokens lie in `mark`, row after row, since an example's own first mark is never kept (dataset.h). */
+/* The prompts of a window of rows. The marks of the tokens to be pooled lie in `mark`, example after example: dataset_add clears an example's own first one. */
+typedef struct Prompts {
+    DataSet *d;
+    size_t   cap;                                   /* of d->ex */
+    struct { size_t row, mark; } at[SCORE_WINDOW];  /* of each example */
+    VEC(uint8_t) mark;
+    double  *sum;                                   /* [dim] scratch */
+} Prompts;
+
+static int add_prompt(Prompts *w, Embeddings *x, const ScoreRows *rows, size_t i, int32_t vocab, int64_t max_length, ChatOut *text, Err *e)
+{
+    bool      cut = false;
+    const int rc = score_row_encode(rows, i, vocab, text, e);
+    if (rc)
+        return rc;
+    uint8_t *pooled = mem_zalloc(text->ids.n, 1);
+    const Example ex = prompt_of(text, tok_bos(rows->tok), max_length, pooled, &cut);
+    x->cut += cut;
+    if (ex.n) {
+        w->at[w->d->n].row = i;
+        w->at[w->d->n].mark = w->mark.n;
+        for (int32_t k = 0; k < ex.n; k++)
+            *vec_push(&w->mark) = pooled[k];
+        dataset_add(w->d, &w->cap, ex);
+    }
+    free(pooled);
+    return 0;
+}
+
+/* The vectors of a micro-batch that has just run. */
+static void pool_batch(const Prompts *w, const Pass *p, Embeddings *x)
+{
+    for (int32_t s = 0; s < p->batch.n_seg; s++) {
+        const int64_t k = p->batch.example[s];
+        pool(x->x + (int64_t)w->at[k].row * x->dim, p->hidden + p->batch.seg_start[s] * x->dim, w->mark.p + w->at[k].mark, w->d->ex[k].n, x->dim, w->sum);
+    }
+}
+
+/* Rows [begin, end). */
 static int embed_window(Embeddings *x, Pass *p, const ScoreRows *rows, size_t begin, size_t end, int64_t max_length, int64_t capacity, ChatOut *text,
                         const ScoreHooks *h, Err *e)
 {
-    struct { size_t row, mark; } place[SCORE_WINDOW];
-    VEC(uint8_t) mark = { 0 };
-    DataSet *d = mem_zalloc(1, sizeof *d);
-    double  *sum = mem_alloc((size_t)x->dim * sizeof *sum);
-    size_t   cap = 0;
+    Prompts  w = { .d = mem_zalloc(1, sizeof *w.d), .sum = mem_alloc((size_t)x->dim * sizeof *w.sum) };
     PackPlan plan = { 0 };
     int      rc = 0;
-    for (size_t i = begin; i < end && !rc; i++) {
-        if ((rc = score_row_encode(rows, i, (int32_t)p->model->cfg.vocab, text, e)))
-            break;
-        uint8_t *pooled = mem_zalloc(text->ids.n, 1);
-        bool     cut = false;
-        Example  ex = prompt_of(text, tok_bos(rows->tok), max_length, pooled, &cut);
-        x->cut += cut;
-        if (ex.n) {
-            place[d->n].row = i;
-            place[d->n].mark = mark.n;
-            for (int32_t k = 0; k < ex.n; k++)
-                *vec_push(&mark) = pooled[k];
-            dataset_add(d, &cap, ex);
-        }
-        free(pooled);
-    }
+    for (size_t i = begin; i < end && !rc; i++)
+        rc = add_prompt(&w, x, rows, i, (int32_t)p->model->cfg.vocab, max_length, text, e);
     if (!rc)
-        pack_plan(&plan, d, capacity, true, false, 0, 0);
+        pack_plan(&plan, w.d, capacity, true, false, 0, 0);
     for (int64_t b = 0; b < plan.n_bins && !rc; b++) {
-        if ((rc = score_stopped(h, begin, rows->n, e)) || (rc = run(p, d, plan.item + plan.first[b], plan.first[b + 1] - plan.first[b], e)))
+        if ((rc = score_stopped(h, begin, rows->n, e)) || (rc = run(p, w.d, plan.item + plan.first[b], plan.first[b + 1] - plan.first[b], e)))
             break;
-        for (int32_t s = 0; s < p->batch.n_seg; s++) {
-            const int64_t k = p->batch.example[s];
-            pool(x->x + (int64_t)place[k].row * x->dim, p->hidden + p->batch.seg_start[s] * x->dim, mark.p + place[k].mark, d->ex[k].n, x->dim, sum);
-        }
+        pool_batch(&w, p, x);
     }
     pack_plan_release(&plan);
-    vec_release(&mark);
-    free(sum);
-    dataset_free(d);
+    vec_release(&w.mark);
+    free(w.sum);
+    dataset_free(w.d);
     return rc;
 }
 
