@@ -102,7 +102,7 @@ static void pool(float *v, const float *hidden, const uint8_t *marked, int32_t n
     normalise(v, dim);
 }
 
-/* The prompts of a window of rows. The marks of the tokens to be pooled lie in `mark`, example after example: dataset_add clears an example's own first one. */
+/* The prompts of a window of rows. The marks of the tokens to be pooled lie in `mark`, example after example: dataset_add clears an example's first one. */
 typedef struct Prompts {
     DataSet *d;
     size_t   cap;                                   /* of d->ex */
@@ -167,8 +167,8 @@ static int check_finite(const Embeddings *x, const ScoreRows *rows, Err *e)
 {
     for (int64_t i = 0; i < x->n * x->dim; i++)
         if (!isfinite(x->x[i]))
-            return err_set(e, ERR_WORK, "%s, row %lld: the model's hidden state is not a finite number; its weights are damaged, or the training that made them had "
-                                        "diverged", rows->name, (long long)(i / x->dim + 1));
+            return err_set(e, ERR_WORK, "%s, row %lld: the model's hidden state is not a finite number; its weights are damaged, or the training that "
+                                        "made them had diverged", rows->name, (long long)(i / x->dim + 1));
     return 0;
 }
 
@@ -183,8 +183,8 @@ int embed_rows(Embeddings *x, Model *m, const ScoreRows *rows, const EmbedOption
         return rc;
     x->x = calloc(rows->n + 1, (size_t)x->dim * sizeof *x->x);
     if (!x->x)
-        return err_set(e, ERR_MEM, "%s: the vectors of %zu rows need %.1f GB of memory, and there is not so much; take fewer rows or a narrower model", rows->name,
-                       rows->n, 4e-9 * (double)rows->n * (double)x->dim);
+        return err_set(e, ERR_MEM, "%s: the vectors of %zu rows need %.1f GB of memory, and there is not so much; take fewer rows or a narrower model",
+                       rows->name, rows->n, 4e-9 * (double)rows->n * (double)x->dim);
     tarena_init(&p.scratch, m->be);
     for (size_t begin = 0; begin < rows->n && !rc; begin += SCORE_WINDOW) {
         const size_t end = MIN(begin + SCORE_WINDOW, rows->n);

@@ -84,11 +84,11 @@ static void scan(Near *n, const float *cosine, int64_t i0, int64_t ni, int64_t j
 int embed_near(const Embeddings *x, double threshold, int nearest, const ScoreHooks *h, EmbedPairs *out, Err *e)
 {
     if (!(threshold > 0 && threshold <= 1) || nearest < 1 || nearest > EMBED_NEAREST_MAX)
-        return err_set(e, ERR_ARG, "near rows are asked for at cosine %g, %d for each row; expected are a cosine above 0 and up to 1, and 1 to %d rows", threshold,
-                       nearest, EMBED_NEAREST_MAX);
+        return err_set(e, ERR_ARG, "near rows are asked for at cosine %g, %d for each row; expected are a cosine above 0 and up to 1, and 1 to %d rows",
+                       threshold, nearest, EMBED_NEAREST_MAX);
     if (x->n > EMBED_ROWS_MAX)
-        return err_set(e, ERR_INPUT, "%lld rows are too many for an exact search among all pairs; expected are at most %d: remove near duplicates by words first, or take a "
-                                     "part of the rows", (long long)x->n, EMBED_ROWS_MAX);
+        return err_set(e, ERR_INPUT, "%lld rows are too many for an exact search among all pairs; expected are at most %d: remove near duplicates by words "
+                                     "first, or take a part of the rows", (long long)x->n, EMBED_ROWS_MAX);
     Near     n = { .mate = mem_zalloc((size_t)x->n * (size_t)nearest, sizeof *n.mate), .n = mem_zalloc((size_t)x->n, sizeof *n.n), .most = nearest,
                    .threshold = (float)threshold };
     float   *cosine = mem_alloc((size_t)BLOCK * BLOCK * sizeof *cosine);

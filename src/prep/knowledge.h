@@ -1,26 +1,27 @@
 /* knowledge.h - which rows teach the model facts that it does not know, by asking it; and which rows contradict each other (no model needed).
  * Main structs: KnowledgeRow, what the model makes of one row; Knowledge, the shares; ConflictGroups.
  *
- * Why: rows that state what the base model does not know are learned slowly, and once they are learned the model states more that is wrong (Gekhman et al. 2024,
- * arXiv:2405.05904). The classes are those of SliCK there: a question is put behind a few other rows with their answers, and the model's answers are compared with
- * the row's:
+ * Why: rows that state what the base model does not know are learned slowly, and once they are learned the model states more that is wrong (Gekhman et al.
+ * 2024, arXiv:2405.05904). The classes are those of SliCK there: a question is put behind a few other rows with their answers, and the model's answers are
+ * compared with the row's:
  *   HighlyKnown   every greedy answer is right (with one prompt only: and every sampled one)
  *   MaybeKnown    some greedy answer is right
  *   WeaklyKnown   no greedy answer is right, some sampled one is
  *   Unknown       no answer is right
- * Deviations from the paper, which asks 10 prompts of 4 other rows, 1 greedy and 16 sampled answers each (T = 0.5, top-k 40), 170 answers for a row:
- *   - KNOWLEDGE_PROMPTS x (1 + KNOWLEDGE_SAMPLES) answers unless the caller wants more: fewer answers find less that is weakly known, so the share of Unknown is an
- *     upper bound, and with one prompt MaybeKnown means "greedy right, a sampled one wrong", which the paper does not have
+ * Deviations from the paper, which asks 10 prompts of 4 other rows, 1 greedy and 16 sampled answers each (T = 0.5), 170 answers for a row:
+ *   - KNOWLEDGE_PROMPTS x (1 + KNOWLEDGE_SAMPLES) answers unless the caller wants more: fewer answers find less that is weakly known, so the share of Unknown
+ *     is an upper bound, and with one prompt MaybeKnown means "greedy right, a sampled one wrong", which the paper does not have
  *   - right: the same text after normalisation (below), or token F1 of at least KNOWLEDGE_F1 (the paper: exact match)
- *   - no top-k.
- * Fed: "Q: question\nA: answer\n\n" for each of the shots, drawn for this row and prompt from the other rows asked about that have another question, then
- * "Q: question\nA:". Of a conversation the user's message is the question; a system message is left out. The answer is what comes before the first line break.
- * Asked are rows of one question and one answer that is short: one line of at most KNOWLEDGE_WORDS words; what else there is has KNOW_NOT_ASKED, and so has a
- * question that does not fit into KNOWLEDGE_POSITIONS beside its answer even without shots. Shots that do not fit are left out, the last drawn first.
- * Cost for a row: prompts * (its prompt's tokens once through the model, and (1 + samples) answers token by token of at most answer_tokens). One text at a time, so
- * the model's weights are read once for each answered token.
+ *   - the other rows are drawn from the data set itself, not from rows of the same relation.
+ * Fed: "Q: question\nA: answer\n\n" for each of the shots, drawn for this row and prompt from the other rows that can be asked and have another question, then
+ * "Q: question\nA:". Of a conversation the user's message is the question; a system message is left out. The answer is what comes before the first line
+ * break.
+ * Asked are rows of one question and one answer that is short: one line of at most KNOWLEDGE_WORDS words; what else there is has KNOW_NOT_ASKED, and so has
+ * a question that does not fit into KNOWLEDGE_POSITIONS beside its answer even without shots. Shots that do not fit are left out, the last drawn first.
+ * Cost for a row: prompts * (its prompt's tokens once through the model, and (1 + samples) answers token by token of at most answer_tokens). One text at a
+ * time, so the model's weights are read once for each answered token.
  *
- * Normalisation (SQuAD's, Rajpurkar et al. 2016, for any script): NFKC, lower case, punctuation away, the words a, an and the away, white space to single spaces. */
+ * Normalisation (SQuAD's, Rajpurkar et al. 2016, for any script): NFKC, lower case, punctuation away, the words a, an and the away, single spaces. */
 #ifndef HONE_KNOWLEDGE_H
 #define HONE_KNOWLEDGE_H
 
@@ -77,9 +78,9 @@ typedef struct ConflictGroup {
 } ConflictGroup;
 typedef struct ConflictGroups { VEC(ConflictGroup) group; } ConflictGroups; /* in order of their first rows; zeroed is empty */
 
-/* Rows have the same question when everything before the last answer (roles, texts, tool calls; "prompt") is the same after normalisation; their answers differ when
- * they are not the same after normalisation. "Write a poem" may well have many answers, so a group is a question to a person, not a fault. Rows that are neither
- * pairs nor end with an answer are passed over. Memory: about 300 bytes for each row. */
+/* Rows have the same question when everything before the last answer (roles, texts, tool calls; "prompt") is the same after normalisation; their answers
+ * differ when they are not the same after normalisation. "Write a poem" may well have many answers, so a group is a question to a person, not a fault. Rows
+ * that are neither pairs nor end with an answer are passed over. Memory: about 300 bytes for each row. */
 void knowledge_conflicts(Json *const *row, size_t n, ConflictGroups *out);
 void knowledge_conflicts_release(ConflictGroups *g);
 

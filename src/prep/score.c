@@ -1,6 +1,6 @@
 /* score.c - see score.h. A window of rows becomes a set of examples, two for each row, that is packed and evaluated as a set for training is.
- * Main struct: Window. Invariant: the log-probabilities of an example lie at Part.first of `logp`, in the order of its trained tokens, whatever micro-batch
- * computed them. */
+ * Main struct: Window. Invariant: the log-probabilities of an example lie at Part.first of `logp`, in the order of its trained tokens, whatever
+ * micro-batch computed them. */
 #include "prep/score.h"
 
 #include <math.h>
@@ -27,8 +27,8 @@ typedef struct Window {
 
 const char *score_note_name(ScoreNote n)
 {
-    static const char *const name[] = { [SCORE_WHOLE] = "whole", [SCORE_CUT_ANSWER] = "cut", [SCORE_OTHER_TOKENS] = "other tokens", [SCORE_REFUSED] = "refused",
-                                        [SCORE_NOTHING_BEFORE] = "nothing before" };
+    static const char *const name[] = { [SCORE_WHOLE] = "whole", [SCORE_CUT_ANSWER] = "cut", [SCORE_OTHER_TOKENS] = "other tokens",
+                                        [SCORE_REFUSED] = "refused", [SCORE_NOTHING_BEFORE] = "nothing before" };
     BUG_ON((size_t)n >= ARRAY_LEN(name));
     return name[n];
 }
@@ -76,7 +76,7 @@ static int add_row(Window *w, const ScoreRows *rows, size_t i, int64_t max_lengt
         s->note = SCORE_CUT_ANSWER;
     if (!p->full.n)
         return 0;
-    const ScoreAlone a = score_row_alone(rows, i, &w->full, &w->alone, &p->skipped);
+    const ScoreAlone a = score_row_alone(rows, i, vocab, &w->full, &w->alone, &p->skipped);
     if (a != ALONE_SAME)
         s->note = a == ALONE_DIFFERS ? SCORE_OTHER_TOKENS : SCORE_REFUSED;
     else if (p->full.n == p->skipped)
@@ -116,11 +116,11 @@ static int evaluate(Window *w, int64_t capacity, const ScoreOptions *o, size_t d
     }
     pack_plan(&plan, w->d, capacity, true, false, 0, 0);
     for (int64_t b = 0; b < plan.n_bins && !rc; b++) {
-        double       nll = 0;
-        const float *from;
-        if ((rc = score_stopped(&o->hooks, done, of, e)) || (rc = pass_eval(&w->pass, w->d, plan.item + plan.first[b], plan.first[b + 1] - plan.first[b], &nll, e)))
+        double        nll = 0;
+        const int64_t first = plan.first[b], n = plan.first[b + 1] - first;
+        if ((rc = score_stopped(&o->hooks, done, of, e)) || (rc = pass_eval(&w->pass, w->d, plan.item + first, n, &nll, e)))
             break;
-        from = w->pass.logp;
+        const float *from = w->pass.logp;
         for (int32_t i = 0; i < w->pass.batch.n_seg; i++) {
             const int64_t x = w->pass.batch.example[i];
             memcpy(w->logp + w->place[x], from, (size_t)w->d->ex[x].n_train * sizeof *from);
@@ -148,8 +148,8 @@ static int score_window(Window *w, const ScoreRows *rows, size_t begin, size_t e
             continue;
         finish_row(w, &w->row[i - begin], &score[i - begin]);
         if (score[i - begin].scored && !isfinite(score[i - begin].loss)) {
-            rc = err_set(e, ERR_WORK, "%s, row %zu: the model's loss is not a finite number; its weights are damaged, or the training that made them had diverged",
-                         rows->name, i + 1);
+            rc = err_set(e, ERR_WORK, "%s, row %zu: the model's loss is not a finite number; its weights are damaged, or the training that made them had "
+                                      "diverged", rows->name, i + 1);
             break;
         }
         out[i] = score[i - begin];

@@ -60,10 +60,10 @@ size_t score_trained(const ChatOut *row)
 
 static ScoreAlone pair_alone(const ScoreRows *rows, const ChatOut *full, ChatOut *out, int32_t *skipped)
 {
-    const int32_t bos = tok_bos(rows->tok);
-    if (full->mask.p[0] || full->ids.p[0] == bos) /* with nothing before it the answer's first token is no target in either text */
+    const bool answer_first = full->mask.p[0]; /* nothing stands before it: in neither text is it a target */
+    if (answer_first || full->ids.p[0] == tok_bos(rows->tok))
         *vec_push(&out->ids) = full->ids.p[0];
-    if (rows->separator && tok_encode(rows->tok, str_of(rows->separator), 0, &out->ids, NULL))
+    if (!answer_first && rows->separator && tok_encode(rows->tok, str_of(rows->separator), 0, &out->ids, NULL))
         return ALONE_REFUSED; /* not UTF-8; the row itself would have been refused before */
     while (out->mask.n < out->ids.n)
         *vec_push(&out->mask) = 0;
@@ -117,10 +117,14 @@ static ScoreAlone chat_alone(const ScoreRows *rows, const Json *row, const ChatO
     return rc ? ALONE_REFUSED : same_answer(full, out) ? ALONE_SAME : ALONE_DIFFERS;
 }
 
-ScoreAlone score_row_alone(const ScoreRows *rows, size_t i, const ChatOut *full, ChatOut *out, int32_t *skipped)
+ScoreAlone score_row_alone(const ScoreRows *rows, size_t i, int32_t vocab, const ChatOut *full, ChatOut *out, int32_t *skipped)
 {
     const Json *row = rows->row[i];
     *skipped = 0;
     chat_out_clear(out);
-    return present(row, "messages") ? chat_alone(rows, row, full, out) : pair_alone(rows, full, out, skipped);
+    const ScoreAlone a = present(row, "messages") ? chat_alone(rows, row, full, out) : pair_alone(rows, full, out, skipped);
+    for (size_t k = 0; vocab && k < out->ids.n; k++)
+        if (out->ids.p[k] < 0 || out->ids.p[k] >= vocab)
+            return ALONE_REFUSED;
+    return a;
 }

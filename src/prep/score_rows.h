@@ -5,7 +5,8 @@
  *
  * The answer alone, exactly:
  *   pair   BOS (when the row's own first token is BOS), the tokens of the separator (none without one), then the row's own trained tokens, id by id. Without
- *          BOS and separator nothing stands before the answer's first token, so no loss exists for it: it is left out of both means of the IFD.
+ *          BOS and separator nothing stands before the answer's first token, so no loss exists for it: it is left out of both means of the IFD. (Where the row
+ *          itself begins with the answer, without BOS and prompt, both texts are the row.)
  *   chat   the same conversation rendered by the same template with "" as content of every message that is not the assistant's; tools and documents are left
  *          out, chat_template_kwargs are kept. What remains before an answer are the template's own words, its headers and the assistant's opening
  *          (Cherry's bare "### Response:"), and in a conversation of several turns the earlier answers, since they are not the user's.
@@ -43,8 +44,9 @@ typedef enum {
     ALONE_DIFFERS,  /* the template renders other answer tokens without the user's words: nothing to compare */
     ALONE_REFUSED,  /* the template refuses such a conversation */
 } ScoreAlone;
-/* The answer of row i alone; full: what score_row_encode gave. *skipped: 0, or 1 where the answer's first token has nothing before it. */
-ScoreAlone score_row_alone(const ScoreRows *rows, size_t i, const ChatOut *full, ChatOut *out, int32_t *skipped);
+/* The answer of row i alone; full: what score_row_encode gave. *skipped: 0, or 1 where the answer's first token has nothing before it. A template that writes ids outside
+ * the vocabulary (0: not checked) only here has refused, too. */
+ScoreAlone score_row_alone(const ScoreRows *rows, size_t i, int32_t vocab, const ChatOut *full, ChatOut *out, int32_t *skipped);
 
 size_t score_trained(const ChatOut *row); /* trained tokens; the first token of a row is never one */
 

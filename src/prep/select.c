@@ -87,9 +87,11 @@ static int check(const Way *w, const SelectInput *in, const SelectOptions *o, Er
     if (o->k < 1 || o->k > in->n)
         return err_set(e, ERR_ARG, "%zu rows are to be selected of %zu; expected are 1 to %zu", o->k, in->n, in->n);
     if (o->max_cosine < 0 || o->max_cosine > 1)
-        return err_set(e, ERR_ARG, "rows nearer than a cosine of %g are to be left out; expected is a number above 0 and up to 1, such as %g", o->max_cosine, SELECT_COSINE);
+        return err_set(e, ERR_ARG, "rows nearer than a cosine of %g are to be left out; expected is a number above 0 and up to 1, such as %g",
+                       o->max_cosine, SELECT_COSINE);
     if (o->cover_share < 0 || o->cover_share > 1)
-        return err_set(e, ERR_ARG, "the best %g of the rows are to be covered; expected is a share above 0 and up to 1, such as %g", o->cover_share, SELECT_COVER_SHARE);
+        return err_set(e, ERR_ARG, "the best %g of the rows are to be covered; expected is a share above 0 and up to 1, such as %g",
+                       o->cover_share, SELECT_COVER_SHARE);
     return 0;
 }
 

@@ -1,19 +1,20 @@
-/* select.h - chooses k rows of a data set, says of every row why, and chooses two control sets of the same size, so that what a choice is worth can be measured.
- * Main structs: SelectInput, what is known of the rows; Selection, one choice. Invariant: a selection is a function of its input and options alone; rows that are
- * equal in what decides go by number, the lower first.
+/* select.h - chooses k rows of a data set, says of every row why, and chooses two control sets of the same size, so that a choice's worth can be measured.
+ * Main structs: SelectInput, what is known of the rows; Selection, one choice. Invariant: a selection is a function of its input and options alone; rows
+ * that are equal in what decides go by number, the lower first.
  *
  *   best      the k rows with the highest score (IFD: Cherry_LLM and Superfiltering take the highest below 1)
  *   diverse   down the same ranking, a row is kept when its cosine to every row kept so far is below max_cosine (DEITA's Repr Filter, Liu et al. 2024; its
  *             threshold is 0.9 on embeddings of another model: see embed.h about what a threshold means). May end with fewer than k rows
- *   cover     of the best-scored share of the rows, the k that stand for all of it best: greedy facility location, sum over the pool of the highest cosine to a
- *             chosen row (Superfiltering's diversity variant: best 20 %, then facility location to 2 %). At most SELECT_COVER_MAX rows in the pool
+ *   cover     of the best-scored share of the rows, the k that stand for all of it best: greedy facility location, sum over the pool of the highest cosine
+ *             to a chosen row (Superfiltering's diversity variant: best 20 %, then facility location to 2 %). At most SELECT_COVER_MAX rows in the pool
  *   random    k of all rows, by a draw
  *   longest   the k rows with most tokens in the answer: hard to beat (Zhao et al. 2024, "Long Is More for Alignment")
  *
- * The controls choose from all rows, also from those that score or length bars from the other ways. At the scale of a million rows nearly no score beats random
- * (Xia et al. 2024), so a selection is a claim to be tested on held-out data, never an improvement by itself.
- * Cost: best, random, longest sort n rows. diverse: at most n k cosines by the backend's product; cover: P^2 cosines for a pool of P rows (4 P^2 bytes), then
- * at most P sums of P terms for each row chosen, in practice few of them (lazy greedy, Minoux 1978).
+ * The controls choose from all rows, also from those that score or length bars from the other ways. At the scale of a million rows nearly no score beats
+ * random (Xia et al. 2024, "Rethinking Data Selection at Scale"), so a selection is a claim to be tested on held-out data, never an improvement by itself;
+ * bench/selection.csv (tools/selection_experiment.sh) holds such a test.
+ * Cost: best, random, longest sort n rows. diverse: at most n k cosines by the backend's product; cover: P^2 cosines for a pool of P rows (4 P^2 bytes),
+ * then at most P sums of P terms for each row chosen, in practice few of them (lazy greedy, Minoux 1978).
  * To add a way: a row in `ways` (select.c). */
 #ifndef HONE_SELECT_H
 #define HONE_SELECT_H

@@ -148,8 +148,8 @@ int select_walk_cover(Selection *s, const Ranking *r, const SelectInput *in, con
     const double share = o->cover_share > 0 ? o->cover_share : SELECT_COVER_SHARE;
     const size_t pool = MIN(r->n, MAX(o->k, (size_t)ceil(share * (double)in->n)));
     if (pool > SELECT_COVER_MAX)
-        return err_set(e, ERR_ARG, "a pool of %zu rows (the best %g of %zu, at least the %zu wanted) is too large to be covered; expected are at most %d: take a "
-                                   "smaller share or fewer rows, or choose \"diverse\"", pool, share, in->n, o->k, SELECT_COVER_MAX);
+        return err_set(e, ERR_ARG, "a pool of %zu rows (the best %g of %zu, at least the %zu wanted) is too large to be covered; expected are at most %d: "
+                                   "take a smaller share or fewer rows, or choose \"diverse\"", pool, share, in->n, o->k, SELECT_COVER_MAX);
     int64_t *row = mem_zalloc(pool, sizeof *row);
     Cover    c = { .row = row, .n = (int64_t)pool, .cosine = mem_zalloc(pool, pool * sizeof *c.cosine), .best = mem_zalloc(pool, sizeof *c.best),
                    .mate = mem_zalloc(pool, sizeof *c.mate), .bound = mem_zalloc(pool, sizeof *c.bound), .summed = mem_zalloc(pool, sizeof *c.summed) };

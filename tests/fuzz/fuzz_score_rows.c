@@ -28,7 +28,7 @@ static void encode(const ScoreRows *rows, size_t i)
     Err     e = { 0 };
     if (score_row_encode(rows, i, 0, &full, &e)) {
         BUG_ON(e.code != ERR_INPUT || !str_starts(str_of(e.text), "fuzz, row "));
-    } else if (score_row_alone(rows, i, &full, &alone, &skipped) == ALONE_SAME) {
+    } else if (score_row_alone(rows, i, 0, &full, &alone, &skipped) == ALONE_SAME) {
         BUG_ON(score_trained(&full) < 1 || score_trained(&alone) + (size_t)skipped != score_trained(&full));
     }
     chat_out_release(&full);

@@ -1,5 +1,5 @@
-/* test_knowledge.c - a small model is trained until it knows some facts, is of two minds about others and has never met the rest; asking it must find that out. Then the
- * comparison of answers, and contradictions, against rows whose groups are known. */
+/* test_knowledge.c - a small model is trained until it knows some facts, is of two minds about others and has never met the rest; asking it must find
+ * that out. Then the comparison of answers, and contradictions, against rows whose groups are known. */
 #include "data/tiny_tok.h"
 
 #include "base/check.h"
