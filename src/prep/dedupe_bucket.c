@@ -3,7 +3,6 @@
  * (dedupe.h has the rule and its sources). Invariant: everything here is one thread's work in a fixed order; only sorting, reading and comparing is shared. */
 #include "prep/dedupe_int.h"
 
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -49,12 +48,11 @@ static void count_set(void *ctx, size_t i, const uint64_t *set, size_t n)
         atomic_fetch_add_explicit(count_of(k, set[j]), 1, memory_order_relaxed);
 }
 
-/* The rarest n - ceil(t n) + 1 shingles of a row, without those that no other row has: counted, or written down. */
+/* The rarest shingles of a row, as many as its prefix has, without those that no other row has: counted, or written down. */
 static void prefix_set(void *ctx, size_t i, const uint64_t *set, size_t n)
 {
     Bucket *k = ctx;
-    const double threshold = minhash_cfg(k->s->d->m)->threshold;
-    const size_t prefix = MIN(n - (size_t)ceil(threshold * (double)n - 1e-9) + 1, n); /* the small number: t n may be an integer but for rounding */
+    const size_t prefix = shingles_prefix(n, minhash_cfg(k->s->d->m)->threshold);
     Ranked *r = mem_alloc(n * sizeof *r);
     for (size_t j = 0; j < n; j++)
         r[j] = (Ranked){ atomic_load_explicit(count_of(k, set[j]), memory_order_relaxed), set[j] };

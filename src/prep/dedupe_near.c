@@ -1,9 +1,6 @@
-/* dedupe_near.c - the index of whole shingle sets, asked by prefix filter (Chaudhuri, Ganti, Kaushik 2006): a text with n shingles that has Jaccard
- * >= t with another shares at least ceil(t n) of them, so it shares one of any n - ceil(t n) + 1; the rarest in the index are taken, since their lists
- * are the shortest (and most are empty). Candidates are compared by merging. Invariant: set[i] is ascending. */
+/* dedupe_near.c - the index of whole shingle sets, asked by prefix filter (shingles_prefix): of the text's shingles the rarest in the index are taken,
+ * since their lists are the shortest (and most are empty). Candidates are compared by merging. Invariant: every indexed set is ascending. */
 #include "prep/dedupe_near.h"
-
-#include <math.h>
 
 #include "prep/dedupe_lists.h"
 
@@ -93,7 +90,7 @@ void near_index_find(const NearIndex *x, Shingles *s, NearMatches *out)
     vec_clear(out);
     size_t n, n_lists = 0;
     const uint64_t *set = shingles_set(s, &n);
-    const size_t prefix = n ? MIN(n - (size_t)ceil(x->threshold * (double)n - 1e-9) + 1, n) : 0; /* the small number: t n may be an integer but for rounding */
+    const size_t prefix = shingles_prefix(n, x->threshold);
     List *list = mem_alloc(MAX(n, (size_t)1) * sizeof *list);
     for (size_t i = 0; i < n; i++) {
         List l = { 0 };

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define FOLD_SLOTS 4096 /* of the cache; a text in one script has a few hundred characters */
@@ -32,7 +33,7 @@ struct Shingles {
     size_t    n_set, cap_set;
     uint64_t *slot;             /* open addressing: the shingles met, 0 free */
     size_t    n_slot, cap_slot;
-    bool      open, number;     /* a word is open; its last character was a digit */
+    bool      open, number, alone; /* a word is open; its last character was a digit; it is a SOLO character, which only marks may join */
     Fold     *fold;             /* [FOLD_SLOTS] */
     StrBuf    one, form;
 };
@@ -141,7 +142,7 @@ static void word_end(Shingles *s)
     s->hash[s->n] = xxh3_64(s->text + s->start[s->n], s->n_text - s->start[s->n]);
     s->text[s->n_text++] = ' ';
     s->n++;
-    s->open = s->number = false;
+    s->open = s->number = s->alone = false;
 }
 
 /* Room for one more word of one more character: its bytes, and the space that ends it. */
@@ -164,7 +165,7 @@ static void put(Shingles *s, uint32_t cp, Class k)
         return;
     if (k == PUNCT)
         k = s->cfg.keep_punct ? SOLO : GAP;
-    if (k == GAP || k == SOLO)
+    if (k == GAP || k == SOLO || (s->alone && k != MARK))
         word_end(s);
     if (k == GAP)
         return;
@@ -179,6 +180,7 @@ static void put(Shingles *s, uint32_t cp, Class k)
         cp = '0';
     }
     s->number = k == DIGIT;
+    s->alone |= k == SOLO;
     if (cp < 0x80)
         s->text[s->n_text++] = (char)cp;
     else
@@ -199,12 +201,11 @@ static void decompose(Shingles *s, uint32_t cp)
     utf8_normalise(&s->form, strbuf_str(&s->one), UTF8_NFKD); /* after: a lower-case letter may decompose where its capital did not */
 }
 
-/* A character outside ASCII. A SOLO character ends the word before it, marks join it, and the next letter begins anew. */
-static void put_wide(Shingles *s, uint32_t cp, bool *after_solo)
+/* A character outside ASCII. */
+static void put_wide(Shingles *s, uint32_t cp)
 {
     if ((cp >= 0x3400 && cp <= 0x4DBF) || (cp >= 0x4E00 && cp <= 0x9FFF)) {
         put(s, cp, SOLO);
-        *after_solo = true;
         return;
     }
     Fold *f = &s->fold[(cp * 0x9E3779B1u) >> 20];
@@ -229,20 +230,13 @@ static void put_wide(Shingles *s, uint32_t cp, bool *after_solo)
                 i += (size_t)utf8_decode(s->form.p + i, s->form.n - i, &c);
                 put(s, c, class_of(c));
             }
-            *after_solo = false;
             return;
         }
         long_one.n = (uint8_t)n;
         *f = long_one;
     }
-    for (size_t i = 0; i < f->n; i++) {
-        const Class k = (Class)f->class[i];
-        if (*after_solo && k != MARK && k != DROP)
-            word_end(s);
-        put(s, f->to[i], k);
-        if (k != MARK && k != DROP)
-            *after_solo = k == SOLO || k == PUNCT;
-    }
+    for (size_t i = 0; i < f->n; i++)
+        put(s, f->to[i], (Class)f->class[i]);
 }
 
 static void words_read(Shingles *s, Str text)
@@ -262,21 +256,16 @@ static void words_read(Shingles *s, Str text)
 #undef D8
 #undef P1
     };
-    bool after_solo = false; /* the open word is a SOLO character: only marks may join it */
     for (size_t i = 0; i < text.n;) {
         const unsigned char c = (unsigned char)text.p[i];
         if (c < 0x80) {
-            const Class k = (Class)class[c];
-            if (after_solo)
-                word_end(s);
-            after_solo = k == PUNCT;
-            put(s, k == WORD ? c | 0x20u : c, k);
+            put(s, class[c] == WORD ? c | 0x20u : c, (Class)class[c]);
             i++;
             continue;
         }
         uint32_t cp;
         const int len = utf8_decode(text.p + i, text.n - i, &cp);
-        put_wide(s, len < 0 ? 0xFFFD : cp, &after_solo);
+        put_wide(s, len < 0 ? 0xFFFD : cp);
         i += (size_t)MAX(len, 1);
     }
     word_end(s);
@@ -301,7 +290,7 @@ void shingles_read(Shingles *s, Str text)
 {
     BUG_ON(text.n > SHINGLE_TEXT_MAX);
     s->n = s->n_text = s->n_set = 0;
-    s->open = s->number = false;
+    s->open = s->number = s->alone = false;
     words_read(s, text);
     BUG_ON(s->n_text > UINT32_MAX);
     if (!s->n)
@@ -383,6 +372,12 @@ void shingles_sorted(Shingles *s)
     uint64_t *sorted = s->spare;
     s->spare = s->set;
     s->set = sorted;
+}
+
+size_t shingles_prefix(size_t n, double threshold)
+{
+    const double least = threshold * (double)n * (1 - 1e-12); /* which may be an integer but for rounding: better one shingle too many */
+    return n ? MIN(n - (size_t)ceil(least) + 1, n) : 0;
 }
 
 double shingles_jaccard(const uint64_t *a, size_t na, const uint64_t *b, size_t nb, double floor)

@@ -33,6 +33,9 @@ Str       shingles_text(const Shingles *s, size_t from, size_t n); /* the same w
 const uint64_t *shingles_set(const Shingles *s, size_t *n);       /* the distinct shingles, in order of first appearance */
 void      shingles_sorted(Shingles *s);                 /* from now on shingles_set is in ascending order */
 
+/* Prefix filter (Chaudhuri, Ganti, Kaushik 2006): whoever has Jaccard >= threshold with a set of n shares at least ceil(threshold n) of its shingles, hence
+ * one of any n - ceil(threshold n) + 1 of them; this is that number. */
+size_t    shingles_prefix(size_t n, double threshold);
 /* |a and b| / |a or b| of two ascending sets; 0 when both are empty. A result below `floor` may be any number below it (the walk stops early). */
 double    shingles_jaccard(const uint64_t *a, size_t na, const uint64_t *b, size_t nb, double floor);
 

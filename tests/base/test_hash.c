@@ -52,8 +52,27 @@ static void test_fnv(void **state)
     assert_true(hash64("foobar", 6) == 0x85944171f73967e8u);
 }
 
+static void test_xxh3(void **state)
+{
+    (void)state; /* as python-xxhash 4.1.0 prints them */
+    unsigned char many[300];
+    for (int i = 0; i < 300; i++)
+        many[i] = (unsigned char)(i * 7 % 256);
+    const struct { const void *p; size_t n; uint64_t h, hi, lo; } row[] = {
+        { "", 0, 0x2d06800538d394c2u, 0x99aa06d3014798d8u, 0x6001c324468d497fu },
+        { "a", 1, 0xe6c632b61e964e1fu, 0xa96faf705af16834u, 0xe6c632b61e964e1fu },
+        { "foobar", 6, 0xd78fda63144c5c84u, 0x3c9e102628997f44u, 0xac87b0b131c6992du },
+        { many, sizeof many, 0xe2558afb5598da2au, 0x366a6c90343f6288u, 0xe2558afb5598da2au },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(row); i++) {
+        const Hash128 wide = xxh3_128(row[i].p, row[i].n);
+        assert_true(xxh3_64(row[i].p, row[i].n) == row[i].h);
+        assert_true(wide.hi == row[i].hi && wide.lo == row[i].lo);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sha256), cmocka_unit_test(test_file), cmocka_unit_test(test_fnv) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sha256), cmocka_unit_test(test_file), cmocka_unit_test(test_fnv), cmocka_unit_test(test_xxh3) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
