@@ -1,0 +1,91 @@
+/* pii_int.h - what the matchers of personal data share: the text under way, characters and words, context, shapes, check digits.
+ * Every matcher has the form of PiiMatcher: it looks at one place of the text and adds candidates; it must look at a bounded
+ * number of bytes, so that the whole scan is linear. Who overlaps whom is decided afterwards, in pii_scan.c. */
+#ifndef HONE_PREP_PII_INT_H
+#define HONE_PREP_PII_INT_H
+
+#include "prep/pii.h"
+#include "prep/pii_words.h"
+
+typedef struct PiiText {
+    const PiiScanner *s;
+    const char       *p;
+    size_t            n;
+    PiiSpans         *out;  /* candidates, still overlapping */
+    size_t            name_end; /* names: words before this place belong to a name already found */
+} PiiText;
+
+struct PiiScanner {
+    uint64_t  off;
+    int       least;
+    PiiWords *words;        /* given names, family names, places */
+};
+
+static inline bool pii_wants(const PiiText *t, PiiKind k) { return !(t->s->off >> k & 1); }
+void pii_add(PiiText *t, size_t begin, size_t end, PiiKind k, int confidence, const char *rule);
+
+/* ASCII classes by one table; bytes of 0x80 and above have none. */
+enum { CH_DIGIT = 1, CH_UPPER = 2, CH_LOWER = 4, CH_HEX = 8, CH_SPACE = 16, CH_LOCAL = 32 /* inside the local part of an e-mail address */ };
+extern const uint8_t pii_class[256];
+static inline bool ch_is(char c, int classes) { return pii_class[(unsigned char)c] & classes; }
+static inline bool ch_digit(char c) { return c >= '0' && c <= '9'; }
+static inline bool ch_alpha(char c) { return ch_is(c, CH_UPPER | CH_LOWER); }
+static inline bool ch_alnum(char c) { return ch_is(c, CH_UPPER | CH_LOWER | CH_DIGIT); }
+static inline char ch_up(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
+static inline char ch_low(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
+/* Length of the letter or digit at p[i], 0 when another character stands there. Above ASCII everything counts as a letter but the punctuation and
+ * spaces of U+0080..00BF, U+2000..206F and U+3000..303F. */
+size_t pii_word_char(const char *p, size_t n, size_t i);
+size_t pii_word_end(const char *p, size_t n, size_t i);     /* behind the word that begins at i */
+bool   pii_word_before(const char *p, size_t i);            /* a letter or digit ends at i */
+bool   pii_upper_at(const char *p, size_t n, size_t i);     /* an upper-case letter begins at i */
+size_t pii_space(const char *p, size_t n, size_t i);        /* length of the blank or no-break space at i, 0: none */
+
+/* Nothing that would make [begin, end) a piece of something longer stands beside it: no letter or digit, no "-x", "_", "/x", ".5". */
+bool pii_alone(const PiiText *t, size_t begin, size_t end);
+
+/* One of the words (lower case, separated by '|'; a word in front of which '=' stands must be whole, others may begin or end inside a word)
+ * stands at most 80 bytes before `begin` or 32 after `end`, letters compared without case in ASCII. */
+bool pii_context(const PiiText *t, size_t begin, size_t end, const char *words);
+
+/* Shapes. '9' a digit, 'A' a letter, 'U' an upper-case letter, 'X' a letter or digit, ' ' at most one blank, '-' at most one of "-", ".", "/"
+ * and blank, '+' exactly one of them, '=' makes the next character literal (without case). Writes the letters (upper case) and digits to buf and
+ * returns the bytes matched, 0 when the shape does not fit. */
+#define PII_SHAPE_MAX 48
+size_t pii_shape(const char *shape, const char *p, size_t n, char buf[PII_SHAPE_MAX + 1], size_t *nbuf);
+
+/* Check digits over upper-case letters and digits; the sources stand with them. pii_check.c */
+typedef bool (*PiiCheck)(const char *s, size_t n);
+bool pii_luhn(const char *s, size_t n);
+bool pii_iso7064_11_10(const char *s, size_t n);
+bool pii_mod97(const char *s, size_t n);                    /* letters count 10..35; the remainder must be 1 */
+int  pii_remainder(const char *s, size_t n, int m);         /* of the decimal number; m < 1000 */
+int  pii_weighted(const char *s, const char *weights);      /* weights: digits, 'A' is 10; sum of products */
+bool pii_day(int day, int month);                           /* a possible day of some year */
+
+const char *pii_id_surrogate_shape(const char *rule);
+PiiCheck    pii_id_check(const char *rule);                 /* NULL: the rule has none or is unknown */
+bool        pii_card_known(const char *s, size_t n);
+int         pii_iban_length(const char country[2]);         /* 0: no such country */
+bool        pii_wallet_holds(Str address);
+
+/* The matchers. Each is called where its trigger stands. */
+typedef void (*PiiMatcher)(PiiText *t, size_t i);
+void pii_match_email(PiiText *t, size_t at);                /* at: the '@' */
+void pii_match_login(PiiText *t, size_t at);                /* at: the ':' of "://" */
+void pii_match_ip6(PiiText *t, size_t at);                  /* at: the first ':' of a run */
+void pii_match_ip4(PiiText *t, size_t i);                   /* the rest: i is where a word begins */
+void pii_match_mac(PiiText *t, size_t i);
+void pii_match_iban(PiiText *t, size_t i);
+void pii_match_bic(PiiText *t, size_t i, size_t end);
+void pii_match_card(PiiText *t, size_t i);
+void pii_match_phone(PiiText *t, size_t i);
+void pii_match_id(PiiText *t, size_t i);
+void pii_match_wallet(PiiText *t, size_t i, size_t end);
+void pii_match_birth(PiiText *t, size_t i);
+void pii_match_coordinates(PiiText *t, size_t i);
+void pii_match_address(PiiText *t, size_t i, size_t end);   /* a word with a capital or a digit */
+void pii_match_name(PiiText *t, size_t i, size_t end);      /* a word with a capital */
+
+#endif

@@ -1,0 +1,174 @@
+/* pii_words.c - one open-addressing table of all names, keyed by the word in lower case; and lists to pick from.
+ * Invariant: a word that stands in several tables has the bits of all of them. The rows of the tables are made by tools/make_names.py; words that
+ * belong to no name stand here. */
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "prep/pii_int.h"
+
+#include "prep/pii_family.inc"
+#include "prep/pii_given.inc"
+#include "prep/pii_places.inc"
+
+/* Words with a capital that follow or precede names without being part of them. */
+static const char *const stop_words[] = {
+    "The|This|That|These|Those|And|But|For|With|From|Your|Our|His|Her|Its|Their|What|When|Where|Which|Who|Why|How|There|Here|Then|Please|Thanks|Thank",
+    "Could|Would|Should|Can|Does|Did|Has|Have|Had|Was|Were|Are|Yes|Not|After|Before|Since|Until|If|In|On|At|To|Of|By|My|He|She|We|They|It|As|So|No|Or",
+    "Der|Die|Das|Den|Dem|Des|Ein|Eine|Und|Oder|Mit|Von|Vom|Für|Auf|Aus|Bei|Bitte|Danke|Wir|Sie|Ich|Ihr|Ihre|Unser|Unsere|Wann|Wer|Wie|Was|Wo|Nach|Seit",
+    "Le|La|Les|Un|Une|Et|Avec|Pour|Dans|Sur|Nous|Vous|Il|Elle|Je|Merci|El|Los|Las|Por|Con|Para|Una|Gracias|Gli|Dal|Della|Grazie|Het|Een|En|Voor|Bij",
+    "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|January|February|April|May|June|July|August|September|October|November|December",
+    "Montag|Dienstag|Mittwoch|Donnerstag|Freitag|Samstag|Sonntag|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember|Lundi|Mardi|Mercredi|Jeudi|Vendredi",
+    "GmbH|AG|KG|OHG|SE|Inc|Ltd|LLC|LLP|Corp|Corporation|Company|Group|Bank|University|Universität|Institute|Institut|School|College|Hospital|Klinik|SA",
+    "SARL|SAS|SpA|Srl|BV|NV|Oy|AB|AS|Team|Support|Service|Department|Abteilung|Sir|Madam|Customer|Kunde|Damen|Herren|Street|Road|Avenue|Email|Phone|Tel",
+};
+
+typedef struct Entry { const char *p; uint8_t n, flags; } Entry;
+typedef VEC(Str) Names;
+
+struct PiiWords {
+    Entry   *slot;          /* 1 << bits, n == 0: free */
+    int      bits;
+    char    *folded;        /* the keys */
+    Names    female, male, both, family, city, country;
+};
+
+/* Lower case of a word by the letters that occur in names of Latin script: ASCII, U+00C0..00DE, U+0100..017F. Same length. Returns its hash. */
+static uint64_t fold(char *to, Str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i], before = i ? (unsigned char)s.p[i - 1] : 0;
+        if (c >= 'A' && c <= 'Z')
+            c = (unsigned char)(c + 32);
+        else if (before == 0xC3 && c >= 0x80 && c <= 0x9E && c != 0x97)
+            c = (unsigned char)(c + 32);
+        else if ((before == 0xC4 && c >= 0x80) || (before == 0xC5 && c >= 0x80)) {
+            const unsigned cp = (before & 31u) << 6 | (c & 63u);
+            const bool odd_is_upper = (cp >= 0x139 && cp <= 0x148) || (cp >= 0x179 && cp <= 0x17E);
+            /* U+0130, the dotted capital I, U+0138 and U+0149 have no lower-case partner of the same length, U+0178 none near by */
+            if (cp != 0x130 && cp != 0x138 && cp != 0x149 && cp != 0x178 && cp < 0x17F && (cp & 1) == (odd_is_upper ? 1u : 0u) && (c & 63) != 63)
+                c = (unsigned char)(c + 1);
+        }
+        to[i] = (char)c;
+    }
+    return hash64(to, s.n);
+}
+
+static Entry *place_of(const PiiWords *w, const char *key, size_t n, uint64_t hash)
+{
+    const size_t mask = ((size_t)1 << w->bits) - 1;
+    size_t at = (size_t)(hash ^ hash >> 32) & mask;
+    while (w->slot[at].n && (w->slot[at].n != n || memcmp(w->slot[at].p, key, n) != 0))
+        at = (at + 1) & mask;
+    return &w->slot[at];
+}
+
+static void put(PiiWords *w, char **room, Str word, unsigned flags)
+{
+    if (!word.n || word.n > PII_WORD_MAX)
+        return;
+    Entry *x = place_of(w, *room, word.n, fold(*room, word));
+    if (!x->n) {
+        *x = (Entry){ *room, (uint8_t)word.n, 0 };
+        *room += word.n;
+    }
+    x->flags |= (uint8_t)flags;
+}
+
+static const struct { const char *const *row; size_t rows; unsigned flags; size_t list; } tables[] = {
+    { given_female,  ARRAY_LEN(given_female),  WORD_FEMALE,  offsetof(PiiWords, female) },
+    { given_male,    ARRAY_LEN(given_male),    WORD_MALE,    offsetof(PiiWords, male) },
+    { given_both,    ARRAY_LEN(given_both),    WORD_GIVEN,   offsetof(PiiWords, both) },
+    { family_names,  ARRAY_LEN(family_names),  WORD_FAMILY,  offsetof(PiiWords, family) },
+    { city_names,    ARRAY_LEN(city_names),    WORD_CITY,    offsetof(PiiWords, city) },
+    { country_names, ARRAY_LEN(country_names), WORD_COUNTRY, offsetof(PiiWords, country) },
+    { stop_words,    ARRAY_LEN(stop_words),    WORD_STOP,    0 },
+};
+
+/* One name of a row; false at its end. */
+static bool next_name(const char **row, Str *name, bool *plain)
+{
+    if (!**row)
+        return false;
+    *plain = **row == '~';
+    const char *begin = *row + *plain, *bar = strchr(begin, '|');
+    *name = bar ? (Str){ begin, (size_t)(bar - begin) } : str_of(begin);
+    *row = bar ? bar + 1 : begin + name->n;
+    return true;
+}
+
+PiiWords *pii_words_new(void)
+{
+    PiiWords *w = mem_zalloc(1, sizeof *w);
+    size_t bytes = 0, count = 0;
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        for (size_t r = 0; r < tables[t].rows; r++)
+            for (const char *c = tables[t].row[r]; bytes++, *c; c++)
+                count += *c == '|' || c[1] == 0 || *c == ' ';
+    for (w->bits = 10; (size_t)1 << w->bits < 2 * count; )
+        w->bits++;
+    w->slot = mem_zalloc((size_t)1 << w->bits, sizeof *w->slot);
+    w->folded = mem_alloc(2 * bytes + PII_WORD_MAX); /* twice: the first words of places are keys too */
+    char *room = w->folded;
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        for (size_t r = 0; r < tables[t].rows; r++) {
+            const char *row = tables[t].row[r];
+            Str name;
+            for (bool plain; next_name(&row, &name, &plain); ) {
+                put(w, &room, name, tables[t].flags | (plain ? WORD_PLAIN : 0));
+                const char *blank = memchr(name.p, ' ', name.n);
+                const char *dash = memchr(name.p, '-', name.n), *cut = blank && (!dash || blank < dash) ? blank : dash;
+                if (cut && tables[t].flags & WORD_PLACE)
+                    put(w, &room, (Str){ name.p, (size_t)(cut - name.p) }, WORD_PART);
+                if (tables[t].list && !plain)
+                    *vec_push((Names *)(void *)((char *)w + tables[t].list)) = name;
+            }
+        }
+    return w;
+}
+
+void pii_words_free(PiiWords *w)
+{
+    if (!w)
+        return;
+    free(w->slot);
+    free(w->folded);
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        if (tables[t].list)
+            vec_release((Names *)(void *)((char *)w + tables[t].list));
+    free(w);
+}
+
+unsigned pii_words_find(const PiiWords *w, Str word)
+{
+    char key[PII_WORD_MAX];
+    if (!word.n || word.n > sizeof key)
+        return 0;
+    const uint64_t hash = fold(key, word);
+    return place_of(w, key, word.n, hash)->flags;
+}
+
+size_t pii_words_place(const PiiWords *w, const char *p, size_t n, size_t *len, unsigned *flags)
+{
+    size_t end = pii_word_end(p, n, 0), best = 0;
+    for (size_t words = 1; words <= 5 && end <= PII_WORD_MAX; words++) {
+        const unsigned f = pii_words_find(w, (Str){ p, end });
+        if (f & WORD_PLACE) {
+            best = words;
+            *len = end;
+            *flags = f;
+        }
+        if (words == 1 && !(f & WORD_PART))
+            break;
+        if (end + 1 >= n || !(p[end] == ' ' || p[end] == '-' || p[end] == '\'') || !pii_word_char(p, n, end + 1))
+            break;
+        end = pii_word_end(p, n, end + 1);
+    }
+    return best;
+}
+
+Str pii_words_pick(const PiiWords *w, unsigned kind, uint64_t number)
+{
+    const Names *l = kind == WORD_FEMALE ? &w->female : kind == WORD_MALE ? &w->male : kind == WORD_GIVEN ? &w->both : kind == WORD_CITY ? &w->city :
+                     kind == WORD_COUNTRY ? &w->country : &w->family;
+    return l->p[number % l->n];
+}
