@@ -23,7 +23,7 @@ int pii_iban_length(const char country[2])
     return 0;
 }
 
-static bool iban_holds(const char *s, size_t n)
+bool pii_iban_holds(const char *s, size_t n)
 {
     char turned[IBAN_MAX + 1];
     if (n < 15 || n > IBAN_MAX || pii_iban_length(s) != (int)n || s[2] + s[3] == '0' + '0')
@@ -51,7 +51,7 @@ void pii_match_iban(PiiText *t, size_t i)
         if (n == 4 && (!ch_digit(s[2]) || !ch_digit(s[3])))
             return;
     }
-    if (!want || n < (size_t)want || pii_word_char(p, t->n, k) || !iban_holds(s, n))
+    if (!want || n < (size_t)want || pii_word_char(p, t->n, k) || !pii_iban_holds(s, n))
         return;
     pii_add(t, i, k, PII_IBAN, 99, "iban");
 }

@@ -64,11 +64,9 @@ int  pii_remainder(const char *s, size_t n, int m);         /* of the decimal nu
 int  pii_weighted(const char *s, const char *weights);      /* weights: digits, 'A' is 10; sum of products */
 bool pii_day(int day, int month);                           /* a possible day of some year */
 
-const char *pii_id_surrogate_shape(const char *rule);
-PiiCheck    pii_id_check(const char *rule);                 /* NULL: the rule has none or is unknown */
-bool        pii_card_known(const char *s, size_t n);
-int         pii_iban_length(const char country[2]);         /* 0: no such country */
-bool        pii_wallet_holds(Str address);
+bool pii_card_known(const char *s, size_t n);               /* 12..19 digits: an issuer's range and length, and Luhn */
+bool pii_iban_holds(const char *s, size_t n);               /* capitals and digits: the country's length, and MOD 97-10 */
+int  pii_iban_length(const char country[2]);                /* 0: no such country */
 
 /* The matchers. Each is called where its trigger stands. */
 typedef void (*PiiMatcher)(PiiText *t, size_t i);

@@ -1,0 +1,311 @@
+/* pii_name.c - names of persons and of places.
+ * Main struct: Chain, the words from one place on that could make one name. A person is believed by what stands around the chain (a title, a
+ * greeting, a farewell, "my name is") or by the tables (a given name, then a family name or any capital); a place by its table alone.
+ * Invariant: a chain is read once: words inside a name already found are not looked at again (PiiText.name_end).
+ * To add a language: words in the five tables below. */
+#include "prep/pii_int.h"
+
+#define CHAIN_MAX 6
+
+/* Rows of words separated by '|'. A title may end in a dot. */
+static const char titles[] =
+    "|Herr|Herrn|Frau|Fräulein|Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Lady|Lord|Madame|Mme|Mlle|Monsieur|Mademoiselle|Señor|Señora|Señorita|Sr|Sra|Srta|Don|Doña|"
+    "Sig|Signor|Signora|Signore|Dott|Dottor|Dottoressa|Ing|Avv|Dhr|Mevr|Mevrouw|Meneer|Heer|Pan|Pani|Pana|Panie|Fru|Hr|Dipl|Ing|Mag|Doktor|Doctor|Docteur|Maître|"
+    "Frk|Rev|Capt|Captain|Judge|Senator|Onkel|Tante|Uncle|Aunt|Rektor|Direktor|";
+static const char greetings[] =
+    "|Dear|Hi|Hello|Hey|Hallo|Liebe|Lieber|Servus|Moin|Bonjour|Salut|Cher|Chère|Hola|Querido|Querida|Estimado|Estimada|Ciao|Gentile|Caro|Cara|Beste|Geachte|Hoi|Dag|Cześć|"
+    "Drogi|Droga|Szanowny|Szanowna|Hej|Kära|Kære|Kjære|Hei|Moi|Olá|Caro|Thanks|Danke|Merci|Grazie|Gracias|";
+static const char particles[] = "|von|van|de|der|den|di|del|della|da|dos|du|la|le|zu|zur|vom|ten|ter|af|av|y|e|bin|ibn|al|el|do|das|i|zum|dem|des|";
+/* What a farewell or an introduction ends with, in small letters; "\n" stands for a line break, behind which commas and blanks may follow. */
+static const char *const farewells[] = {
+    "freundlichen grüßen", "freundlichen grüssen", "freundliche grüße", "freundliche grüsse", "freundlichem gruß", "viele grüße", "viele grüsse", "beste grüße", "liebe grüße",
+    "beste grüsse", "herzliche grüße", "schöne grüße", "mfg", "lg", "vg", "hochachtungsvoll", "best regards", "kind regards", "regards", "sincerely", "yours truly", "best wishes",
+    "yours faithfully", "cheers", "many thanks", "thank you", "thanks", "best", "love", "cordialement", "bien à vous", "salutations distinguées", "salutations", "amicalement",
+    "saludos", "un saludo", "atentamente", "cordialmente", "saludos cordiales", "cordiali saluti", "distinti saluti", "saluti", "met vriendelijke groet", "vriendelijke groeten",
+    "groetjes", "groeten", "hartelijke groet", "z poważaniem", "pozdrawiam", "pozdrowienia", "med vänlig hälsning", "vänliga hälsningar", "hälsningar", "venlig hilsen",
+    "med venlig hilsen", "vennlig hilsen", "mvh", "ystävällisin terveisin", "com os melhores cumprimentos", "atenciosamente",
+};
+static const char *const introductions[] = {
+    "name is", "name's", "names are", "heiße", "heisse", "ich bin", "mein name ist", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:",
+    "kontakt:", "contact:", "ansprechpartner:", "ansprechpartnerin:", "attn:", "z. hd.", "z.hd.", "c/o", "from:", "to:", "cc:", "von:", "an:", "signed:", "gez.", "unterschrift:",
+    "je m'appelle", "m'appelle", "nom:", "nom :", "me llamo", "nombre:", "mi chiamo", "nome:", "mijn naam is", "ik ben", "naam:", "nazywam się", "mam na imię", "jag heter",
+    "jeg hedder", "jeg heter", "chamo-me", "i'm", "i am", "this is", "called", "named", "genannt", "patient:", "patientin:", "patient", "employee", "mitarbeiter", "mitarbeiterin",
+    "kollege", "kollegin", "colleague", "witness", "author:", "autor:", "geb.", "geborene", "née", "spoke with", "spoke to", "contact", "met with", "account holder",
+    "cardholder", "inhaber:", "kontoinhaber:", "kontoinhaber", "holder:", "brother", "sister", "friend", "wife", "husband", "son", "daughter", "frau", "mann",
+};
+static const char *const place_before[] = { "in", "aus", "from", "nach", "bei", "à", "en", "near", "to", "city of", "stadt", "w", "z", "te", "uit", "naar", "i", "från", "till",
+                                            "a", "da", "di", "live in", "lives in", "at", "born in", "visit", "visiting", "um", "around" };
+
+enum { TITLE = 1, GREETING = 2, INITIAL = 4, PARTICLE = 8, CAPITAL = 16, SHOUTED = 32 /* capitals only */ };
+
+typedef struct Chain {
+    size_t   begin[CHAIN_MAX], end[CHAIN_MAX];
+    unsigned what[CHAIN_MAX], words[CHAIN_MAX];
+    size_t   n;
+} Chain;
+
+static bool in_row(const char *row, const char *p, size_t n)
+{
+    for (const char *at = row; (at = strchr(at, '|')) != NULL && at[1]; at++)
+        if (strncmp(at + 1, p, n) == 0 && at[1 + n] == '|')
+            return true;
+    return false;
+}
+
+/* The text before i, blanks, line breaks and (for farewells) commas skipped, ends with one of the phrases. */
+static bool preceded(const PiiText *t, size_t i, const char *const *phrase, size_t n, const char *skip)
+{
+    const char *p = t->p;
+    size_t k = i, limit = i > 40 ? i - 40 : 0;
+    while (k > limit && p[k - 1] != 0 && strchr(skip, p[k - 1]))
+        k--;
+    for (size_t a = 0; a < n; a++) {
+        const size_t len = strlen(phrase[a]);
+        size_t m = 0;
+        while (m < len && m < k && ch_low(p[k - 1 - m]) == phrase[a][len - 1 - m])
+            m++;
+        if (m == len && !pii_word_before(p, k - len))
+            return true;
+    }
+    return false;
+}
+
+/* Reads the word at i as an element; false when it can be none. */
+static bool element(const PiiText *t, Chain *c, size_t i)
+{
+    const char *p = t->p;
+    size_t end = pii_word_end(p, t->n, i), n = end - i, k = c->n;
+    if (end == i || n > PII_WORD_MAX || k == CHAIN_MAX)
+        return false;
+    unsigned what = 0;
+    if (!pii_upper_at(p, t->n, i)) {
+        if (n > 5 || !in_row(particles, p + i, n))
+            return false;
+        what = PARTICLE;
+    } else {
+        bool small = false;
+        for (size_t b = i; b < end; b++) {
+            if (ch_digit(p[b]))
+                return false;
+            small |= ch_is(p[b], CH_LOWER) || (unsigned char)p[b] >= 0x80;
+        }
+        what = CAPITAL | (small || n < 2 ? 0 : SHOUTED);
+        if (n == pii_word_char(p, t->n, i) && end < t->n && p[end] == '.')
+            what |= INITIAL;
+        /* O'Connor, D'Angelo, Anna-Maria, Müller-Lüdenscheidt */
+        if (n == 1 && end + 1 < t->n && p[end] == '\'' && pii_upper_at(p, t->n, end + 1))
+            end = pii_word_end(p, t->n, end + 1);
+        c->words[k] = pii_words_find(t->s->words, (Str){ p + i, end - i });
+        for (int hyphens = 0; hyphens < 2 && end + 1 < t->n && p[end] == '-' && pii_upper_at(p, t->n, end + 1); hyphens++) {
+            const size_t next = pii_word_end(p, t->n, end + 1);
+            if (next - end < 3)
+                break;
+            c->words[k] |= pii_words_find(t->s->words, (Str){ p + end + 1, next - end - 1 }) & ~(unsigned)WORD_PLAIN;
+            end = next;
+        }
+        if (n > 1 && n < 14 && in_row(titles, p + i, n))
+            what |= TITLE;
+        if (n > 1 && n < 12 && in_row(greetings, p + i, n))
+            what |= GREETING;
+    }
+    if (what & PARTICLE)
+        c->words[k] = 0;
+    c->begin[k] = i;
+    c->end[k] = end;
+    c->what[k] = what;
+    c->n++;
+    return true;
+}
+
+/* Where the next element begins: behind one blank, behind the dot of a title or an initial; 0 when the chain ends. */
+static size_t after(const PiiText *t, const Chain *c)
+{
+    const size_t k = c->n - 1;
+    size_t at = c->end[k];
+    if (at < t->n && t->p[at] == '.') {
+        if (!(c->what[k] & (TITLE | INITIAL)))
+            return 0;
+        at++;
+        if (c->what[k] & INITIAL && at < t->n && pii_upper_at(t->p, t->n, at))
+            return at;      /* J.R. */
+    }
+    const size_t blank = pii_space(t->p, t->n, at);
+    return blank ? at + blank : 0;
+}
+
+static void read_chain(const PiiText *t, Chain *c, size_t i)
+{
+    c->n = 0;
+    for (size_t at = i; element(t, c, at) && (at = after(t, c)) != 0; )
+        ;
+    while (c->n && c->what[c->n - 1] & PARTICLE)
+        c->n--;
+}
+
+static bool is_family(unsigned w) { return (w & WORD_FAMILY) && !(w & WORD_STOP); }
+
+/* How many elements from `from` on make a name: initials, particles and names of the tables, and one word that only has a capital. */
+static size_t name_length(const Chain *c, size_t from, size_t unknown)
+{
+    size_t k = from, last = from;
+    for (; k < c->n && k < from + 5; k++) {
+        const unsigned w = c->words[k], what = c->what[k];
+        if (what & PARTICLE || what & INITIAL)
+            ;
+        else if (w & WORD_STOP || (what & TITLE && !(w & (WORD_GIVEN | WORD_FAMILY))))
+            break;
+        else if (!(w & (WORD_GIVEN | WORD_FAMILY)) && !unknown--)
+            break;
+        if (!(what & PARTICLE))
+            last = k + 1;
+    }
+    return last - from;
+}
+
+static void add_name(PiiText *t, const Chain *c, size_t from, size_t n, int confidence, const char *rule)
+{
+    size_t end = c->end[from + n - 1];
+    if (c->what[from + n - 1] & INITIAL && end < t->n)
+        end++;
+    pii_add(t, c->begin[from], end, PII_PERSON, confidence, rule);
+    if (confidence >= 60)
+        t->name_end = MAX(t->name_end, end);
+}
+
+/* Behind the name stands what makes it a street or a company. */
+static bool names_a_thing(const PiiText *t, const Chain *c, size_t end)
+{
+    static const char things[] = "|GmbH|AG|KG|OHG|Inc|Ltd|LLC|LLP|Corp|Corporation|Company|Group|Bank|University|Universität|Institute|Institut|Street|Road|Avenue|Lane|Drive|St|Rd|Ave|"
+                                 "Straße|Strasse|Str|Platz|Weg|Allee|Gasse|Stadion|Airport|Hospital|Museum|Hotel|School|Gymnasium|Schule|Park|Square|Boulevard|Blvd|Court|Way|";
+    (void)c;
+    size_t at = end < t->n && (t->p[end] == '-' || t->p[end] == ' ') ? end + 1 : end;
+    const size_t stop = pii_word_end(t->p, t->n, at);
+    return at > end && stop > at && stop - at < 16 && in_row(things, t->p + at, stop - at);
+}
+
+static void by_surroundings(PiiText *t, const Chain *c, size_t i)
+{
+    size_t first = 0;
+    while (first < c->n && c->what[first] & TITLE)
+        first++;
+    if (first && first < c->n) {
+        const size_t n = name_length(c, first, 2);
+        const size_t title = c->end[0] - c->begin[0];
+        if (n)
+            add_name(t, c, first, n, c->words[first] & (WORD_GIVEN | WORD_FAMILY) ? 95 : title > 2 || t->p[c->begin[0]] != 'M' ? 88 : 70, "person-title");
+        return;
+    }
+    if (c->what[0] & GREETING && c->n > 1) {
+        size_t from = 1;
+        while (from < c->n && c->what[from] & (TITLE | GREETING) && !(c->words[from] & WORD_GIVEN))
+            from++;
+        const size_t n = from < c->n ? name_length(c, from, from == 1) : 0;
+        if (!n)
+            return;
+        const size_t end = c->end[from + n - 1];
+        const bool closed = end >= t->n || strchr(",!\n\r.:;-", t->p[end]) != NULL;
+        const bool known = c->words[from] & WORD_GIVEN || (is_family(c->words[from]) && closed);
+        if (known || closed)
+            add_name(t, c, from, n, known ? 90 : 65, "person-greeting");
+        return;
+    }
+    const size_t n = name_length(c, 0, 2);
+    if (!n || c->words[0] & WORD_STOP)
+        return;
+    if (preceded(t, i, farewells, ARRAY_LEN(farewells), " \t\r\n,.!-") && n <= 4) {
+        const size_t end = c->end[n - 1];
+        const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
+        if (closed || c->words[0] & WORD_GIVEN)
+            add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
+    } else if (preceded(t, i, introductions, ARRAY_LEN(introductions), " \t\"")) {
+        const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
+        if (known || (n > 1 && !(c->words[0] & WORD_PLACE)))
+            add_name(t, c, 0, n, known && (n > 1 || !(c->words[0] & WORD_PLAIN)) ? 85 : known ? 60 : 52, "person-introduction");
+    }
+}
+
+/* "Schmidt, Anna": a family name, a comma, a given name, nothing more. */
+static bool turned_round(PiiText *t, const Chain *c)
+{
+    const char *p = t->p;
+    const size_t end = c->end[0];
+    Chain next;
+    if (c->n != 1 || !is_family(c->words[0]) || end + 2 >= t->n || p[end] != ',' || p[end + 1] != ' ')
+        return false;
+    read_chain(t, &next, end + 2);
+    if (next.n != 1 || !(next.words[0] & WORD_GIVEN) || next.words[0] & WORD_PLAIN || c->words[0] & (WORD_PLAIN | WORD_GIVEN))
+        return false;
+    const size_t stop = next.end[0];
+    if (stop < t->n && p[stop] == ',' && stop + 1 < t->n && p[stop + 1] == ' ')
+        return false;   /* a list of names: each stands for itself */
+    pii_add(t, c->begin[0], stop, PII_PERSON, 72, "person-turned");
+    t->name_end = stop;
+    return true;
+}
+
+static void by_tables(PiiText *t, const Chain *c)
+{
+    const unsigned w = c->words[0];
+    const bool shouted = c->what[0] & SHOUTED, initial = c->what[0] & INITIAL;
+    if (w & WORD_STOP || c->what[0] & PARTICLE)
+        return;
+    size_t n = name_length(c, 0, 1);
+    if (names_a_thing(t, c, c->end[n ? n - 1 : 0]))
+        return;
+    bool family = false, second = false;
+    for (size_t k = 1; k < n; k++) {
+        family |= is_family(c->words[k]);
+        second |= (c->what[k] & CAPITAL) != 0;
+    }
+    if (initial) {
+        if (n > 1 && second)
+            add_name(t, c, 0, n, family ? 72 : 48, "person-initial");
+    } else if (w & WORD_GIVEN) {
+        if (w & WORD_PLAIN) {
+            const unsigned next = n > 1 ? c->words[1] : 0;
+            if (family || (next & WORD_GIVEN && n > 2))
+                add_name(t, c, 0, n, next & WORD_PLAIN ? 58 : 78, "person-names");
+            else
+                pii_add(t, c->begin[0], c->end[0], PII_PERSON, 20, "person-word");
+        } else if (second && !(shouted && !family))
+            add_name(t, c, 0, n, family ? 92 : 74, family ? "person-names" : "person-given");
+        else
+            add_name(t, c, 0, 1, shouted ? 35 : c->end[0] - c->begin[0] < 3 ? 40 : w & WORD_PLACE ? 45 : 62, "person-given");
+    } else if (is_family(w)) {
+        if (n == 2 && c->words[1] & WORD_GIVEN && !(c->words[1] & WORD_PLAIN) && !(w & WORD_PLAIN))
+            add_name(t, c, 0, n, 70, "person-turned");
+        else if (!turned_round(t, c))
+            pii_add(t, c->begin[0], c->end[0], PII_PERSON, w & WORD_PLAIN ? 10 : 25, "person-family");
+    }
+}
+
+static void match_place(PiiText *t, size_t i)
+{
+    size_t len = 0;
+    unsigned flags = 0;
+    const size_t words = pii_words_place(t->s->words, t->p + i, t->n - i, &len, &flags);
+    if (!words || (len < 4 && flags & WORD_PLAIN))
+        return;
+    const bool before = preceded(t, i, place_before, ARRAY_LEN(place_before), " ");
+    const bool plain = (flags & WORD_PLAIN) && words == 1;
+    const int c = flags & WORD_COUNTRY ? 60 : words > 1 ? 66 : 57;
+    pii_add(t, i, i + len, PII_PLACE, plain ? (before ? 52 : 22) : c + (before ? 14 : 0), flags & WORD_COUNTRY ? "country" : "city");
+}
+
+void pii_match_name(PiiText *t, size_t i, size_t end)
+{
+    Chain c;
+    (void)end;
+    if (pii_wants(t, PII_PLACE))
+        match_place(t, i);
+    if (i < t->name_end || !pii_wants(t, PII_PERSON))
+        return;
+    if (i && (strchr("_/\\@#$.-", t->p[i - 1]) != NULL))
+        return; /* a piece of a path, of code, of a longer word */
+    read_chain(t, &c, i);
+    if (!c.n || (c.end[0] < t->n && strchr("_/\\@(=", t->p[c.end[0]]) != NULL && t->p[c.end[0]] != 0))
+        return;
+    by_surroundings(t, &c, i);
+    if (i >= t->name_end)
+        by_tables(t, &c);
+}
