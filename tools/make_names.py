@@ -44,6 +44,8 @@ Van Vera Victor Victory Viola Violet Virginia Vita Viva Wade Wanda Ward Water Wa
 Alle Aller Als Am An Ana As At Au Auch Aus Bei Ben Bis Da Das De Dem Den Der Des Di Die Din Doch Du Duo Ein Eine El En Er Es Est Et Eva Fast Far Fe Fin Fleur Fort Ganz Ge Ger Het Hier Ho
 Il Im Ina Inge Is It Ja Je Kan La Las Le Les Li Lia Los Lui Man Mal Mar Mas Men Mi Mit Na Ne Nein Nie No Non Nu Nun Ob Oder Old On Ona One Or Os Pa Per Po Por Que Ra Re Sa San Santa Se Si Sie So Son
 Ta Te The To Tu Um Un Und Up Us Vi Via Vor Was We Wer Wie Wo Ya Yo Zu Zum Zur
+Split Most Reading Bath Mobile Orange Man Mission Male Lemon Independence Sale Date Find Log Deal Battle Rugby Of Same Ham Hull Wells Rye Lens Tours Sens Plan Roses Bergen Worms Halle Hof
+Weiden Regen Singen Surprise Enterprise Industry Commerce Liverpool Corona Lead Line Made Mode Model Server Unix Linux Copy Code Data Normal Central Universal Buffalo Lincoln Washington Jackson
 Montag Sommer Herbst Fruehling Bauer Schmied Vogel Kaiser Stein Baum Blume Apfel Engel Friede Gott Freude Liebe""".split())
 NOT_NAMES = set("""The And For Not New Old All Any Are But Can Der Die Das Und Mit Von Auf Aus Les Des Une Pour Avec Los Las Con Por Que Gli Della Alla
 Het Een Van Met Voor Nie Jest Dla""".split())

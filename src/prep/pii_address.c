@@ -4,34 +4,14 @@
 #include "prep/pii_int.h"
 
 /* What a street's last word ends with (one word with the name, or a word of its own): the number follows. */
-static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "ring", "damm", "ufer", "steig", "chaussee", "stieg", "promenade", "pfad", "markt",
-                                       "straat", "laan", "plein", "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu", "tie", "allé" };
-/* Words in front of the street's name: "Via Roma 12", "Calle Mayor, 5". */
-static const char fronts[] = "|via|viale|piazza|corso|vicolo|largo|calle|avenida|avda|paseo|plaza|carrera|rua|avenida|travessa|praça|ulica|ul|aleja|al|plac|pl|strada|bulevardul|c/|"
-                             "rue|avenue|boulevard|place|chemin|allée|impasse|quai|cours|route|vicolo|urbanización|ronda|glorieta|";
-/* Words behind the name, the number in front: "12 Baker Street". */
-static const char behind[] =
-    "|street|road|avenue|lane|drive|court|boulevard|place|square|terrace|way|close|crescent|gardens|grove|hill|mews|row|walk|parkway|highway|circle|trail|loop|path|ridge|run|view|"
-    "st|rd|ave|ln|dr|ct|blvd|pl|sq|hwy|pkwy|cir|ter|alley|plaza|crossing|point|port|ports|branch|club|common|green|isle|island|junction|key|knoll|lake|manor|meadow|mill|mount|park|"
-    "pass|passage|pike|pine|plain|prairie|radial|ranch|rapid|rest|shoal|shore|spring|spur|squares|stravenue|stream|summit|throughway|trace|track|turnpike|union|valley|viaduct|village|"
-    "villages|ville|vista|well|wells|extension|expressway|estate|estates|fall|falls|ferry|field|fields|flat|flats|ford|forest|forge|fork|fort|freeway|garden|gateway|glen|harbor|haven|"
-    "heights|hills|hollow|inlet|land|lights|lodge|mall|mission|motorway|neck|orchard|oval|overpass|brook|brooks|bridge|bypass|camp|canyon|cape|causeway|center|cliff|corner|corners|"
-    "course|cove|creek|crest|curve|dale|dam|divide|drives|burg|bluff|bend|beach|bayou|annex|arcade|";
+static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "damm", "ufer", "steig", "chaussee", "stieg", "promenade", "straat", "laan", "plein",
+                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu", "allé",
+                                       "ring", "pfad", "markt", "tie" }; /* from here on: also the end of other words */
+#define SHARED (ARRAY_LEN(endings) - 4)
+static unsigned word_at(const PiiText *t, size_t i, size_t end) { return pii_words_find(t->s->words, (Str){ t->p + i, end - i }); }
 
-static bool word_in(const char *row, const char *p, size_t n)
-{
-    char low[24];
-    if (!n || n >= sizeof low)
-        return false;
-    for (size_t k = 0; k < n; k++)
-        low[k] = ch_low(p[k]);
-    for (const char *at = row; (at = strchr(at, '|')) != NULL && at[1]; at++)
-        if (strncmp(at + 1, low, n) == 0 && at[1 + n] == '|')
-            return true;
-    return false;
-}
-
-static bool ends_as_street(const char *p, size_t n)
+/* 0: none; 1: one that other words share; 2: a street. */
+static int street_ending(const char *p, size_t n)
 {
     for (size_t k = 0; k < ARRAY_LEN(endings); k++) {
         const size_t len = strlen(endings[k]);
@@ -41,9 +21,9 @@ static bool ends_as_street(const char *p, size_t n)
         while (m < len && ch_low(p[n - len + m]) == endings[k][m])
             m++;
         if (m == len && (n > len + 1 || n == len))
-            return true;
+            return k < SHARED ? 2 : 1;
     }
-    return false;
+    return 0;
 }
 
 /* A house number at i: 12, 12a, 12-14, 12/3, 12 B. */
@@ -166,8 +146,7 @@ static void number_first(PiiText *t, size_t i)
         return;
     at += blank;
     size_t end = pii_word_end(p, t->n, at);
-    if (word_in("|rue|avenue|boulevard|place|chemin|allée|impasse|quai|cours|route|bis|ter|", p + at, end - at)) {
-        static const char small[] = "|de|du|des|la|le|les|l|d|à|aux|au|saint|sainte|rue|avenue|boulevard|";
+    if (!pii_upper_at(p, t->n, at) && word_at(t, at, end) & (WORD_FRONT | WORD_LINK)) { /* bis rue, ter rue */
         int capitals = 0;
         size_t stop = end;
         for (int w = 0; w < 6; w++) {
@@ -181,7 +160,7 @@ static void number_first(PiiText *t, size_t i)
             if (pii_upper_at(p, t->n, next)) {
                 capitals++;
                 stop = end;
-            } else if (capitals || !word_in(small, p + next, end - next))
+            } else if (capitals || !(word_at(t, next, end) & (WORD_LINK | WORD_FRONT)))
                 break;
         }
         if (capitals)
@@ -190,11 +169,12 @@ static void number_first(PiiText *t, size_t i)
     }
     for (int w = 0; w < 5 && pii_upper_at(p, t->n, at); w++) {
         end = pii_word_end(p, t->n, at);
-        if (w && word_in(behind, p + at, end - at)) {
+        const unsigned last = w ? word_at(t, at, end) : 0;
+        if (last & (WORD_BEHIND | WORD_BEHIND_RARE)) {
             const size_t gap = pii_space(p, t->n, end), next = end + gap, stop = gap ? pii_word_end(p, t->n, next) : end;
-            if (!(gap && pii_upper_at(p, t->n, next) && word_in(behind, p + next, stop - next))) { /* "Lake Street": the last such word */
+            if (!(gap && pii_upper_at(p, t->n, next) && word_at(t, next, stop) & (WORD_BEHIND | WORD_BEHIND_RARE))) { /* "Lake Street": the last such word */
                 end += end < t->n && p[end] == '.' && end - at < 5;
-                add_street(t, i, end, 78, "street-en");
+                add_street(t, i, end, last & WORD_BEHIND ? 78 : 45, "street-en");
                 return;
             }
         }
@@ -214,18 +194,14 @@ static void street_first(PiiText *t, size_t i, size_t end)
     size_t begin = i, stop = end;
     while (stop + 1 < t->n && p[stop] == '-' && pii_word_char(p, t->n, stop + 1))
         stop = pii_word_end(p, t->n, stop + 1);
-    if (!ends_as_street(p + i, stop - i))
-        return;
     size_t at = stop + (stop < t->n && p[stop] == '.');
-    const size_t blank = pii_space(p, t->n, at);
-    if (!blank)
-        return;
-    const size_t n = house(t, at + blank);
-    if (!n)
+    const size_t blank = pii_space(p, t->n, at), n = blank ? house(t, at + blank) : 0;
+    const int end_kind = n ? street_ending(p + i, stop - i) : 0;
+    if (!end_kind)
         return;
     bool alone = false;
     for (size_t k = 0; k < ARRAY_LEN(endings) && !alone; k++)
-        alone = strlen(endings[k]) == stop - i && ends_as_street(p + i, stop - i);
+        alone = strlen(endings[k]) == stop - i && street_ending(p + i, stop - i);
     if (alone || stop - i <= 6) { /* "Straße 12" alone needs its name: the word before */
         size_t b = i;
         if (b > 1 && p[b - 1] == ' ') {
@@ -239,7 +215,7 @@ static void street_first(PiiText *t, size_t i, size_t end)
             return;
         begin = b;
     }
-    add_street(t, begin, at + blank + n, 78, "street-number");
+    add_street(t, begin, at + blank + n, end_kind == 2 ? 78 : 45, "street-number");
 }
 
 /* Via Roma 12; Calle de Alcalá, 5; ul. Długa 7: the word before i stands in `fronts`. */
@@ -256,7 +232,8 @@ static void front_word(PiiText *t, size_t i)
         size_t w = e;
         while (w > 0 && pii_word_before(p, w) && e - w < 24)
             w--;
-        if (word_in(fronts, p + w, e - w)) {
+        const unsigned word = word_at(t, w, e);
+        if (word & WORD_FRONT && (p[e] == ' ' || e - w < 5)) {
             size_t end = capital_words(t, i, 4);
             size_t at = end + (end < t->n && p[end] == ',');
             const size_t blank = pii_space(p, t->n, at);
@@ -268,7 +245,7 @@ static void front_word(PiiText *t, size_t i)
                 add_street(t, w, at + n, 78, "street-front");
             return;
         }
-        if (!word_in("|de|del|della|dei|di|da|do|la|las|los|le|san|", p + w, e - w))
+        if (!(word & WORD_LINK))
             return;
         b = w;
     }
@@ -310,7 +287,7 @@ static void lettered_code(PiiText *t, size_t i)
     };
     char buf[PII_SHAPE_MAX + 1];
     size_t n;
-    if (!pii_wants(t, PII_POSTCODE) || !ch_is(t->p[i], CH_UPPER))
+    if (!pii_wants(t, PII_POSTCODE) || !ch_is(t->p[i], CH_UPPER) || i + 5 >= t->n || !(ch_digit(t->p[i + 1]) || ch_digit(t->p[i + 2])))
         return;
     for (size_t f = 0; f < ARRAY_LEN(forms); f++) {
         const size_t len = pii_shape(forms[f].shape, t->p + i, t->n - i, buf, &n);
@@ -335,7 +312,7 @@ void pii_match_address(PiiText *t, size_t i, size_t end)
     if (ch_digit(t->p[i])) {
         number_first(t, i);
         code_and_place(t, i);
-        if (end - i == 5 && pii_alone(t, i, end))
+        if (end - i == 5 && ch_digit(t->p[i + 1]) && ch_digit(t->p[i + 2]) && ch_digit(t->p[i + 3]) && ch_digit(t->p[i + 4]) && pii_alone(t, i, end))
             pii_add(t, i, end, PII_POSTCODE, pii_context(t, i, end, "=plz|postleitzahl|zip code|=zip|postcode|code postal|postal code") ? 70 : 5, "postcode-5");
     } else {
         street_first(t, i, end);

@@ -38,7 +38,7 @@ void pii_match_iban(PiiText *t, size_t i)
 {
     const char *p = t->p;
     char s[IBAN_MAX + 1];
-    size_t n = 0, k = i;
+    size_t n = 0, k = i, digits = 0;
     if (i + 15 > t->n || !ch_alpha(p[i]) || !ch_alpha(p[i + 1]))
         return;
     const int want = pii_iban_length((char[]){ ch_up(p[i]), ch_up(p[i + 1]) });
@@ -47,11 +47,12 @@ void pii_match_iban(PiiText *t, size_t i)
         k += step;
         if (k >= t->n || !ch_alnum(p[k]))
             return;
+        digits += ch_digit(p[k]);
         s[n++] = ch_up(p[k++]);
         if (n == 4 && (!ch_digit(s[2]) || !ch_digit(s[3])))
             return;
     }
-    if (!want || n < (size_t)want || pii_word_char(p, t->n, k) || !pii_iban_holds(s, n))
+    if (!want || n < (size_t)want || digits < 6 || pii_word_char(p, t->n, k) || !pii_iban_holds(s, n))
         return;
     pii_add(t, i, k, PII_IBAN, 99, "iban");
 }

@@ -319,9 +319,9 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "uk-nino", PII_SOCIAL_ID, { "AA 99 99 99 A" }, C(uk_nino), 78, 96, "national insurance|=nino|=ni|insurance" },
     { "uk-nhs", PII_HEALTH_ID, { "999+999+9999", "9999999999" }, C(uk_nhs), 35, 94, "=nhs|health service|patient" },
     { "uk-driver", PII_DRIVER_ID, { "AAAAA999999AXXAA", "AAAAA999999AAXAA", "AAAA9999999AXXAA" }, C(uk_driver), 75, 95, "driv|licen" },
-    { "us-ssn", PII_SOCIAL_ID, { "999=-99=-9999", "999 99 9999" }, C(us_ssn), 75, 95, "social|=ssn|security" },
+    { "us-ssn", PII_SOCIAL_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_ssn), 75, 95, "social|=ssn|security" },
     { "us-ssn-plain", PII_SOCIAL_ID, { "999999999" }, C(us_ssn), 5, 75, "social sec|=ssn|=ssns" },
-    { "us-itin", PII_TAX_ID, { "999=-99=-9999", "999 99 9999" }, C(us_itin), 70, 95, "=itin|taxpayer|tax" },
+    { "us-itin", PII_TAX_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_itin), 70, 95, "=itin|taxpayer|tax" },
     { "us-driver", PII_DRIVER_ID, { "A9999999", "A99999999", "99999999" }, NONE, 5, 65, "driver|licence number|license number|=dl" },
     { "us-driver-long", PII_DRIVER_ID, { "A999999999999", "A99-999-999", "A9999-99999-99999" }, NONE, 5, 65, "driver|licence number|license number|=dl" },
     { "us-bank", PII_IBAN, { "99999999", "999999999999", "9999999999" }, NONE, 5, 60, "bank account|account number|account no|acct|kontonummer|konto-nr|=konto" },
@@ -370,11 +370,28 @@ static void match_plate(PiiText *t, size_t i)
         pii_add(t, i, k, PII_PLATE, pii_context(t, i, k, plate_context) ? 88 : dash && blank && letters + more > 2 && digits > 1 ? 45 : 15, "de-plate");
 }
 
+/* Letters and digits from i on with at most one sign between two; counts to SHORTEST. Most numbers of a text are shorter than any of the table. */
+#define SHORTEST 6
+static size_t reach(const PiiText *t, size_t i)
+{
+    size_t count = 0;
+    for (size_t k = i, gap = 0; k < t->n && count < SHORTEST && gap < 2; k++) {
+        const bool in = ch_alnum(t->p[k]);
+        count += in;
+        gap = in ? 0 : gap + 1;
+    }
+    return count;
+}
+
 void pii_match_id(PiiText *t, size_t i)
 {
     char buf[PII_SHAPE_MAX + 1];
     size_t n;
     if (pii_word_before(t->p, i))
+        return;
+    if (pii_wants(t, PII_PLATE) && pii_upper_at(t->p, t->n, i))
+        match_plate(t, i);
+    if (reach(t, i) < SHORTEST)
         return;
     for (const struct Id *x = ids; x < ids + ARRAY_LEN(ids); x++) {
         if (!pii_wants(t, x->kind) || MAX(x->plain, x->near) < t->s->least)
@@ -389,8 +406,6 @@ void pii_match_id(PiiText *t, size_t i)
             break;
         }
     }
-    if (pii_wants(t, PII_PLATE) && pii_upper_at(t->p, t->n, i))
-        match_plate(t, i);
 }
 
 bool pii_rule_holds(Str rule, Str value)

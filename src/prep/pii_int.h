@@ -15,10 +15,16 @@ typedef struct PiiText {
     size_t            name_end; /* names: words before this place belong to a name already found */
 } PiiText;
 
+/* The phrases that may stand before a name, in lists by their last byte, so that few are compared. Made by pii_phrases_index. */
+enum { PII_FAREWELL, PII_INTRODUCTION, PII_BEFORE_PLACE, PII_PHRASES };
+typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128]; } PiiPhrases;
+void pii_phrases_index(PiiPhrases *x);
+
 struct PiiScanner {
-    uint64_t  off;
-    int       least;
-    PiiWords *words;        /* given names, family names, places */
+    uint64_t   off;
+    int        least;
+    PiiWords  *words;       /* given names, family names, places, and what stands beside them */
+    PiiPhrases phrases;
 };
 
 static inline bool pii_wants(const PiiText *t, PiiKind k) { return !(t->s->off >> k & 1); }

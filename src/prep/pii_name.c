@@ -2,20 +2,11 @@
  * Main struct: Chain, the words from one place on that could make one name. A person is believed by what stands around the chain (a title, a
  * greeting, a farewell, "my name is") or by the tables (a given name, then a family name or any capital); a place by its table alone.
  * Invariant: a chain is read once: words inside a name already found are not looked at again (PiiText.name_end).
- * To add a language: words in the five tables below. */
+ * To add a language: phrases below, words in pii_words.c. */
 #include "prep/pii_int.h"
 
 #define CHAIN_MAX 6
 
-/* Rows of words separated by '|'. A title may end in a dot. */
-static const char titles[] =
-    "|Herr|Herrn|Frau|Fräulein|Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Lady|Lord|Madame|Mme|Mlle|Monsieur|Mademoiselle|Señor|Señora|Señorita|Sr|Sra|Srta|Don|Doña|"
-    "Sig|Signor|Signora|Signore|Dott|Dottor|Dottoressa|Ing|Avv|Dhr|Mevr|Mevrouw|Meneer|Heer|Pan|Pani|Pana|Panie|Fru|Hr|Dipl|Ing|Mag|Doktor|Doctor|Docteur|Maître|"
-    "Frk|Rev|Capt|Captain|Judge|Senator|Onkel|Tante|Uncle|Aunt|Rektor|Direktor|";
-static const char greetings[] =
-    "|Dear|Hi|Hello|Hey|Hallo|Liebe|Lieber|Servus|Moin|Bonjour|Salut|Cher|Chère|Hola|Querido|Querida|Estimado|Estimada|Ciao|Gentile|Caro|Cara|Beste|Geachte|Hoi|Dag|Cześć|"
-    "Drogi|Droga|Szanowny|Szanowna|Hej|Kära|Kære|Kjære|Hei|Moi|Olá|Caro|Thanks|Danke|Merci|Grazie|Gracias|";
-static const char particles[] = "|von|van|de|der|den|di|del|della|da|dos|du|la|le|zu|zur|vom|ten|ter|af|av|y|e|bin|ibn|al|el|do|das|i|zum|dem|des|";
 /* What a farewell or an introduction ends with, in small letters; "\n" stands for a line break, behind which commas and blanks may follow. */
 static const char *const farewells[] = {
     "freundlichen grüßen", "freundlichen grüssen", "freundliche grüße", "freundliche grüsse", "freundlichem gruß", "viele grüße", "viele grüsse", "beste grüße", "liebe grüße",
@@ -44,25 +35,38 @@ typedef struct Chain {
     size_t   n;
 } Chain;
 
-static bool in_row(const char *row, const char *p, size_t n)
+static const struct { const char *const *row; size_t rows; const char *skip; } phrases[PII_PHRASES] = {
+    [PII_FAREWELL]     = { farewells, ARRAY_LEN(farewells), " \t\r\n,.!-" },
+    [PII_INTRODUCTION] = { introductions, ARRAY_LEN(introductions), " \t\"" },
+    [PII_BEFORE_PLACE] = { place_before, ARRAY_LEN(place_before), " " },
+};
+
+void pii_phrases_index(PiiPhrases *x)
 {
-    for (const char *at = row; (at = strchr(at, '|')) != NULL && at[1]; at++)
-        if (strncmp(at + 1, p, n) == 0 && at[1 + n] == '|')
-            return true;
-    return false;
+    for (int set = 0; set < PII_PHRASES; set++) {
+        BUG_ON(phrases[set].rows >= ARRAY_LEN(x->next[set]));
+        for (size_t a = 0; a < phrases[set].rows; a++) {
+            const char *s = phrases[set].row[a];
+            uint8_t *head = &x->head[set][(unsigned char)s[strlen(s) - 1]];
+            x->next[set][a + 1] = *head;
+            *head = (uint8_t)(a + 1);
+        }
+    }
 }
 
-/* The text before i, blanks, line breaks and (for farewells) commas skipped, ends with one of the phrases. */
-static bool preceded(const PiiText *t, size_t i, const char *const *phrase, size_t n, const char *skip)
+/* The text before i, blanks and what else the set skips left out, ends with one of its phrases. */
+static bool preceded(const PiiText *t, size_t i, int set)
 {
-    const char *p = t->p;
+    const char *p = t->p, *skip = phrases[set].skip;
+    const PiiPhrases *x = &t->s->phrases;
     size_t k = i, limit = i > 40 ? i - 40 : 0;
     while (k > limit && p[k - 1] != 0 && strchr(skip, p[k - 1]))
         k--;
-    for (size_t a = 0; a < n; a++) {
-        const size_t len = strlen(phrase[a]);
+    for (size_t a = k ? x->head[set][(unsigned char)ch_low(p[k - 1])] : 0; a; a = x->next[set][a]) {
+        const char *s = phrases[set].row[a - 1];
+        const size_t len = strlen(s);
         size_t m = 0;
-        while (m < len && m < k && ch_low(p[k - 1 - m]) == phrase[a][len - 1 - m])
+        while (m < len && m < k && ch_low(p[k - 1 - m]) == s[len - 1 - m])
             m++;
         if (m == len && !pii_word_before(p, k - len))
             return true;
@@ -79,7 +83,7 @@ static bool element(const PiiText *t, Chain *c, size_t i)
         return false;
     unsigned what = 0;
     if (!pii_upper_at(p, t->n, i)) {
-        if (n > 5 || !in_row(particles, p + i, n))
+        if (n > 5 || !(pii_words_find(t->s->words, (Str){ p + i, n }) & WORD_PARTICLE))
             return false;
         what = PARTICLE;
     } else {
@@ -96,6 +100,10 @@ static bool element(const PiiText *t, Chain *c, size_t i)
         if (n == 1 && end + 1 < t->n && p[end] == '\'' && pii_upper_at(p, t->n, end + 1))
             end = pii_word_end(p, t->n, end + 1);
         c->words[k] = pii_words_find(t->s->words, (Str){ p + i, end - i });
+        if (n > 1 && c->words[k] & WORD_TITLE)
+            what |= TITLE;
+        if (n > 1 && c->words[k] & WORD_GREETING)
+            what |= GREETING;
         for (int hyphens = 0; hyphens < 2 && end + 1 < t->n && p[end] == '-' && pii_upper_at(p, t->n, end + 1); hyphens++) {
             const size_t next = pii_word_end(p, t->n, end + 1);
             if (next - end < 3)
@@ -103,10 +111,6 @@ static bool element(const PiiText *t, Chain *c, size_t i)
             c->words[k] |= pii_words_find(t->s->words, (Str){ p + end + 1, next - end - 1 }) & ~(unsigned)WORD_PLAIN;
             end = next;
         }
-        if (n > 1 && n < 14 && in_row(titles, p + i, n))
-            what |= TITLE;
-        if (n > 1 && n < 12 && in_row(greetings, p + i, n))
-            what |= GREETING;
     }
     if (what & PARTICLE)
         c->words[k] = 0;
@@ -173,14 +177,10 @@ static void add_name(PiiText *t, const Chain *c, size_t from, size_t n, int conf
 }
 
 /* Behind the name stands what makes it a street or a company. */
-static bool names_a_thing(const PiiText *t, const Chain *c, size_t end)
+static bool names_a_thing(const PiiText *t, size_t end)
 {
-    static const char things[] = "|GmbH|AG|KG|OHG|Inc|Ltd|LLC|LLP|Corp|Corporation|Company|Group|Bank|University|Universität|Institute|Institut|Street|Road|Avenue|Lane|Drive|St|Rd|Ave|"
-                                 "Straße|Strasse|Str|Platz|Weg|Allee|Gasse|Stadion|Airport|Hospital|Museum|Hotel|School|Gymnasium|Schule|Park|Square|Boulevard|Blvd|Court|Way|";
-    (void)c;
-    size_t at = end < t->n && (t->p[end] == '-' || t->p[end] == ' ') ? end + 1 : end;
-    const size_t stop = pii_word_end(t->p, t->n, at);
-    return at > end && stop > at && stop - at < 16 && in_row(things, t->p + at, stop - at);
+    const size_t at = end < t->n && (t->p[end] == '-' || t->p[end] == ' ') ? end + 1 : end, stop = pii_word_end(t->p, t->n, at);
+    return at > end && stop > at && pii_upper_at(t->p, t->n, at) && pii_words_find(t->s->words, (Str){ t->p + at, stop - at }) & WORD_THING;
 }
 
 static void by_surroundings(PiiText *t, const Chain *c, size_t i)
@@ -212,12 +212,12 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
     const size_t n = name_length(c, 0, 2);
     if (!n || c->words[0] & WORD_STOP)
         return;
-    if (preceded(t, i, farewells, ARRAY_LEN(farewells), " \t\r\n,.!-") && n <= 4) {
+    if (preceded(t, i, PII_FAREWELL) && n <= 4) {
         const size_t end = c->end[n - 1];
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
         if (closed || c->words[0] & WORD_GIVEN)
             add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
-    } else if (preceded(t, i, introductions, ARRAY_LEN(introductions), " \t\"")) {
+    } else if (preceded(t, i, PII_INTRODUCTION)) {
         const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
         if (known || (n > 1 && !(c->words[0] & WORD_PLACE)))
             add_name(t, c, 0, n, known && (n > 1 || !(c->words[0] & WORD_PLAIN)) ? 85 : known ? 60 : 52, "person-introduction");
@@ -250,7 +250,7 @@ static void by_tables(PiiText *t, const Chain *c)
     if (w & WORD_STOP || c->what[0] & PARTICLE)
         return;
     size_t n = name_length(c, 0, 1);
-    if (names_a_thing(t, c, c->end[n ? n - 1 : 0]))
+    if (names_a_thing(t, c->end[n ? n - 1 : 0]))
         return;
     bool family = false, second = false;
     for (size_t k = 1; k < n; k++) {
@@ -286,8 +286,9 @@ static void match_place(PiiText *t, size_t i)
     const size_t words = pii_words_place(t->s->words, t->p + i, t->n - i, &len, &flags);
     if (!words || (len < 4 && flags & WORD_PLAIN))
         return;
-    const bool before = preceded(t, i, place_before, ARRAY_LEN(place_before), " ");
-    const bool plain = (flags & WORD_PLAIN) && words == 1;
+    const bool before = preceded(t, i, PII_BEFORE_PLACE);
+    const bool shouted = len > 1 && len < 7 && ch_is(t->p[i + 1], CH_UPPER); /* MOGA: an abbreviation more often */
+    const bool plain = words == 1 && (flags & WORD_PLAIN || shouted);
     const int c = flags & WORD_COUNTRY ? 60 : words > 1 ? 66 : 57;
     pii_add(t, i, i + len, PII_PLACE, plain ? (before ? 52 : 22) : c + (before ? 14 : 0), flags & WORD_COUNTRY ? "country" : "city");
 }

@@ -79,7 +79,7 @@ void pii_match_login(PiiText *t, size_t at)
     for (size_t k = at + 3; k < MIN(t->n, at + 259); k++) {
         if (p[k] == '@') {
             if (colon > at + 3 && k > colon + 1)
-                pii_add(t, at + 3, k, PII_URL_LOGIN, 97, "url-login");
+                pii_add(t, at + 3, k, PII_URL_LOGIN, 99, "url-login");
             return;
         }
         if (p[k] == ':' && !colon)

@@ -16,7 +16,7 @@ static const struct { const char *code; uint8_t least, most; } country_codes[] =
 
 static const char context[] =
     "=tel|telefon|phone|mobil|handy|=fax|telefax|=call|=ring|rufnummer|hotline|anruf|téléphone|portable|appel|=tél|móvil|llam|teléfono|cellulare|chiam|"
-    "telefoon|=gsm|=bel |numer|komórk|puhelin|whatsapp|=sms|reach me|reach us|dial|=cell|=text|contact|kontakt|ring |number is|extension|voicemail|signal";
+    "telefoon|=gsm|=bel |numer|komórk|puhelin|whatsapp|=sms|reach me|reach us|dial|=cell|contact|kontakt|number is|extension|voicemail|signal";
 
 #define NUMBER_MAX 24
 
@@ -223,7 +223,7 @@ void pii_match_phone(PiiText *t, size_t i)
             rule = "phone-trunk";
             confidence = x.brackets || x.sep == '/' ? 65 : 55;
         }
-        if (pii_context(t, b, end, context) && x.n >= 6 && x.n <= 13 && (x.groups > 1 || x.n >= 7))
+        if (x.n >= 7 && x.n <= 13 && (x.d[0] == '0' || x.groups > 2 || x.n > 8 || (x.groups == 2 && x.group[1] == 4)) && pii_context(t, b, end, context))
             confidence = MAX(confidence + 25, trunk ? 80 : x.n >= 8 ? 65 : 55);
         else if (!confidence && trunk && x.n >= 10)
             confidence = 40;

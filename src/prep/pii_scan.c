@@ -15,6 +15,7 @@ int pii_scanner_new(PiiScanner **out, const PiiOptions *o, Err *e)
     s->off = o ? o->off : 0;
     s->least = o && o->least ? o->least : 50;
     s->words = pii_words_new();
+    pii_phrases_index(&s->phrases);
     *out = s;
     return 0;
 }

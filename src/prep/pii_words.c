@@ -12,8 +12,8 @@
 
 /* Words with a capital that follow or precede names without being part of them. */
 static const char *const stop_words[] = {
-    "The|This|That|These|Those|And|But|For|With|From|Your|Our|His|Her|Its|Their|What|When|Where|Which|Who|Why|How|There|Here|Then|Please|Thanks|Thank",
-    "Could|Would|Should|Can|Does|Did|Has|Have|Had|Was|Were|Are|Yes|Not|After|Before|Since|Until|If|In|On|At|To|Of|By|My|He|She|We|They|It|As|So|No|Or",
+    "The|This|Edit|That|These|Those|And|But|For|With|From|Your|Our|His|Her|Its|Their|What|When|Where|Which|Who|Why|How|There|Here|Then|Please|Thanks|Thank",
+    "World|Everyone|Everybody|Folks|Guys|There|Friends|Zusammen|Could|Would|Should|Can|Does|Did|Has|Have|Had|Was|Were|Are|Yes|Not|After|Before|Since|Until|If|In|On|At|To|Of|By|My|He|She|We|They|It|As|So|No|Or",
     "Der|Die|Das|Den|Dem|Des|Ein|Eine|Und|Oder|Mit|Von|Vom|Für|Auf|Aus|Bei|Bitte|Danke|Wir|Sie|Ich|Ihr|Ihre|Unser|Unsere|Wann|Wer|Wie|Was|Wo|Nach|Seit",
     "Le|La|Les|Un|Une|Et|Avec|Pour|Dans|Sur|Nous|Vous|Il|Elle|Je|Merci|El|Los|Las|Por|Con|Para|Una|Gracias|Gli|Dal|Della|Grazie|Het|Een|En|Voor|Bij",
     "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|January|February|April|May|June|July|August|September|October|November|December",
@@ -22,7 +22,53 @@ static const char *const stop_words[] = {
     "SARL|SAS|SpA|Srl|BV|NV|Oy|AB|AS|Team|Support|Service|Department|Abteilung|Sir|Madam|Customer|Kunde|Damen|Herren|Street|Road|Avenue|Email|Phone|Tel",
 };
 
-typedef struct Entry { const char *p; uint8_t n, flags; } Entry;
+/* A title may end in a dot. */
+static const char *const titles[] = {
+    "Aunt|Avv|Capt|Captain|Dhr|Dipl|Direktor|Docteur|Doctor|Doktor|Don|Dott|Dottor|Dottoressa|Doña|Dr|Frau|Frk|Fru|Fräulein|Heer|Herr|Herrn|Hr",
+    "Ing|Judge|Lady|Lord|Madame|Mademoiselle|Mag|Maître|Meneer|Mevr|Mevrouw|Miss|Mlle|Mme|Monsieur|Mr|Mrs|Ms|Mx|Onkel|Pan|Pana|Pani|Panie|Prof",
+    "Professor|Rektor|Rev|Senator|Señor|Señora|Señorita|Sig|Signor|Signora|Signore|Sir|Sr|Sra|Srta|Tante|Uncle",
+};
+
+static const char *const greetings[] = {
+    "Beste|Bonjour|Cara|Caro|Cher|Chère|Ciao|Cześć|Dag|Danke|Dear|Droga|Drogi|Estimada|Estimado|Geachte|Gentile|Gracias|Grazie|Hallo|Hei|Hej",
+    "Hello|Hey|Hi|Hoi|Hola|Kjære|Kära|Kære|Liebe|Lieber|Merci|Moi|Moin|Olá|Querida|Querido|Salut|Servus|Szanowna|Szanowny|Thanks",
+};
+
+static const char *const particles[] = {
+    "af|al|av|bin|da|das|de|del|della|dem|den|der|des|di|do|dos|du|e|el|i|ibn|la|le|ten|ter|van|vom|von|y|zu|zum|zur",
+};
+
+static const char *const things[] = {
+    "AG|Airport|Allee|Ave|Avenue|Bank|Blvd|Boulevard|Company|Corp|Corporation|Court|Drive|Gasse|GmbH|Group|Gymnasium|Hospital|Hotel|Inc|Institut",
+    "Institute|KG|LLC|LLP|Lane|Ltd|Museum|OHG|Park|Platz|Rd|Road|School|Schule|Square|St|Stadion|Str|Strasse|Straße|Street|University|Universität",
+    "Way|Weg",
+};
+
+/* Streets: Via Roma 12, Calle de Alcalá 5; 12 Baker Street. */
+static const char *const fronts[] = {
+    "al|aleja|allée|avda|avenida|avenue|boulevard|bulevardul|calle|carrera|chemin|corso|cours|glorieta|impasse|largo|paseo|piazza|pl|plac|place",
+    "plaza|praça|quai|ronda|route|rua|rue|straat|strada|travessa|ul|ulica|via|viale|vicolo",
+};
+
+static const char *const links[] = {
+    "de|del|della|dei|di|da|do|du|des|la|las|los|le|les|san|l|d|à|aux|au|saint|sainte|bis|ter|rue|avenue|boulevard",
+};
+
+static const char *const behind[] = {
+    "alley|ave|avenue|blvd|boulevard|cir|circle|close|court|crescent|ct|dr|drive|expressway|freeway|gardens|grove|highway|hill|hwy|lane|ln|loop",
+    "mews|parkway|pkwy|pl|place|plaza|rd|road|row|sq|square|st|street|terrace|throughway|trail|turnpike|walk|way",
+};
+
+static const char *const behind_rare[] = {
+    "annex|arcade|bayou|beach|bend|bluff|branch|bridge|brook|brooks|burg|bypass|camp|canyon|cape|causeway|center|cliff|club|common|corner|corners",
+    "course|cove|creek|crest|crossing|curve|dale|dam|divide|drives|estate|estates|extension|fall|falls|ferry|field|fields|flat|flats|ford|forest",
+    "forge|fork|fort|garden|gateway|glen|green|harbor|haven|heights|hills|hollow|inlet|island|isle|junction|key|knoll|lake|land|lights|lodge|mall",
+    "manor|meadow|mill|mission|motorway|mount|neck|orchard|oval|overpass|park|pass|passage|path|pike|pine|plain|point|port|ports|prairie|radial",
+    "ranch|rapid|rest|ridge|run|shoal|shore|spring|spur|squares|stravenue|stream|summit|ter|trace|track|union|valley|viaduct|view|village",
+    "villages|ville|vista|well|wells",
+};
+
+typedef struct Entry { const char *p; uint32_t n, flags; } Entry;
 typedef VEC(Str) Names;
 
 struct PiiWords {
@@ -68,10 +114,10 @@ static void put(PiiWords *w, char **room, Str word, unsigned flags)
         return;
     Entry *x = place_of(w, *room, word.n, fold(*room, word));
     if (!x->n) {
-        *x = (Entry){ *room, (uint8_t)word.n, 0 };
+        *x = (Entry){ *room, (uint32_t)word.n, 0 };
         *room += word.n;
     }
-    x->flags |= (uint8_t)flags;
+    x->flags |= flags;
 }
 
 static const struct { const char *const *row; size_t rows; unsigned flags; size_t list; } tables[] = {
@@ -82,6 +128,14 @@ static const struct { const char *const *row; size_t rows; unsigned flags; size_
     { city_names,    ARRAY_LEN(city_names),    WORD_CITY,    offsetof(PiiWords, city) },
     { country_names, ARRAY_LEN(country_names), WORD_COUNTRY, offsetof(PiiWords, country) },
     { stop_words,    ARRAY_LEN(stop_words),    WORD_STOP,    0 },
+    { titles,        ARRAY_LEN(titles),        WORD_TITLE,   0 },
+    { greetings,     ARRAY_LEN(greetings),     WORD_GREETING, 0 },
+    { particles,     ARRAY_LEN(particles),     WORD_PARTICLE, 0 },
+    { things,        ARRAY_LEN(things),        WORD_THING,   0 },
+    { fronts,        ARRAY_LEN(fronts),        WORD_FRONT,   0 },
+    { links,         ARRAY_LEN(links),         WORD_LINK,    0 },
+    { behind,        ARRAY_LEN(behind),        WORD_BEHIND,  0 },
+    { behind_rare,   ARRAY_LEN(behind_rare),   WORD_BEHIND_RARE, 0 },
 };
 
 /* One name of a row; false at its end. */

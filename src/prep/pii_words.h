@@ -11,7 +11,12 @@ enum {
     WORD_CITY = 8, WORD_COUNTRY = 16, WORD_PLACE = 24,
     WORD_PART = 32,         /* the first word of a place of several words */
     WORD_PLAIN = 64,        /* also an ordinary word: counts only beside another hint */
-    WORD_STOP = 128         /* never part of a name: "The", "Montag", "GmbH" */
+    WORD_STOP = 128,        /* never part of a name: "The", "Montag", "GmbH" */
+    WORD_TITLE = 256, WORD_GREETING = 512, WORD_PARTICLE = 1024, /* "Frau"; "Dear"; "van" */
+    WORD_THING = 2048,      /* behind a name it makes a street or a company of it */
+    WORD_FRONT = 4096,      /* stands before the name of a street: "Via", "rue" */
+    WORD_LINK = 8192,       /* small words inside the name of a street: "de", "della" */
+    WORD_BEHIND = 16384, WORD_BEHIND_RARE = 32768 /* stands behind the name of a street; rare ones need a place behind them */
 };
 
 #define PII_WORD_MAX 64     /* longest word looked up, bytes */

@@ -1,12 +1,12 @@
 /* pii_driver.c - scans the texts of a JSONL file, for tools/judge_pii.py and tools/make_pii_corpus.py.
  *   pii_driver spans FILE [LEAST]    for each row {"text": ...} one line [[begin, end, "kind", confidence, "rule"], ...], offsets in characters
- *   pii_driver time FILE [LEAST]     bytes of text, findings and the seconds that scanning alone took, the best of three */
-#include "base/clock.h"
+ *   pii_driver time FILE [LEAST]     bytes of text, findings and the seconds of processor time that scanning alone took, the best of three */
 #include "base/utf8.h"
 #include "formats/jsonl.h"
 #include "prep/pii.h"
 
 #include <stdio.h>
+#include <time.h>
 
 /* Characters in the first n bytes. */
 static size_t characters(Str s, size_t n)
@@ -52,9 +52,9 @@ int main(int argc, char **argv)
         bytes = spans = 0;
         for (size_t i = 0; i < rows.n && !rc; i++) {
             const Str text = json_str(json_get(rows.p[i], "text"));
-            const double start = clock_seconds();
+            const clock_t start = clock();
             rc = pii_scan(s, text, &found, &e);
-            took += clock_seconds() - start;
+            took += (double)(clock() - start) / CLOCKS_PER_SEC;
             bytes += text.n;
             spans += found.n;
             if (!rc && strcmp(argv[1], "spans") == 0)
