@@ -33,5 +33,6 @@ bool   utf8_is_punct(uint32_t cp);                        /* category P* */
 bool   utf8_is_mark_nonspacing(uint32_t cp);              /* category Mn */
 bool   utf8_is_mark(uint32_t cp);                         /* categories M* */
 bool   utf8_is_number(uint32_t cp);                       /* categories N* */
+uint32_t utf8_lower_one(uint32_t cp);                     /* lower case of one character, one to one */
 
 #endif

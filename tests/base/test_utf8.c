@@ -133,6 +133,8 @@ static void test_classes(void **state)
     assert_true(utf8_is_punct('!') && utf8_is_punct('_') && utf8_is_punct(0x3002) && utf8_is_punct(0xAB));
     assert_false(utf8_is_punct('+') || utf8_is_punct('$') || utf8_is_punct('a') || utf8_is_punct(' '));
     assert_true(utf8_is_mark_nonspacing(0x301));
+    assert_true(utf8_is_mark(0x301) && utf8_is_mark(0x903) && utf8_is_mark(0x20DD) && !utf8_is_mark('a') && !utf8_is_mark(' '));
+    assert_true(utf8_lower_one(0xC4) == 0xE4 && utf8_lower_one('a') == 'a' && utf8_lower_one(0x130) == 'i' && utf8_lower_one(0x410) == 0x430);
     assert_false(utf8_is_mark_nonspacing(0x903) || utf8_is_mark_nonspacing('a')); /* 903 is a spacing mark */
 }
 
