@@ -59,6 +59,9 @@ const char *doc_kind_name(DocKind k);                                           
 /* The same in this very process, for fuzzers and for code that is in a cage already. DOC_UNKNOWN: found by content. PDF gives one raw part. */
 int  doc_parse(DocKind kind, Str bytes, const DocLimits *limits, DocOut *out, Err *e);
 
+/* Whether doc_to_text is the way to read this file: it has a form of its own. Plain text, Markdown and tables have not. */
+bool doc_is_document(Str bytes);
+
 /* A DocOut as bytes and back, the way it comes out of the child: every length is checked. */
 void doc_pack(StrBuf *out, const DocOut *d);
 int  doc_unpack(Str bytes, DocOut *d, Err *e);

@@ -264,3 +264,9 @@ int parse_as(DocWork *w, DocKind kind, Str bytes, Err *e)
     BUG_ON(kind <= DOC_UNKNOWN || kind >= DOC_KINDS);
     return kinds[kind].parse(w, bytes, e);
 }
+
+bool doc_is_document(Str bytes)
+{
+    const DocKind k = kind_of(bytes, NULL);
+    return k != DOC_UNKNOWN && k != DOC_TEXT && k != DOC_MARKDOWN;
+}

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static const Pass *const passes[] = { &pass_overlap, &pass_tokens, &pass_duplicates };
+static const Pass *const passes[] = { &pass_repair, &pass_overlap, &pass_tokens, &pass_duplicates };
 
 int passes_open(Prep *p, Err *e)
 {

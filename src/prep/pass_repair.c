@@ -1,0 +1,86 @@
+/* pass_repair.c - texts put right (repair.h), each change told with what it was and, under "before", how the texts stood. What mail repairs take away (quoted
+ * letters, signatures) is text that nobody should learn; all of it stays readable in the log. */
+#include "prep/prep_int.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "prep/repair.h"
+
+typedef struct Mend {
+    RepairOptions options;
+    uint64_t      count[REPAIR_KINDS];
+    uint64_t      lost;   /* U+FFFD */
+    bool          too_long;
+    Json         *before;
+} Mend;
+
+static int repair_open(Prep *p, void **state, Err *e)
+{
+    (void)e;
+    static const RepairOptions defaults;
+    *state = p->cfg.repair ? (void *)(uintptr_t)&defaults : NULL;
+    return 0;
+}
+
+static bool looks_like_markup(void *user, TextRole role, Str text, StrBuf *out)
+{
+    Mend *m = user;
+    (void)out;
+    m->options.keep_markup |= role != TEXT_META && repair_about_markup(text);
+    return false;
+}
+
+static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
+{
+    Mend        *m = user;
+    RepairReport r = { 0 };
+    if (role == TEXT_META)
+        return false;
+    bool changed = repair_text(out, text, &m->options, &r);
+    for (size_t i = 0; i < REPAIR_KINDS; i++)
+        m->count[i] += r.count[i];
+    m->lost += r.replacement;
+    m->too_long |= r.too_long;
+    if (changed)
+        json_push(m->before, json_str_new(text));
+    return changed;
+}
+
+/* An answer that was nothing but a signature is no answer any more. */
+static void check_answer(RowWork *w)
+{
+    strbuf_clear(&w->scratch);
+    record_answer(&w->rec, &w->scratch);
+    if (!w->scratch.n)
+        row_remove(w, "repair", "nothing is left of the answer", 0, NULL);
+}
+
+static void repair_row(const void *state, RowWork *w)
+{
+    Mend   m = { .options = *(const RepairOptions *)state, .before = json_arr_new() };
+    StrBuf what = { 0 };
+    record_each_text(&w->rec, looks_like_markup, &m);
+    int changed = record_each_text(&w->rec, mend_text, &m);
+    for (size_t i = 0; i < REPAIR_KINDS; i++)
+        if (m.count[i])
+            strbuf_addf(&what, "%s%s", what.n ? ", " : "", repair_rows[i].name);
+    if (changed) {
+        Json *more = json_obj_new();
+        json_set(more, "before", m.before);
+        row_edit(w, "repair", strbuf_z(&what), more);
+    } else {
+        json_free(m.before);
+    }
+    if (m.lost)
+        row_note(w, "repair", "holds U+FFFD: characters that were lost before", (double)m.lost, NULL);
+    if (m.too_long)
+        row_note(w, "repair", "a text is longer than 64 MiB and was left as it is", (double)(REPAIR_TEXT_MAX >> 20), NULL);
+    if (changed)
+        check_answer(w);
+    strbuf_release(&what);
+}
+
+static void repair_close(void *state) { (void)state; }
+
+const Pass pass_repair = { "repair", false, repair_open, repair_row, repair_close };
