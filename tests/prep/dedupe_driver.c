@@ -3,8 +3,7 @@
  *   dedupe_driver clusters FILE WORDS THRESHOLD THREADS   "row kept jaccard exact" per removed row
  *   dedupe_driver near     FILE WORDS THRESHOLD INDEXED   "row text jaccard" per match among the texts of INDEXED
  *   dedupe_driver ngram    FILE N     -         INDEXED   "row text runs words..." per match
- * Standard error has the bytes of text and the seconds of each step. */
-#include "base/clock.h"
+ * Standard error has the bytes of text and the seconds of processor time of each step. */
 #include "formats/jsonl.h"
 #include "prep/dedupe.h"
 #include "prep/dedupe_near.h"
@@ -12,6 +11,12 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+static double cpu_seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
 
 typedef struct Texts { VEC(Str) v; size_t bytes; } Texts;
 
@@ -60,20 +65,20 @@ static int clusters(Texts *t, const MinHash *m, int threads, Err *e)
     Sketch s = { m, t, mem_zalloc((size_t)threads, sizeof(Shingles *)), mem_zalloc(t->v.n + 1, sizeof(MinHashRow)), t->v.n };
     for (int i = 0; i < threads; i++)
         s.work[i] = minhash_shingles(m);
-    const double start = clock_seconds();
+    const double start = cpu_seconds();
     parallel_for(pool, (int64_t)((s.n + PIECE - 1) / PIECE), sketch_piece, &s);
-    const double sketched = clock_seconds();
+    const double sketched = cpu_seconds();
     Dedupe *d = dedupe_new(m, 0);
     DedupeResult r;
     int rc = 0;
     for (size_t i = 0; i < s.n && !rc; i++)
         rc = dedupe_add(d, (int64_t)i, &s.row[i], (float)t->v.p[i].n, e);
-    const double added = clock_seconds();
+    const double added = cpu_seconds();
     if (!rc)
         rc = dedupe_finish(d, pool, text_of, t, &r, e);
     if (!rc) {
         fprintf(stderr, "bytes %zu sketch %.4f add %.4f finish %.4f rows %zu distinct %zu exact %zu removed %zu compared %llu left_out %llu\n", t->bytes,
-                sketched - start, added - sketched, clock_seconds() - added, r.rows, r.distinct, r.n_exact, r.n_removed, (unsigned long long)r.compared,
+                sketched - start, added - sketched, cpu_seconds() - added, r.rows, r.distinct, r.n_exact, r.n_removed, (unsigned long long)r.compared,
                 (unsigned long long)r.left_out);
         for (size_t i = 0; i < r.n_removed; i++)
             printf("%lld %lld %.17g %d\n", (long long)r.removed[i].row, (long long)r.removed[i].kept, r.removed[i].jaccard, r.removed[i].exact);
@@ -98,14 +103,14 @@ static int near(const Texts *t, const Texts *indexed, Shingles *work, double thr
         rc = near_index_add(x, work, e);
     }
     near_index_build(x);
-    const double start = clock_seconds();
+    const double start = cpu_seconds();
     for (size_t i = 0; i < t->v.n && !rc; i++) {
         shingles_read(work, t->v.p[i]);
         near_index_find(x, work, &found);
         for (size_t k = 0; k < found.n; k++)
             printf("%zu %u %.17g\n", i, found.p[k].text, found.p[k].jaccard);
     }
-    fprintf(stderr, "bytes %zu find %.4f\n", t->bytes, clock_seconds() - start);
+    fprintf(stderr, "bytes %zu find %.4f\n", t->bytes, cpu_seconds() - start);
     vec_release(&found);
     near_index_free(x);
     return rc;
@@ -122,7 +127,7 @@ static int ngram(const Texts *t, const Texts *indexed, Shingles *work, int n, Er
         rc = ngram_index_add(x, work, &has, e);
     }
     ngram_index_build(x);
-    const double start = clock_seconds();
+    const double start = cpu_seconds();
     for (size_t i = 0; i < t->v.n && !rc; i++) {
         shingles_read(work, t->v.p[i]);
         ngram_index_find(x, work, &found);
@@ -131,7 +136,7 @@ static int ngram(const Texts *t, const Texts *indexed, Shingles *work, int n, Er
             printf("%zu %u %u %.*s\n", i, found.p[k].text, found.p[k].runs, (int)words.n, words.p);
         }
     }
-    fprintf(stderr, "bytes %zu find %.4f\n", t->bytes, clock_seconds() - start);
+    fprintf(stderr, "bytes %zu find %.4f\n", t->bytes, cpu_seconds() - start);
     vec_release(&found);
     ngram_index_free(x);
     return rc;
