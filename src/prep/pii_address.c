@@ -26,6 +26,20 @@ static int street_ending(const char *p, size_t n)
     return 0;
 }
 
+size_t pii_street_ending(const char *p, size_t n)
+{
+    size_t longest = 0;
+    for (size_t k = 0; k < SHARED; k++) {
+        const size_t len = strlen(endings[k]);
+        size_t m = 0;
+        while (len <= n && m < len && ch_low(p[n - len + m]) == endings[k][m])
+            m++;
+        if (len <= n && m == len)
+            longest = MAX(longest, len);
+    }
+    return longest;
+}
+
 /* A house number at i: 12, 12a, 12-14, 12/3, 12 B. */
 static size_t house(const PiiText *t, size_t i)
 {

@@ -72,6 +72,7 @@ bool pii_day(int day, int month);                           /* a possible day of
 
 bool pii_card_known(const char *s, size_t n);               /* 12..19 digits: an issuer's range and length, and Luhn */
 bool pii_iban_holds(const char *s, size_t n);               /* capitals and digits: the country's length, and MOD 97-10 */
+size_t pii_street_ending(const char *p, size_t n);          /* bytes of "straße", "weg", ... at the end of a word; 0: none */
 int  pii_iban_length(const char country[2]);                /* 0: no such country */
 
 /* The matchers. Each is called where its trigger stands. */
