@@ -169,5 +169,5 @@ void pii_match_coordinates(PiiText *t, size_t i)
     if (pii_word_char(p, t->n, k) || (k + 1 < t->n && (p[k] == '.' || p[k] == ',') && ch_digit(p[k + 1])))
         return;
     const bool near = pii_context(t, b, k, geo_context);
-    pii_add(t, b, k, PII_COORDINATES, near || letter ? 90 : comma && da >= 4 && db >= 4 ? 60 : 30, "coordinates");
+    pii_add(t, b, k, PII_COORDINATES, near || letter ? 90 : comma && ((da >= 5 && db >= 5) || (da == 4 && db == 4 && (lat >= 10 || lat <= -10))) ? 60 : 30, "coordinates");
 }

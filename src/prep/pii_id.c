@@ -153,7 +153,7 @@ static bool pl_pesel(const char *s, size_t n)
 static bool pl_nip(const char *s, size_t n)
 {
     (void)n;
-    return s[0] != '0' && pii_weighted(s, "657234567") % 11 == D(9);
+    return pii_weighted(s, "657234567") % 11 == D(9);
 }
 
 static bool se_person(const char *s, size_t n) /* coordination numbers: day + 60 */
@@ -200,7 +200,7 @@ static bool uk_nino(const char *s, size_t n)
 static bool uk_nhs(const char *s, size_t n)
 {
     (void)n;
-    return s[0] != '0' && (11 - pii_weighted(s, "A98765432") % 11) % 11 == D(9);
+    return (11 - pii_weighted(s, "A98765432") % 11) % 11 == D(9);
 }
 
 static bool us_ssn(const char *s, size_t n)

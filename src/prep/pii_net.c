@@ -144,8 +144,8 @@ void pii_match_ip6(PiiText *t, size_t at)
     groups += digits > 0;
     if (e > b && p[e - 1] == ':' && !(e > b + 1 && p[e - 2] == ':'))
         e--; /* a colon of the sentence */
-    if (pii_word_char(p, t->n, e) || groups > 8 || (runs ? groups < 2 || groups > 7 : groups != 8) || (!letters && groups < 4))
-        return;
+    if (pii_word_char(p, t->n, e) || groups > 8 || (runs ? groups < 2 || groups > 7 : groups != 8) || (!letters && groups < 4) || (groups < 3 && !ch_digit(p[b]) && memcmp(p + b, "fe80", MIN(e - b, (size_t)4)) != 0))
+        return; /* a::b is a name in programs */
     pii_add(t, b, e, PII_IP, 90, "ipv6");
 }
 
