@@ -5,10 +5,11 @@ Sources, all from the Python package index, pinned, permissive licences; none of
   eld 1.0.6                               Apache-2.0   1000 web and news sentences in each of 60 languages (its own test file); 150 of each held out
   home-assistant-frontend 20250109.2      Apache-2.0   interface texts in 60 languages
   Django 5.2.19                           BSD-3-Clause interface texts in 90 languages
+  langdetect 1.0.9                        Apache-2.0   counts of character trigrams of Wikipedia: words drawn from them where no sentences are had (MARKOV)
   jusText 3.0.2                           BSD-2-Clause frequent words; the one source of Maltese, as made-up word sequences
 Python and shell sources for the class "code": this repository and the installed torch package's own files are read as samples of syntax.
 
-    pip download --no-deps -d DIR eld==1.0.6 home-assistant-frontend==20250109.2 django==5.2.19 justext==3.0.2
+    pip download --no-deps -d DIR eld==1.0.6 home-assistant-frontend==20250109.2 django==5.2.19 justext==3.0.2 langdetect==1.0.9
     python tools/train_language.py DIR [--nl2bash shared/data/nl2bash/nl2bash.jsonl] [--held-out FILE]
 
 Features (language.c computes the same): letters and marks in lower case, every run of anything else one space; n-grams of 1 to 4 characters and whole
@@ -22,6 +23,7 @@ import json
 import os
 import random
 import re
+import tarfile
 import unicodedata
 import zipfile
 
@@ -36,6 +38,7 @@ GROUPS = [  # name, buckets, languages in the order of the columns
 ]
 RANGES = {"latin": [(0x41, 0x24F), (0x1E00, 0x1EFF)], "cyrillic": [(0x400, 0x52F)], "arabic": [(0x600, 0x6FF), (0x750, 0x77F), (0xFB50, 0xFEFC)],
           "devanagari": [(0x900, 0x97F)]}
+MARKOV = "af cy id mk ne".split()
 LEVELS = 16  # weights are -16 ... 16, written as one printable character each
 CODE_BUCKETS = 4096
 M32 = 0xFFFFFFFF
@@ -151,7 +154,27 @@ def load(folder):
     rng = random.Random(5)
     weights = [1 / (k + 4) for k in range(len(words))]
     prose["mt"] = [" ".join(rng.choices(words, weights, k=rng.randint(4, 18))) for _ in range(850)]
+    sdist = tarfile.open(glob.glob(folder + "/langdetect-1.0.9.tar.gz")[0])
+    for code in MARKOV:
+        freq = json.load(sdist.extractfile("langdetect-1.0.9/langdetect/profiles/" + code))["freq"]
+        prose[code] = markov(freq, rng)
     return prose, other, held
+
+
+def markov(freq, rng):
+    """Sequences of made-up words whose trigrams are as frequent as in the profile."""
+    follow = {}
+    for gram, n in sorted(freq.items()):
+        if len(gram) == 3:
+            follow.setdefault(gram[:2] if gram[0] != " " else " ", []).append((gram[1:] if gram[0] == " " else gram[2], n))
+
+    def word():
+        w = rng.choices(*zip(*follow[" "]))[0]
+        while not w.endswith(" ") and len(w) < 20 and w[-2:] in follow:
+            w += rng.choices(*zip(*follow[w[-2:]]))[0]
+        return w.strip()
+
+    return [" ".join(word() for _ in range(rng.randint(5, 18))) for _ in range(1200)]
 
 
 def in_script(text, group):
@@ -219,7 +242,7 @@ def main():
     ap.add_argument("folder")
     ap.add_argument("--nl2bash")
     ap.add_argument("--held-out")
-    ap.add_argument("--epochs", type=int, default=14)
+    ap.add_argument("--epochs", type=int, default=11)
     ap.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "src", "prep", "language_weights.inc"))
     a = ap.parse_args()
     prose, other, held = load(a.folder)
@@ -238,7 +261,7 @@ def main():
             for k, c in enumerate(langs):
                 p, o = pool[c]
                 for _ in range(2200):
-                    src = p if p and (not o or rng.random() < 0.75) else o
+                    src = p if p and (not o or rng.random() < (0.5 if c in MARKOV else 0.75)) else o
                     feats.append(features(crop(rng.choice(src), rng), buckets))
                     labels.append(k)
             return feats, labels

@@ -1,0 +1,245 @@
+/* heuristics_rules.c - the rules that look for particular text: broken ends, refusals, blanks, the prompt in the answer, quotes, JSON.
+ * To add a phrase in another language: a row of the table of its rule, letters small. */
+#include "base/json.h"
+#include "base/mem.h"
+#include "prep/heuristics_int.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#define ECHO_MIN 24 /* letters and digits of a prompt whose repetition tells something */
+
+static bool is_letter(char ch)
+{
+    return (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
+}
+
+static bool ends_with_word(Str s, const char *word)
+{
+    const size_t n = strlen(word);
+    return s.n > n && strncasecmp(s.p + s.n - n, word, n) == 0 && s.p[s.n - n - 1] == ' ';
+}
+
+/* An odd number of lines that begin with ``` */
+static bool fence_open(Str s)
+{
+    bool open = false;
+    for (size_t at = 0; at < s.n;) {
+        const char *end = memchr(s.p + at, '\n', s.n - at);
+        const size_t len = end ? (size_t)(end - (s.p + at)) : s.n - at;
+        const Str line = text_trim((Str){ s.p + at, len });
+        open = open != (line.n >= 3 && memcmp(line.p, "```", 3) == 0);
+        at += len + 1;
+    }
+    return open;
+}
+
+/* Brackets of the last paragraph that stay open; a bracket that closes nothing is none of ours ("a)" in lists and shell patterns), an emoticon neither. */
+static bool bracket_open(Str s)
+{
+    int depth[3] = { 0 };
+    size_t from = s.n;
+    while (from > 0 && !(from >= 2 && s.p[from - 1] == '\n' && s.p[from - 2] == '\n'))
+        from--;
+    for (size_t i = from; i < s.n; i++) {
+        if (i > from && memchr("\\'\":;", s.p[i - 1], 5))
+            continue;
+        switch (s.p[i]) {
+        case '(': depth[0]++; break;
+        case '[': depth[1]++; break;
+        case '{': depth[2]++; break;
+        case ')': depth[0] -= depth[0] > 0; break;
+        case ']': depth[1] -= depth[1] > 0; break;
+        case '}': depth[2] -= depth[2] > 0; break;
+        default:  break;
+        }
+    }
+    return depth[0] > 0 || depth[1] > 0 || depth[2] > 0;
+}
+
+float ends_truncated(Str s, const TextCounts *c)
+{
+    static const char *const open_words[] = {
+        "the", "a", "an", "of", "and", "or", "to", "with", "for", "that", "because", "which", "is", "are", "und", "oder", "der", "die", "das", "ein", "eine", "mit",
+        "dass", "weil", "et", "ou", "le", "la", "les", "de", "du", "des", "que", "y", "el", "los", "con", "por", "il", "di", "che", "e", "o", "os", "van", "het", "en",
+    };
+    if (s.n == 0)
+        return 0;
+    const char last = s.p[s.n - 1];
+    if (fence_open(s))
+        return 1;
+    const bool prose = c->words >= 8 && c->letters * 10 >= c->solid * 7 && !memchr(s.p, '`', s.n);
+    if (!prose) /* a command or a table may end on anything; an open bracket in it is another rule's: shell quoting hides them */
+        return 0;
+    if (last == ',')
+        return 0.9f;
+    for (size_t i = 0; i < ARRAY_LEN(open_words); i++)
+        if (ends_with_word(s, open_words[i]))
+            return 0.9f;
+    if (str_ends(s, "...") || str_ends(s, "\xE2\x80\xA6") || bracket_open(s))
+        return 0.8f;
+    size_t ends = 0, tail = s.n;
+    for (size_t i = 1; i + 1 < s.n; i++)
+        if (s.p[i] == ' ' && strchr(".!?", s.p[i - 1]) && s.p[i - 1] && i >= 3 && (is_letter(s.p[i - 2]) || s.p[i - 2] == ')')) {
+            ends++;
+            tail = i + 1;
+        }
+    const bool one_line = tail < s.n && !memchr(s.p + tail, '\n', s.n - tail); /* behind the last sentence no list, heading or signature */
+    size_t spaces = 0;
+    for (size_t i = tail; i < s.n; i++)
+        spaces += s.p[i] == ' ';
+    return ends >= 2 && one_line && spaces >= 2 && is_letter(last) ? 0.8f : 0;
+}
+
+float says_refusal(Str s)
+{
+    static const char *const starts[] = {
+        "as an ai", "as a language model", "as a large language model", "i'm sorry, but i", "i am sorry, but i", "i\xE2\x80\x99m sorry, but i", "i'm just an ai",
+        "i'm an ai", "i am an ai", "sorry, but i can", "i cannot assist", "i can't assist", "i cannot fulfill", "i can't fulfill", "i cannot provide", "i can't help with",
+        "i'm unable to", "i am unable to", "i'm not able to", "i apologize, but", "i must decline",
+        "als ki", "als ein ki", "als sprachmodell", "als k\xC3\xBCnstliche intelligenz", "es tut mir leid, aber ich kann", "tut mir leid, aber ich",
+        "en tant qu'ia", "en tant que mod\xC3\xA8le de langage", "en tant qu'intelligence artificielle", "je suis d\xC3\xA9sol\xC3\xA9, mais je",
+        "como ia", "como modelo de lenguaje", "como una ia", "lo siento, pero no puedo", "como um modelo de linguagem", "como uma ia", "desculpe, mas n\xC3\xA3o posso",
+        "come ia", "come modello linguistico", "in quanto ia", "mi dispiace, ma non posso", "als ai-", "als taalmodel", "het spijt me, maar ik kan",
+        "som en ai", "som ai-", "som en spr\xC3\xA5kmodell", "jako model j\xC4\x99zykowy", "jako ai", "jako jazykov\xC3\xBD model", "ca model de limbaj",
+        "\xD0\xBA\xD0\xB0\xD0\xBA \xD1\x8F\xD0\xB7\xD1\x8B\xD0\xBA\xD0\xBE\xD0\xB2\xD0\xB0\xD1\x8F \xD0\xBC\xD0\xBE\xD0\xB4\xD0\xB5\xD0\xBB\xD1\x8C",
+        "\xD0\x9A\xD0\xB0\xD0\xBA \xD1\x8F\xD0\xB7\xD1\x8B\xD0\xBA\xD0\xBE\xD0\xB2\xD0\xB0\xD1\x8F \xD0\xBC\xD0\xBE\xD0\xB4\xD0\xB5\xD0\xBB\xD1\x8C",
+        "\xE4\xBD\x9C\xE4\xB8\xBA\xE4\xB8\x80\xE4\xB8\xAA" "ai", "\xE4\xBD\x9C\xE4\xB8\xBA" "ai", "ai\xE8\xA8\x80\xE8\xAA\x9E\xE3\x83\xA2\xE3\x83\x87\xE3\x83\xAB\xE3\x81\xA8\xE3\x81\x97\xE3\x81\xA6",
+        "\xE7\x94\xB3\xE3\x81\x97\xE8\xA8\xB3\xE3\x81\x82\xE3\x82\x8A\xE3\x81\xBE\xE3\x81\x9B\xE3\x82\x93\xE3\x81\x8C",
+    };
+    float n = 0;
+    const size_t end = MIN(s.n, (size_t)HEURISTIC_REFUSAL_READ);
+    for (size_t i = 0; i < end; i++) {
+        if (i > 0 && !((s.p[i - 1] == ' ' && i > 1 && strchr(".!?,:", s.p[i - 2]) && s.p[i - 2]) || s.p[i - 1] == '\n'))
+            continue; /* only where a sentence or a clause begins */
+        for (size_t k = 0; k < ARRAY_LEN(starts); k++)
+            n += (float)(strncasecmp(s.p + i, starts[k], MIN(strlen(starts[k]), s.n - i)) == 0 && strlen(starts[k]) <= s.n - i);
+    }
+    return n;
+}
+
+/* [Your Name], [Insert date here], [Company]: a bracket of one to four words that begins with one of these. */
+static bool is_blank_bracket(const char *p, size_t n)
+{
+    static const char *const words[] = { "your ", "insert ", "name]", "company", "date]", "address]", "email]", "phone", "recipient", "customer name", "client name", "title]",
+                                         "ihr name", "ihre ", "firma", "datum]", "votre ", "nom]", "su nombre", "tu nombre", "nombre]", "il tuo " };
+    const char *close = memchr(p, ']', MIN(n, (size_t)40));
+    if (!close || (close + 1 < p + n && close[1] == '('))
+        return false; /* [text](link) */
+    for (size_t k = 0; k < ARRAY_LEN(words); k++)
+        if (n > strlen(words[k]) + 1 && strncasecmp(p + 1, words[k], strlen(words[k])) == 0)
+            return true;
+    return false;
+}
+
+float has_placeholder(Str prompt, Str s)
+{
+    static const char *const words[] = { "TODO", "FIXME", "TBD", "XXX", "PLACEHOLDER" };
+    static const char *const excuses[] = { "template", "placeholder", "vorlage", "mod\xC3\xA8le", "plantilla", "lorem", "todo", "jinja", "fixme", "{{", "tbd", "xxx" };
+    float n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const char ch = s.p[i];
+        const size_t left = s.n - i;
+        if (ch == '[') {
+            n += is_blank_bracket(s.p + i, left) ? 1.0f : 0;
+        } else if (ch == '{' && left > 4 && s.p[i + 1] == '{' && (is_letter(s.p[i + 2]) || s.p[i + 2] == ' ')) {
+            const char *close = memmem(s.p + i, MIN(left, (size_t)60), "}}", 2);
+            n += close && !memchr(s.p + i, '\n', (size_t)(close - (s.p + i))) ? 1.0f : 0;
+        } else if ((ch | 0x20) == 'l' && left >= 11) {
+            n += strncasecmp(s.p + i, "lorem ipsum", 11) == 0 ? 1.0f : 0;
+        } else if (ch == '<' && left > 8) {
+            n += strncasecmp(s.p + i, "<insert ", 8) == 0 || strncasecmp(s.p + i, "<your ", 6) == 0 ? 1.0f : 0;
+        } else if (memchr("TFXP", ch, 4) && (i == 0 || (!is_letter(s.p[i - 1]) && !strchr("-_/$.'\"", s.p[i - 1])))) {
+            for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+                const size_t len = strlen(words[k]);
+                n += left >= len && memcmp(s.p + i, words[k], len) == 0 && (left == len || strchr(" :.\n", s.p[i + len])) ? 1.0f : 0;
+            }
+        }
+    }
+    return n > 0 && text_has_any(prompt, excuses, ARRAY_LEN(excuses)) ? 0 : n;
+}
+
+/* The next letter or digit of s from *at (small, bytes beyond ASCII as they are), or -1. */
+static int next_solid(Str s, size_t *at)
+{
+    while (*at < s.n) {
+        const unsigned char ch = (unsigned char)s.p[(*at)++];
+        if (is_letter((char)ch))
+            return ch | 0x20;
+        if (ch >= 0x80 || (ch >= '0' && ch <= '9'))
+            return ch;
+    }
+    return -1;
+}
+
+/* How many letters and digits of the prompt the answer begins with; *whole: all of them. *rest: whether the answer goes on. */
+static size_t common_start(Str prompt, Str answer, bool *whole, bool *rest)
+{
+    size_t i = 0, k = 0, n = 0;
+    for (;; n++) {
+        const int a = next_solid(prompt, &i), b = next_solid(answer, &k);
+        if (a != b || a < 0) {
+            *whole = a < 0;
+            *rest = b >= 0;
+            return n;
+        }
+    }
+}
+
+float echoes_prompt(Str prompt, Str answer)
+{
+    bool whole, rest;
+    return common_start(prompt, answer, &whole, &rest) > 0 && whole && !rest ? 1 : 0;
+}
+
+float leaks_prompt(Str prompt, Str answer)
+{
+    static const char *const marks[] = { "<|im_start|>", "<|im_end|>", "[INST]", "[/INST]", "### Instruction:", "### Response:", "<|user|>", "<|assistant|>",
+                                         "<start_of_turn>", "<|eot_id|>", "<|endoftext|>" };
+    bool whole, rest;
+    if (common_start(prompt, answer, &whole, &rest) >= ECHO_MIN && whole && rest)
+        return 1;
+    for (size_t k = 0; k < ARRAY_LEN(marks); k++)
+        if (memmem(answer.p ? answer.p : "", answer.n, marks[k], strlen(marks[k])) && !memmem(prompt.p ? prompt.p : "", prompt.n, marks[k], strlen(marks[k])))
+            return 1;
+    return 0;
+}
+
+float quotes_open(Str s)
+{
+    bool open = false, single = false;
+    for (size_t i = 0; i < s.n; i++) {
+        const char ch = s.p[i], before = i ? s.p[i - 1] : ' ', after = i + 1 < s.n ? s.p[i + 1] : ' ';
+        if (ch == '\\')
+            i++; /* what follows is no quote */
+        else if (ch == '\'' && !open && (single || !(is_letter(before) && is_letter(after))) && (single || memchr(s.p + i + 1, '\'', s.n - i - 1)))
+            single = !single; /* 'in single quotes', but not don't */
+        else if (ch == '"' && !single && !(before >= '0' && before <= '9' && !open)) /* 5" is inches */
+            open = !open;
+    }
+    return open ? 1 : 0;
+}
+
+float json_broken(Str prompt, Str answer)
+{
+    if (!text_has(prompt, "json"))
+        return 0;
+    Str body = answer;
+    const char *fence = memmem(answer.p ? answer.p : "", answer.n, "```", 3);
+    if (fence) { /* the first fenced block, when it says json or nothing */
+        const size_t left = answer.n - (size_t)(fence - answer.p);
+        const char *line = memchr(fence, '\n', left);
+        const char *end = line ? memmem(line, left - (size_t)(line - fence), "```", 3) : NULL;
+        if (!line || !((line - fence == 3) || text_has((Str){ fence, (size_t)(line - fence) }, "json")))
+            return 0;
+        body = (Str){ line, end ? (size_t)(end - line) : left - (size_t)(line - fence) };
+    }
+    body = text_trim(body);
+    if (body.n == 0 || (body.p[0] != '{' && body.p[0] != '['))
+        return 0; /* words about JSON */
+    Json *j = NULL;
+    Err e;
+    const bool ok = json_parse(&j, body, "answer", &e) == 0;
+    json_free(j);
+    return ok ? 0 : 1;
+}
