@@ -159,6 +159,7 @@ static int split_marked(CsvFields *f, const CsvDialect *d, Str s, Err *e)
         const size_t from = i + quoted, to = quoted ? close_quote(d, s, i) : close_plain(d, s, i, &never);
         if (quoted && to == s.n)
             return err_set(e, ERR_INPUT, "column %zu begins with a quote that is never closed", f->n + 1);
+        f->quoted += quoted;
         i = to + quoted;
         if (i < s.n && s.p[i] != d->delimiter)
             return err_set(e, ERR_INPUT, "column %zu has text behind its closing quote", f->n + 1);
@@ -173,7 +174,7 @@ static int split_marked(CsvFields *f, const CsvDialect *d, Str s, Err *e)
 
 int csv_split(CsvFields *f, const CsvDialect *d, Str s, Err *e)
 {
-    f->n = 0;
+    f->n = f->quoted = 0;
     if ((d->quote && find(s, 0, s.n, d->quote) < s.n) || (d->escape && find(s, 0, s.n, d->escape) < s.n)) {
         if (f->text_cap < s.n) {                      /* never moves while fields point into it */
             f->text_cap = s.n;

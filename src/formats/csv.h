@@ -65,6 +65,7 @@ CsvCut csv_cut(const CsvDialect *d, Str text, bool last, size_t row_max);
 typedef struct CsvFields {
     Str   *field;            /* borrowed from the record, or from text below */
     size_t n, cap;
+    size_t quoted;           /* how many of them were in quotes */
     char  *text;             /* unescaped fields */
     size_t text_cap;
 } CsvFields; /* zeroed is valid; reused from row to row */

@@ -84,8 +84,7 @@ static Fit fit(const CsvDialect *d, Str s, bool whole)
         if (!good || !is_blank(record)) {
             counts[f.records++] = good ? fields.n : 0;
             f.bad += !good;
-            for (size_t i = 0; good && i < fields.n; i++)
-                f.quoted += fields.field[i].p > record.p && fields.field[i].p[-1] == d->quote;
+            f.quoted += good ? fields.quoted : 0;
         }
         s = (Str){ s.p + c.used, s.n - c.used };
     }

@@ -137,38 +137,39 @@ static uint32_t capital_of(uint32_t cp)
     return out;
 }
 
-/* Adds "é560 è110 ..." to weight[], by the bytes of the character set; capitals where wanted. */
-static void add_weights(double weight[128], const char *table, const uint32_t cp[128], bool capitals)
+/* A language's characters, the signs with them. */
+typedef struct Letters { uint32_t cp[256]; double weight[256]; size_t n; } Letters;
+
+/* Adds "é560 è110 ...", with capitals where wanted. */
+static void add_letters(Letters *l, const char *table, bool capitals)
 {
     for (Str s = str_of(table); s.n;) {
         uint32_t c = 0;
-        const int len = utf8_decode(s.p, s.n, &c);
-        size_t i = (size_t)len;
+        size_t i = (size_t)utf8_decode(s.p, s.n, &c);
         double w = 0;
         for (; i < s.n && s.p[i] != ' '; i++)
             w = w * 10 + (s.p[i] - '0');
         i += i < s.n;
         s = (Str){ s.p + i, s.n - i };
         const uint32_t up = capitals ? capital_of(c) : c;
-        for (int k = 0; k < 128; k++) {
-            if (cp[k] == c)
-                weight[k] += w;
-            else if (cp[k] == up)
-                weight[k] += w * CAPITAL;
+        BUG_ON(l->n + 2 > ARRAY_LEN(l->cp));
+        l->cp[l->n] = c;
+        l->weight[l->n++] = w / 1000;
+        if (up != c) {
+            l->cp[l->n] = up;
+            l->weight[l->n++] = w / 1000 * CAPITAL;
         }
     }
 }
 
-static double likelihood(const char *language, const uint32_t cp[128], const size_t count[128])
+static double likelihood(const Letters *l, const uint32_t cp[128], const size_t count[128])
 {
-    double weight[128] = { 0 }, sum = 0;
-    add_weights(weight, language, cp, true);
-    add_weights(weight, signs, cp, false);
+    double sum = 0;
     for (int k = 0; k < 128; k++) {
-        if (!count[k])
-            continue;
-        const bool none = cp[k] < 0xa0; /* also those that are no character */
-        sum += (double)count[k] * log(none ? FORBIDDEN : MAX(weight[k] / 1000, UNKNOWN));
+        double p = cp[k] < 0xa0 ? FORBIDDEN : UNKNOWN; /* forbidden also what is no character, 0 */
+        for (size_t i = 0; count[k] && i < l->n; i++)
+            p = cp[k] == l->cp[i] ? MAX(l->weight[i], p) : p;
+        sum += (double)count[k] * log(p);
     }
     return sum;
 }
@@ -187,12 +188,18 @@ EncodingGuess encoding_guess(Str lines)
             total++;
         }
     }
+    Letters letters[ARRAY_LEN(languages)];
+    for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
+        letters[k].n = 0;
+        add_letters(&letters[k], languages[k], true);
+        add_letters(&letters[k], signs, false);
+    }
     for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
         uint32_t cp[128];
         if (!read_charset(charsets[i].iconv, cp))
             continue;
         for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
-            const double score = likelihood(languages[k], cp, count);
+            const double score = likelihood(&letters[k], cp, count);
             if (score > best_score + 1e-9) {
                 best_score = score;
                 best = i;
