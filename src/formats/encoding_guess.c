@@ -9,7 +9,6 @@
 
 #include "base/utf8.h"
 
-#include <iconv.h>
 #include <math.h>
 
 /* ---- double bytes ---- */
@@ -69,9 +68,33 @@ static bool fits_shape(const Shape *s, Str text)
 
 /* ---- single bytes ---- */
 
-static const struct { const char *label, *iconv; } charsets[] = {
-    { "windows-1252", "CP1252" }, { "ISO-8859-15", "ISO-8859-15" }, { "windows-1250", "CP1250" }, { "ISO-8859-2", "ISO-8859-2" },
-    { "windows-1251", "CP1251" }, { "KOI8-R", "KOI8-R" },           { "windows-1254", "CP1254" }, { "windows-1253", "CP1253" },
+/* The characters of the bytes 0x80 to 0xff, ? where there is none or only a control character. The no-break space
+ * and the soft hyphen, which nobody would see here, stand as space and hyphen. */
+static const struct { const char *label, *iconv, *high; } charsets[] = {
+    { "windows-1252", "CP1252",
+      "€?‚ƒ„…†‡ˆ‰Š‹Œ?Ž??‘’“”•–—˜™š›œ?žŸ ¡¢£¤¥¦§¨©ª«¬-®¯°±²³´µ¶·¸¹º»¼½¾¿"
+      "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõö÷øùúûüýþÿ" },
+    { "ISO-8859-15", "ISO-8859-15",
+      "???????????????????????????????? ¡¢£€¥Š§š©ª«¬-®¯°±²³Žµ¶·ž¹º»ŒœŸ¿"
+      "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõö÷øùúûüýþÿ" },
+    { "windows-1250", "CP1250",
+      "€?‚?„…†‡?‰Š‹ŚŤŽŹ?‘’“”•–—?™š›śťžź ˇ˘Ł¤Ą¦§¨©Ş«¬-®Ż°±˛ł´µ¶·¸ąş»Ľ˝ľż"
+      "ŔÁÂĂÄĹĆÇČÉĘËĚÍÎĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢßŕáâăäĺćçčéęëěíîďđńňóôőö÷řůúűüýţ˙" },
+    { "ISO-8859-2", "ISO-8859-2",
+      "???????????????????????????????? Ą˘Ł¤ĽŚ§¨ŠŞŤŹ-ŽŻ°ą˛ł´ľśˇ¸šşťź˝žż"
+      "ŔÁÂĂÄĹĆÇČÉĘËĚÍÎĎĐŃŇÓÔŐÖ×ŘŮÚŰÜÝŢßŕáâăäĺćçčéęëěíîďđńňóôőö÷řůúűüýţ˙" },
+    { "windows-1251", "CP1251",
+      "ЂЃ‚ѓ„…†‡€‰Љ‹ЊЌЋЏђ‘’“”•–—?™љ›њќћџ ЎўЈ¤Ґ¦§Ё©Є«¬-®Ї°±Ііґµ¶·ё№є»јЅѕї"
+      "АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯабвгдежзийклмнопрстуфхцчшщъыьэюя" },
+    { "KOI8-R", "KOI8-R",
+      "─│┌┐└┘├┤┬┴┼▀▄█▌▐░▒▓⌠■∙√≈≤≥ ⌡°²·÷═║╒ё╓╔╕╖╗╘╙╚╛╜╝╞╟╠╡Ё╢╣╤╥╦╧╨╩╪╫╬©"
+      "юабцдефгхийклмнопярстужвьызшэщчъЮАБЦДЕФГХИЙКЛМНОПЯРСТУЖВЬЫЗШЭЩЧЪ" },
+    { "windows-1254", "CP1254",
+      "€?‚ƒ„…†‡ˆ‰Š‹Œ????‘’“”•–—˜™š›œ??Ÿ ¡¢£¤¥¦§¨©ª«¬-®¯°±²³´µ¶·¸¹º»¼½¾¿"
+      "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏĞÑÒÓÔÕÖ×ØÙÚÛÜİŞßàáâãäåæçèéêëìíîïğñòóôõö÷øùúûüışÿ" },
+    { "windows-1253", "CP1253",
+      "€?‚ƒ„…†‡?‰?‹?????‘’“”•–—?™?›???? ΅Ά£¤¥¦§¨©?«¬-®―°±²³΄µ¶·ΈΉΊ»Ό½ΎΏ"
+      "ΐΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡ?ΣΤΥΦΧΨΩΪΫάέήίΰαβγδεζηθικλμνξοπρςστυφχψωϊϋόύώ?" },
 };
 
 /* Small letters and how often each is met among 1000 letters beyond ASCII; capitals are taken as CAPITAL of that. */
@@ -101,28 +124,20 @@ static const char *const languages[] = {
 #define CAPITAL 0.06
 
 /* Signs that all of them use, per 1000 letters. */
-static const char signs[] = "’12 “6 ”6 –8 —4 …4 „4 ‘3 •3 °3 §1 €4 «4 »4 ©1 ®1 ™1 ½1 ²1 ·1 £3 ´1 ×1 µ1 ±1 №2 ¿4 ¡2";
+static const char signs[] = "’12 “6 ”6 –8 —4 …4 „4 ‘3 •3 °3 §1 €4 «4 »4 ©1 ®1 ™1 ½1 ²1 ·1 £3 ´1 ×1 µ1 ±1 №2 ¿4 ¡2 -1  8"; /* at the end the soft hyphen and the no-break space */
 
 #define UNKNOWN   5e-5   /* a character that the language does not use */
 #define FORBIDDEN 1e-7   /* a control character, or no character at all */
 #define POOR_FIT  (-5.5) /* mean ln p below this: no language fits; real text has -2 to -3.5 */
 
-/* The character of each high byte, 0 where there is none. */
-static bool read_charset(const char *name, uint32_t cp[128])
+/* The character of each high byte. */
+static void read_charset(const char *high, uint32_t cp[128])
 {
-    iconv_t cd = iconv_open("UTF-8", name);
-    if (cd == (iconv_t)-1)
-        return false;
+    Str s = str_of(high);
     for (int i = 0; i < 128; i++) {
-        char byte = (char)(128 + i), text[8], *in = &byte, *out = text;
-        size_t in_n = 1, out_n = sizeof text;
-        cp[i] = 0;
-        iconv(cd, NULL, NULL, NULL, NULL);
-        if (iconv(cd, &in, &in_n, &out, &out_n) != (size_t)-1)
-            utf8_decode(text, sizeof text - out_n, &cp[i]);
+        const int n = utf8_decode(s.p, s.n, &cp[i]);
+        s = (Str){ s.p + n, s.n - (size_t)n };
     }
-    iconv_close(cd);
-    return true;
 }
 
 static uint32_t capital_of(uint32_t cp)
@@ -166,8 +181,10 @@ static double likelihood(const Letters *l, const uint32_t cp[128], const size_t 
 {
     double sum = 0;
     for (int k = 0; k < 128; k++) {
-        double p = cp[k] < 0xa0 ? FORBIDDEN : UNKNOWN; /* forbidden also what is no character, 0 */
-        for (size_t i = 0; count[k] && i < l->n; i++)
+        if (!count[k])
+            continue;
+        double p = cp[k] == '?' ? FORBIDDEN : UNKNOWN;
+        for (size_t i = 0; i < l->n; i++)
             p = cp[k] == l->cp[i] ? MAX(l->weight[i], p) : p;
         sum += (double)count[k] * log(p);
     }
@@ -196,8 +213,7 @@ EncodingGuess encoding_guess(Str lines)
     }
     for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
         uint32_t cp[128];
-        if (!read_charset(charsets[i].iconv, cp))
-            continue;
+        read_charset(charsets[i].high, cp);
         for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
             const double score = likelihood(&letters[k], cp, count);
             if (score > best_score + 1e-9) {
