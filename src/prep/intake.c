@@ -18,8 +18,8 @@
 #define SAVE_SECONDS 5.0
 
 /* The files that grow, and how long they were at the last save. */
-enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_INDEX, LOG_KEYS, LOGS };
-static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", "decisions.jsonl", "work/index.bin", "work/keys.bin" };
+enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_SUBJECTS, LOG_INDEX, LOG_KEYS, LOGS };
+static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "work/index.bin", "work/keys.bin" };
 
 typedef struct Intake {
     Prep      *p;
@@ -182,6 +182,7 @@ static int put_batch(Intake *in, size_t n, Err *e)
         }
         w->entry.bytes = rows->n - before;
         strbuf_add(&in->buf[LOG_DECISIONS], w->log.p, w->log.n);
+        strbuf_add(&in->buf[LOG_SUBJECTS], w->subjects.p, w->subjects.n);
         strbuf_add(&in->buf[LOG_INDEX], &w->entry, sizeof w->entry);
         if (p->dedupe)
             strbuf_add(&in->buf[LOG_KEYS], w->keys, p->keys_bytes);
@@ -289,6 +290,8 @@ static void prepare_work(Intake *in, size_t n)
         record_clear(&w->rec);
         strbuf_clear(&w->raw);
         strbuf_clear(&w->log);
+        strbuf_clear(&w->subjects);
+        strbuf_clear(&w->held);
         strbuf_clear(&w->why);
         w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, in->item[i].item.at.line };
         w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1 };
@@ -379,6 +382,8 @@ int intake(Prep *p, Err *e)
         record_clear(&w->rec);
         strbuf_release(&w->raw);
         strbuf_release(&w->log);
+        strbuf_release(&w->subjects);
+        strbuf_release(&w->held);
         strbuf_release(&w->why);
         strbuf_release(&w->scratch);
         free(w->keys);

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-static const Pass *const passes[] = { &pass_repair, &pass_overlap, &pass_tokens, &pass_duplicates };
+static const Pass *const passes[] = { &pass_repair, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates };
 
 int passes_open(Prep *p, Err *e)
 {
@@ -24,6 +24,7 @@ void passes_row(const Prep *p, RowWork *w)
     for (size_t i = 0; i < ARRAY_LEN(passes); i++)
         if (p->state[i] && (passes[i]->always || !row_removed(w)))
             passes[i]->row(p->state[i], w);
+    row_held_edit(w);
 }
 
 void passes_close(Prep *p)
@@ -52,4 +53,14 @@ void row_remove(RowWork *w, const char *pass, const char *reason, double score, 
         return;
     w->why_pass = pass;
     strbuf_addz(&w->why, reason);
+}
+
+void row_held_edit(RowWork *w)
+{
+    if (!w->before)
+        return;
+    Json *more = json_obj_new();
+    json_set(more, "before", w->before);
+    w->before = NULL;
+    row_edit(w, "repair", strbuf_z(&w->held), more);
 }

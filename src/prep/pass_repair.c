@@ -59,26 +59,22 @@ static void check_answer(RowWork *w)
 static void repair_row(const void *state, RowWork *w)
 {
     Mend   m = { .options = *(const RepairOptions *)state, .before = json_arr_new() };
-    StrBuf what = { 0 };
     record_each_text(&w->rec, looks_like_markup, &m);
+    strbuf_clear(&w->held);
     int changed = record_each_text(&w->rec, mend_text, &m);
     for (size_t i = 0; i < REPAIR_KINDS; i++)
         if (m.count[i])
-            strbuf_addf(&what, "%s%s", what.n ? ", " : "", repair_rows[i].name);
-    if (changed) {
-        Json *more = json_obj_new();
-        json_set(more, "before", m.before);
-        row_edit(w, "repair", strbuf_z(&what), more);
-    } else {
+            strbuf_addf(&w->held, "%s%s", w->held.n ? ", " : "", repair_rows[i].name);
+    if (changed)
+        w->before = m.before;
+    else
         json_free(m.before);
-    }
     if (m.lost)
         row_note(w, "repair", "holds U+FFFD: characters that were lost before", (double)m.lost, NULL);
     if (m.too_long)
         row_note(w, "repair", "a text is longer than 64 MiB and was left as it is", (double)(REPAIR_TEXT_MAX >> 20), NULL);
     if (changed)
         check_answer(w);
-    strbuf_release(&what);
 }
 
 static void repair_close(void *state) { (void)state; }

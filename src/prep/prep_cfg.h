@@ -6,7 +6,7 @@
 
 typedef enum { DUPLICATES_OFF, DUPLICATES_REPORT, DUPLICATES_EXACT, DUPLICATES_NEAR } DuplicatesMode;
 typedef enum { QUALITY_OFF, QUALITY_REPORT, QUALITY_DROP } QualityMode;
-typedef enum { PII_MODE_OFF, PII_MODE_REPORT, PII_MODE_REPLACE, PII_MODE_REDACT, PII_MODE_HASH, PII_MODE_DROP } PiiMode;
+typedef enum { PREP_PII_OFF, PREP_PII_REPORT, PREP_PII_REPLACE, PREP_PII_REDACT, PREP_PII_HASH, PREP_PII_DROP } PrepPii;
 
 typedef struct PrepCfg {
     char   *out;                                   /* the data folder */

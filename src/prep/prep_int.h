@@ -17,6 +17,8 @@
 typedef enum { PART_REMOVED, PART_TRAIN, PART_VALIDATION, PART_TEST, PARTS } Part;
 extern const char *const part_name[PARTS];
 
+enum { ROW_UNSURE = 1, ROW_CODE, ROW_LANGUAGE };
+
 /* What is remembered of a row while its text is on disk. Written to work/index.bin as it is: plain data, no pointers. */
 typedef struct RowEntry {
     int64_t  id, line;
@@ -29,7 +31,7 @@ typedef struct RowEntry {
     uint32_t question, answer;     /* bytes of each; 4 GiB and more count as that */
     float    quality;              /* 0..1; chooses the best of a cluster */
     uint8_t  kind, part;
-    uint8_t  language;             /* of language.h; 0: not asked */
+    uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */
     uint8_t  reserved[1];
 } RowEntry;
 
@@ -40,6 +42,9 @@ typedef struct RowWork {
     RowPlace at;
     StrBuf   raw;
     StrBuf   log;      /* its decisions */
+    StrBuf   subjects; /* its lines of subjects.jsonl */
+    StrBuf   held;     /* what a repair did, and in `before` the texts that stood there: told once personal data is out of them */
+    Json    *before;
     const char *why_pass;
     StrBuf   why;      /* first reason for its removal; empty: it stays */
     StrBuf   scratch;
@@ -50,6 +55,7 @@ typedef struct RowWork {
 void row_edit(RowWork *w, const char *pass, const char *reason, Json *more);               /* `more` is stolen */
 void row_note(RowWork *w, const char *pass, const char *reason, double score, Json *more);
 void row_remove(RowWork *w, const char *pass, const char *reason, double score, Json *more);
+void row_held_edit(RowWork *w);                                                            /* tells what is held, if anything */
 static inline bool row_removed(const RowWork *w) { return w->why.n > 0; }
 
 /* ---- pass.c: the passes of one row ---- */

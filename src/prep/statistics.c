@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "prep/language.h"
 
 #define BUCKETS 33
 
@@ -72,6 +73,34 @@ static Json *percentiles(const Prep *p, int64_t (*value)(const RowEntry *))
     return j;
 }
 
+/* Languages by their number of rows. */
+typedef struct Spoken { const char *code; int64_t rows; } Spoken;
+
+static int by_rows(const void *a, const void *b)
+{
+    const Spoken *x = a, *y = b;
+    return x->rows != y->rows ? (x->rows > y->rows ? -1 : 1) : strcmp(x->code, y->code);
+}
+
+static Json *languages(const Prep *p)
+{
+    Spoken v[256] = { [ROW_UNSURE].code = "not sure", [ROW_CODE].code = "source code" };
+    Json  *j = json_obj_new();
+    for (size_t i = 0; i + ROW_LANGUAGE < ARRAY_LEN(v); i++)
+        v[i + ROW_LANGUAGE].code = i && !v[i - 1 + ROW_LANGUAGE].code ? NULL : language_known(i);
+    for (size_t i = 0; i < p->row.n; i++)
+        if (p->row.p[i].part != PART_REMOVED && p->row.p[i].language)
+            v[p->row.p[i].language].rows++;
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_LEN(v); i++)
+        if (v[i].rows)
+            v[n++] = v[i];
+    qsort(v, n, sizeof *v, by_rows);
+    for (size_t i = 0; i < n; i++)
+        json_set(j, v[i].code, json_int_new(v[i].rows));
+    return j;
+}
+
 static const struct { const char *title; int64_t (*value)(const RowEntry *); Json *(*table)(const Prep *, int64_t (*)(const RowEntry *)); } tables[] = {
     { "Bytes of a question, rows",                question_of, histogram },
     { "Bytes of an answer, rows",                 answer_of,   histogram },
@@ -90,5 +119,6 @@ Json *statistics(const Prep *p)
         else
             json_free(t);
     }
+    json_set(j, "Languages, rows", languages(p));
     return j;
 }

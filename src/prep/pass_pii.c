@@ -1,0 +1,191 @@
+/* pass_pii.c - personal data and secrets (pii.h) leave every text of a row, its meta included, before anything of it is written: also the texts before a repair,
+ * which the log keeps, and the raw text of a row that could not be read. The log tells kinds and numbers, never values. Which rows hold a value stands in
+ * subjects.jsonl under a keyed hash, so that a person's rows can be found again by whoever has the key and the value. */
+#include "prep/prep_int.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "prep/pii_replace.h"
+
+typedef struct Pii {
+    PiiScanner  *scanner;
+    PiiReplacer *replacer;
+    bool         change, drop; /* texts are rewritten; rows with findings leave */
+} Pii;
+
+/* ---- options --------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Kinds that name no person (places, banks, companies) are reported in every mode. */
+static PiiPolicy policy_of(int mode)
+{
+    PiiPolicy p = pii_policy_default();
+    for (int k = 0; k < PII_KINDS; k++)
+        if (mode != PREP_PII_REPLACE && p.mode[k] != PII_REPORT)
+            p.mode[k] = mode == PREP_PII_HASH ? PII_HASH : mode == PREP_PII_REPORT ? PII_REPORT : PII_REDACT;
+    return p;
+}
+
+static int skipped_kinds(const char *list, uint64_t *off, Err *e)
+{
+    Str     item;
+    PiiKind k;
+    while (list && cfg_list_each(&list, &item)) {
+        if (pii_kind_find(item, &k)) {
+            *off |= (uint64_t)1 << k;
+            continue;
+        }
+        StrBuf names = { 0 };
+        for (int i = 0; i < PII_KINDS; i++)
+            strbuf_addf(&names, "%s%s", i ? ", " : "", pii_kind_info((PiiKind)i)->name);
+        err_set(e, ERR_ARG, "--pii-skip: \"%.*s\" is no kind; there are %s", (int)item.n, item.p, strbuf_z(&names));
+        strbuf_release(&names);
+        return ERR_ARG;
+    }
+    return 0;
+}
+
+static int pii_open(Prep *p, void **state, Err *e)
+{
+    if (p->cfg.pii == PREP_PII_OFF)
+        return 0;
+    Pii       *s = mem_zalloc(1, sizeof *s);
+    PiiOptions o = { 0 };
+    PiiPolicy  policy = policy_of(p->cfg.pii);
+    char       key[SECRET_HEX];
+    char      *path = p->cfg.pii_key && *p->cfg.pii_key ? mem_strdup(p->cfg.pii_key) : prep_path(p, "pii.key");
+    *state = s;
+    s->change = p->cfg.pii != PREP_PII_REPORT;
+    s->drop = p->cfg.pii == PREP_PII_DROP;
+    int rc = skipped_kinds(p->cfg.pii_skip, &o.off, e);
+    if (!rc)
+        rc = secret_file(path, key, e);
+    if (!rc)
+        rc = pii_scanner_new(&s->scanner, &o, e);
+    if (!rc)
+        rc = pii_replacer_new(&s->replacer, s->scanner, &policy, str_of(key), e);
+    free(path);
+    return rc;
+}
+
+/* ---- one row --------------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Hunt {
+    const Pii *s;
+    RowWork   *w;
+    PiiSpans   spans;
+    int64_t    count[PII_KINDS];
+    Err        err;
+} Hunt;
+
+static void add_subjects(Hunt *h, Str text)
+{
+    char key[PII_KEY_HEX];
+    for (size_t i = 0; i < h->spans.n; i++) {
+        const PiiSpan *span = &h->spans.p[i];
+        pii_key(h->s->replacer, span->kind, (Str){ text.p + span->begin, span->end - span->begin }, key);
+        strbuf_addf(&h->w->subjects, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%lld}\n", key, pii_kind_info(span->kind)->name, (long long)h->w->at.row);
+        h->count[span->kind]++;
+    }
+}
+
+/* True: out holds the text without them. */
+static bool hunt_text(void *user, TextRole role, Str text, StrBuf *out)
+{
+    Hunt *h = user;
+    bool  drop;
+    (void)role;
+    if (pii_scan(h->s->scanner, text, &h->spans, &h->err) || !h->spans.n)
+        return false;
+    add_subjects(h, text);
+    if (!h->s->change)
+        return false;
+    pii_replace(h->s->replacer, text, &h->spans, out, &drop);
+    return true;
+}
+
+/* A text that the log keeps: the same, but it does not count again. */
+static void clean_kept(const Hunt *h, StrBuf *text)
+{
+    PiiSpans spans = { 0 };
+    StrBuf   out = { 0 };
+    bool     drop;
+    if (h->s->change && !pii_scan(h->s->scanner, strbuf_str(text), &spans, NULL) && spans.n) {
+        pii_replace(h->s->replacer, strbuf_str(text), &spans, &out, &drop);
+        strbuf_clear(text);
+        strbuf_add(text, out.p, out.n);
+    }
+    strbuf_release(&out);
+    vec_release(&spans);
+}
+
+static void clean_held(const Hunt *h)
+{
+    Json *clean = json_arr_new();
+    for (size_t i = 0; i < json_len(h->w->before); i++) {
+        StrBuf text = { 0 };
+        Str    s = json_str(json_at(h->w->before, i));
+        strbuf_add(&text, s.p, s.n);
+        clean_kept(h, &text);
+        json_push(clean, json_str_new(strbuf_str(&text)));
+        strbuf_release(&text);
+    }
+    json_free(h->w->before);
+    h->w->before = clean;
+}
+
+static void tell(Hunt *h)
+{
+    StrBuf what = { 0 };
+    Json  *kinds = json_obj_new();
+    for (int k = 0; k < PII_KINDS; k++)
+        if (h->count[k]) {
+            strbuf_addf(&what, "%s%s", what.n ? ", " : "", pii_kind_info((PiiKind)k)->name);
+            json_set(kinds, pii_kind_info((PiiKind)k)->name, json_int_new(h->count[k]));
+        }
+    Json *more = json_obj_new();
+    json_set(more, "kinds", kinds);
+    if (!what.n)
+        json_free(more);
+    else if (h->s->drop && !row_removed(h->w))
+        row_remove(h->w, "pii", strbuf_z(&what), NAN, more);
+    else if (h->s->change)
+        row_edit(h->w, "pii", strbuf_z(&what), more);
+    else
+        row_note(h->w, "pii", strbuf_z(&what), NAN, more);
+    strbuf_release(&what);
+}
+
+static void pii_row(const void *state, RowWork *w)
+{
+    Hunt h = { .s = state, .w = w };
+    if (w->rec.row) {
+        record_each_text(&w->rec, hunt_text, &h);
+    } else {
+        StrBuf out = { 0 };
+        if (hunt_text(&h, TEXT_PLAIN, strbuf_str(&w->raw), &out)) {
+            strbuf_clear(&w->raw);
+            strbuf_add(&w->raw, out.p, out.n);
+        }
+        strbuf_release(&out);
+    }
+    if (w->before)
+        clean_held(&h);
+    row_held_edit(w);
+    tell(&h);
+    if (h.err.code)
+        row_remove(w, "pii", h.err.text, NAN, NULL);
+    vec_release(&h.spans);
+}
+
+static void pii_close(void *state)
+{
+    Pii *s = state;
+    pii_replacer_free(s->replacer);
+    pii_scanner_free(s->scanner);
+    free(s);
+}
+
+const Pass pass_pii = { "pii", true, pii_open, pii_row, pii_close };
