@@ -73,7 +73,7 @@ void heuristics_score(Str prompt, Str answer, HeuristicReport *r)
     *r = (HeuristicReport){ .score = 0 };
     float *v = r->value;
     answer = text_trim(answer);
-    text_count(answer, &c);
+    heuristic_text_count(answer, &c);
     v[HEURISTIC_EMPTY] = (float)(c.letters + c.digits);
     v[HEURISTIC_ECHO] = echoes_prompt(prompt, answer);
     v[HEURISTIC_LEAK] = leaks_prompt(prompt, answer);

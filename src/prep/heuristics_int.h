@@ -14,7 +14,7 @@ typedef struct TextCounts {
     uint64_t *word;                 /* [words, at most HEURISTIC_WORDS_MAX] hashes */
 } TextCounts;
 
-void text_count(Str s, TextCounts *c);
+void heuristic_text_count(Str s, TextCounts *c);
 void text_release(TextCounts *c);
 Str  text_trim(Str s);
 bool text_has(Str s, const char *part);           /* ASCII letters in any case */

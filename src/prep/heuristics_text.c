@@ -69,7 +69,7 @@ static size_t url_length(const char *p, size_t n)
     return k;
 }
 
-void text_count(Str s, TextCounts *c)
+void heuristic_text_count(Str s, TextCounts *c)
 {
     uint32_t bytes[256] = { 0 };
     *c = (TextCounts){ .letters = 0 };
