@@ -87,6 +87,43 @@ rows 1001 1300 > "$work/m2.jsonl"
 "$hone" prep "$work/m1.jsonl" "$work/m2.jsonl" -o "$work/mix" --weights 3,1 --pii off --duplicates exact > /dev/null || fail "mixture"
 [ "$(grep -c '"pass":"mixture"' "$work/mix/removed.jsonl")" = 200 ] || fail "mixture removed $(grep -c mixture "$work/mix/removed.jsonl")"
 
+# --- personal data: no value that was planted stands anywhere in the folder, surrogates are the same in every row, and threads change nothing
+{ echo 'subject,body,answer,mail'
+  for i in $(seq 40); do echo "\"Card $i\",\"Hello, my name is Anna Schmidt, my account is DE89370400440532013000, please call +49 30 90182$i.\",\"Dear Anna Schmidt, card 4111 1111 1111 1111 of case $i is blocked. Write to helpdesk@sparkasse-nord.de.\",anna.schmidt@web.de"; done
+  echo '"broken","Anna Schmidt of DE89370400440532013000'; } > "$work/pii.csv"
+pii_flags=(--prompt '{subject}: {body}' --completion '{answer}' --duplicates off --pii-key "$work/key")
+"$hone" prep "$work/pii.csv" -o "$work/pii" "${pii_flags[@]}" > /dev/null || fail "pii"
+[ "$(stat -c %a "$work/key")" = 600 ] || fail "the key can be read by others"
+for value in 'DE89370400440532013000' '4111 1111 1111 1111' 'helpdesk@sparkasse-nord.de' 'anna.schmidt@web.de' 'Anna Schmidt'; do
+    ! grep -rqF -- "$value" "$work/pii" || fail "$value is left in $(grep -rlF -- "$value" "$work/pii" | head -n 1)"
+done
+[ "$(cat "$work"/pii/{train,validation,test}.jsonl | grep -o 'account is [A-Z0-9]*' | sort -u | wc -l)" = 1 ] || fail "one IBAN has several surrogates"
+[ "$(grep -c '"kind":"iban"' "$work/pii/subjects.jsonl")" -ge 40 ] || fail "the subject index has $(grep -c iban "$work/pii/subjects.jsonl") IBANs"
+"$hone" prep "$work/pii.csv" -o "$work/pii1" --threads 1 "${pii_flags[@]}" > /dev/null || fail "pii, one thread"
+diff -r -x DONE -x report.html "$work/pii" "$work/pii1" || fail "personal data depends on threads"
+"$hone" prep "$work/pii.csv" -o "$work/piir" --pii redact "${pii_flags[@]}" > /dev/null || fail "redact"
+has "$work/piir/train.jsonl" 'my account is \[IBAN\]'
+"$hone" prep "$work/pii.csv" -o "$work/piid" --pii drop "${pii_flags[@]}" > "$work/said" 2>&1 && fail "every row has personal data, so none may be left"
+expect 2 'is no kind' "$hone" prep "$work/pii.csv" -o "$work/x6" --pii-skip colour "${pii_flags[@]}"
+
+# --- repairs, quality, languages
+cat > "$work/q.jsonl" <<'JSON'
+{"prompt":"Is the shop open on Sunday?","completion":"Yes, itâ€™s open from ten to four, and the cafÃ© as well."}
+{"prompt":"Where do I find the form?","completion":"It is on the page &quot;Service&quot;,<br>second entry."}
+{"prompt":"When does the train leave from here?","completion":"The next train leaves at nine and the one after that, which goes to the"}
+{"prompt":"Wann kommt die Lieferung bei uns an?","completion":"Die Lieferung kommt am Dienstag im Laufe des Vormittags bei Ihnen an."}
+{"prompt":"How do I cancel the order that I made?","completion":"!!! ???"}
+{"prompt":"How long is the warranty of this lamp?","completion":"The warranty of this lamp is two years from the day of purchase."}
+JSON
+"$hone" prep "$work/q.jsonl" -o "$work/q" --languages en --validation 0 --test 0 > /dev/null || fail "quality"
+has "$work/q/train.jsonl" 'it’s open from ten to four, and the café'
+has "$work/q/train.jsonl" 'page \\"Service\\",'
+has "$work/q/decisions.jsonl" '"pass":"repair","action":"edit"'
+has "$work/q/removed.jsonl" '"id":3,"pass":"quality","reason":"truncated'
+has "$work/q/removed.jsonl" '"id":4,"pass":"language","reason":"language is de"'
+has "$work/q/removed.jsonl" '"id":5,"pass":"quality","reason":"empty'
+[ "$(count "$work/q/train.jsonl")" = 3 ] || fail "quality left $(count "$work/q/train.jsonl") rows"
+
 # --- balance: no label has more than 30 rows
 "$hone" prep "$work/a.jsonl" -o "$work/balance" --label topic --most-per-label 30 --pii off > /dev/null || fail "balance"
 most=$(cat "$work"/balance/{train,validation,test}.jsonl | grep -o '"topic":"[^"]*"' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $1 }')
