@@ -197,7 +197,7 @@ int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const Prep
     }
     lock_name = prep_path(&p, "work/lock");
     p.pool = pool_new((int)p.cfg.threads);
-    if ((rc = lock_take(&lock, lock_name, e)) || (rc = passes_open(&p, e)) || (rc = intake(&p, e)) || (rc = settle(&p, e)) || (rc = divide(&p, e)) ||
+    if ((rc = lock_take(&lock, lock_name, e)) || (rc = passes_open(&p, e)) || (rc = intake(&p, e)) || (rc = settle(&p, e)) || (rc = semantic(&p, e)) || (rc = divide(&p, e)) ||
         (rc = rank(&p, e)) || (rc = write_out(&p, e)))
         goto done;
     p.facts.seconds = clock_seconds() - start;

@@ -28,6 +28,7 @@ const CfgOption prep_options[] = {
     { "eval",       CFG_LIST,   AT(eval),       NULL,      0, 0,     "FILE[,...]", "evaluation sets: rows that overlap with them are removed" },
     { "model",      CFG_STR,    AT(model),      NULL,      0, 0,     "DIR",      "its tokenizer and template count tokens" },
     { "max-length", CFG_INT,    AT(max_length), "2048",    2, 1e9,   NULL,       "tokens of an example in training: forecast of what would not fit" },
+    { "semantic",   CFG_REAL,   AT(semantic),   "0",       0, 1,     NULL,       "rows whose questions have this cosine in the model's eyes are one; 0: off" },
     { "score",      CFG_BOOL,   AT(score),      "false",   0, 0,     NULL,       "loss and IFD of every training row by the model: scores.jsonl" },
     { "ask",        CFG_INT,    AT(ask),        "0",       0, 1e9,   NULL,       "ask the model so many questions of the data: which facts does it not know" },
     { "select",     CFG_INT,    AT(select),     "0",       0, 1e9,   NULL,       "training rows to keep; 0: all. Beside them as many at random, and the longest" },
@@ -51,8 +52,8 @@ int prep_cfg_check(const PrepCfg *c, Err *e)
         return err_set(e, ERR_ARG, "no --out: name the folder that the data set is written to");
     if (c->validation + c->test >= 1)
         return err_set(e, ERR_ARG, "--validation %g and --test %g leave nothing to train on; their sum must be below 1", c->validation, c->test);
-    if ((c->score || c->ask || (c->select && (c->select_by == SELECT_DIVERSE || c->select_by == SELECT_COVER))) && !(c->model && *c->model))
-        return err_set(e, ERR_ARG, "--score, --ask and --select-by diverse or cover ask a model; name it with --model DIR");
+    if ((c->score || c->semantic > 0 || c->ask || (c->select && (c->select_by == SELECT_DIVERSE || c->select_by == SELECT_COVER))) && !(c->model && *c->model))
+        return err_set(e, ERR_ARG, "--score, --ask, --semantic and --select-by diverse or cover ask a model; name it with --model DIR");
     if (c->most_per_label && !(c->label && *c->label))
         return err_set(e, ERR_ARG, "--most-per-label needs --label COLUMN");
     if (c->delimiter && *c->delimiter && strlen(c->delimiter) != 1 && strcmp(c->delimiter, "\\t"))

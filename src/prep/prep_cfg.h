@@ -14,7 +14,7 @@ typedef struct PrepCfg {
     char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter;
     bool    repair, score;
     int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
-    double  near, validation, test;
+    double  near, semantic, validation, test;
     int64_t max_length, ask, select, most_per_label, seed, threads;
 } PrepCfg;
 

@@ -108,6 +108,7 @@ void  prep_options_text(const Prep *p, StrBuf *out);               /* those that
 /* ---- the stages ---- */
 int intake(Prep *p, Err *e);         /* intake.c */
 int settle(Prep *p, Err *e);         /* settle.c */
+int semantic(Prep *p, Err *e);       /* semantic.c: rows of one meaning */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
 int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, contradictions, the choice of training rows */
 int write_out(Prep *p, Err *e);      /* write_out.c */

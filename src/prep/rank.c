@@ -9,49 +9,26 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "prep/asked.h"
 #include "prep/knowledge.h"
-#include "prep/removal.h"
 #include "prep/select.h"
 
 #define CONFLICT_BYTES ((uint64_t)1 << 30)
 
 typedef struct Rank {
     Prep          *p;
-    Removal        out;
-    VEC(Json *)    row;        /* the training rows that can be scored or compared; owned */
-    VEC(RowEntry *) entry;     /* of each */
-    Backend       *be;
-    Model         *model;
-    Tok           *tok;
+    Asked          a;          /* the training rows that can be scored or compared */
     RowScore      *score;      /* [row.n]; NULL: not asked for */
     KnowledgeRow  *known;      /* likewise */
     Embeddings     embed;
     bool           embedded;
 } Rank;
 
-static bool scorable(const RowEntry *r) { return r->part == PART_TRAIN && (r->kind == REC_CHAT || r->kind == REC_PAIR); }
-
-static int load_rows(Rank *k, Err *e)
-{
-    Prep *p = k->p;
-    int   rc = 0;
-    for (size_t i = 0; i < p->row.n && !rc; i++) {
-        Json *row = NULL;
-        if (!scorable(&p->row.p[i]))
-            continue;
-        rc = json_parse(&row, removal_line(&k->out, &p->row.p[i]), "work/rows.jsonl", e);
-        if (!rc) {
-            *vec_push(&k->row) = row;
-            *vec_push(&k->entry) = &p->row.p[i];
-        }
-    }
-    return rc;
-}
 
 static void note(Rank *k, size_t i, const char *pass, const char *reason, Json *more)
 {
-    const RowEntry *r = k->entry.p[i];
-    decision_add(&k->out.log, (RowPlace){ r->id, k->p->input.p[r->source].path, r->line }, pass, ACTION_NOTE, reason, NAN, more);
+    const RowEntry *r = k->a.entry.p[i];
+    decision_add(&k->a.out.log, (RowPlace){ r->id, k->p->input.p[r->source].path, r->line }, pass, ACTION_NOTE, reason, NAN, more);
 }
 
 /* ---- contradictions --------------------------------------------------------------------------------------------------------------------------------- */
@@ -59,11 +36,11 @@ static void note(Rank *k, size_t i, const char *pass, const char *reason, Json *
 static void find_conflicts(Rank *k)
 {
     ConflictGroups g = { 0 };
-    knowledge_conflicts(k->row.p, k->row.n, &g);
+    knowledge_conflicts(k->a.row.p, k->a.row.n, &g);
     for (size_t i = 0; i < g.group.n; i++)
         for (size_t m = 0; m < g.group.p[i].n; m++) {
             Json *more = json_obj_new();
-            json_set(more, "first", json_int_new(k->entry.p[g.group.p[i].row[0]]->id));
+            json_set(more, "first", json_int_new(k->a.entry.p[g.group.p[i].row[0]]->id));
             json_set(more, "answers", json_int_new(g.group.p[i].answers));
             note(k, g.group.p[i].row[m], "contradiction", "the same question has other answers", more);
         }
@@ -72,44 +49,33 @@ static void find_conflicts(Rank *k)
 
 /* ---- the model -------------------------------------------------------------------------------------------------------------------------------------- */
 
-static void tell(void *user, const char *stage, size_t done, size_t of)
-{
-    const Prep *p = user;
-    if (p->hooks.progress)
-        p->hooks.progress(p->hooks.user, stage, done, of, (int64_t)p->row.n);
-}
-static void tell_score(void *user, size_t done, size_t of) { tell(user, "scoring", done, of); }
-static void tell_ask(void *user, size_t done, size_t of) { tell(user, "asking the model", done, of); }
-static void tell_embed(void *user, size_t done, size_t of) { tell(user, "embedding", done, of); }
-static bool stop(void *user) { return prep_stop_asked(user); }
+static void tell_score(void *user, size_t done, size_t of) { asked_tell(user, "scoring", done, of); }
+static void tell_ask(void *user, size_t done, size_t of) { asked_tell(user, "asking the model", done, of); }
 
 static int ask_model(Rank *k, Err *e)
 {
     Prep      *p = k->p;
     const bool diverse = p->cfg.select && (p->cfg.select_by == SELECT_DIVERSE || p->cfg.select_by == SELECT_COVER);
-    ScoreRows  rows = { .row = k->row.p, .n = k->row.n, .name = "training rows" };
+    ScoreRows  rows;
     int        rc = 0;
     if (!p->cfg.score && !p->cfg.ask && !diverse)
         return 0;
-    k->be = backend_open("cpu", (int)p->cfg.threads, e);
-    if (!k->be)
-        return e->code;
-    if ((rc = model_open(&k->model, p->cfg.model, k->be, &(ModelOptions){ 0 }, e)) || (rc = tok_open(&k->tok, p->cfg.model, e)))
+    if ((rc = asked_model(&k->a, e)))
         return rc;
-    rows.tok = k->tok;
+    rows = asked_rows(&k->a);
     if (p->cfg.score) {
-        k->score = mem_zalloc(k->row.n, sizeof *k->score);
-        rc = score_rows(k->model, &rows, &(ScoreOptions){ .hooks = { p, tell_score, stop } }, k->score, e);
+        k->score = mem_zalloc(k->a.row.n, sizeof *k->score);
+        rc = score_rows(k->a.model, &rows, &(ScoreOptions){ .hooks = { p, tell_score, asked_stop } }, k->score, e);
     }
     if (!rc && p->cfg.ask) {
         Knowledge sum;
-        k->known = mem_zalloc(k->row.n, sizeof *k->known);
-        rc = knowledge_ask(k->model, &rows, &(KnowledgeOptions){ .most = (size_t)p->cfg.ask, .seed = (uint64_t)p->cfg.seed, .hooks = { p, tell_ask, stop } }, k->known, &sum, e);
+        k->known = mem_zalloc(k->a.row.n, sizeof *k->known);
+        rc = knowledge_ask(k->a.model, &rows, &(KnowledgeOptions){ .most = (size_t)p->cfg.ask, .seed = (uint64_t)p->cfg.seed, .hooks = { p, tell_ask, asked_stop } }, k->known, &sum, e);
         if (!rc)
             knowledge_advice(&sum, &p->advice);
     }
     if (!rc && diverse) {
-        rc = embed_rows(&k->embed, k->model, &rows, &(EmbedOptions){ .hooks = { p, tell_embed, stop } }, e);
+        rc = embed_rows(&k->embed, k->a.model, &rows, &(EmbedOptions){ .hooks = { p, asked_tell_embed, asked_stop } }, e);
         k->embedded = !rc;
         if (!rc)
             embed_centre(&k->embed);
@@ -127,9 +93,9 @@ static void put_number(Json *j, const char *key, double v)
 static int write_scores(Rank *k, Err *e)
 {
     StrBuf text = { 0 };
-    for (size_t i = 0; i < k->row.n; i++) {
+    for (size_t i = 0; i < k->a.row.n; i++) {
         Json *j = json_obj_new();
-        json_set(j, "id", json_int_new(k->entry.p[i]->id));
+        json_set(j, "id", json_int_new(k->a.entry.p[i]->id));
         if (k->score) {
             const RowScore *s = &k->score[i];
             put_number(j, "loss", s->loss);
@@ -157,12 +123,12 @@ static int write_control(Rank *k, const Selection *s, const char *name, Err *e)
 {
     StrBuf text = { 0 };
     char  *path = prep_path(k->p, name);
-    uint8_t *in = mem_zalloc(k->row.n + 1, 1);
+    uint8_t *in = mem_zalloc(k->a.row.n + 1, 1);
     for (size_t i = 0; i < s->n; i++)
         in[s->row[i]] = 1;
-    for (size_t i = 0; i < k->row.n; i++) /* in the order of the inputs, like train.jsonl */
+    for (size_t i = 0; i < k->a.row.n; i++) /* in the order of the inputs, like train.jsonl */
         if (in[i]) {
-            Str line = removal_line(&k->out, k->entry.p[i]);
+            Str line = removal_line(&k->a.out, k->a.entry.p[i]);
             strbuf_add(&text, line.p, line.n);
             strbuf_addc(&text, '\n');
         }
@@ -179,7 +145,7 @@ static void remove_others(Rank *k, const Selection *s)
         [SELECT_RANKED_OUT] = "not among the chosen", [SELECT_TOO_NEAR] = "too near to a chosen row", [SELECT_COVERED] = "a chosen row stands for it",
         [SELECT_NO_HELP] = "the prompt does not help the model to the answer (IFD 1 or more)", [SELECT_CUT] = "too long to be scored whole", [SELECT_NO_SCORE] = "has no score",
     };
-    for (size_t i = 0; i < k->row.n; i++) {
+    for (size_t i = 0; i < k->a.row.n; i++) {
         const SelectVerdict *v = &s->verdict[i];
         Json                *more = json_obj_new();
         if (v->why == SELECT_KEPT) {
@@ -189,10 +155,10 @@ static void remove_others(Rank *k, const Selection *s)
         if (v->rank)
             json_set(more, "rank", json_int_new(v->rank));
         if (v->near >= 0) {
-            json_set(more, "near", json_int_new(k->entry.p[v->near]->id));
+            json_set(more, "near", json_int_new(k->a.entry.p[v->near]->id));
             json_set(more, "cosine", json_num_new((double)v->cosine));
         }
-        removal_add(&k->out, k->entry.p[i], "select", why[v->why], v->value, more);
+        removal_add(&k->a.out, k->a.entry.p[i], "select", why[v->why], v->value, more);
     }
 }
 
@@ -200,17 +166,17 @@ static int choose(Rank *k, Err *e)
 {
     Prep      *p = k->p;
     Selection  s[3] = { { 0 } };
-    double    *score = mem_zalloc(k->row.n + 1, sizeof *score);
-    SelectWhy *barred = mem_zalloc(k->row.n + 1, sizeof *barred);
-    int64_t   *length = mem_zalloc(k->row.n + 1, sizeof *length);
-    for (size_t i = 0; i < k->row.n; i++) {
-        score[i] = (double)k->entry.p[i]->quality;
-        length[i] = k->score ? k->score[i].trained : (int64_t)k->entry.p[i]->answer; /* tokens where they are known, else bytes */
+    double    *score = mem_zalloc(k->a.row.n + 1, sizeof *score);
+    SelectWhy *barred = mem_zalloc(k->a.row.n + 1, sizeof *barred);
+    int64_t   *length = mem_zalloc(k->a.row.n + 1, sizeof *length);
+    for (size_t i = 0; i < k->a.row.n; i++) {
+        score[i] = (double)k->a.entry.p[i]->quality;
+        length[i] = k->score ? k->score[i].trained : (int64_t)k->a.entry.p[i]->answer; /* tokens where they are known, else bytes */
     }
     if (k->score)
-        select_by_ifd(k->score, k->row.n, IFD_LOSS, score, barred);
-    SelectInput   in = { .n = k->row.n, .score = score, .barred = barred, .length = length, .embed = k->embedded ? &k->embed : NULL };
-    SelectOptions o = { .k = (size_t)p->cfg.select, .seed = (uint64_t)p->cfg.seed, .hooks = { p, NULL, stop } };
+        select_by_ifd(k->score, k->a.row.n, IFD_LOSS, score, barred);
+    SelectInput   in = { .n = k->a.row.n, .score = score, .barred = barred, .length = length, .embed = k->embedded ? &k->embed : NULL };
+    SelectOptions o = { .k = (size_t)p->cfg.select, .seed = (uint64_t)p->cfg.seed, .hooks = { p, NULL, asked_stop } };
     int           rc = select_with_controls(s, (SelectWay)p->cfg.select_by, &in, &o, e);
     if (!rc && !(rc = write_control(k, &s[1], "control_random.jsonl", e)) && !(rc = write_control(k, &s[2], "control_longest.jsonl", e)))
         remove_others(k, &s[0]);
@@ -228,7 +194,7 @@ static uint64_t training_bytes(const Prep *p)
 {
     uint64_t n = 0;
     for (size_t i = 0; i < p->row.n; i++)
-        n += scorable(&p->row.p[i]) ? p->row.p[i].bytes : 0;
+        n += p->row.p[i].part == PART_TRAIN ? p->row.p[i].bytes : 0;
     return n;
 }
 
@@ -236,34 +202,20 @@ int rank(Prep *p, Err *e)
 {
     Rank       k = { .p = p };
     const bool asked = p->cfg.score || p->cfg.ask || p->cfg.select, conflicts = training_bytes(p) <= CONFLICT_BYTES;
-    int        rc = removal_open(&k.out, p, e);
-    if (!rc && (asked || conflicts))
-        rc = load_rows(&k, e);
+    int        rc = asked_open(&k.a, p, asked || conflicts ? PART_TRAIN : PART_REMOVED, e);
     if (!rc && !conflicts)
-        decision_add(&k.out.log, (RowPlace){ 0, "", 0 }, "contradiction", ACTION_NOTE, "not looked for: more than 1 GiB of training rows", NAN, NULL);
+        decision_add(&k.a.out.log, (RowPlace){ 0, "", 0 }, "contradiction", ACTION_NOTE, "not looked for: more than 1 GiB of training rows", NAN, NULL);
     if (!rc && conflicts)
         find_conflicts(&k);
-    if (!rc && asked && k.row.n)
+    if (!rc && asked && k.a.row.n)
         rc = ask_model(&k, e);
     if (!rc && (k.score || k.known))
         rc = write_scores(&k, e);
-    if (!rc && p->cfg.select && k.row.n)
+    if (!rc && p->cfg.select && k.a.row.n)
         rc = choose(&k, e);
-    if (!rc)
-        rc = removal_close(&k.out, e);
-    else
-        removal_release(&k.out);
-    for (size_t i = 0; i < k.row.n; i++)
-        json_free(k.row.p[i]);
-    vec_release(&k.row);
-    vec_release(&k.entry);
     if (k.embedded)
         embed_release(&k.embed);
     free(k.score);
     free(k.known);
-    tok_free(k.tok);
-    model_close(k.model);
-    if (k.be)
-        k.be->close(k.be);
-    return rc;
+    return asked_close(&k.a, rc, e);
 }

@@ -1,0 +1,65 @@
+/* semantic.c - with --semantic: rows whose questions mean the same to the base model (the cosine of their centred embeddings, embed.h), though they share few
+ * words. Of each group the row of the highest quality stays, and of equal ones the first. It comes before the division, so no twin is left on the other side.
+ * Embeddings of a language model are a blunt tool: look at the report before believing a threshold. */
+#include "prep/asked.h"
+#include "prep/embed.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define NEAREST 8
+
+static void remove_twins(Asked *a, const EmbedPairs *pairs)
+{
+    int64_t *group = mem_alloc((a->row.n + 1) * sizeof *group), *best = mem_alloc((a->row.n + 1) * sizeof *best);
+    float   *cosine = mem_zalloc(a->row.n + 1, sizeof *cosine); /* to the nearest of its group */
+    embed_groups((int64_t)a->row.n, pairs, group);
+    for (size_t i = 0; i < a->row.n; i++)
+        best[i] = -1;
+    for (size_t i = 0; i < a->row.n; i++) {
+        int64_t *b = &best[group[i]];
+        if (*b < 0 || a->entry.p[i]->quality > a->entry.p[*b]->quality)
+            *b = (int64_t)i;
+    }
+    for (size_t i = 0; i < pairs->n; i++) {
+        cosine[pairs->p[i].a] = MAX(cosine[pairs->p[i].a], pairs->p[i].cosine);
+        cosine[pairs->p[i].b] = MAX(cosine[pairs->p[i].b], pairs->p[i].cosine);
+    }
+    for (size_t i = 0; i < a->row.n; i++) {
+        if (best[group[i]] == (int64_t)i)
+            continue;
+        Json *more = json_obj_new();
+        json_set(more, "kept", json_int_new(a->entry.p[best[group[i]]]->id));
+        removal_add(&a->out, a->entry.p[i], "semantic", "asks the same in other words", (double)cosine[i], more);
+    }
+    free(cosine);
+    free(best);
+    free(group);
+}
+
+int semantic(Prep *p, Err *e)
+{
+    Asked      a;
+    Embeddings x = { 0 };
+    EmbedPairs pairs = { 0 };
+    ScoreHooks hooks = { p, asked_tell_embed, asked_stop };
+    bool       embedded = false;
+    if (p->cfg.semantic <= 0)
+        return 0;
+    int rc = asked_open(&a, p, PART_TRAIN, e); /* nothing is divided yet: all rows that stay */
+    if (!rc && a.row.n && !(rc = asked_model(&a, e))) {
+        ScoreRows rows = asked_rows(&a);
+        rc = embed_rows(&x, a.model, &rows, &(EmbedOptions){ .hooks = hooks }, e);
+        embedded = !rc;
+    }
+    if (embedded) {
+        embed_centre(&x);
+        rc = embed_near(&x, p->cfg.semantic, NEAREST, &hooks, &pairs, e);
+        if (!rc)
+            remove_twins(&a, &pairs);
+        embed_release(&x);
+    }
+    vec_release(&pairs);
+    return asked_close(&a, rc, e);
+}
