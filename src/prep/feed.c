@@ -9,6 +9,7 @@
 #include "docs/doc.h"
 #include "formats/parquet.h"
 #include "prep/mail_threads.h"
+#include "prep/salesforce.h"
 #include "prep/slack.h"
 
 typedef struct Note { char *text, *where; } Note;
@@ -76,11 +77,14 @@ static int open_document(Feed *f, Err *e)
     return 0;
 }
 
-typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_PARQUET } InputKind;
+typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_PARQUET, INPUT_SALESFORCE } InputKind;
 
 static int kind_of_file(const char *path, InputKind *kind, Err *e)
 {
     FileMap map = { 0 };
+    *kind = INPUT_SALESFORCE; /* the only folder that is one input */
+    if (file_is_dir(path))
+        return 0;
     int     rc = file_map(&map, path, e);
     Str     bytes = { (const char *)map.p, map.n };
     *kind = rc ? INPUT_TABLE : str_starts(bytes, "PAR1") ? INPUT_PARQUET : doc_is_document(bytes) ? INPUT_DOCUMENT : INPUT_TABLE;
@@ -102,6 +106,17 @@ static int open_slack(Feed *f, bool *is, Err *e)
     return rc;
 }
 
+static int open_salesforce(Feed *f, Err *e)
+{
+    StrBuf note = { 0 };
+    int    rc = salesforce_read(f->path, &f->ready.p, &f->ready.n, &f->ready.cap, &note, e);
+    note_add(f, f->path, "a Salesforce export");
+    if (note.n)
+        note_add(f, f->path, strbuf_z(&note));
+    strbuf_release(&note);
+    return rc;
+}
+
 int feed_open(Feed **out, const char *path, const TableOptions *o, Err *e)
 {
     Feed     *f = mem_zalloc(1, sizeof *f);
@@ -109,7 +124,9 @@ int feed_open(Feed **out, const char *path, const TableOptions *o, Err *e)
     bool      slack = false;
     f->path = mem_strdup(path);
     int rc = kind_of_file(path, &kind, e);
-    if (!rc && kind == INPUT_DOCUMENT)
+    if (!rc && kind == INPUT_SALESFORCE)
+        rc = open_salesforce(f, e);
+    else if (!rc && kind == INPUT_DOCUMENT)
         rc = open_document(f, e);
     else if (!rc && kind == INPUT_PARQUET)
         rc = parquet_open(&f->parquet, path, NULL, e);

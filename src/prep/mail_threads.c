@@ -14,12 +14,25 @@ typedef struct Mail {
 } Mail;
 typedef VEC(Mail) Mails;
 
+/* The mail's head, which the parser puts in front as text, stands in the part's meta as well. */
+static size_t behind_head(const DocPart *p)
+{
+    static const char *const names[] = { "From: ", "To: ", "Cc: ", "Date: ", "Subject: " };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (p->kind == DOC_MAIL && str_starts((Str){ p->text, p->n }, names[i])) {
+            const char *blank = strstr(p->text, "\n\n");
+            return blank ? (size_t)(blank - p->text) + 2 : p->n;
+        }
+    return 0;
+}
+
 static void own_words(const DocPart *p, StrBuf *out)
 {
-    size_t at = 0;
+    size_t at = behind_head(p);
     for (size_t i = 0; i < p->span.n; i++) {
-        strbuf_add(out, p->text + at, p->span.p[i].from - at);
-        at = p->span.p[i].to;
+        if (p->span.p[i].from > at)
+            strbuf_add(out, p->text + at, p->span.p[i].from - at);
+        at = MAX(at, p->span.p[i].to);
     }
     strbuf_add(out, p->text + at, p->n - at);
     while (out->n && memchr(" \t\r\n", out->p[out->n - 1], 4))

@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/mem.h"
 #include "prep/dedupe.h"
+#include "prep/salesforce.h"
 
 #define INPUTS_MAX 100000
 
@@ -20,6 +21,28 @@ bool prep_stop_asked(const Prep *p) { return p->hooks.stop_asked && p->hooks.sto
 
 /* ---- inputs ---------------------------------------------------------------------------------------------------------------------------------------- */
 
+/* Of a folder that is one input: the hash of its files' names and hashes. */
+static int hash_folder(Input *in, Err *e)
+{
+    FileList list = { 0 };
+    Sha256   all;
+    int      rc = file_list(&list, in->path, e);
+    sha256_init(&all);
+    for (size_t i = 0; i < list.n && !rc; i++) {
+        char     hash[SHA256_HEX], *path = path_join(in->path, list.name[i]);
+        uint64_t bytes = 0;
+        if (!file_is_dir(path) && !(rc = file_size(path, &bytes, e)) && !(rc = sha256_file(path, hash, e))) {
+            sha256_add(&all, list.name[i], strlen(list.name[i]));
+            sha256_add(&all, hash, sizeof hash - 1);
+            in->bytes += bytes;
+        }
+        free(path);
+    }
+    sha256_hex(&all, in->sha256);
+    file_list_release(&list);
+    return rc;
+}
+
 static int input_add(Prep *p, const char *path, Err *e)
 {
     if (p->input.n == INPUTS_MAX)
@@ -27,8 +50,8 @@ static int input_add(Prep *p, const char *path, Err *e)
     Input *in = vec_push(&p->input);
     in->path = mem_strdup(path);
     in->weight = 1;
-    int rc = file_size(path, &in->bytes, e);
-    if (!rc)
+    int rc = file_is_dir(path) ? hash_folder(in, e) : file_size(path, &in->bytes, e);
+    if (!rc && !file_is_dir(path))
         rc = sha256_file(path, in->sha256, e);
     p->facts.bytes += in->bytes;
     return rc;
@@ -37,7 +60,7 @@ static int input_add(Prep *p, const char *path, Err *e)
 static int input_walk(Prep *p, const char *path, int depth, Err *e)
 {
     FileList list = { 0 };
-    if (!file_is_dir(path))
+    if (!file_is_dir(path) || salesforce_is(path))
         return input_add(p, path, e);
     if (depth > 32)
         return err_set(e, ERR_INPUT, "%s: folders are nested more than 32 deep", path);
