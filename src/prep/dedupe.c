@@ -12,7 +12,7 @@ Dedupe *dedupe_new(const MinHash *m, size_t cache_bytes)
 {
     Dedupe *d = mem_zalloc(1, sizeof *d);
     d->m = m;
-    d->cache_bytes = cache_bytes ? cache_bytes : DEDUPE_CACHE;
+    d->cache_bytes = cache_bytes ? MAX(cache_bytes, DEDUPE_CACHE_MIN) : DEDUPE_CACHE;
     d->n_slot = 1024;
     d->slot = mem_zalloc(d->n_slot, sizeof *d->slot);
     return d;

@@ -12,7 +12,8 @@
  * (Chaudhuri, Ganti, Kaushik 2006; Bayardo, Ma, Srikant 2007): shingles are ordered from rare to frequent in the bucket, and two sets with Jaccard >= t
  * must share one among the first n - ceil(t n) + 1 of each, so only rows that share a rare shingle meet, and no pair is lost by it. (3) Where even one such
  * shingle joins more than DEDUPE_WINDOW rows, each is compared with the DEDUPE_WINDOW of other clusters that follow it by size; what that leaves out is
- * counted in DedupeResult.left_out, 0 unless a data set was made to be hard. */
+ * counted in DedupeResult.left_out; it is above 0 where more than DEDUPE_WINDOW rows of a bucket have about t of their shingles in common with all of
+ * each other and are no duplicates (a template with Jaccard between t / (2 - t) and t), so that no rare shingle tells them apart. */
 #ifndef HONE_PREP_DEDUPE_H
 #define HONE_PREP_DEDUPE_H
 
@@ -23,6 +24,7 @@
 #define DEDUPE_BUCKET    64
 #define DEDUPE_WINDOW    512
 #define DEDUPE_CACHE     ((size_t)256 << 20)
+#define DEDUPE_CACHE_MIN ((size_t)64 << 10)
 
 typedef struct Dedupe Dedupe;
 
@@ -53,7 +55,7 @@ typedef struct DedupeResult {
     uint64_t       left_out; /* rule (3) above did not compare at most so many pairs */
 } DedupeResult;
 
-Dedupe *dedupe_new(const MinHash *m, size_t cache_bytes);          /* m is borrowed; cache_bytes: shingle sets in memory while finishing, 0: DEDUPE_CACHE;
+Dedupe *dedupe_new(const MinHash *m, size_t cache_bytes);          /* m is borrowed; cache_bytes: shingle sets in memory while finishing, 0: DEDUPE_CACHE, at least DEDUPE_CACHE_MIN;
                                                                       one pair of texts is admitted whatever it takes */
 void    dedupe_free(Dedupe *d);
 /* Ids are >= 0 and ascending (a broken promise stops the program); gaps are fine. A NaN score is below every other. ERR_INPUT past DEDUPE_ROWS_MAX. */

@@ -198,7 +198,7 @@ static int bucket_large(Search *s, const uint64_t *run, size_t n, Err *e)
         rc = verify_each(s->v, k.row, n, count_set, &k, e);
     if (!rc)
         rc = prefix_count(&k, &total, e);
-    k.groups = total * 2 * sizeof *entry / (s->d->cache_bytes + 1) + 1; /* long texts: a part of the shingles at a time */
+    k.groups = total * 2 * sizeof *entry / s->d->cache_bytes + 1; /* long texts: a part of the shingles at a time */
     for (; k.group < k.groups && !rc; k.group++) {
         if (k.groups > 1)
             rc = prefix_count(&k, &total, e);

@@ -1,0 +1,599 @@
+/* test_dedupe.c - clusters against brute force over sets of word numbers, which share no code with the module; large buckets; threads; the indexes. */
+#include "base/check.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "prep/dedupe.h"
+#include "prep/dedupe_near.h"
+#include "prep/dedupe_ngram.h"
+
+#include <math.h>
+
+typedef struct Corpus { VEC(char *) text; VEC(float) score; int fail_at; } Corpus;
+
+static void corpus_add(Corpus *c, const char *text, float score)
+{
+    *vec_push(&c->text) = mem_strdup(text);
+    *vec_push(&c->score) = score;
+}
+
+static void corpus_release(Corpus *c)
+{
+    for (size_t i = 0; i < c->text.n; i++)
+        free(c->text.p[i]);
+    vec_release(&c->text);
+    vec_release(&c->score);
+}
+
+static int text_of(void *ctx, int64_t row, int worker, StrBuf *out, Err *e)
+{
+    (void)worker;
+    const Corpus *c = ctx;
+    if (c->fail_at && row == c->fail_at)
+        return err_set(e, ERR_IO, "row %d cannot be read", (int)row);
+    strbuf_addz(out, c->text.p[row]);
+    return 0;
+}
+
+/* What a test may turn: 0 is the default of each. */
+typedef struct How { double threshold; int words, threads; size_t cache; bool one_bucket; } How;
+
+static int search(Corpus *c, const How *h, DedupeResult *r, Err *e)
+{
+    MinHash *m;
+    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = h->words, .threshold = h->threshold, .bands = h->one_bucket, .rows = h->one_bucket }, e),
+                     0);
+    Shingles *s = minhash_shingles(m);
+    Dedupe *d = dedupe_new(m, h->cache);
+    for (size_t i = 0; i < c->text.n; i++) {
+        MinHashRow row;
+        minhash_row(m, s, str_of(c->text.p[i]), &row);
+        if (h->one_bucket)
+            row.key[0] = 7;
+        int64_t first;
+        if (dedupe_seen(d, row.exact, &first))
+            assert_true(first < (int64_t)i);
+        assert_int_equal(dedupe_add(d, (int64_t)i, &row, c->score.p[i], e), 0);
+    }
+    Pool *pool = h->threads ? pool_new(h->threads) : NULL;
+    const int rc = dedupe_finish(d, pool, text_of, c, r, e);
+    pool_free(pool);
+    dedupe_free(d);
+    shingles_free(s);
+    minhash_free(m);
+    return rc;
+}
+
+static void must_search(Corpus *c, const How *h, DedupeResult *r)
+{
+    Err e = { 0 };
+    if (search(c, h, r, &e))
+        fail_msg("%s", e.text);
+}
+
+/* --- brute force ------------------------------------------------------------------------------------------------------------------------ */
+/* The texts of these tests are words w<number> between single blanks; n of them (n <= 3) are one number of 63 bits, and a set is a sorted list of those. */
+typedef struct Plain { uint64_t *set; size_t n; } Plain;
+
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static Plain *plain_sets(const Corpus *c, int n)
+{
+    Plain *all = mem_zalloc(c->text.n, sizeof *all);
+    for (size_t i = 0; i < c->text.n; i++) {
+        uint64_t word[128], *set = mem_alloc(sizeof word);
+        size_t words = 0, kept = 0;
+        for (const char *p = c->text.p[i]; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+            assert_true(words < ARRAY_LEN(word));
+            word[words++] = (uint64_t)atoi(p + 1);
+        }
+        assert_true(words >= (size_t)n);
+        for (size_t k = 0; k + (size_t)n <= words; k++) {
+            set[k] = 0;
+            for (int j = 0; j < n; j++)
+                set[k] = set[k] << 21 | word[k + (size_t)j];
+        }
+        qsort(set, words - (size_t)n + 1, sizeof *set, by_value);
+        for (size_t k = 0; k + (size_t)n <= words; k++)
+            if (!k || set[k] != set[k - 1])
+                set[kept++] = set[k];
+        all[i] = (Plain){ set, kept };
+    }
+    return all;
+}
+
+static void plain_free(Plain *all, size_t rows)
+{
+    for (size_t i = 0; i < rows; i++)
+        free(all[i].set);
+    free(all);
+}
+
+static double plain_jaccard(const Plain *a, const Plain *b)
+{
+    size_t both = 0;
+    for (size_t i = 0, j = 0; i < a->n; i++) {
+        while (j < b->n && b->set[j] < a->set[i])
+            j++;
+        both += j < b->n && b->set[j] == a->set[i];
+    }
+    return (double)both / (double)(a->n + b->n - both);
+}
+
+static size_t *plain_roots(const Plain *all, size_t rows, double threshold)
+{
+    size_t *root = mem_alloc(rows * sizeof *root);
+    for (size_t i = 0; i < rows; i++)
+        root[i] = i;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < i; j++)
+            if (root[i] != root[j] && plain_jaccard(&all[i], &all[j]) >= threshold) {
+                const size_t from = MAX(root[i], root[j]), to = MIN(root[i], root[j]);
+                for (size_t k = 0; k <= i; k++)
+                    root[k] = root[k] == from ? to : root[k];
+            }
+    return root;
+}
+
+/* The outcome is these clusters: the best row of each stays, the others are named with its id and the true Jaccard. */
+static void check_clusters(const Corpus *c, const Plain *all, const size_t *root, const DedupeResult *r)
+{
+    size_t removed = 0;
+    for (size_t i = 0; i < c->text.n; i++) {
+        size_t best = i;
+        for (size_t k = c->text.n; k-- > 0;)
+            if (root[k] == root[i] && c->score.p[k] >= c->score.p[best])
+                best = k;
+        if (best == i)
+            continue;
+        assert_true(removed < r->n_removed);
+        const DedupeRemoved *x = &r->removed[removed++];
+        assert_int_equal(x->row, i);
+        assert_int_equal(x->kept, best);
+        assert_true(x->jaccard == plain_jaccard(&all[i], &all[best]));
+        assert_true(x->exact == !strcmp(c->text.p[i], c->text.p[best]));
+        const DedupeCluster *k = &r->cluster[x->cluster];
+        assert_int_equal(k->kept, best);
+        bool in = false;
+        for (size_t j = k->first; j < k->first + k->n; j++) {
+            assert_int_equal(root[r->member[j]], root[i]);
+            assert_true(j == k->first || r->member[j] > r->member[j - 1]);
+            in |= r->member[j] == (int64_t)i;
+        }
+        assert_true(in);
+    }
+    assert_int_equal(removed, r->n_removed);
+}
+
+static bool same_result(const DedupeResult *a, const DedupeResult *b)
+{
+    if (a->n_removed != b->n_removed || a->n_clusters != b->n_clusters || a->n_exact != b->n_exact || a->compared != b->compared ||
+        a->left_out != b->left_out)
+        return false;
+    for (size_t i = 0; i < a->n_removed; i++) {
+        const DedupeRemoved *x = &a->removed[i], *y = &b->removed[i];
+        if (x->row != y->row || x->kept != y->kept || x->cluster != y->cluster || x->jaccard != y->jaccard || x->exact != y->exact)
+            return false;
+    }
+    return true;
+}
+
+/* --- texts ------------------------------------------------------------------------------------------------------------------------------- */
+static uint32_t below(Rng *r, uint32_t n)
+{
+    return (uint32_t)rng_below(r, n);
+}
+
+/* `texts` texts of 30 to 120 words, and after each 0 to 3 copies with up to `edits` words changed. */
+static void corpus_planted(Corpus *c, uint64_t seed, int texts, uint32_t edits)
+{
+    Rng r = rng_at(seed, RNG_TEST, 5, 0);
+    StrBuf b = { 0 };
+    for (int t = 0; t < texts; t++) {
+        uint32_t word[120], n = 30 + below(&r, 91);
+        for (uint32_t i = 0; i < n; i++)
+            word[i] = below(&r, 5000);
+        for (uint32_t copies = below(&r, 4), k = 0; k <= copies; k++) {
+            for (uint32_t i = 0, changes = k ? below(&r, edits + 1) : 0; i < changes; i++)
+                word[below(&r, n)] = below(&r, 5000);
+            strbuf_clear(&b);
+            for (uint32_t i = 0; i < n; i++)
+                strbuf_addf(&b, "%sw%u", i ? " " : "", word[i]);
+            corpus_add(c, strbuf_z(&b), (float)below(&r, 4));
+        }
+    }
+    strbuf_release(&b);
+}
+
+static void test_brute_force(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    corpus_planted(&c, 1, 150, 2);
+    size_t strong = 0, found = 0, middling = 0, caught = 0;
+    double expected = 0, variance = 0;
+    DedupeResult r;
+    Plain *all = plain_sets(&c, 3);
+    must_search(&c, &(How){ .words = 3 }, &r);
+    size_t *cluster = mem_alloc(c.text.n * sizeof *cluster);
+    for (size_t i = 0; i < c.text.n; i++)
+        cluster[i] = SIZE_MAX - i;
+    for (size_t k = 0; k < r.n_clusters; k++)
+        for (size_t j = 0; j < r.cluster[k].n; j++)
+            cluster[r.member[r.cluster[k].first + j]] = k;
+    for (size_t i = 0; i < c.text.n; i++)
+        for (size_t j = 0; j < i; j++) {
+            const double jaccard = plain_jaccard(&all[i], &all[j]);
+            const bool same = cluster[i] == cluster[j];
+            if (jaccard >= 0.85) {
+                strong++;
+                found += same;
+            } else if (jaccard >= 0.8) {
+                const double p = minhash_catch(jaccard, 17, 8);
+                middling++;
+                caught += same;
+                expected += p;
+                variance += p * (1 - p);
+            }
+        }
+    assert_true(strong > 100);
+    assert_int_equal(found, strong); /* all of them at Jaccard 0.85 and above */
+    assert_true(middling > 10);
+    assert_true((double)caught >= expected - 4 * sqrt(variance)); /* and no fewer than the formula says below it; chains find more */
+
+    /* no row is joined that brute force does not join: its clusters hold these */
+    size_t *root = plain_roots(all, c.text.n, 0.8);
+    for (size_t i = 0; i < r.n_removed; i++)
+        assert_int_equal(root[r.removed[i].row], root[r.removed[i].kept]);
+    free(root);
+    plain_free(all, c.text.n);
+    free(cluster);
+    dedupe_result_release(&r);
+    corpus_release(&c);
+}
+
+/* With all rows in one bucket nothing is left to chance: the clusters are those of brute force, at any threshold, cache and number of threads. */
+static void test_one_bucket(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    corpus_planted(&c, 2, 120, 6);
+    assert_true(c.text.n > 2 * DEDUPE_BUCKET);
+    Plain *all = plain_sets(&c, 2);
+    static const double threshold[] = { 0.3, 0.5, 0.8, 0.9, 1 };
+    for (size_t i = 0; i < ARRAY_LEN(threshold); i++) {
+        DedupeResult r, other;
+        size_t *root = plain_roots(all, c.text.n, threshold[i]);
+        must_search(&c, &(How){ .words = 2, .threshold = threshold[i], .one_bucket = true }, &r);
+        check_clusters(&c, all, root, &r);
+        assert_int_equal(r.left_out, 0);
+        for (int threads = 1; threads <= 4; threads *= 2) {
+            must_search(&c, &(How){ .words = 2, .threshold = threshold[i], .one_bucket = true, .threads = threads }, &other);
+            assert_true(same_result(&r, &other));
+            dedupe_result_release(&other);
+        }
+        static const size_t cache[] = { 1, 100000 }; /* texts are read again and again, shingles joined a part at a time */
+        for (size_t k = 0; k < ARRAY_LEN(cache); k++) {
+            must_search(&c, &(How){ .words = 2, .threshold = threshold[i], .one_bucket = true, .cache = cache[k] }, &other);
+            check_clusters(&c, all, root, &other);
+            dedupe_result_release(&other);
+        }
+        free(root);
+        dedupe_result_release(&r);
+    }
+    plain_free(all, c.text.n);
+    corpus_release(&c);
+}
+
+static void test_threads(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    corpus_planted(&c, 3, 4000, 3);
+    DedupeResult r, other;
+    must_search(&c, &(How){ 0 }, &r);
+    assert_true(r.n_clusters > 1000 && r.n_exact > 500);
+    for (int threads = 1; threads <= 4; threads *= 2) {
+        must_search(&c, &(How){ .threads = threads }, &other);
+        assert_true(same_result(&r, &other));
+        dedupe_result_release(&other);
+    }
+    dedupe_result_release(&r);
+    corpus_release(&c);
+}
+
+/* 20,000 rows of boilerplate that differ in one word of 60: one cluster, for about one comparison a row and one for its report, not 2e8. */
+static void test_boilerplate(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    StrBuf b = { 0 };
+    enum { ROWS = 20000 };
+    for (int i = 0; i < ROWS; i++) {
+        strbuf_clear(&b);
+        for (int k = 0; k < 60; k++)
+            strbuf_addf(&b, "w%d ", k);
+        strbuf_addf(&b, "x%d", i);
+        corpus_add(&c, strbuf_z(&b), 0);
+    }
+    DedupeResult r;
+    must_search(&c, &(How){ .threads = 2 }, &r);
+    assert_int_equal(r.n_clusters, 1);
+    assert_int_equal(r.cluster[0].n, ROWS);
+    assert_int_equal(r.cluster[0].kept, 0);
+    assert_int_equal(r.n_removed, ROWS - 1);
+    assert_true(r.removed[17].jaccard == 56.0 / 58.0); /* of 57 shingles each, all but the last */
+    assert_int_equal(r.n_exact, 0);
+    assert_true(r.compared <= 3 * ROWS);
+    assert_int_equal(r.left_out, 0);
+    dedupe_result_release(&r);
+    corpus_release(&c);
+    strbuf_release(&b);
+}
+
+/* 6,000 rows in one bucket share a long text (Jaccard 0.61 between any two) and are no duplicates but for 200 planted twins, far from each other in the
+ * file: each twin is found, and the 18 million pairs are not looked at. */
+static void test_template(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    StrBuf b = { 0 };
+    enum { ROWS = 6000, TWINS = 200 };
+    for (int i = 0; i < ROWS; i++) {
+        const int own = i < ROWS - TWINS ? i : (i - (ROWS - TWINS)) * 7; /* the last rows are twins of rows 0, 7, 14, ... */
+        strbuf_clear(&b);
+        for (int k = 0; k < 38; k++)
+            strbuf_addf(&b, "w%d ", k);
+        for (int k = 0; k < 12; k++)
+            strbuf_addf(&b, "x%d ", own * 12 + k);
+        if (own != i)
+            strbuf_addz(&b, "twin");
+        corpus_add(&c, strbuf_z(&b), (float)-i);
+    }
+    DedupeResult r;
+    must_search(&c, &(How){ .words = 1, .one_bucket = true }, &r);
+    assert_int_equal(r.n_removed, TWINS);
+    for (int i = 0; i < TWINS; i++) {
+        assert_int_equal(r.removed[i].row, ROWS - TWINS + i);
+        assert_int_equal(r.removed[i].kept, 7 * i);
+        assert_true(r.removed[i].jaccard == 50.0 / 51.0);
+    }
+    assert_int_equal(r.left_out, 0);
+    assert_true(r.compared < 20 * ROWS);
+    dedupe_result_release(&r);
+    corpus_release(&c);
+    strbuf_release(&b);
+}
+
+/* Sets drawn from so few elements that every shingle is frequent: what is not compared is counted, and what is found is true. */
+static void test_left_out(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    StrBuf b = { 0 };
+    Rng rng = rng_at(1, RNG_TEST, 9, 0);
+    for (int i = 0; i < 3000; i++) {
+        strbuf_clear(&b);
+        for (uint32_t k = 0; k < 40; k++)
+            if (below(&rng, 2) || k == 0)
+                strbuf_addf(&b, "%sw%u", k ? " " : "", k);
+        corpus_add(&c, strbuf_z(&b), 0);
+    }
+    DedupeResult r, other;
+    must_search(&c, &(How){ .words = 1, .threshold = 0.8, .one_bucket = true }, &r);
+    assert_true(r.left_out > 0);
+    assert_true(r.compared < 3000u * DEDUPE_WINDOW * 40u);
+    Plain *all = plain_sets(&c, 1);
+    size_t *root = plain_roots(all, c.text.n, 0.8);
+    for (size_t i = 0; i < r.n_removed; i++)
+        assert_int_equal(root[r.removed[i].row], root[r.removed[i].kept]);
+    must_search(&c, &(How){ .words = 1, .threshold = 0.8, .one_bucket = true, .threads = 4 }, &other);
+    assert_true(same_result(&r, &other));
+    plain_free(all, c.text.n);
+    free(root);
+    dedupe_result_release(&r);
+    dedupe_result_release(&other);
+    corpus_release(&c);
+    strbuf_release(&b);
+}
+
+static void test_small(void **state)
+{
+    (void)state;
+    static const struct { const char *text; float score; } row[] = {
+        { "", 0 },                                               /* 0 stays: empty texts are equal */
+        { "yes", 1 },                                            /* 1 */
+        { "", 0 },                                               /* 2 goes to 0 */
+        { "Yes!", 1 },                                           /* 3 goes to 1: tie, the first stays */
+        { "no", 0 },                                             /* 4 stays */
+        { "?", 0 },                                              /* 5 stays: no words, other bytes */
+        { "!", 0 },                                              /* 6 stays */
+        { "?", NAN },                                            /* 7 goes to 5: a NaN is below all */
+        { "caf\xC3\xA9 au lait s'il vous pla\xC3\xAEt", 0 },     /* 8 goes to 9, which has the better score */
+        { "CAFE\xCC\x81 au lait, s il vous plait", 2 },          /* 9 */
+        { "\xE4\xBD\xA0\xE5\xA5\xBD", NAN },                     /* 10 goes to 11: any number is above NaN */
+        { "\xE4\xBD\xA0 \xE5\xA5\xBD\xE3\x80\x82", -1 },         /* 11 */
+        { "\xFF\xFE", 0 },                                       /* 12 goes to 13 */
+        { "\xFF\xFE", 1 },                                       /* 13 */
+    };
+    static const struct { int64_t row, kept; } want[] = { { 2, 0 }, { 3, 1 }, { 7, 5 }, { 8, 9 }, { 10, 11 }, { 12, 13 } };
+    Corpus c = { 0 };
+    DedupeResult r;
+    for (size_t i = 0; i < ARRAY_LEN(row); i++)
+        corpus_add(&c, row[i].text, row[i].score);
+    must_search(&c, &(How){ 0 }, &r);
+    assert_int_equal(r.n_removed, ARRAY_LEN(want));
+    assert_int_equal(r.n_exact, ARRAY_LEN(want));
+    assert_int_equal(r.n_clusters, ARRAY_LEN(want));
+    assert_int_equal(r.distinct, ARRAY_LEN(row) - ARRAY_LEN(want));
+    assert_int_equal(r.compared, 0); /* exact duplicates cost nothing more */
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        assert_int_equal(r.removed[i].row, want[i].row);
+        assert_int_equal(r.removed[i].kept, want[i].kept);
+        assert_true(r.removed[i].exact && r.removed[i].jaccard == 1);
+    }
+    dedupe_result_release(&r);
+    corpus_release(&c);
+
+    must_search(&c, &(How){ .threads = 2 }, &r); /* no rows at all */
+    assert_int_equal(r.n_removed + r.n_clusters + r.rows, 0);
+    dedupe_result_release(&r);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    corpus_planted(&c, 4, 40, 1);
+    DedupeResult r;
+    Err e = { 0 };
+    must_search(&c, &(How){ .words = 2 }, &r);
+    assert_true(r.n_removed - r.n_exact > 3);
+    size_t near = 0;
+    while (r.removed[near].exact)
+        near++;
+    const int64_t row = r.removed[near].row;
+    dedupe_result_release(&r);
+    c.fail_at = (int)row;
+    assert_int_equal(search(&c, &(How){ .words = 2, .threads = 2 }, &r, &e), ERR_IO);
+    check_says(&e, ERR_IO, "cannot be read");
+    assert_null(r.removed);
+    corpus_release(&c);
+
+    /* a text that is another one when it is read again */
+    c = (Corpus){ 0 };
+    corpus_add(&c, "a b c d e f g h i j k l m n o p q r s t", 0);
+    corpus_add(&c, "a b c d e f g h i j k l m n o p q r s t u", 0);
+    MinHash *m;
+    MinHashRow h;
+    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = 1 }, &e), 0);
+    Shingles *s = minhash_shingles(m);
+    Dedupe *d = dedupe_new(m, 0);
+    for (size_t i = 0; i < 2; i++) {
+        minhash_row(m, s, str_of(c.text.p[i]), &h);
+        memset(h.key, 0, sizeof h.key);
+        assert_int_equal(dedupe_add(d, (int64_t)i, &h, 0, &e), 0);
+    }
+    c.text.p[1][0] = 'b';
+    assert_int_equal(dedupe_finish(d, NULL, text_of, &c, &r, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "row 1 is not the text that it was");
+    dedupe_free(d);
+    shingles_free(s);
+    minhash_free(m);
+    corpus_release(&c);
+}
+
+static void test_near_index(void **state)
+{
+    (void)state;
+    Corpus c = { 0 }, asked = { 0 };
+    Err e;
+    corpus_planted(&c, 6, 60, 8);
+    corpus_planted(&asked, 6, 60, 12); /* the same beginnings, other copies */
+    size_t matches = 0;
+    Plain *has = plain_sets(&c, 2), *asks = plain_sets(&asked, 2);
+    for (double t = 0.3; t < 1; t += 0.25) {
+        NearIndex *x = near_index_new(t);
+        Shingles *s = shingles_new(&(ShingleCfg){ .words = 2 });
+        NearMatches found = { 0 };
+        for (size_t i = 0; i < c.text.n; i++) {
+            shingles_read(s, str_of(c.text.p[i]));
+            assert_int_equal(near_index_add(x, s, &e), 0);
+        }
+        near_index_build(x);
+        for (size_t i = 0; i < asked.text.n; i++) {
+            shingles_read(s, str_of(asked.text.p[i]));
+            near_index_find(x, s, &found);
+            size_t want = 0, got = 0;
+            for (size_t k = 0; k < c.text.n; k++) {
+                const double j = plain_jaccard(&asks[i], &has[k]);
+                want += j >= t;
+                for (size_t f = 0; f < found.n; f++)
+                    got += found.p[f].text == k && found.p[f].jaccard == j && j >= t;
+            }
+            assert_int_equal(got, want);
+            assert_int_equal(found.n, want);
+            for (size_t f = 1; f < found.n; f++)
+                assert_true(found.p[f - 1].jaccard >= found.p[f].jaccard);
+            matches += want;
+        }
+        shingles_read(s, str_of(""));
+        near_index_find(x, s, &found);
+        assert_int_equal(found.n, 0);
+        vec_release(&found);
+        shingles_free(s);
+        near_index_free(x);
+    }
+    assert_true(matches > 300);
+    plain_free(has, c.text.n);
+    plain_free(asks, asked.text.n);
+    corpus_release(&c);
+    corpus_release(&asked);
+    NearIndex *none = near_index_new(0.8);
+    near_index_build(none);
+    near_index_free(none);
+}
+
+static void test_ngram_index(void **state)
+{
+    (void)state;
+    static const char *const text[] = {
+        "What is the capital of France? It is Paris.",      /* 0 */
+        "too short",                                         /* 1 */
+        "",                                                  /* 2 */
+        "the capital of france it is the capital of france", /* 3 */
+        "\xE6\xB3\x95\xE5\x9B\xBD\xE7\x9A\x84\xE9\xA6\x96\xE9\x83\xBD", /* 4: five characters */
+    };
+    static const bool indexed[] = { true, false, false, true, true };
+    NgramIndex *x = ngram_index_new(4);
+    Shingles *s = shingles_new(&(ShingleCfg){ 0 });
+    NgramMatches found = { 0 };
+    Err e;
+    for (size_t i = 0; i < ARRAY_LEN(text); i++) {
+        bool is;
+        shingles_read(s, str_of(text[i]));
+        assert_int_equal(ngram_index_add(x, s, &is, &e), 0);
+        assert_true(is == indexed[i]);
+    }
+    ngram_index_build(x);
+
+    shingles_read(s, STR_LIT("He asked: what is THE capital of France (again, the capital of France)?"));
+    ngram_index_find(x, s, &found);
+    assert_int_equal(found.n, 2);
+    assert_int_equal(found.p[0].text, 0);
+    assert_int_equal(found.p[0].runs, 3); /* what is the capital, is the capital of, the capital of france (twice, counted once) */
+    assert_true(str_eqz(shingles_text(s, found.p[0].at, 4), "what is the capital"));
+    assert_int_equal(found.p[1].text, 3);
+    assert_int_equal(found.p[1].runs, 2); /* is the capital of, the capital of france */
+    assert_true(str_eqz(shingles_text(s, found.p[1].at, 4), "is the capital of"));
+
+    shingles_read(s, STR_LIT("x\xE6\xB3\x95\xE5\x9B\xBD\xE7\x9A\x84\xE9\xA6\x96y"));
+    ngram_index_find(x, s, &found);
+    assert_int_equal(found.n, 1);
+    assert_int_equal(found.p[0].text, 4);
+    assert_int_equal(found.p[0].at, 1);
+
+    static const char *const none[] = { "too short", "", "the capital of spain and its king", "capital" };
+    for (size_t i = 0; i < ARRAY_LEN(none); i++) {
+        shingles_read(s, str_of(none[i]));
+        ngram_index_find(x, s, &found);
+        assert_int_equal(found.n, 0);
+    }
+    vec_release(&found);
+    shingles_free(s);
+    ngram_index_free(x);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_brute_force), cmocka_unit_test(test_one_bucket), cmocka_unit_test(test_threads),     cmocka_unit_test(test_boilerplate),
+        cmocka_unit_test(test_template),    cmocka_unit_test(test_left_out),   cmocka_unit_test(test_small),       cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_near_index),  cmocka_unit_test(test_ngram_index),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
