@@ -225,7 +225,7 @@ static void shut(const Cage *c)
     limit(RLIMIT_CORE, 0, 0);
     limit(RLIMIT_NOFILE, PROC_FILES, PROC_FILES);
     limit(RLIMIT_NPROC, 0, 0);
-    if (!PROC_SANITIZED || c->program)
+    if (!PROC_SANITIZED)
         limit(RLIMIT_AS, c->memory, c->memory);
     char missing = 0;
     if (!landlock(c))

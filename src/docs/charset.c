@@ -119,7 +119,7 @@ void charset_meta(Str html, char name[64])
         return;
     at += strspn(at, " \t\n\"'");
     const size_t n = strcspn(at, " \t\n\"'>;/?");
-    if (n && n < 64 && !strncasecmp(at, "utf-16", MIN(n, (size_t)6)) == 0) { /* a page whose meta could be read is no UTF-16 */
+    if (n && n < 64 && !(n >= 6 && strncasecmp(at, "utf-16", 6) == 0)) { /* a page whose meta could be read is no UTF-16 */
         memcpy(name, at, n);
         name[n] = '\0';
     }

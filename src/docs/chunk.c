@@ -246,7 +246,7 @@ static void cut_range(Cutter *c, size_t from, size_t to)
     for (size_t at = from; at < to;) {
         const size_t end = line_end(c->s, at, to);
         const Str    line = { c->s.p + at, end - at };
-        const int    level = structure ? heading_level(line) : 0;
+        const int    looks = structure ? heading_level(line) : 0, level = looks && count(c, at, end) <= c->cfg.target ? looks : 0; /* else it is text */
         const bool   fence = structure && str_starts(line, "```"), row = structure && line.n && *line.p == '|', page = str_eqz(line, "\f");
         const bool   ends = is_blank(line) || level || fence || row || page;
         if (ends && para != SIZE_MAX) {

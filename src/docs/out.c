@@ -14,7 +14,7 @@ size_t work_room(const DocWork *w)
     return w->text < w->limits.text_max ? w->limits.text_max - w->text : 1;
 }
 
-static char *print(const char *fmt, va_list ap)
+static char *PRINTF_LIKE(1, 0) print(const char *fmt, va_list ap)
 {
     char text[1024];
     utf8_vformat(text, sizeof text, fmt, ap);
@@ -79,7 +79,7 @@ void work_note(DocWork *w, const char *fmt, ...)
 void work_field(DocWork *w, char **field, Str value)
 {
     StrBuf sound = { 0 }, flat = { 0 };
-    if (w->depth > 0 || **field)
+    if (w->depth > 0 || **field || !value.n)
         return;
     utf8_repair(&sound, (Str){ value.p, MIN(value.n, (size_t)4096) });
     md_squeeze(&flat, strbuf_str(&sound));
