@@ -236,7 +236,7 @@ static int judge_end(Child *c, Err *e)
     size_print(had, (size_t)c->used.ru_maxrss << 10);
     size_print(may, c->limits.memory);
     if (c->killed_time)
-        return err_set(e, ERR_WORK, "the child process did not finish within %d seconds and was ended", c->limits.wall_s);
+        return err_set(e, ERR_WORK, "the child process did not finish within %d s and was ended", c->limits.wall_s);
     if (c->killed_size)
         return err_set(e, ERR_WORK, "the child process gave more than the %zu MiB that are allowed and was ended", c->limits.out_max >> 20);
     if (report.n > 1 && report.p[0] == 0) {
@@ -252,7 +252,7 @@ static int judge_end(Child *c, Err *e)
         const int  sig = WTERMSIG(c->status);
         const double cpu = (double)c->used.ru_utime.tv_sec + (double)c->used.ru_stime.tv_sec + 1;
         if (sig == SIGXCPU || (sig == SIGKILL && cpu >= c->limits.cpu_s))
-            return err_set(e, ERR_WORK, "the child process used up its %d seconds of processor time and was ended", c->limits.cpu_s);
+            return err_set(e, ERR_WORK, "the child process used up its %d s of processor time and was ended", c->limits.cpu_s);
         StrBuf words = { 0 };
         last_words(&words, &c->got[WAY_SAID]);
         err_set(e, ERR_WORK, "the child process crashed by signal %d (%s), having used %s of the %s of memory it may have%s", sig, sigdescr_np(sig), had, may,

@@ -1,14 +1,17 @@
 /* test_proc.c - the cage must hold: each job below tries one thing that a parser gone wrong might try, and says what came of it. */
 #include "base/check.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/proc.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -252,9 +255,9 @@ static void test_ends(void **state)
     proc_call(&exits, (Str){ 0 }, NULL, NULL, &out, &e);
     check_says(&e, ERR_WORK, "ended (exit status 7) without a result");
     proc_call(&spin, (Str){ 0 }, NULL, &(ProcLimits){ .cpu_s = 1 }, &out, &e);
-    check_says(&e, ERR_WORK, "used up its 1 seconds of processor time");
+    check_says(&e, ERR_WORK, "used up its 1 s of processor time");
     proc_call(&sleeps, (Str){ 0 }, NULL, &(ProcLimits){ .wall_s = 1 }, &out, &e);
-    check_says(&e, ERR_WORK, "did not finish within 1 seconds");
+    check_says(&e, ERR_WORK, "did not finish within 1 s");
     proc_call(&large, STR_LIT("2000000"), NULL, &(ProcLimits){ .out_max = 1 << 20 }, &out, &e);
     check_says(&e, ERR_WORK, "more than the 1 MiB that are allowed");
     if (!SANITIZED) {
@@ -325,16 +328,56 @@ static void test_programs(void **state)
     assert_true(proc_run((const char *const[]){ "no-such-program", NULL }, NULL, NULL, &out, &status, &said, &e) < 0);
     check_says(&e, ERR_IO, "no-such-program is not in /usr/bin");
     assert_true(proc_run((const char *const[]){ "sleep", "30", NULL }, NULL, &(ProcLimits){ .wall_s = 1 }, &out, &status, &said, &e) < 0);
-    check_says(&e, ERR_WORK, "did not finish within 1 seconds");
+    check_says(&e, ERR_WORK, "did not finish within 1 s");
     strbuf_release(&out);
     strbuf_release(&said);
+}
+
+static int warnings;
+
+static void count_warnings(void *user, LogLevel level, const char *room, const char *text)
+{
+    (void)user, (void)text;
+    warnings += level == LOG_WARN && strcmp(room, "proc") == 0;
+}
+
+/* A kernel without Landlock and seccomp, as some containers show it: work goes on, said once for each; strict mode refuses. */
+static void without_help(void)
+{
+    static const int gone[] = { 444, 445, 446, SCMP_SYS(seccomp) }; /* the three of Landlock */
+    scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+        if (seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), gone[i], 0))
+            _exit(10);
+    if (seccomp_rule_add(f, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP)) || seccomp_load(f))
+        _exit(11);
+    Err e = { 0 };
+    StrBuf out = { 0 };
+    log_stderr(false);
+    log_sink_add(count_warnings, NULL);
+    for (int i = 0; i < 3; i++)
+        if (proc_call(&echo, STR_LIT("x"), NULL, NULL, &out, &e))
+            _exit(12);
+    if (warnings != 2)
+        _exit(20 + warnings);
+    if (proc_call(&echo, STR_LIT("x"), NULL, &(ProcLimits){ .strict = true }, &out, &e) != ERR_IO || !strstr(e.text, "strict mode"))
+        _exit(13);
+    _exit(0);
+}
+
+static void test_without_help(void **state)
+{
+    (void)state;
+    int status = check_child(without_help);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results), cmocka_unit_test(test_cage), cmocka_unit_test(test_ends), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_programs),
+        cmocka_unit_test(test_programs), cmocka_unit_test(test_without_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
