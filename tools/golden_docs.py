@@ -258,6 +258,19 @@ def make_mail(manual, manual_text):
         ("mail", "", -1, "From: a@example.org\nSubject: only html\n\nHello world\n\n[[quote]]> old text[[end]]")]))
 
 
+def make_zip():
+    """Members stored, deflated, in a folder and empty, for tests/formats/test_zip.c."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr(zipfile.ZipInfo("folder/", (2026, 1, 1, 0, 0, 0)), b"")
+        z.writestr(zipfile.ZipInfo("folder/Stored.xml", (2026, 1, 1, 0, 0, 0)), b"stored bytes", zipfile.ZIP_STORED)
+        z.writestr(zipfile.ZipInfo("deflated.txt", (2026, 1, 1, 0, 0, 0)), b"deflated " * 1000, zipfile.ZIP_DEFLATED)
+        z.writestr(zipfile.ZipInfo("\u00fcber.txt", (2026, 1, 1, 0, 0, 0)), "\u00fc".encode(), zipfile.ZIP_DEFLATED)
+        z.writestr(zipfile.ZipInfo("empty", (2026, 1, 1, 0, 0, 0)), b"")
+    with open(os.path.join(HERE, "..", "..", "formats", "golden", "members.zip"), "wb") as f:
+        f.write(out.getvalue())
+
+
 def make_html():
     page = """<!DOCTYPE html><html lang="de"><head><meta charset="iso-8859-1"><title>Die  Seite</title><meta name="author" content="Emmy N.">
 <meta name="date" content="2026-03-14"><style>p { color: red }</style><script>var x = "<p>not text</p>";</script></head><body>
@@ -291,3 +304,4 @@ make_pdfs()
 make_mail(manual, manual_text)
 make_html()
 make_text()
+make_zip()

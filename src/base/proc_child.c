@@ -222,7 +222,7 @@ static void shut(const Cage *c)
     }
     limit(RLIMIT_CPU, cpu, cpu + 1); /* SIGXCPU, then SIGKILL */
     limit(RLIMIT_FSIZE, 0, 0);
-    limit(RLIMIT_CORE, 0, 0);
+    limit(RLIMIT_CORE, 1, 1); /* 1 and not 0: a core pattern that is a pipe ignores 0, see core(5) */
     limit(RLIMIT_NOFILE, PROC_FILES, PROC_FILES);
     limit(RLIMIT_NPROC, 0, 0);
     if (!PROC_SANITIZED)

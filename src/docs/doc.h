@@ -7,6 +7,7 @@
  * Everything foreign is parsed in a caged child process (base/proc.h); PDF by pdftotext of the package poppler-utils, in the same cage.
  * Left out, and so by design: headers, footers and comments of office documents, deleted text of tracked changes; scripts, styles, menus and page
  * frames of HTML. What could not be converted stands as a sentence in `note`: nothing is dropped in silence.
+ * Title, author and date keep at most 4096 bytes, other properties 16 KiB, names of parts 1 KiB; a mail's head is kept whole.
  * Refused with a sentence: files over the limits, with a password, the formats of Office before 2007 (.doc, .xls, .ppt), RTF, OpenDocument, EPUB,
  * pictures, archives, binary data; PDF without any text (scans).
  * To add a kind: a row in DocKind, in kinds[] of kind.c and a function like doc_parse_docx. */
@@ -31,7 +32,8 @@ typedef struct DocPart {
     char    *name;    /* "page 3", "sheet Sales", "slide 2", "message 7", "attachment plan.docx: sheet A"; "" where the document is one piece */
     char    *text;    /* UTF-8, zero-terminated, line ends \n */
     size_t   n;
-    char    *meta;    /* a JSON object. Mail: from, to, cc, date, subject, message_id, in_reply_to, thread, attachments. Sheet, slide: hidden */
+    char    *meta;    /* a JSON object. Mail: from, to, cc, date, subject, message_id, in_reply_to, thread, attachments [{name, type, bytes}];
+                        what a message does not say is absent. Page: page. Sheet: sheet, hidden. Slide: title, hidden */
     int64_t  parent;  /* the message that an attachment belongs to; -1: none */
     VEC(DocSpan) span;
     bool     raw;     /* bytes of an attached PDF on their way to pdftotext; never true in what doc_to_text gives */

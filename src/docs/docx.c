@@ -242,6 +242,8 @@ static int open_element(Docx *d, Xml *x, bool *in_text, Err *e)
     for (size_t i = 0; i < ARRAY_LEN(pieces); i++)
         if (p && xml_is(x, pieces[i].name))
             add_text(d, pieces[i].text, 1);
+    if (xml_is(x, "altChunk"))
+        work_note(d->w, "a piece of the document is stored in another format (altChunk) and was not converted; save it anew in Word");
     if (xml_is(x, "p")) {
         if (d->paras == PARA_NEST)
             return err_set(e, ERR_INPUT, "text boxes are nested more than %d deep, which is refused", PARA_NEST);

@@ -148,7 +148,7 @@ static void content(GMimePart *part, StrBuf *out)
 static void repaired(StrBuf *out, const char *z)
 {
     StrBuf sound = { 0 };
-    utf8_repair(&sound, (Str){ z ? z : "", z ? strnlen(z, 64 << 10) : 0 });
+    utf8_repair(&sound, str_of(z ? z : ""));
     md_squeeze(out, strbuf_str(&sound));
     strbuf_release(&sound);
 }

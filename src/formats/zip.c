@@ -5,6 +5,8 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -18,6 +20,7 @@ typedef struct Member { char *name; size_t header; bool locked; } Member;
 struct Zip {
     Str             bytes;
     struct archive *walk;
+    locale_t        utf8;     /* libarchive gives no name that the locale cannot write; the program's own may be plain C */
     size_t          at;
     uint64_t        unpacked;
     VEC(Member)     member;
@@ -44,7 +47,10 @@ static int restart(Zip *z, Err *e)
 /* 1: a header, 0: the end. */
 static int step(Zip *z, struct archive_entry **entry, Err *e)
 {
-    int rc = archive_read_next_header(z->walk, entry);
+    const locale_t own = z->utf8 ? uselocale(z->utf8) : (locale_t)0;
+    const int      rc = archive_read_next_header(z->walk, entry);
+    if (own)
+        uselocale(own);
     if (rc == ARCHIVE_EOF)
         return 0;
     if (rc < ARCHIVE_WARN)
@@ -59,12 +65,17 @@ static int list(Zip *z, Err *e)
     Map                  *names = map_new();
     int                   rc;
     while ((rc = step(z, &entry, e)) > 0) {
-        const char *name = archive_entry_pathname_utf8(entry);
-        name = name ? name : archive_entry_pathname(entry);
+        const locale_t own = z->utf8 ? uselocale(z->utf8) : (locale_t)0;
+        const char    *name = archive_entry_pathname_utf8(entry);
+        char           number[32];
+        if (own)
+            uselocale(own);
+        snprintf(number, sizeof number, "?%zu", z->at);
+        name = name && *name ? name : number; /* no character set that is known here: it is there, and nobody can ask for it by name */
         if (z->at > ZIP_MEMBERS_MAX)
             rc = err_set(e, ERR_INPUT, "the zip archive has more than the %d members that are allowed", ZIP_MEMBERS_MAX);
-        else if (!name || !*name || strlen(name) > ZIP_NAME_MAX)
-            rc = err_set(e, ERR_INPUT, "member %zu of the zip archive has no usable name (1 to %d bytes)", z->at, ZIP_NAME_MAX);
+        else if (strlen(name) > ZIP_NAME_MAX)
+            rc = err_set(e, ERR_INPUT, "the name of member %zu of the zip archive has more than the %d bytes that are allowed", z->at, ZIP_NAME_MAX);
         else if (archive_entry_filetype(entry) != AE_IFDIR && !map_put(names, str_of(name), 0))
             rc = err_set(e, ERR_INPUT, "the zip archive has two members named %s", shown(str_of(name)).text);
         if (rc < 0)
@@ -80,6 +91,7 @@ int zip_open_memory(Zip **out, Str bytes, Err *e)
 {
     Zip *z = mem_zalloc(1, sizeof *z);
     z->bytes = bytes;
+    z->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     int rc = restart(z, e);
     if (!rc)
         rc = list(z, e);
@@ -157,5 +169,7 @@ void zip_close(Zip *z)
     for (size_t i = 0; i < z->member.n; i++)
         free(z->member.p[i].name);
     vec_release(&z->member);
+    if (z->utf8)
+        freelocale(z->utf8);
     free(z);
 }

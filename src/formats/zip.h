@@ -19,7 +19,7 @@ typedef struct Zip Zip;
 
 int         zip_open_memory(Zip **z, Str bytes, Err *e); /* bytes borrowed */
 size_t      zip_count(const Zip *z);
-const char *zip_name(const Zip *z, size_t i);            /* UTF-8, in the archive's order; folders are left out */
+const char *zip_name(const Zip *z, size_t i);            /* UTF-8 ("?7" where it cannot be), in the archive's order; folders are left out */
 int64_t     zip_find(const Zip *z, const char *name);    /* exact, else without regard to ASCII case (as package names of OOXML are); -1: none */
 int         zip_read(Zip *z, size_t i, StrBuf *out, Err *e); /* appends the member's bytes */
 void        zip_close(Zip *z);                           /* NULL is fine */
