@@ -260,6 +260,70 @@ static void expect_docx_refused(Str document, const char *sentence)
     free((char *)(uintptr_t)zip.p);
 }
 
+static void expect_text(DocKind kind, Str bytes, const char *want)
+{
+    DocOut d;
+    Err    e = { 0 };
+    if (doc_parse(kind, bytes, NULL, &d, &e))
+        fail_msg("%s", e.text);
+    check_text(d.part.p[0].text, want);
+    doc_release(&d);
+}
+
+/* What the official libraries cannot write, by hand: footnotes, a table in a cell, a text box, alternate content, field codes. */
+static void test_docx_odds(void **state)
+{
+    (void)state;
+#define P(inner) "<w:p>" inner "</w:p>"
+#define R(inner) "<w:r>" inner "</w:r>"
+#define T(text) R("<w:t>" text "</w:t>")
+    Str zip = pack((const Member[]){
+        { "[Content_Types].xml", STR_LIT(TYPES) }, { "_rels/.rels", STR_LIT(RELS) },
+        { "word/_rels/document.xml.rels", STR_LIT("<R><Relationship Id=\"a\" Type=\"x/footnotes\" Target=\"/word/notes.xml\"/></R>") },
+        { "word/notes.xml", STR_LIT("<w:footnotes xmlns:w=\"w\"><w:footnote w:id=\"-1\">" P(T("rule")) "</w:footnote><w:footnote w:id=\"5\">" P(T("Says "))
+                                    P(T("who?")) "</w:footnote></w:footnotes>") },
+        { "word/document.xml", STR_LIT("<w:document xmlns:w=\"w\" xmlns:mc=\"mc\"><w:body>"
+            P(T("Claim") R("<w:footnoteReference w:id=\"5\"/>") T(" and") R("<w:instrText>PAGE</w:instrText>") T(" more"))
+            P(T("Outer") R("<mc:AlternateContent><mc:Choice><w:txbxContent>" P(T("boxed")) "</w:txbxContent></mc:Choice><mc:Fallback>" P(T("twice")) "</mc:Fallback></mc:AlternateContent>") T("end"))
+            "<w:tbl><w:tr><w:tc>" P(T("a")) P(T("b")) "</w:tc><w:tc><w:tbl><w:tr><w:tc>" P(T("in")) "</w:tc><w:tc>" P(T("ner")) "</w:tc></w:tr></w:tbl>" P("") "</w:tc></w:tr></w:tbl>"
+            P("<w:pPr><w:outlineLvl w:val=\"2\"/></w:pPr>" T("Third") ) "</w:body></w:document>") } }, 5);
+    expect_text(DOC_DOCX, zip, "Claim[^1] and more\n\nOuter\nboxed\nend\n\n| a b | in ner |\n| --- | --- |\n\n### Third\n\n[^1]: Says who?");
+    free((char *)(uintptr_t)zip.p);
+}
+
+static void test_html_odds(void **state)
+{
+    (void)state;
+    /* a table of layout, with a heading in it, is no table */
+    expect_text(DOC_HTML, STR_LIT("<table><tr><td><h2>A</h2><p>x<td>side<table><tr><td>1<td>2<tr><td>3<td>4</table></table>"),
+                "## A\n\nx\n\nside\n\n| 1 | 2 |\n| --- | --- |\n| 3 | 4 |");
+    expect_text(DOC_HTML, STR_LIT("<body><p>around<article><p>the one</article><footer>f</footer>"), "the one");
+    expect_text(DOC_HTML, STR_LIT("<body><article><p>one</article><article><p>two<footer>by me</footer></article><footer>f</footer>"), "one\n\ntwo\n\nby me");
+    expect_text(DOC_HTML, STR_LIT("<p style='color:red; Display : none'>x</p><p aria-hidden=true>y<p>z<script><div>\"</script>!"), "z!");
+    expect_text(DOC_HTML, STR_LIT("<table><caption>Cap</caption><tr><th>a<th>b<tr><td>1<td>2</table>"), "Cap\n\n| a | b |\n| --- | --- |\n| 1 | 2 |");
+    expect_text(DOC_HTML, STR_LIT(""), "");
+    expect_text(DOC_HTML, STR_LIT("\xef\xbb\xbf<p>\xc3\xa9"), "\xc3\xa9");
+    expect_text(DOC_HTML, STR_LIT("<meta http-equiv=Content-Type content='text/html; charset=windows-1251'><p>\xcf\xf0\xe8"), "\xd0\x9f\xd1\x80\xd0\xb8");
+    expect_text(DOC_HTML, STR_LIT("<p>\xe9t\xe9"), "\xc3\xa9t\xc3\xa9"); /* says nothing and is no UTF-8 */
+}
+
+/* The 1904 system, elapsed hours, formats with quoted letters. */
+static void test_xlsx_odds(void **state)
+{
+    (void)state;
+    Str zip = pack((const Member[]){
+        { "[Content_Types].xml", STR_LIT(TYPES) }, { "_rels/.rels", STR_LIT("<R><Relationship Id=\"r1\" Type=\"x/officeDocument\" Target=\"xl/w.xml\"/></R>") },
+        { "xl/w.xml", STR_LIT("<workbook xmlns:r=\"http://x/relationships\"><workbookPr date1904=\"1\"/><sheets><sheet name=\"S\" sheetId=\"1\" r:id=\"rId9\"/></sheets></workbook>") },
+        { "xl/_rels/w.xml.rels", STR_LIT("<R><Relationship Id=\"rId9\" Type=\"x/worksheet\" Target=\"s.xml\"/><Relationship Id=\"q\" Type=\"x/styles\" Target=\"t.xml\"/></R>") },
+        { "xl/t.xml", STR_LIT("<s><numFmts><numFmt numFmtId=\"170\" formatCode=\"[h]:mm\"/><numFmt numFmtId=\"171\" formatCode=\"0.00&quot; days&quot;;[Red]-0\"/>"
+                              "<numFmt numFmtId=\"172\" formatCode=\"[$-407]d. mmmm yyyy\"/></numFmts><cellStyleXfs><xf numFmtId=\"14\"/></cellStyleXfs>"
+                              "<cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"170\"/><xf numFmtId=\"171\"/><xf numFmtId=\"172\"/><xf numFmtId=\"22\"/></cellXfs></s>") },
+        { "xl/s.xml", STR_LIT("<w><row><c><v>1.5</v></c><c s=\"1\"><v>1.5</v></c><c s=\"2\"><v>1.5</v></c><c s=\"3\"><v>0</v></c><c s=\"4\"><v>36525.999999</v></c>"
+                              "<c t=\"e\"><v>#DIV/0!</v></c><c t=\"str\"><f>A1</f><v>r</v></c></row></w>") } }, 6);
+    expect_text(DOC_XLSX, zip, "| 1.5 | 36:00:00 | 1.5 | 1904-01-01 | 2004-01-02 00:00:00 | #DIV/0! | r |\n| --- | --- | --- | --- | --- | --- | --- |");
+    free((char *)(uintptr_t)zip.p);
+}
+
 static void test_hostile_xml(void **state)
 {
     (void)state;
@@ -474,7 +538,8 @@ static void test_unpack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_refused), cmocka_unit_test(test_hostile_xml),
+        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_refused), cmocka_unit_test(test_docx_odds),
+        cmocka_unit_test(test_html_odds), cmocka_unit_test(test_xlsx_odds), cmocka_unit_test(test_hostile_xml),
         cmocka_unit_test(test_hostile_zip), cmocka_unit_test(test_hostile_html), cmocka_unit_test(test_hostile_mail),
         cmocka_unit_test(test_junk_and_limits), cmocka_unit_test(test_endless_pdf),
         cmocka_unit_test(test_unpack),
