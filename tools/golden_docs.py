@@ -238,10 +238,11 @@ def make_mail(manual, manual_text):
 
     box, want = b"", []
     texts = ["First.\nFrom here on.\n", "I agree.\n\nOn Sat, J\u00f6rg wrote:\n> First.\n>\n> From here on.\n\nYes.\n", "Me too.\n\n-----Original Message-----\nFrom: x\nold\n",
-             "Another thread.\n"]
+             "Another thread.\n", "Fine.\n\n-- \nme\n\nVon: Bob\nGesendet: Montag\nAn: Ann\n\nalt\n"]
     marked = ["First.\nFrom here on.", "I agree.\n\n[[quote]]On Sat, J\u00f6rg wrote:\n> First.\n>\n> From here on.\n[[end]]\nYes.",
-              "Me too.\n\n[[quote]]-----Original Message-----\nFrom: x\nold[[end]]", "Another thread."]
-    replies = [((), None), ((), "<1@example.org>"), ((), "<2@example.org>"), ((), None)]
+              "Me too.\n\n[[quote]]-----Original Message-----\nFrom: x\nold[[end]]", "Another thread.",
+              "Fine.\n\n[[signature]]-- \nme\n\n[[end]][[quote]]Von: Bob\nGesendet: Montag\nAn: Ann\n\nalt[[end]]"]
+    replies = [((), None), ((), "<1@example.org>"), ((), "<2@example.org>"), ((), None), (("<1@example.org>", "<4@example.org>"), "<4@example.org>")]
     for i, text in enumerate(texts):
         refs, reply = replies[i]
         m = message(i + 1, "mbox %d" % i, refs, reply)

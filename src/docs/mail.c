@@ -3,7 +3,7 @@
  * as parts of their own with the message as parent; all are listed in meta. Quoted replies and signatures are marked as spans. A thread is named by
  * the Message-ID that it began with, as far as References and In-Reply-To tell, through all messages of the mailbox.
  * Bounds: MIME parts nested DOC_NEST_MAX / 10 deep; MAIL_PARTS_MAX parts of one message; attachments within attachments as deep as DocLimits says.
- * To know another line that opens a quotation: a row in openers[] or wrote[]. */
+ * To know another line that opens a quotation: a row in openers[], wrote[] or copied[]. */
 #include "docs/doc_int.h"
 
 #include <gmime/gmime.h>
@@ -27,6 +27,11 @@ static const char *const openers[] = { "-----Original Message-----", "----- Orig
                                        "-------- Original Message --------", "-------- Forwarded Message --------", "---------- Forwarded message",
                                        "-----Message d'origine-----", "-----Mensaje original-----", "-----Messaggio originale-----",
                                        "-----Oorspronkelijk bericht-----", "Begin forwarded message:", "________________________________" };
+
+/* The first two lines of an earlier message's head, as Outlook copies it without a line above. */
+static const struct { const char *from, *sent; } copied[] = {
+    { "From: ", "Sent: " }, { "From: ", "Date: " }, { "Von: ", "Gesendet: " }, { "De : ", "Envoy\xc3\xa9 : " }, { "De: ", "Enviado" }, { "Da: ", "Inviato: " },
+};
 
 static Str line_at(Str s, size_t at)
 {
@@ -64,6 +69,15 @@ static bool is_opener(Str line)
     return false;
 }
 
+static bool is_copied_head(Str s, size_t at)
+{
+    const size_t next = next_line(s, at);
+    for (size_t i = 0; i < ARRAY_LEN(copied) && next < s.n; i++)
+        if (str_starts(line_at(s, at), copied[i].from) && str_starts(line_at(s, next), copied[i].sent))
+            return true;
+    return false;
+}
+
 static void mark(DocPart *p, size_t from, size_t to, DocMark what)
 {
     if (from < to)
@@ -78,7 +92,7 @@ static void mark_body(DocPart *p, size_t at)
     size_t    attribution = SIZE_MAX; /* where the lines begin that may introduce a quotation */
     while (at < s.n) {
         const Str line = line_at(s, at);
-        if (is_opener(line)) {
+        if (is_opener(line) || is_copied_head(s, at)) {
             mark(p, at, s.n, DOC_QUOTE);
             return;
         }
@@ -99,7 +113,7 @@ static void mark_body(DocPart *p, size_t at)
         }
         if (line.n == 2 && memcmp(line.p, "--", 2) == 0) {
             size_t end = next_line(s, at);
-            while (end < s.n && !is_quoted(line_at(s, end)) && !is_opener(line_at(s, end)) && !is_attribution(line_at(s, end)))
+            while (end < s.n && !is_quoted(line_at(s, end)) && !is_opener(line_at(s, end)) && !is_copied_head(s, end) && !is_attribution(line_at(s, end)))
                 end = next_line(s, end);
             mark(p, at, end, DOC_SIGNATURE);
             at = end;

@@ -109,7 +109,7 @@ static void test_meta(void **state)
     (void)state;
     DocOut d = read_golden("box.mbox");
     assert_int_equal(d.kind, DOC_MBOX);
-    static const char *const threads[] = { "1@example.org", "1@example.org", "1@example.org", "4@example.org" };
+    static const char *const threads[] = { "1@example.org", "1@example.org", "1@example.org", "4@example.org", "1@example.org" };
     for (size_t i = 0; i < ARRAY_LEN(threads); i++)
         expect_str(d.part.p[i].meta, "thread", threads[i]);
     expect_str(d.part.p[2].meta, "in_reply_to", "2@example.org");
