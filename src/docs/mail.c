@@ -116,6 +116,7 @@ static void mark_body(DocPart *p, size_t at)
             while (end < s.n && !is_quoted(line_at(s, end)) && !is_opener(line_at(s, end)) && !is_copied_head(s, end) && !is_attribution(line_at(s, end)))
                 end = next_line(s, end);
             mark(p, at, end, DOC_SIGNATURE);
+            attribution = SIZE_MAX;
             at = end;
             continue;
         }

@@ -159,6 +159,23 @@ static void test_meta(void **state)
     free(path);
 }
 
+/* Marks lie in order and apart: here an attribution, then a signature, then the quotation. */
+static void test_marks(void **state)
+{
+    (void)state;
+    DocOut d;
+    Err    e = { 0 };
+    if (doc_parse(DOC_MAIL, STR_LIT("From: a@b\nSubject: s\n\nBob wrote:\n-- \nme\n> old\nx\n> more\n"), NULL, &d, &e))
+        fail_msg("%s", e.text);
+    const DocPart *p = &d.part.p[0];
+    assert_int_equal(p->span.n, 3);
+    assert_int_equal(p->span.p[0].mark, DOC_SIGNATURE);
+    assert_memory_equal(p->text + p->span.p[0].from, "-- \nme\n", p->span.p[0].to - p->span.p[0].from);
+    assert_memory_equal(p->text + p->span.p[1].from, "> old\n", p->span.p[1].to - p->span.p[1].from);
+    assert_memory_equal(p->text + p->span.p[2].from, "> more", p->span.p[2].to - p->span.p[2].from);
+    doc_release(&d);
+}
+
 /* ---- refusals ---- */
 
 typedef struct Case { const char *bytes; size_t n; const char *sentence; } Case;
@@ -538,7 +555,7 @@ static void test_unpack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_refused), cmocka_unit_test(test_docx_odds),
+        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_marks), cmocka_unit_test(test_refused), cmocka_unit_test(test_docx_odds),
         cmocka_unit_test(test_html_odds), cmocka_unit_test(test_xlsx_odds), cmocka_unit_test(test_hostile_xml),
         cmocka_unit_test(test_hostile_zip), cmocka_unit_test(test_hostile_html), cmocka_unit_test(test_hostile_mail),
         cmocka_unit_test(test_junk_and_limits), cmocka_unit_test(test_endless_pdf),
