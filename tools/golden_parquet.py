@@ -216,12 +216,18 @@ def spelled_files(folder):
         hand_made(os.path.join(folder, name + ".parquet"), schema, columns, len(rows))
         with open(os.path.join(folder, name + ".jsonl"), "w", encoding="utf-8") as f:
             f.writelines(json.dumps(r) + "\n" for r in rows)
-    one = data_page(1, texts("x"))
-    named = [("good", {"converted": 0}, 0), ("bson", {"converted": 20}, 0), ("geometry", {"_10": {17: {}}}, 0), ("future", {"_10": {40: {}}}, 0),
-             ("lzo", {"converted": 0}, 3), ("bytes", {}, 0)]
-    bad = data_page(1, struct.pack("<I", 1) + b"\xff")
-    hand_made(os.path.join(folder, "refused.parquet"), [field(n, 0, BYTE_ARRAY, **more) for n, more, _ in named],
-              [([n], BYTE_ARRAY, codec, 1, [bad if n == "bytes" else one]) for n, _, codec in named], 1)
+    # columns that are refused, each in its own way, beside a good one
+    one, bad = data_page(1, texts("x")), data_page(1, struct.pack("<I", 1) + b"\xff")
+    texts_of = [("good", {"converted": 0}, 0, one), ("bson", {"converted": 20}, 0, one), ("geometry", {"_10": {17: {}}}, 0, one),
+                ("future", {"_10": {40: {}}}, 0, one), ("lzo", {"converted": 0}, 3, one), ("bytes", {}, 0, bad)]
+    ints_of = [("u8", {"converted": 11}, 300), ("i8", {"converted": 15}, -129), ("dec", {"converted": 5, "_7": i32(1), "_8": i32(3)}, -1000),
+               ("time", {"converted": 7}, 86400000)]
+    schema = [field(n, 0, BYTE_ARRAY, **more) for n, more, _, _ in texts_of] + [field(n, 0, INT32, **more) for n, more, _ in ints_of]
+    columns = [([n], BYTE_ARRAY, codec, 1, [page]) for n, _, codec, page in texts_of]
+    columns += [([n], INT32, 0, 1, [data_page(1, struct.pack("<i", v))]) for n, _, v in ints_of]
+    schema += [field("torn", 1, children=2), inner(field("a", 0, INT32)), inner(field("b", 0, INT32))]   # a says that torn is null, b that it is not
+    columns += [(["torn", "a"], INT32, 0, 1, [data_page(1, runs([0], 1))]), (["torn", "b"], INT32, 0, 1, [data_page(1, runs([1], 1) + b"\1\0\0\0")])]
+    hand_made(os.path.join(folder, "refused.parquet"), schema, columns, 1)
     return len(made) + 1
 
 
@@ -250,7 +256,8 @@ def every_type(n, int96=False):
     columns = {}
     plain = {"i8": (pa.int8(), pt.whole(8, True)), "u8": (pa.uint8(), pt.whole(8, False)), "i16": (pa.int16(), pt.whole(16, True)),
              "u16": (pa.uint16(), pt.whole(16, False)), "i32": (pa.int32(), pt.whole(32, True)), "u32": (pa.uint32(), pt.whole(32, False)),
-             "i64": (pa.int64(), pt.whole(64, True)), "u64": (pa.uint64(), pt.whole(64, False)), "bool": (pa.bool_(), lambda r: r.random() < .7),
+             "i64": (pa.int64(), pt.whole(64, True)), "u64": (pa.uint64(), pt.whole(64, False)),
+             "i60": (pa.int64(), lambda r: r.randint(-2**59, 2**59)), "bool": (pa.bool_(), lambda r: r.random() < .7),
              "f32": (pa.float32(), lambda r: r.choice([1.5, -0.0, float("inf"), 0.1])), "f64": (pa.float64(), lambda r: r.choice([1e300, -2.5, float("nan"), 0.1])),
              "f16": (pa.float16(), lambda r: np.float16(r.gauss(0, 9))), "text": (pa.string(), pt.text),
              "bytes": (pa.binary(), lambda r: pt.text(r).encode()), "fixed": (pa.binary(3), lambda r: b"abc"),

@@ -131,7 +131,7 @@ def leaf_types(rng):
     kind = rng.randrange(24)
     if kind < 8:
         bits, signed = [8, 16, 32, 64][kind // 2], bool(kind % 2)
-        return getattr(pa, ("" if signed else "u") + f"int{bits}")(), whole(bits, signed)
+        return getattr(pa, ("" if signed else "u") + f"int{bits}")(), whole(bits if bits < 64 else rng.choice([64, 64, 61, 40]), signed)
     year = 365 * 86400
     unit = rng.choice(["ms", "us", "ns"])
     per = UNITS[unit]

@@ -92,6 +92,9 @@ static void test_columns(void **state)
     };
     static const struct { const char *column, *says; } later[] = {
         { "lzo", "rows 1 to 1: column lzo: page 1: the compression LZO" }, { "bytes", "row 1: column bytes: byte 1 of the text is not valid UTF-8" },
+        { "u8", "row 1: column u8: the value 300 does not fit an unsigned integer of 8 bits" }, { "i8", "-129 does not fit a signed integer of 8 bits" },
+        { "dec", "a decimal has 4 digits; the column says at most 3" }, { "time", "the time 86400000 ms is not within one day" },
+        { "torn", "row 1: column torn.b: its levels do not fit the schema or its neighbours" },
     };
     Err e = {0};
     ParquetFile *f = NULL;
@@ -205,6 +208,28 @@ static void test_damage(void **state)
         check_says(&e, ERR_INPUT, "footer is encrypted");
         free(text);
     }
+}
+
+static void write_lines(const char *path, Str lines, const ParquetWriteOptions *o);
+
+/* A changed letter is still a letter: only the page's checksum can tell. */
+static void test_checksum(void **state)
+{
+    (void)state;
+    char *dir = check_dir(), *path = path_join(dir, "t.parquet"), *text;
+    size_t n;
+    Err e = {0};
+    write_lines(path, STR_LIT("{\"a\":\"unmistakable\"}\n"), &(ParquetWriteOptions){ .packing = PARQUET_PLAIN });
+    expect(file_read_text(path, &text, &n, &e), &e);
+    assert_int_equal(read_all((uint8_t *)text, n, 0, &e), 0);
+    char *at = memmem(text, n, "unmistakable", 12);
+    assert_non_null(at);
+    at[0] = 'U';
+    assert_int_equal(read_all((uint8_t *)text, n, 0, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "row group 1, rows 1 to 1: column a: page 1: the page's checksum is");
+    free(text);
+    free(path);
+    check_dir_done(dir);
 }
 
 /* ---- writing ---- */
@@ -328,7 +353,7 @@ static void test_writer_refuses(void **state)
 {
     (void)state;
     static const struct { const char *row, *says; } cases[] = {
-        { "{\"a\":\"x\",\"l\":[1]}", "row 2: a is string, the file's column is int64" },
+        { "{\"f\":false,\"t\":\"no\",\"a\":\"x\",\"l\":[1]}", "row 2: a is string, the file's column is int64" },
         { "{\"a\":1,\"l\":[1,2,\"x\"]}", "row 2: l[] is string, the file's column is int64" },
         { "{\"a\":1.5}", "row 2: a is double, the file's column is int64" },
         { "{\"a\":1,\"extra\":2}", "row 2: the key \"extra\" has no column in the file" },
@@ -338,7 +363,7 @@ static void test_writer_refuses(void **state)
     char *dir = check_dir(), *path = path_join(dir, "t.parquet");
     Err e = {0};
     ParquetShape *s = NULL;
-    Json *d = parsed("{\"a\":\"int64\",\"l\":[\"int64\"],\"d\":\"double\",\"s\":{\"x\":\"int64\"}}"), *good = parsed("{\"a\":1,\"l\":[1,2],\"d\":3}");
+    Json *d = parsed("{\"f\":\"bool\",\"t\":\"string\",\"a\":\"int64\",\"l\":[\"int64\"],\"d\":\"double\",\"s\":{\"x\":\"int64\"}}"), *good = parsed("{\"f\":true,\"t\":\"y\",\"a\":1,\"l\":[1,2],\"d\":3}");
     ParquetWriter *w = NULL;
     expect(parquet_shape_parse(&s, d, &e), &e);
     Json *back = parquet_shape_json(s);
@@ -355,7 +380,8 @@ static void test_writer_refuses(void **state)
     expect(parquet_write_row(w, good, &e), &e);
     assert_false(file_exists(path));
     expect(parquet_commit(&w, &e), &e);
-    static const char want[] = "{\"a\":1,\"l\":[1,2],\"d\":3.0,\"s\":null}\n{\"a\":1,\"l\":[1,2],\"d\":3.0,\"s\":null}\n";
+    static const char want[] = "{\"f\":true,\"t\":\"y\",\"a\":1,\"l\":[1,2],\"d\":3.0,\"s\":null}\n"
+                               "{\"f\":true,\"t\":\"y\",\"a\":1,\"l\":[1,2],\"d\":3.0,\"s\":null}\n";
     expect_lines(path, str_of(want));
     parquet_shape_free(s);
     free(x);
@@ -429,7 +455,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),         cmocka_unit_test(test_columns),        cmocka_unit_test(test_schema),   cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_shapes_refused), cmocka_unit_test(test_writer_refuses),
+        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_shapes_refused), cmocka_unit_test(test_writer_refuses),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
