@@ -32,6 +32,7 @@
 #define PARQUET_GROUPS_MAX   10000000            /* row groups of a file */
 #define PARQUET_ROWS_MAX     ((int64_t)1 << 31)  /* rows, and values of a column, in one row group: below this */
 #define PARQUET_GROUP_MAX    ((size_t)4 << 30)   /* bytes of a decoded row group, unless the options say otherwise */
+#define PARQUET_ROW_BYTES_MAX ((size_t)1 << 30)  /* bytes of one row as JSON in memory, or group_max when that is less */
 #define PARQUET_DECIMAL_MAX  154                 /* digits: 64 bytes */
 
 /* ---- reading ---- */

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 typedef struct Cursor { int64_t entry, end, value; } Cursor;
-typedef struct Walk { const ParquetGroup *g; Cursor *at; Err *e; } Walk;   /* at: [n_leaves] */
+typedef struct Walk { const ParquetGroup *g; Cursor *at; size_t left; Err *e; } Walk;   /* at: [n_leaves]; left: bytes that the row may still take */
 
 static int node_at(Walk *w, const PqNode *n, int rep, Json **out);
 
@@ -28,6 +28,18 @@ static int disagree(Walk *w, const PqNode *n)
 {
     err_set(w->e, ERR_INPUT, "its levels do not fit the schema or its neighbours; the file is damaged");
     return in_column(w, n);
+}
+
+/* Counts what a piece of the row will take before it is made: runs and dictionaries let a few bytes of a page stand for a very long row. */
+static int charge(Walk *w, const PqNode *n, size_t bytes)
+{
+    enum { VALUE = 64 };   /* about what an empty JSON value takes with its place in an array or object */
+    if (bytes > w->left || w->left - bytes < VALUE) {
+        err_set(w->e, ERR_INPUT, "the row takes more than %zu MiB of memory, which is refused", MIN(w->g->f->group_max, PARQUET_ROW_BYTES_MAX) >> 20);
+        return in_column(w, n);
+    }
+    w->left -= bytes + VALUE;
+    return 0;
 }
 
 /* The definition level of the leaf's next entry, or -1 when there is none at this repetition level. */
@@ -71,6 +83,9 @@ static int leaf_value(Walk *w, const PqNode *n, int rep, Json **out)
     case PQ_INT96:   v.s = (Str){ (const char *)p, 12 }; break;
     default:         v.s = c->text[k];
     }
+    int rc = charge(w, n, v.s.n);
+    if (rc)
+        return rc;
     return n->kind->json(n, &v, out, w->e) ? in_column(w, n) : 0;
 }
 
@@ -82,7 +97,9 @@ static int struct_value(Walk *w, const PqNode *n, int rep, Json **out)
         Json *value = NULL;
         if (!n->parent && !c->wanted)
             continue;
-        rc = node_at(w, c, rep, &value);
+        rc = charge(w, c, strlen(c->name));
+        if (!rc)
+            rc = node_at(w, c, rep, &value);
         if (!rc)
             json_set(obj, c->name, value);
     }
@@ -150,7 +167,9 @@ static int repeated(Walk *w, const PqNode *n, int rep, Json **out)
     else
         do {
             Json *item = NULL;
-            rc = node_value(w, n, rep, &item);
+            rc = charge(w, n, 0);
+            if (!rc)
+                rc = node_value(w, n, rep, &item);
             if (!rc)
                 json_push(list, item);
             rep = n->rep;
@@ -194,7 +213,7 @@ int parquet_row(const ParquetGroup *g, int64_t row, Json **out, Err *e)
         if (!c->leaf)
             at[i] = (Cursor){0};
     }
-    Walk w = { g, at, e };
+    Walk w = { g, at, MIN(g->f->group_max, PARQUET_ROW_BYTES_MAX), e };
     int rc = struct_value(&w, g->f->node, 0, out);
     if (!rc)
         rc = expect_all_taken(&w);

@@ -232,6 +232,30 @@ static void test_checksum(void **state)
     check_dir_done(dir);
 }
 
+/* Runs let a few bytes stand for a long row. */
+static void test_long_row(void **state)
+{
+    (void)state;
+    char *dir = check_dir(), *path = path_join(dir, "t.parquet"), *text;
+    size_t n;
+    Err e = {0};
+    StrBuf line = {0};
+    strbuf_addz(&line, "{\"a\":[1");
+    for (int i = 0; i < 20000; i++)
+        strbuf_addz(&line, ",null");
+    strbuf_addz(&line, "]}\n");
+    write_lines(path, strbuf_str(&line), NULL);
+    expect(file_read_text(path, &text, &n, &e), &e);
+    assert_true(n < 500);
+    assert_int_equal(read_all((uint8_t *)text, n, 0, &e), 0);
+    assert_int_equal(read_all((uint8_t *)text, n, 1 << 20, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "row 1: column a.list: the row takes more than 1 MiB of memory");
+    free(text);
+    strbuf_release(&line);
+    free(path);
+    check_dir_done(dir);
+}
+
 /* ---- writing ---- */
 
 static void write_lines(const char *path, Str lines, const ParquetWriteOptions *o)
@@ -455,7 +479,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),         cmocka_unit_test(test_columns),        cmocka_unit_test(test_schema),   cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_shapes_refused), cmocka_unit_test(test_writer_refuses),
+        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_long_row),       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_shapes_refused), cmocka_unit_test(test_writer_refuses),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
