@@ -376,9 +376,6 @@ static int decode_split(PqValues *v, Str in, Err *e)
 
 /* ---- the table ---- */
 
-#define OF(type) (1u << PQ_##type)
-#define OF_ALL   ((1u << PQ_TYPES) - 1)
-
 static const struct Encoding { const char *name; unsigned types; int (*decode)(PqValues *v, Str in, Err *e); } encodings[] = {
     [PQ_PLAIN]                   = { "PLAIN",                   OF_ALL,                                                          decode_plain },
     [PQ_PLAIN_DICTIONARY]        = { "PLAIN_DICTIONARY",        OF_ALL,                                                          decode_dictionary },

@@ -252,9 +252,6 @@ static int json_of_nothing(const PqNode *leaf, const PqValue *v, Json **out, Err
 
 /* ---- the table ---- */
 
-#define OF(type) (1u << PQ_##type)
-#define OF_ALL   ((1u << PQ_TYPES) - 1)
-
 static const PqKind kinds[] = {
     { PQ_L_NONE,      OF(BOOLEAN),                                        "bool",      json_of_bool },
     { PQ_L_NONE,      OF(INT32),                                          "int32",     json_of_plain_int },

@@ -38,8 +38,10 @@ static int write_rows(int argc, char **argv, Err *e)
 {
     static const char *const names[] = { [PARQUET_ZSTD] = "zstd", [PARQUET_SNAPPY] = "snappy", [PARQUET_PLAIN] = "none" };
     unsigned packing = 0;
-    while (packing < ARRAY_LEN(names) - 1 && strcmp(names[packing], argv[2]) != 0)
+    while (packing < ARRAY_LEN(names) && strcmp(names[packing], argv[2]) != 0)
         packing++;
+    if (packing == ARRAY_LEN(names))
+        return err_set(e, ERR_ARG, "\"%s\" is none of zstd, snappy, none", argv[2]);
     ParquetWriteOptions o = { .packing = (ParquetPacking)packing, .group_rows = argc > 5 ? atoll(argv[5]) : 0 };
     ParquetShape *shape = parquet_shape_new();
     ParquetWriter *w = NULL;
