@@ -42,7 +42,8 @@ static int expect_readable(const ParquetFile *f, Err *e)
         if (!n->refused || !top->wanted)
             continue;
         pq_node_path(&path, n);
-        rc = err_set(e, ERR_INPUT, "%s: column %s is %s, which is not supported; ask for the other columns by name", f->path, strbuf_z(&path), n->refused);
+        rc = err_set(e, ERR_INPUT, "%s: column %s is %s, which is not supported; ask for the other columns by name", f->path,
+                     strbuf_z(&path), n->refused);
     }
     strbuf_release(&path);
     return rc;

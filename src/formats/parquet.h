@@ -87,7 +87,8 @@ typedef struct ParquetWriteOptions {
 } ParquetWriteOptions;
 
 typedef struct ParquetWriter ParquetWriter;
-int  parquet_create(ParquetWriter **out, const char *path, const ParquetShape *s, const ParquetWriteOptions *o, Err *e); /* s is copied; o NULL: the defaults */
+/* s is copied; o NULL: the defaults. */
+int  parquet_create(ParquetWriter **out, const char *path, const ParquetShape *s, const ParquetWriteOptions *o, Err *e);
 /* One row. What the shape has no place for is refused with its row number, and the row leaves no trace. */
 int  parquet_write_row(ParquetWriter *w, const Json *row, Err *e);
 int  parquet_commit(ParquetWriter **w, Err *e);                                         /* the file appears whole, or not at all; frees */

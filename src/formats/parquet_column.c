@@ -80,6 +80,17 @@ static void parse_dictionary(ThriftReader *r, Page *p)
         }
 }
 
+/* A page of a known kind has the part of the header that says how many values it holds. */
+static bool is_described(const Page *p)
+{
+    switch (p->type) {
+    case PQ_DATA_PAGE:       return p->has_v1 && p->values >= 0;
+    case PQ_DATA_PAGE_V2:    return p->has_v2 && p->values >= 0;
+    case PQ_DICTIONARY_PAGE: return p->has_dictionary && p->values >= 0;
+    default:                 return true;
+    }
+}
+
 /* Takes one page, header and body, off the front of *in. */
 static int next_page(Page *p, Str *in, Err *e)
 {
@@ -104,9 +115,7 @@ static int next_page(Page *p, Str *in, Err *e)
         return err_set(e, ERR_INPUT, "the page says it has %d bytes, %d decompressed; the file has %zu left; it is damaged", p->packed, p->size, left);
     p->body = (Str){ (const char *)r.p, (size_t)p->packed };
     *in = (Str){ (const char *)r.p + p->packed, left - (size_t)p->packed };
-    bool data = p->type == PQ_DATA_PAGE || p->type == PQ_DATA_PAGE_V2;
-    if ((data || p->type == PQ_DICTIONARY_PAGE) && (p->values < 0 || (p->type == PQ_DATA_PAGE && !p->has_v1) || (p->type == PQ_DATA_PAGE_V2 && !p->has_v2)
-                                                    || (p->type == PQ_DICTIONARY_PAGE && !p->has_dictionary)))
+    if (!is_described(p))
         return err_set(e, ERR_INPUT, "the page's header does not say how many values there are; the file is damaged");
     return 0;
 }
@@ -132,7 +141,8 @@ static int expect_crc(const Page *p, Err *e)
     if (!p->has_crc)
         return 0;
     uint32_t crc = (uint32_t)crc32_z(0, (const Bytef *)p->body.p, p->body.n);
-    return crc == p->crc ? 0 : err_set(e, ERR_INPUT, "the page's checksum is %08x, its bytes give %08x; the file is damaged", (unsigned)p->crc, (unsigned)crc);
+    return crc == p->crc ? 0 : err_set(e, ERR_INPUT, "the page's checksum is %08" PRIx32 ", its bytes give %08" PRIx32 "; the file is damaged",
+                                             p->crc, crc);
 }
 
 /* The bytes behind the first `plain` ones, decompressed; into the file where nothing was compressed, else into *memory. */
@@ -198,7 +208,8 @@ static int read_data(Decoder *d, const Page *p)
     size_t plain = 0;
     if (p->type == PQ_DATA_PAGE_V2) {
         if (p->def_bytes < 0 || p->rep_bytes < 0 || (int64_t)p->def_bytes + p->rep_bytes > MIN(p->packed, p->size))
-            return err_set(d->e, ERR_INPUT, "the levels say %d and %d bytes, the page has %d; the file is damaged", p->rep_bytes, p->def_bytes, p->packed);
+            return err_set(d->e, ERR_INPUT, "the levels say %d and %d bytes, the page has %d; the file is damaged", p->rep_bytes, p->def_bytes,
+                           p->packed);
         plain = (size_t)p->def_bytes + (size_t)p->rep_bytes;
     }
     int rc = unpack(d, p, plain, p->type == PQ_DATA_PAGE || p->compressed, &in, &memory);

@@ -376,16 +376,16 @@ static int decode_split(PqValues *v, Str in, Err *e)
 
 /* ---- the table ---- */
 
-static const struct Encoding { const char *name; unsigned types; int (*decode)(PqValues *v, Str in, Err *e); } encodings[] = {
-    [PQ_PLAIN]                   = { "PLAIN",                   OF_ALL,                                                          decode_plain },
-    [PQ_PLAIN_DICTIONARY]        = { "PLAIN_DICTIONARY",        OF_ALL,                                                          decode_dictionary },
-    [PQ_RLE]                     = { "RLE",                     OF(BOOLEAN),                                                     decode_rle_bool },
-    [PQ_BIT_PACKED]              = { "BIT_PACKED",              0,                                                               NULL },
-    [PQ_DELTA_BINARY_PACKED]     = { "DELTA_BINARY_PACKED",     OF(INT32) | OF(INT64),                                           decode_delta },
-    [PQ_DELTA_LENGTH_BYTE_ARRAY] = { "DELTA_LENGTH_BYTE_ARRAY", OF(BYTE_ARRAY),                                                  decode_delta_length },
-    [PQ_DELTA_BYTE_ARRAY]        = { "DELTA_BYTE_ARRAY",        OF(BYTE_ARRAY) | OF(FIXED),                                      decode_delta_bytes },
-    [PQ_RLE_DICTIONARY]          = { "RLE_DICTIONARY",          OF_ALL,                                                          decode_dictionary },
-    [PQ_BYTE_STREAM_SPLIT]       = { "BYTE_STREAM_SPLIT",       OF(INT32) | OF(INT64) | OF(FLOAT) | OF(DOUBLE) | OF(FIXED),      decode_split },
+static const struct Encoding { const char *name; int (*decode)(PqValues *v, Str in, Err *e); unsigned types; } encodings[] = {
+    [PQ_PLAIN]                   = { "PLAIN",                   decode_plain,        PQ_ANY },
+    [PQ_PLAIN_DICTIONARY]        = { "PLAIN_DICTIONARY",        decode_dictionary,   PQ_ANY },
+    [PQ_RLE]                     = { "RLE",                     decode_rle_bool,     PQ_OF(BOOLEAN) },
+    [PQ_BIT_PACKED]              = { "BIT_PACKED",              NULL,                0 },
+    [PQ_DELTA_BINARY_PACKED]     = { "DELTA_BINARY_PACKED",     decode_delta,        PQ_OF(INT32) | PQ_OF(INT64) },
+    [PQ_DELTA_LENGTH_BYTE_ARRAY] = { "DELTA_LENGTH_BYTE_ARRAY", decode_delta_length, PQ_OF(BYTE_ARRAY) },
+    [PQ_DELTA_BYTE_ARRAY]        = { "DELTA_BYTE_ARRAY",        decode_delta_bytes,  PQ_OF(BYTE_ARRAY) | PQ_OF(FIXED) },
+    [PQ_RLE_DICTIONARY]          = { "RLE_DICTIONARY",          decode_dictionary,   PQ_ANY },
+    [PQ_BYTE_STREAM_SPLIT]       = { "BYTE_STREAM_SPLIT",       decode_split,        PQ_OF(INT32) | PQ_OF(INT64) | PQ_OF(FLOAT) | PQ_OF(DOUBLE) | PQ_OF(FIXED) },
 };
 
 size_t pq_width(PqType type)

@@ -12,8 +12,8 @@
 #include "formats/parquet_thrift.h"
 
 typedef enum { PQ_BOOLEAN, PQ_INT32, PQ_INT64, PQ_INT96, PQ_FLOAT, PQ_DOUBLE, PQ_BYTE_ARRAY, PQ_FIXED, PQ_TYPES } PqType;
-#define OF(type) (1u << PQ_##type)              /* sets of physical types, in tables */
-#define OF_ALL   ((1u << PQ_TYPES) - 1)
+#define PQ_OF(type) (1u << PQ_##type)              /* sets of physical types, in tables */
+#define PQ_ANY   ((1u << PQ_TYPES) - 1)
 typedef enum { PQ_REQUIRED, PQ_OPTIONAL, PQ_REPEATED } PqRepeat;
 enum { PQ_PLAIN = 0, PQ_PLAIN_DICTIONARY = 2, PQ_RLE = 3, PQ_BIT_PACKED = 4, PQ_DELTA_BINARY_PACKED = 5, PQ_DELTA_LENGTH_BYTE_ARRAY = 6,
        PQ_DELTA_BYTE_ARRAY = 7, PQ_RLE_DICTIONARY = 8, PQ_BYTE_STREAM_SPLIT = 9 };
@@ -105,7 +105,7 @@ void pq_node_path(StrBuf *out, const PqNode *n);                                
 
 /* Memory of a group: counted before it is asked for. */
 typedef struct PqBudget { size_t left, max; } PqBudget;
-int  pq_alloc(PqBudget *b, void **out, uint64_t count, size_t size, Err *e);      /* uninitialised; free() it, and say so to the budget if it was for passing use */
+int  pq_alloc(PqBudget *b, void **out, uint64_t count, size_t size, Err *e);      /* uninitialised; free() or pq_give() it */
 void pq_give(PqBudget *b, void *p, uint64_t count, size_t size);
 
 typedef struct PqColumn {

@@ -115,7 +115,8 @@ static int parse_groups(ParquetFile *file, ThriftReader *r, const ThriftField *f
         if (r->bad)
             break;
         if (g.rows < 0 || g.rows >= PARQUET_ROWS_MAX)
-            return err_set(e, ERR_INPUT, "%s: row group %zu says that it has %" PRId64 " rows; from 0 to 2^31 - 1 are allowed", file->path, i + 1, g.rows);
+            return err_set(e, ERR_INPUT, "%s: row group %zu says that it has %" PRId64 " rows; from 0 to 2^31 - 1 are allowed", file->path, i + 1,
+                           g.rows);
         g.bytes = (Str){ (const char *)start, (size_t)(r->p - start) };
         g.first = i ? file->group[i - 1].first + file->group[i - 1].rows : 0;
         if (file->n_groups == file->cap_groups) {

@@ -1,5 +1,5 @@
-/* parquet_schema.c - the flat list of schema elements becomes the tree that rows are assembled by: levels counted, lists and maps recognised (also in the
- * older two-level forms), columns chosen.
+/* parquet_schema.c - the flat list of schema elements becomes the tree that rows are assembled by: levels counted, lists and maps recognised, also in
+ * the older two-level forms.
  * Invariants: recursion ends at PARQUET_DEPTH_MAX; siblings have different names, so that a row can be an object; every group has a child, so that
  * its leaves say whether it is there. */
 #include "formats/parquet_int.h"
@@ -105,8 +105,8 @@ static int build(Build *b, PqNode *parent, int depth)
     n->rep = (parent ? parent->rep : 0) + (n->repeat == PQ_REPEATED);
     if (x->is_leaf && !x->children && parent) {
         if (x->type < 0 || x->type >= PQ_TYPES || (x->type == PQ_FIXED && x->length <= 0))
-            return err_set(b->e, ERR_INPUT, "%s: field \"%s\" has physical type %d of length %d, which the format does not know", f->path, n->name, x->type,
-                           x->length);
+            return err_set(b->e, ERR_INPUT, "%s: field \"%s\" has physical type %d of length %d, which the format does not know", f->path, n->name,
+                           x->type, x->length);
         n->type = (PqType)x->type;
         f->leaf[f->n_leaves++] = n;
         pq_kind_find(n);

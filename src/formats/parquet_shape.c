@@ -210,7 +210,8 @@ static int describe_into(ParquetShape *s, const Json *d, Err *e)
     default:
         break;
     }
-    return err_set(e, ERR_INPUT, "a description of rows is made of \"string\", \"int64\", \"double\", \"bool\", \"null\", [one element] and {\"key\": ...}");
+    return err_set(e, ERR_INPUT,
+                   "a description of rows is made of \"string\", \"int64\", \"double\", \"bool\", \"null\", [one element] and {\"key\": ...}");
 }
 
 int parquet_shape_parse(ParquetShape **out, const Json *description, Err *e)

@@ -37,7 +37,8 @@ bool    thrift_bool(ThriftReader *r, const ThriftField *f);
 Str     thrift_bytes(ThriftReader *r, const ThriftField *f);                 /* borrowed */
 /* The struct that f holds is entered: its fields come from thrift_next with a ThriftField of its own. */
 bool    thrift_enter(ThriftReader *r, const ThriftField *f);
-size_t  thrift_list(ThriftReader *r, const ThriftField *f, ThriftType of);   /* number of elements, never more than the bytes left; structs are entered at once */
+/* The number of elements, never more than the bytes left. Elements follow; structs among them are entered already. */
+size_t  thrift_list(ThriftReader *r, const ThriftField *f, ThriftType of);
 void    thrift_skip(ThriftReader *r, const ThriftField *f);
 uint64_t thrift_varint(ThriftReader *r);                                     /* 7 bits a byte, low ones first; also used within pages */
 

@@ -165,7 +165,8 @@ static int shred_struct(Shred *t, const ParquetShape *s, const Json *value, int 
     while (json_each(value, &it, &key, &v) && shape_find(s, key)) { }
     StrBuf path = {0};
     shape_path(&path, s);
-    rc = err_set(t->e, ERR_INPUT, "the key \"%.*s\"%s%s has no column in the file", (int)MIN(key.n, (size_t)200), key.p, path.n ? " of " : "", strbuf_z(&path));
+    rc = err_set(t->e, ERR_INPUT, "the key \"%.*s\"%s%s has no column in the file", (int)MIN(key.n, (size_t)200), key.p,
+                 path.n ? " of " : "", strbuf_z(&path));
     strbuf_release(&path);
     return rc;
 }

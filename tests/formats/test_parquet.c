@@ -296,8 +296,8 @@ static void test_round_trip(void **state)
 {
     (void)state;
     static const char some[] =
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"hi \\u00fc\"},{\"role\":\"assistant\",\"content\":null}],\"n\":9223372036854775807,\"x\":0.1,\"ok\":true,"
-        "\"none\":null,\"deep\":[[[1]],[],null,[null,[2,3]]]}\n"
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"hi \\u00fc\"},{\"role\":\"assistant\",\"content\":null}],\"n\":9223372036854775807,\"x\":0.1,"
+        "\"ok\":true,\"none\":null,\"deep\":[[[1]],[],null,[null,[2,3]]]}\n"
         "{\"messages\":[],\"n\":-9223372036854775808,\"x\":3.0,\"ok\":false,\"none\":null,\"deep\":null}\n"
         "{\"messages\":null,\"n\":null,\"x\":null,\"ok\":null,\"none\":null,\"deep\":[]}\n";
     char *dir = check_dir(), *path = path_join(dir, "t.parquet"), *again = path_join(dir, "u.parquet");
@@ -387,7 +387,8 @@ static void test_writer_refuses(void **state)
     char *dir = check_dir(), *path = path_join(dir, "t.parquet");
     Err e = {0};
     ParquetShape *s = NULL;
-    Json *d = parsed("{\"f\":\"bool\",\"t\":\"string\",\"a\":\"int64\",\"l\":[\"int64\"],\"d\":\"double\",\"s\":{\"x\":\"int64\"}}"), *good = parsed("{\"f\":true,\"t\":\"y\",\"a\":1,\"l\":[1,2],\"d\":3}");
+    Json *d = parsed("{\"f\":\"bool\",\"t\":\"string\",\"a\":\"int64\",\"l\":[\"int64\"],\"d\":\"double\",\"s\":{\"x\":\"int64\"}}");
+    Json *good = parsed("{\"f\":true,\"t\":\"y\",\"a\":1,\"l\":[1,2],\"d\":3}");
     ParquetWriter *w = NULL;
     expect(parquet_shape_parse(&s, d, &e), &e);
     Json *back = parquet_shape_json(s);
@@ -478,8 +479,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_columns),        cmocka_unit_test(test_schema),   cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_long_row),       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_shapes_refused), cmocka_unit_test(test_writer_refuses),
+        cmocka_unit_test(test_golden),           cmocka_unit_test(test_columns),          cmocka_unit_test(test_schema),
+        cmocka_unit_test(test_damage),           cmocka_unit_test(test_checksum),         cmocka_unit_test(test_long_row),
+        cmocka_unit_test(test_round_trip),       cmocka_unit_test(test_shapes_refused),   cmocka_unit_test(test_writer_refuses),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

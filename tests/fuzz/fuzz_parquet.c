@@ -1,5 +1,5 @@
-/* fuzz_parquet.c - any bytes as a Parquet file: refused with a sentence, or every row becomes a JSON object. Memory per row group is held to 64 MiB here, the
- * groups and rows looked at to a few, because a page of runs may honestly claim millions of values in ten bytes. */
+/* fuzz_parquet.c - any bytes as a Parquet file: refused with a sentence, or every row becomes a JSON object. Memory per row group is held to 64 MiB here,
+ * the groups and rows looked at to a few, because a page of runs may honestly claim millions of values in ten bytes. */
 #include "formats/parquet.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
