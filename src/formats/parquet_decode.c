@@ -385,7 +385,7 @@ static const struct Encoding { const char *name; int (*decode)(PqValues *v, Str 
     [PQ_DELTA_LENGTH_BYTE_ARRAY] = { "DELTA_LENGTH_BYTE_ARRAY", decode_delta_length, PQ_OF(BYTE_ARRAY) },
     [PQ_DELTA_BYTE_ARRAY]        = { "DELTA_BYTE_ARRAY",        decode_delta_bytes,  PQ_OF(BYTE_ARRAY) | PQ_OF(FIXED) },
     [PQ_RLE_DICTIONARY]          = { "RLE_DICTIONARY",          decode_dictionary,   PQ_ANY },
-    [PQ_BYTE_STREAM_SPLIT]       = { "BYTE_STREAM_SPLIT",       decode_split,        PQ_OF(INT32) | PQ_OF(INT64) | PQ_OF(FLOAT) | PQ_OF(DOUBLE) | PQ_OF(FIXED) },
+    [PQ_BYTE_STREAM_SPLIT]       = { "BYTE_STREAM_SPLIT",       decode_split,        PQ_ANY & ~(PQ_OF(BOOLEAN) | PQ_OF(INT96) | PQ_OF(BYTE_ARRAY)) },
 };
 
 size_t pq_width(PqType type)

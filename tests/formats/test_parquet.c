@@ -426,6 +426,13 @@ static void test_writer_refuses(void **state)
         parquet_shape_free(s);
         json_free(d);
     }
+    d = parsed("{\"a\":[\"string\"]}");                          /* no rows are a file, too */
+    expect(parquet_shape_parse(&s, d, &e), &e);
+    expect(parquet_create(&w, path, s, NULL, &e), &e);
+    expect(parquet_commit(&w, &e), &e);
+    expect_lines(path, STR_LIT(""));
+    parquet_shape_free(s);
+    json_free(d);
     d = parsed("{\"a\":\"float\"}");
     parquet_shape_parse(&s, d, &e);
     check_says(&e, ERR_INPUT, "a description of rows is made of");
