@@ -5,7 +5,7 @@
 
 /* What a street's last word ends with (one word with the name, or a word of its own): the number follows. */
 static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "damm", "ufer", "steig", "chaussee", "stieg", "promenade", "straat", "laan", "plein",
-                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu", "allé",
+                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu", "allé", "torget", "stigen", "gränd", "allén", "platsen", "backen", "hof",
                                        "ring", "pfad", "markt", "tie" }; /* from here on: also the end of other words */
 #define SHARED (ARRAY_LEN(endings) - 4)
 static unsigned word_at(const PiiText *t, size_t i, size_t end) { return pii_words_find(t->s->words, (Str){ t->p + i, end - i }); }
@@ -45,9 +45,9 @@ static size_t house(const PiiText *t, size_t i)
 {
     const char *p = t->p;
     size_t k = i;
-    while (k < t->n && ch_digit(p[k]) && k - i < 5)
+    while (k < t->n && ch_digit(p[k]) && k - i < 6)
         k++;
-    if (k == i || k - i > 4 || p[i] == '0')
+    if (k == i || k - i > 5 || p[i] == '0')
         return 0;
     if (k < t->n && ch_alpha(p[k]) && !pii_word_char(p, t->n, k + 1))
         k++;
@@ -111,12 +111,12 @@ static size_t take_in(const PiiText *t, size_t end)
         const size_t code = postcode(t, at, &rule);
         if (code) {
             k = at + code;
-            const size_t blank = pii_space(p, t->n, k);
+            const size_t blank = k < t->n && (p[k] == '\n' || p[k] == ',') ? 1 + pii_space(p, t->n, k + 1) : pii_space(p, t->n, k);
             const size_t place = blank ? capital_words(t, k + blank, 3) : k;
             k = place > k + blank ? place : k;
             continue;
         }
-        static const char *const units[] = { "Apt. ", "Apt ", "Suite ", "Unit ", "Flat ", "Floor " };
+        static const char *const units[] = { "Apt. ", "Apt ", "Suite ", "Unit ", "Flat ", "Floor ", "Piso ", "piso ", "Puerta ", "Interno ", "Appartamento " };
         size_t unit = 0;
         for (size_t u = 0; u < ARRAY_LEN(units) && !unit; u++)
             if (t->n - at > strlen(units[u]) && memcmp(p + at, units[u], strlen(units[u])) == 0 && ch_digit(p[at + strlen(units[u])]))
@@ -129,6 +129,12 @@ static size_t take_in(const PiiText *t, size_t end)
         unsigned flags = 0;
         if (pii_upper_at(p, t->n, at) && pii_words_place(t->s->words, p + at, t->n - at, &len, &flags)) {
             k = at + len;
+            continue;
+        }
+        const size_t town = capital_words(t, at, 3); /* "Kevinburgh, HI 40397" */
+        if (town > at && town + 10 <= t->n && p[town] == ',' && p[town + 1] == ' ' && ch_is(p[town + 2], CH_UPPER) && ch_is(p[town + 3], CH_UPPER) && p[town + 4] == ' ' &&
+            ch_digit(p[town + 5])) {
+            k = town + 4;
             continue;
         }
         if (at + 2 <= t->n && ch_is(p[at], CH_UPPER) && ch_is(p[at + 1], CH_UPPER) && !pii_word_char(p, t->n, at + 2)) { /* a state, "NY 10001" */

@@ -80,13 +80,14 @@ void pii_match_bic(PiiText *t, size_t i, size_t end)
     pii_add(t, i, end, PII_BIC, near ? 90 : digit ? 40 : 15, "bic");
 }
 
-/* Issuer ranges by their first four digits, and the lengths they issue, as bits of (length - 12). ISO/IEC 7812; ranges as published by the schemes. */
+/* Issuer ranges by their first four digits, and the lengths they issue, as bits of (length - 12). ISO/IEC 7812; ranges as published by the schemes, but the whole of
+ * 35 for JCB, so that what is given out later is not missed. */
 #define LEN(n) (1u << ((n) - 12))
 static const struct { short from, to; uint8_t lengths; const char *name; } issuers[] = {
     { 3400, 3499, LEN(15), "American Express" },  { 3700, 3799, LEN(15), "American Express" },
     { 3000, 3059, LEN(14) | LEN(16) | LEN(19), "Diners" }, { 3095, 3095, LEN(14) | LEN(16) | LEN(19), "Diners" },
     { 3600, 3699, LEN(14) | LEN(16) | LEN(19), "Diners" }, { 3800, 3999, LEN(14) | LEN(16) | LEN(19), "Diners" },
-    { 3528, 3589, LEN(16) | LEN(19), "JCB" },     { 1800, 1800, LEN(15), "JCB" },  { 2131, 2131, LEN(15), "JCB" },
+    { 3500, 3599, LEN(16) | LEN(19), "JCB" },     { 1800, 1800, LEN(15), "JCB" },  { 2131, 2131, LEN(15), "JCB" },
     { 4000, 4999, LEN(13) | LEN(16) | LEN(19), "Visa" },
     { 2221, 2720, LEN(16), "Mastercard" },        { 5100, 5599, LEN(16), "Mastercard" },
     { 2200, 2204, LEN(16) | LEN(19), "Mir" },

@@ -16,7 +16,7 @@ typedef struct PiiText {
 } PiiText;
 
 /* The phrases that may stand before a name, in lists by their last byte, so that few are compared. Made by pii_phrases_index. */
-enum { PII_FAREWELL, PII_INTRODUCTION, PII_BEFORE_PLACE, PII_PHRASES };
+enum { PII_FAREWELL, PII_INTRODUCTION, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_PHRASES };
 typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128]; } PiiPhrases;
 void pii_phrases_index(PiiPhrases *x);
 

@@ -24,6 +24,11 @@ static const char *const introductions[] = {
     "kollege", "kollegin", "colleague", "witness", "author:", "autor:", "geb.", "geborene", "née", "spoke with", "spoke to", "contact", "met with", "account holder",
     "cardholder", "inhaber:", "kontoinhaber:", "kontoinhaber", "holder:", "brother", "sister", "friend", "wife", "husband", "son", "daughter", "frau", "mann",
 };
+/* Titles in small letters, as Romance languages, Dutch and Polish write them inside a sentence. */
+static const char *const small_titles[] = {
+    "señora", "señor", "señorita", "sr.", "sra.", "don", "doña", "mevrouw", "meneer", "heer", "dhr.", "mevr.", "monsieur", "madame", "mademoiselle", "maître", "signora", "signor",
+    "signorina", "dottor", "dottoressa", "sig.", "pani", "pan", "pana", "panem", "panią", "fru", "herr", "senhor", "senhora", "ms.", "mr.", "mrs.", "ms", "mr", "mrs", "dr.",
+};
 static const char *const place_before[] = { "in", "aus", "from", "nach", "bei", "à", "en", "near", "to", "city of", "stadt", "w", "z", "te", "uit", "naar", "i", "från", "till",
                                             "a", "da", "di", "live in", "lives in", "at", "born in", "visit", "visiting", "um", "around" };
 
@@ -38,6 +43,7 @@ typedef struct Chain {
 static const struct { const char *const *row; size_t rows; const char *skip; } phrases[PII_PHRASES] = {
     [PII_FAREWELL]     = { farewells, ARRAY_LEN(farewells), " \t\r\n,.!-" },
     [PII_INTRODUCTION] = { introductions, ARRAY_LEN(introductions), " \t\"" },
+    [PII_SMALL_TITLE]  = { small_titles, ARRAY_LEN(small_titles), " " },
     [PII_BEFORE_PLACE] = { place_before, ARRAY_LEN(place_before), " " },
 };
 
@@ -212,7 +218,9 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
     const size_t n = name_length(c, 0, 2);
     if (!n || c->words[0] & WORD_STOP)
         return;
-    if (preceded(t, i, PII_FAREWELL) && n <= 4) {
+    if (preceded(t, i, PII_SMALL_TITLE)) {
+        add_name(t, c, 0, n, 85, "person-title");
+    } else if (preceded(t, i, PII_FAREWELL) && n <= 4) {
         const size_t end = c->end[n - 1];
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
         if (closed || c->words[0] & WORD_GIVEN)

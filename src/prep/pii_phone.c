@@ -15,7 +15,7 @@ static const struct { const char *code; uint8_t least, most; } country_codes[] =
 };
 
 static const char context[] =
-    "=tel|telefon|phone|mobil|handy|=fax|telefax|=call|=ring|rufnummer|hotline|anruf|téléphone|portable|appel|=tél|móvil|llam|teléfono|cellulare|chiam|"
+    "=tel|telefon|erreich|phone|mobil|handy|=fax|telefax|=call|=ring|rufnummer|hotline|anruf|téléphone|portable|appel|=tél|móvil|llam|teléfono|cellulare|chiam|"
     "telefoon|=gsm|=bel |numer|komórk|puhelin|whatsapp|=sms|reach me|reach us|dial|=cell|contact|kontakt|number is|extension|voicemail|signal";
 
 #define NUMBER_MAX 24

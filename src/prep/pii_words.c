@@ -46,6 +46,7 @@ static const char *const things[] = {
 
 /* Streets: Via Roma 12, Calle de Alcalá 5; 12 Baker Street. */
 static const char *const fronts[] = {
+    "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|av|lungo",
     "al|aleja|allée|avda|avenida|avenue|boulevard|bulevardul|calle|carrera|chemin|corso|cours|glorieta|impasse|largo|paseo|piazza|pl|plac|place",
     "plaza|praça|quai|ronda|route|rua|rue|straat|strada|travessa|ul|ulica|via|viale|vicolo",
 };
