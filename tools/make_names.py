@@ -99,7 +99,8 @@ def collect():
 def words():
     out = set()
     for locale in LOREM:
-        out |= {w.lower() for w in flat(provider("lorem", locale).word_list)}
+        # German nouns have capitals; in the other lists a capital is a name's
+        out |= {w.lower() for w in flat(provider("lorem", locale).word_list) if w[0].islower() or locale == "de_DE"}
     return out
 
 

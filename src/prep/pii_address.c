@@ -219,10 +219,7 @@ static void street_first(PiiText *t, size_t i, size_t end)
     const int end_kind = n ? street_ending(p + i, stop - i) : 0;
     if (!end_kind)
         return;
-    bool alone = false;
-    for (size_t k = 0; k < ARRAY_LEN(endings) && !alone; k++)
-        alone = strlen(endings[k]) == stop - i && street_ending(p + i, stop - i);
-    if (alone || stop - i <= 6) { /* "Straße 12" alone needs its name: the word before */
+    if (pii_street_ending(p + i, stop - i) == stop - i || stop - i <= 6) { /* "Straße 12" alone needs its name: the word before */
         size_t b = i;
         if (b > 1 && p[b - 1] == ' ') {
             b--;
@@ -322,6 +319,26 @@ static void lettered_code(PiiText *t, size_t i)
     }
 }
 
+/* "ZIP: 3910", "my postcode is 7412 SL": any code of three to ten letters and digits right behind the word, with one blank or dash. */
+static void named_code(PiiText *t, size_t i)
+{
+    const char *p = t->p;
+    size_t k = i;
+    if (!pii_wants(t, PII_POSTCODE) || !pii_preceded(t, i, PII_BEFORE_CODE))
+        return;
+    while (k < t->n && ch_is(p[k], CH_DIGIT | CH_UPPER) && k - i < 8)
+        k++;
+    if (k + 1 < t->n && (p[k] == '-' || p[k] == ' ') && ch_is(p[k + 1], CH_DIGIT | CH_UPPER)) {
+        size_t e = k + 1;
+        while (e < t->n && ch_is(p[e], CH_DIGIT | CH_UPPER) && e - k < 5)
+            e++;
+        if (e - k > 2 && !pii_word_char(p, t->n, e))
+            k = e;
+    }
+    if (k - i >= 3 && !pii_word_char(p, t->n, k))
+        pii_add(t, i, k, PII_POSTCODE, 85, "postcode-named");
+}
+
 void pii_match_address(PiiText *t, size_t i, size_t end)
 {
     if (pii_word_before(t->p, i))
@@ -332,6 +349,7 @@ void pii_match_address(PiiText *t, size_t i, size_t end)
     if (ch_digit(t->p[i])) {
         number_first(t, i);
         code_and_place(t, i);
+        named_code(t, i);
         if (end - i == 5 && ch_digit(t->p[i + 1]) && ch_digit(t->p[i + 2]) && ch_digit(t->p[i + 3]) && ch_digit(t->p[i + 4]) && pii_alone(t, i, end))
             pii_add(t, i, end, PII_POSTCODE, pii_context(t, i, end, "=plz|postleitzahl|zip code|=zip|postcode|code postal|postal code") ? 70 : 5, "postcode-5");
     } else {

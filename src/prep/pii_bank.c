@@ -93,7 +93,7 @@ static const struct { short from, to; uint8_t lengths; const char *name; } issue
     { 2200, 2204, LEN(16) | LEN(19), "Mir" },
     { 6011, 6011, LEN(16) | LEN(19), "Discover" }, { 6440, 6599, LEN(16) | LEN(19), "Discover" },
     { 6200, 6299, LEN(16) | LEN(17) | LEN(18) | LEN(19), "UnionPay" }, { 8100, 8171, LEN(16) | LEN(19), "UnionPay" },
-    { 5000, 5099, 0xFF, "Maestro" },              { 5600, 5899, 0xFF, "Maestro" }, { 6000, 6010, 0xFF, "Maestro" }, { 6012, 6199, 0xFF, "Maestro" },
+    { 604, 604, 0xFF, "Maestro" }, { 5000, 5099, 0xFF, "Maestro" },              { 5600, 5899, 0xFF, "Maestro" }, { 6000, 6010, 0xFF, "Maestro" }, { 6012, 6199, 0xFF, "Maestro" },
     { 6300, 6439, 0xFF, "Maestro" },              { 6600, 6999, 0xFF, "Maestro" },
 };
 #undef LEN

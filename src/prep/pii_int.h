@@ -13,12 +13,15 @@ typedef struct PiiText {
     size_t            n;
     PiiSpans         *out;  /* candidates, still overlapping */
     size_t            name_end; /* names: words before this place belong to a name already found */
+    struct { size_t begin, end; } recent[16]; /* names: the last words of names found so far */
+    size_t            n_recent;
 } PiiText;
 
 /* The phrases that may stand before a name, in lists by their last byte, so that few are compared. Made by pii_phrases_index. */
-enum { PII_FAREWELL, PII_INTRODUCTION, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_PHRASES };
+enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_PHRASES };
 typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128]; } PiiPhrases;
 void pii_phrases_index(PiiPhrases *x);
+bool pii_preceded(const PiiText *t, size_t i, int set);     /* the text before i, blanks left out, ends with a phrase of the set */
 
 struct PiiScanner {
     uint64_t   off;

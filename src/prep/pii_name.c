@@ -17,12 +17,21 @@ static const char *const farewells[] = {
     "med venlig hilsen", "vennlig hilsen", "mvh", "ystävällisin terveisin", "com os melhores cumprimentos", "atenciosamente",
 };
 static const char *const introductions[] = {
-    "name is", "name's", "names are", "heiße", "heisse", "ich bin", "mein name ist", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:",
+    "names are", "ich bin", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:",
     "kontakt:", "contact:", "ansprechpartner:", "ansprechpartnerin:", "attn:", "z. hd.", "z.hd.", "c/o", "from:", "to:", "cc:", "von:", "an:", "signed:", "gez.", "unterschrift:",
-    "je m'appelle", "m'appelle", "nom:", "nom :", "me llamo", "nombre:", "mi chiamo", "nome:", "mijn naam is", "ik ben", "naam:", "nazywam się", "mam na imię", "jag heter",
-    "jeg hedder", "jeg heter", "chamo-me", "i'm", "i am", "this is", "called", "named", "genannt", "patient:", "patientin:", "patient", "employee", "mitarbeiter", "mitarbeiterin",
+    "nom:", "nom :", "nombre:", "nome:", "ik ben", "naam:", 
+    "i'm", "i am", "this is", "called", "named", "genannt", "patient:", "patientin:", "patient", "employee", "mitarbeiter", "mitarbeiterin",
     "kollege", "kollegin", "colleague", "witness", "author:", "autor:", "geb.", "geborene", "née", "spoke with", "spoke to", "contact", "met with", "account holder",
     "cardholder", "inhaber:", "kontoinhaber:", "kontoinhaber", "holder:", "brother", "sister", "friend", "wife", "husband", "son", "daughter", "frau", "mann",
+};
+/* Behind these any word with a capital is a name. */
+static const char *const namings[] = {
+    "name is", "name's", "heiße", "heisse", "mein name ist", "je m'appelle", "m'appelle", "me llamo", "mi chiamo", "mijn naam is", "nazywam się", "mam na imię", "jag heter", "jeg hedder",
+    "jeg heter", "chamo-me", "nimeni on",
+};
+static const char *const before_code[] = {
+    "zip:", "zip code:", "zip code is", "zip is", "zip code", "postcode:", "postcode is", "postcode", "postal code:", "postal code is", "plz:", "plz", "postleitzahl:", "postleitzahl",
+    "postleitzahl ist", "code postal:", "code postal", "código postal:", "código postal", "cap:", "kod pocztowy:", "postnummer:", "postcode:",
 };
 /* Titles in small letters, as Romance languages, Dutch and Polish write them inside a sentence. */
 static const char *const small_titles[] = {
@@ -43,6 +52,8 @@ typedef struct Chain {
 static const struct { const char *const *row; size_t rows; const char *skip; } phrases[PII_PHRASES] = {
     [PII_FAREWELL]     = { farewells, ARRAY_LEN(farewells), " \t\r\n,.!-" },
     [PII_INTRODUCTION] = { introductions, ARRAY_LEN(introductions), " \t\"" },
+    [PII_NAMING]       = { namings, ARRAY_LEN(namings), " \t\":" },
+    [PII_BEFORE_CODE]  = { before_code, ARRAY_LEN(before_code), " " },
     [PII_SMALL_TITLE]  = { small_titles, ARRAY_LEN(small_titles), " " },
     [PII_BEFORE_PLACE] = { place_before, ARRAY_LEN(place_before), " " },
 };
@@ -61,7 +72,7 @@ void pii_phrases_index(PiiPhrases *x)
 }
 
 /* The text before i, blanks and what else the set skips left out, ends with one of its phrases. */
-static bool preceded(const PiiText *t, size_t i, int set)
+bool pii_preceded(const PiiText *t, size_t i, int set)
 {
     const char *p = t->p, *skip = phrases[set].skip;
     const PiiPhrases *x = &t->s->phrases;
@@ -139,8 +150,8 @@ static size_t after(const PiiText *t, const Chain *c)
         if (c->what[k] & INITIAL && at < t->n && pii_upper_at(t->p, t->n, at))
             return at;      /* J.R. */
     }
-    const size_t blank = pii_space(t->p, t->n, at);
-    return blank ? at + blank : 0;
+    const size_t blank = pii_space(t->p, t->n, at), more = blank ? pii_space(t->p, t->n, at + blank) : 0;
+    return blank ? at + blank + more : 0;
 }
 
 static void read_chain(const PiiText *t, Chain *c, size_t i)
@@ -178,8 +189,24 @@ static void add_name(PiiText *t, const Chain *c, size_t from, size_t n, int conf
     if (c->what[from + n - 1] & INITIAL && end < t->n)
         end++;
     pii_add(t, c->begin[from], end, PII_PERSON, confidence, rule);
-    if (confidence >= 60)
-        t->name_end = MAX(t->name_end, end);
+    if (confidence < 60)
+        return;
+    t->name_end = MAX(t->name_end, end);
+    for (size_t k = from; k < from + n; k++)
+        if (!(c->what[k] & (PARTICLE | INITIAL)) && c->end[k] - c->begin[k] > 2) {
+            const size_t at = t->n_recent++ % ARRAY_LEN(t->recent);
+            t->recent[at].begin = c->begin[k];
+            t->recent[at].end = c->end[k];
+        }
+}
+
+/* The word stood in one of the last names of this text: "Frau Xylander ... Xylander kam". */
+static bool heard(const PiiText *t, size_t begin, size_t end)
+{
+    for (size_t k = 0; k < MIN(t->n_recent, ARRAY_LEN(t->recent)); k++)
+        if (t->recent[k].end - t->recent[k].begin == end - begin && memcmp(t->p + t->recent[k].begin, t->p + begin, end - begin) == 0)
+            return true;
+    return false;
 }
 
 /* Behind the name stands what makes it a street or a company. */
@@ -187,6 +214,20 @@ static bool names_a_thing(const PiiText *t, size_t end)
 {
     const size_t at = end < t->n && (t->p[end] == '-' || t->p[end] == ' ') ? end + 1 : end, stop = pii_word_end(t->p, t->n, at);
     return at > end && stop > at && pii_upper_at(t->p, t->n, at) && pii_words_find(t->s->words, (Str){ t->p + at, stop - at }) & WORD_THING;
+}
+
+/* Where the name begins whose first word with a capital stands at i: up to three particles before it. */
+static size_t particles_before(const PiiText *t, size_t i)
+{
+    for (int back = 0; back < 3 && i > 1 && t->p[i - 1] == ' '; back++) {
+        size_t b = i - 1;
+        while (b > 0 && i - b < 8 && ch_is(t->p[b - 1], CH_LOWER))
+            b--;
+        if (b == i - 1 || pii_word_before(t->p, b) || !(pii_words_find(t->s->words, (Str){ t->p + b, i - 1 - b }) & WORD_PARTICLE))
+            break;
+        i = b;
+    }
+    return i;
 }
 
 static void by_surroundings(PiiText *t, const Chain *c, size_t i)
@@ -218,14 +259,20 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
     const size_t n = name_length(c, 0, 2);
     if (!n || c->words[0] & WORD_STOP)
         return;
-    if (preceded(t, i, PII_SMALL_TITLE)) {
-        add_name(t, c, 0, n, 85, "person-title");
-    } else if (preceded(t, i, PII_FAREWELL) && n <= 4) {
+    const size_t whole = particles_before(t, i);
+    if (pii_preceded(t, whole, PII_SMALL_TITLE)) {
+        Chain from = *c;
+        from.begin[0] = whole; /* "mevrouw van der Berg": the particles belong to the name */
+        add_name(t, &from, 0, n, 85, "person-title");
+    } else if (pii_preceded(t, i, PII_NAMING)) {
+        const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
+        add_name(t, c, 0, n, known || n > 1 ? 88 : 65, "person-naming");
+    } else if (pii_preceded(t, i, PII_FAREWELL) && n <= 4) {
         const size_t end = c->end[n - 1];
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
         if (closed || c->words[0] & WORD_GIVEN)
             add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
-    } else if (preceded(t, i, PII_INTRODUCTION)) {
+    } else if (pii_preceded(t, i, PII_INTRODUCTION)) {
         const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
         if (known || (n > 1 && !(c->words[0] & WORD_PLACE)))
             add_name(t, c, 0, n, known && (n > 1 || !(c->words[0] & WORD_PLAIN)) ? 85 : known ? 60 : 52, "person-introduction");
@@ -282,9 +329,12 @@ static void by_tables(PiiText *t, const Chain *c)
     } else if (is_family(w)) {
         if (n == 2 && c->words[1] & WORD_GIVEN && !(c->words[1] & WORD_PLAIN) && !(w & WORD_PLAIN))
             add_name(t, c, 0, n, 70, "person-turned");
+        else if (heard(t, c->begin[0], c->end[0]))
+            add_name(t, c, 0, 1, 75, "person-again");
         else if (!turned_round(t, c))
             pii_add(t, c->begin[0], c->end[0], PII_PERSON, w & WORD_PLAIN ? 10 : 25, "person-family");
-    }
+    } else if (heard(t, c->begin[0], c->end[0]))
+        add_name(t, c, 0, 1, 70, "person-again");
 }
 
 static void match_place(PiiText *t, size_t i)
@@ -294,7 +344,7 @@ static void match_place(PiiText *t, size_t i)
     const size_t words = pii_words_place(t->s->words, t->p + i, t->n - i, &len, &flags);
     if (!words || (len < 4 && flags & WORD_PLAIN))
         return;
-    const bool before = preceded(t, i, PII_BEFORE_PLACE);
+    const bool before = pii_preceded(t, i, PII_BEFORE_PLACE);
     const bool shouted = len > 1 && len < 7 && ch_is(t->p[i + 1], CH_UPPER); /* MOGA: an abbreviation more often */
     const bool plain = words == 1 && (flags & WORD_PLAIN || shouted);
     const int c = flags & WORD_COUNTRY ? 60 : words > 1 ? 66 : 57;
