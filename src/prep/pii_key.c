@@ -96,11 +96,19 @@ static void add_phone(Str v, StrBuf *out)
         strbuf_addc(out, '+');
 }
 
+void pii_lower(Str s, StrBuf *out)
+{
+    StrBuf whole = {0};
+    utf8_repair(&whole, s);
+    utf8_lower(out, strbuf_str(&whole));
+    strbuf_release(&whole);
+}
+
 /* Small letters, one blank for any run of white space. */
 static void add_text(Str v, StrBuf *out)
 {
     StrBuf low = {0};
-    utf8_lower(&low, v);
+    pii_lower(v, &low);
     bool blank = false;
     for (size_t k = 0; k < low.n; k++) {
         const char c = low.p[k];

@@ -13,6 +13,8 @@ void pii_hmac(const PiiHmac *h, const char *use, const char *kind, Str value, ui
 /* The form in which two writings of one value are the same. Appends. */
 void pii_normalise(PiiKind k, Str value, StrBuf *out);
 
+void pii_lower(Str s, StrBuf *out); /* small letters; bytes that are no UTF-8 become U+FFFD */
+
 /* Numbers that depend on (key, use, kind, value) alone. */
 typedef struct PiiDraw { const PiiHmac *h; uint8_t block[32]; size_t used; } PiiDraw;
 PiiDraw  pii_draw(const PiiHmac *h, const char *use, const char *kind, Str value);

@@ -83,7 +83,7 @@ static void email(const Value *v, PiiDraw *d, StrBuf *out)
         if (part.n > 2 && w & (WORD_GIVEN | WORD_FAMILY)) {
             StrBuf name = {0}, low = {0};
             add_word(v, w & WORD_GIVEN && !named ? "given" : "family", part, &name);
-            utf8_lower(&low, strbuf_str(&name));
+            pii_lower(strbuf_str(&name), &low);
             strbuf_add(out, low.p ? low.p : "", low.n);
             strbuf_addc(out, '.');
             strbuf_release(&name);
@@ -168,7 +168,7 @@ static void add_word(const Value *v, const char *role, Str word, StrBuf *out)
     const unsigned w = pii_words_find(v->r->words, word);
     const unsigned given = w & WORD_GIVEN ? w & WORD_GIVEN : WORD_GIVEN;
     StrBuf key = {0};
-    utf8_lower(&key, word);
+    pii_lower(word, &key);
     PiiDraw d = pii_draw(&v->r->hmac, role, "", strbuf_str(&key));
     Str name;
     int tries = 0;
