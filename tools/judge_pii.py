@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Judges the scan for personal data against presidio-analyzer on the same labelled sentences, and on sentences in which nothing stands.
 
-  judge_pii.py sentences PROGRAM SYNTH.json   precision, recall and F1 per kind for both, and the ratio of their speeds
+  judge_pii.py sentences PROGRAM SYNTH.json   precision, recall and F1 per kind for both, and the ratio of their speeds (of processor time)
   judge_pii.py nothing PROGRAM FILE.jsonl FIELD[,FIELD]   findings per 1,000 texts in a file that has no personal data, by rule
 
 PROGRAM is build/tests/pii_driver (ninja -C build pii_driver). SYNTH.json is data/synth_dataset_v2.json of the source package presidio-evaluator 0.3.2
-(MIT): 1,500 synthetic sentences of English with their spans. Needs presidio-analyzer 2.2.366 and a spaCy 3.8 pipeline named en_core_web_sm.
+(MIT): 1,500 synthetic sentences of English with their spans. Needs presidio-analyzer 2.2.366 and a small spaCy 3.8 pipeline (SPACY_MODEL, en_core_web_sm).
 A finding is right when it has the kind of a labelled span and shares at least half of the characters of both together (intersection over union 0.5);
 so a postcode found without its street counts against both. Presidio's findings count from 0.4 on, as its own evaluator takes them.
 """

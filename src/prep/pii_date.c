@@ -41,11 +41,11 @@ static size_t date_at(const char *p, size_t n, size_t i)
     int a = 0, b = 0, c = 0;
     size_t k = i, first = number(p, n, k, &a);
     if (first == 0) {
-        size_t end = pii_word_end(p, n, k);
-        if (!month_word(p + k, end - k))
-            return 0;
-        end += end < n && p[end] == '.';
+        const size_t word = pii_word_end(p, n, k);
+        size_t end = word + (word < n && p[word] == '.');
         end += pii_space(p, n, end);
+        if (end >= n || !ch_digit(p[end]) || !month_word(p + k, word - k))
+            return 0;
         const size_t day = number(p, n, end, &a);
         if (!day || day > 2 || a < 1 || a > 31)
             return 0;

@@ -370,17 +370,31 @@ static void match_plate(PiiText *t, size_t i)
         pii_add(t, i, k, PII_PLATE, pii_context(t, i, k, plate_context) ? 88 : dash && blank && letters + more > 2 && digits > 1 ? 45 : 15, "de-plate");
 }
 
-/* Letters and digits from i on with at most one sign between two; counts to SHORTEST. Most numbers of a text are shorter than any of the table. */
-#define SHORTEST 6
-static size_t reach(const PiiText *t, size_t i)
+/* Every number of the table has four digits or more among its first 16 letters and digits, with at most one sign between two, or is one word of eight
+ * characters and more. Most numbers of a text are neither: "10 years", "2021". */
+static bool worth_trying(const PiiText *t, size_t i)
 {
-    size_t count = 0;
-    for (size_t k = i, gap = 0; k < t->n && count < SHORTEST && gap < 2; k++) {
+    size_t digits = 0, count = 0, first = 0;
+    for (size_t k = i, gap = 0; k < t->n && count < 16 && digits < 4 && gap < 2; k++) {
         const bool in = ch_alnum(t->p[k]);
         count += in;
+        digits += ch_digit(t->p[k]);
+        if (in && !gap && count == k - i + 1)
+            first = count;
         gap = in ? 0 : gap + 1;
     }
-    return count;
+    return (digits > 3 && count > 3) || first > 7;
+}
+
+/* The first character of the form stands at p; saves reading the rest for most rows. */
+static bool may_begin(const char *shape, char c)
+{
+    switch (*shape) {
+    case '9': return ch_digit(c);
+    case 'A': return ch_alpha(c);
+    case '=': return ch_up(c) == shape[1];
+    default:  return true;
+    }
 }
 
 void pii_match_id(PiiText *t, size_t i)
@@ -391,13 +405,13 @@ void pii_match_id(PiiText *t, size_t i)
         return;
     if (pii_wants(t, PII_PLATE) && pii_upper_at(t->p, t->n, i))
         match_plate(t, i);
-    if (reach(t, i) < SHORTEST)
+    if (!worth_trying(t, i))
         return;
     for (const struct Id *x = ids; x < ids + ARRAY_LEN(ids); x++) {
         if (!pii_wants(t, x->kind) || MAX(x->plain, x->near) < t->s->least)
             continue;
         for (int f = 0; f < 3 && x->shape[f]; f++) {
-            const size_t len = pii_shape(x->shape[f], t->p + i, t->n - i, buf, &n);
+            const size_t len = may_begin(x->shape[f], t->p[i]) ? pii_shape(x->shape[f], t->p + i, t->n - i, buf, &n) : 0;
             if (!len || (x->check && !x->check(buf, n)) || !pii_alone(t, i, i + len))
                 continue;
             const int c = pii_context(t, i, i + len, x->context) ? x->near : x->plain;
