@@ -3,6 +3,8 @@
  * To add a language: words in the tables. */
 #include "prep/pii_int.h"
 
+#define CHAIN 80 /* bytes of a name held together by dashes; keeps the scan linear */
+
 /* What a street's last word ends with (one word with the name, or a word of its own): the number follows. */
 static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "damm", "ufer", "steig", "chaussee", "stieg", "promenade", "straat", "laan", "plein",
                                        "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu", "allé", "torget", "stigen", "gränd", "allén", "platsen", "backen", "hof",
@@ -67,7 +69,7 @@ static size_t capital_words(const PiiText *t, size_t i, int most)
     size_t end = i, at = i;
     for (int w = 0; w < most && pii_upper_at(t->p, t->n, at); w++) {
         end = pii_word_end(t->p, t->n, at);
-        while (end + 1 < t->n && strchr("-'/", t->p[end]) && t->p[end] && pii_word_char(t->p, t->n, end + 1))
+        while (end + 1 < t->n && end - at < CHAIN && strchr("-'/", t->p[end]) && t->p[end] && pii_word_char(t->p, t->n, end + 1))
             end = pii_word_end(t->p, t->n, end + 1);
         const size_t blank = pii_space(t->p, t->n, end);
         if (!blank)
@@ -198,7 +200,7 @@ static void number_first(PiiText *t, size_t i)
                 return;
             }
         }
-        while (end + 1 < t->n && (p[end] == '\'' || p[end] == '-') && pii_word_char(p, t->n, end + 1))
+        while (end + 1 < t->n && end - at < CHAIN && (p[end] == '\'' || p[end] == '-') && pii_word_char(p, t->n, end + 1))
             end = pii_word_end(p, t->n, end + 1);
         const size_t gap = end < t->n && p[end] == '.' ? 1 + pii_space(p, t->n, end + 1) : pii_space(p, t->n, end);
         if (!gap)
@@ -212,7 +214,7 @@ static void street_first(PiiText *t, size_t i, size_t end)
 {
     const char *p = t->p;
     size_t begin = i, stop = end;
-    while (stop + 1 < t->n && p[stop] == '-' && pii_word_char(p, t->n, stop + 1))
+    while (stop + 1 < t->n && stop - i < CHAIN && p[stop] == '-' && pii_word_char(p, t->n, stop + 1))
         stop = pii_word_end(p, t->n, stop + 1);
     size_t at = stop + (stop < t->n && p[stop] == '.');
     const size_t blank = pii_space(p, t->n, at), n = blank ? house(t, at + blank) : 0;

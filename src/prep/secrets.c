@@ -106,9 +106,9 @@ static void by_pem(const char *p, size_t n, size_t i, int least, PiiSpans *out)
     if (n - i < 30 || memcmp(p + i, begin, sizeof begin - 1) != 0)
         return;
     const size_t line = MIN(n, i + 80), last = MIN(n, i + 8192);
-    const char *name = memmem(p + i, line - i, "PRIVATE KEY", 11), *stop = memmem(p + i, last - i, end, sizeof end - 1);
-    if (!name)
+    if (!memmem(p + i, line - i, "PRIVATE KEY", 11))
         return;
+    const char *stop = memmem(p + i, last - i, end, sizeof end - 1);
     size_t e = stop ? (size_t)(stop - p) + sizeof end - 1 : last;
     for (size_t dashes = 0; stop && e < n && dashes < 5 && p[e] != '\n'; e++)
         dashes += p[e] == '-';

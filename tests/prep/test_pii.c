@@ -233,6 +233,26 @@ static void test_overlap(void **state)
     vec_release(&v);
 }
 
+/* What could be read again and again from every place; a scan that is not linear does not end within the time of a test. */
+static void test_linear(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = { "A-", "1 ", "a.b@", "::", "((", "Anna ", "-----BEGIN PRIVATE KEY", "1-(", "4", "Aa", "12 A'", "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von " };
+    PiiScanner *all;
+    PiiSpans v = {0};
+    Err e;
+    assert_int_equal(pii_scanner_new(&all, &(PiiOptions){ .least = 1 }, &e), 0);
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        StrBuf text = {0};
+        while (text.n < 150000)
+            strbuf_addz(&text, pieces[i]);
+        assert_int_equal(pii_scan(all, strbuf_str(&text), &v, &e), 0);
+        strbuf_release(&text);
+    }
+    vec_release(&v);
+    pii_scanner_free(all);
+}
+
 static const char long_text[] = "Sehr geehrte Frau Müller, Ihre Karte 4111 1111 1111 1111 (IBAN DE89 3704 0044 0532 0130 00) ist bei max@example.org, +49 30 1234567. Gruß\nAnna Schmidt\n";
 typedef struct Shared { PiiSpans v[64]; } Shared;
 
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_net),     cmocka_unit_test(test_bank),    cmocka_unit_test(test_phone),        cmocka_unit_test(test_person),
         cmocka_unit_test(test_address), cmocka_unit_test(test_secrets), cmocka_unit_test(test_nothing),      cmocka_unit_test(test_ids),
         cmocka_unit_test(test_options), cmocka_unit_test(test_overlap), cmocka_unit_test(test_check_digits), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_linear),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
