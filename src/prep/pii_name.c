@@ -17,7 +17,7 @@ static const char *const farewells[] = {
     "med venlig hilsen", "vennlig hilsen", "mvh", "ystävällisin terveisin", "com os melhores cumprimentos", "atenciosamente",
 };
 static const char *const introductions[] = {
-    "names are", "ich bin", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:",
+    "names are", "ich bin", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:", "customer", "kunde", "kundin", "kunden", "client",
     "kontakt:", "contact:", "ansprechpartner:", "ansprechpartnerin:", "attn:", "z. hd.", "z.hd.", "c/o", "from:", "to:", "cc:", "von:", "an:", "signed:", "gez.", "unterschrift:",
     "nom:", "nom :", "nombre:", "nome:", "ik ben", "naam:", 
     "i'm", "i am", "this is", "called", "named", "genannt", "patient:", "patientin:", "patient", "employee", "mitarbeiter", "mitarbeiterin",
@@ -266,7 +266,7 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         add_name(t, &from, 0, n, 85, "person-title");
     } else if (pii_preceded(t, i, PII_NAMING)) {
         const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
-        add_name(t, c, 0, n, known || n > 1 ? 88 : 65, "person-naming");
+        add_name(t, c, 0, n, c->what[0] & SHOUTED && !known ? 40 : known || n > 1 ? 88 : 65, "person-naming");
     } else if (pii_preceded(t, i, PII_FAREWELL) && n <= 4) {
         const size_t end = c->end[n - 1];
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
@@ -274,7 +274,7 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
             add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
     } else if (pii_preceded(t, i, PII_INTRODUCTION)) {
         const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
-        if (known || (n > 1 && !(c->words[0] & WORD_PLACE)))
+        if (known || (n > 1 && !(c->words[0] & WORD_PLACE) && !(c->what[0] & SHOUTED)))
             add_name(t, c, 0, n, known && (n > 1 || !(c->words[0] & WORD_PLAIN)) ? 85 : known ? 60 : 52, "person-introduction");
     }
 }
