@@ -6,8 +6,10 @@
 #define CHAIN 80 /* bytes of a name held together by dashes; keeps the scan linear */
 
 /* What a street's last word ends with (one word with the name, or a word of its own): the number follows. */
-static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "damm", "ufer", "steig", "chaussee", "stieg", "promenade", "straat", "laan", "plein",
-                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu", "allé", "torget", "stigen", "gränd", "allén", "platsen", "backen", "hof",
+static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "damm", "ufer", "steig", "chaussee",
+    "stieg", "promenade", "straat", "laan", "plein",
+                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu",
+                                       "allé", "torget", "stigen", "gränd", "allén", "platsen", "backen", "hof",
                                        "ring", "pfad", "markt", "tie" }; /* from here on: also the end of other words */
 #define SHARED (ARRAY_LEN(endings) - 4)
 static unsigned word_at(const PiiText *t, size_t i, size_t end) { return pii_words_find(t->s->words, (Str){ t->p + i, end - i }); }
@@ -83,7 +85,8 @@ static size_t capital_words(const PiiText *t, size_t i, int most)
 static size_t postcode(const PiiText *t, size_t i, const char **rule)
 {
     static const struct { const char *shape, *rule; } forms[] = {
-        { "9999-999", "postcode-pt" }, { "99=-999", "postcode-pl" }, { "9999 UU", "postcode-nl" }, { "99999", "postcode-5" }, { "999 99", "postcode-se" }, { "9999", "postcode-4" },
+        { "9999-999", "postcode-pt" }, { "99=-999", "postcode-pl" }, { "9999 UU", "postcode-nl" }, { "99999", "postcode-5" },
+        { "999 99", "postcode-se" }, { "9999", "postcode-4" },
     };
     char buf[PII_SHAPE_MAX + 1];
     size_t n, k = i;
@@ -118,7 +121,8 @@ static size_t take_in(const PiiText *t, size_t end)
             k = place > k + blank ? place : k;
             continue;
         }
-        static const char *const units[] = { "Apt. ", "Apt ", "Suite ", "Unit ", "Flat ", "Floor ", "Piso ", "piso ", "Puerta ", "Interno ", "Appartamento " };
+        static const char *const units[] = { "Apt. ", "Apt ", "Suite ", "Unit ", "Flat ", "Floor ", "Piso ", "piso ", "Puerta ", "Interno ",
+            "Appartamento " };
         size_t unit = 0;
         for (size_t u = 0; u < ARRAY_LEN(units) && !unit; u++)
             if (t->n - at > strlen(units[u]) && memcmp(p + at, units[u], strlen(units[u])) == 0 && ch_digit(p[at + strlen(units[u])]))
@@ -134,7 +138,8 @@ static size_t take_in(const PiiText *t, size_t end)
             continue;
         }
         const size_t town = capital_words(t, at, 3); /* "Kevinburgh, HI 40397" */
-        if (town > at && town + 10 <= t->n && p[town] == ',' && p[town + 1] == ' ' && ch_is(p[town + 2], CH_UPPER) && ch_is(p[town + 3], CH_UPPER) && p[town + 4] == ' ' &&
+        if (town > at && town + 10 <= t->n && p[town] == ',' && p[town + 1] == ' ' && ch_is(p[town + 2], CH_UPPER)
+                && ch_is(p[town + 3], CH_UPPER) && p[town + 4] == ' ' &&
             ch_digit(p[town + 5])) {
             k = town + 4;
             continue;
@@ -194,7 +199,8 @@ static void number_first(PiiText *t, size_t i)
         const unsigned last = w ? word_at(t, at, end) : 0;
         if (last & (WORD_BEHIND | WORD_BEHIND_RARE)) {
             const size_t gap = pii_space(p, t->n, end), next = end + gap, stop = gap ? pii_word_end(p, t->n, next) : end;
-            if (!(gap && pii_upper_at(p, t->n, next) && word_at(t, next, stop) & (WORD_BEHIND | WORD_BEHIND_RARE))) { /* "Lake Street": the last such word */
+            const unsigned behind = gap && pii_upper_at(p, t->n, next) ? word_at(t, next, stop) : 0;
+            if (!(behind & (WORD_BEHIND | WORD_BEHIND_RARE))) { /* "Lake Street": the last such word */
                 end += end < t->n && p[end] == '.' && end - at < 5;
                 add_street(t, i, end, last & WORD_BEHIND ? 78 : 45, "street-en");
                 return;
@@ -301,7 +307,8 @@ static void code_and_place(PiiText *t, size_t i)
 static void lettered_code(PiiText *t, size_t i)
 {
     static const struct { const char *shape, *rule; } forms[] = {
-        { "UU9U 9UU", "postcode-uk" }, { "U9U 9UU", "postcode-uk" }, { "UU99 9UU", "postcode-uk" }, { "UU9 9UU", "postcode-uk" }, { "U99 9UU", "postcode-uk" }, { "U9 9UU", "postcode-uk" },
+        { "UU9U 9UU", "postcode-uk" }, { "U9U 9UU", "postcode-uk" }, { "UU99 9UU", "postcode-uk" }, { "UU9 9UU", "postcode-uk" },
+        { "U99 9UU", "postcode-uk" }, { "U9 9UU", "postcode-uk" },
         { "U9U 9U9", "postcode-ca" },
     };
     char buf[PII_SHAPE_MAX + 1];
@@ -353,7 +360,8 @@ void pii_match_address(PiiText *t, size_t i, size_t end)
         code_and_place(t, i);
         named_code(t, i);
         if (end - i == 5 && ch_digit(t->p[i + 1]) && ch_digit(t->p[i + 2]) && ch_digit(t->p[i + 3]) && ch_digit(t->p[i + 4]) && pii_alone(t, i, end))
-            pii_add(t, i, end, PII_POSTCODE, pii_context(t, i, end, "=plz|postleitzahl|zip code|=zip|postcode|code postal|postal code") ? 70 : 5, "postcode-5");
+            pii_add(t, i, end, PII_POSTCODE, pii_context(t, i, end, "=plz|postleitzahl|zip code|=zip|postcode|code postal|postal code") ? 70 : 5,
+                    "postcode-5");
     } else {
         street_first(t, i, end);
         front_word(t, i);

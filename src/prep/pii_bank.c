@@ -80,8 +80,8 @@ void pii_match_bic(PiiText *t, size_t i, size_t end)
     pii_add(t, i, end, PII_BIC, near ? 90 : digit ? 40 : 15, "bic");
 }
 
-/* Issuer ranges by their first four digits, and the lengths they issue, as bits of (length - 12). ISO/IEC 7812; ranges as published by the schemes, but the whole of
- * 35 for JCB, so that what is given out later is not missed. */
+/* Issuer ranges by their first four digits, and the lengths they issue, as bits of (length - 12). ISO/IEC 7812; ranges as published by the
+ * schemes, but the whole of 35 for JCB, so that what is given out later is not missed. */
 #define LEN(n) (1u << ((n) - 12))
 static const struct { short from, to; uint8_t lengths; const char *name; } issuers[] = {
     { 3400, 3499, LEN(15), "American Express" },  { 3700, 3799, LEN(15), "American Express" },
@@ -93,7 +93,8 @@ static const struct { short from, to; uint8_t lengths; const char *name; } issue
     { 2200, 2204, LEN(16) | LEN(19), "Mir" },
     { 6011, 6011, LEN(16) | LEN(19), "Discover" }, { 6440, 6599, LEN(16) | LEN(19), "Discover" },
     { 6200, 6299, LEN(16) | LEN(17) | LEN(18) | LEN(19), "UnionPay" }, { 8100, 8171, LEN(16) | LEN(19), "UnionPay" },
-    { 604, 604, 0xFF, "Maestro" }, { 5000, 5099, 0xFF, "Maestro" },              { 5600, 5899, 0xFF, "Maestro" }, { 6000, 6010, 0xFF, "Maestro" }, { 6012, 6199, 0xFF, "Maestro" },
+    { 604, 604, 0xFF, "Maestro" }, { 5000, 5099, 0xFF, "Maestro" },              { 5600, 5899, 0xFF, "Maestro" }, { 6000, 6010, 0xFF, "Maestro" },
+    { 6012, 6199, 0xFF, "Maestro" },
     { 6300, 6439, 0xFF, "Maestro" },              { 6600, 6999, 0xFF, "Maestro" },
 };
 #undef LEN
@@ -141,6 +142,7 @@ void pii_match_card(PiiText *t, size_t i)
     }
     if (!best || pii_word_before(p, i) || (i && (p[i - 1] == '.' || p[i - 1] == ',') && i > 1 && ch_digit(p[i - 2])))
         return;
-    const bool near = pii_context(t, i, best, card_context), usual = best_groups == 1 ? best_n > 12 : best_groups == 4 || (best_groups == 3 && best_n < 16);
+    const bool near = pii_context(t, i, best, card_context), usual = best_groups == 1 ? best_n > 12 : best_groups == 4
+            || (best_groups == 3 && best_n < 16);
     pii_add(t, i, best, PII_CARD, near ? 99 : usual ? 85 : 60, "card");
 }

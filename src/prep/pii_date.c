@@ -1,11 +1,14 @@
 /* pii_date.c - dates of birth, which are dates beside a word of birth, and geographic coordinates. */
 #include "prep/pii_int.h"
 
-static const char birth_context[] = "=born|=dob|birth|geboren|=geb.|geburts|=geb |=né|=née|naissance|nacid|nacimiento|=nato|=nata|nascita|geboorte|urodz|=ur.|född|født|syntynyt|nascid|nascimento|narozen";
+static const char birth_context[] =
+    "=born|=dob|birth|geboren|=geb.|geburts|=geb |=né|=née|naissance|nacid|nacimiento|=nato|=nata|nascita|geboorte|urodz|=ur.|född|født|syntynyt|"
+    "nascid|nascimento|narozen";
 
 /* Months in small letters; the first three letters decide, in the languages that share them. */
 static const char months[] =
-    "|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mae|mai|okt|dez|fév|avr|jui|aoû|déc|ene|abr|ago|dic|gen|mag|giu|lug|set|ott|mrt|mei|maa|sty|lut|kwi|maj|cze|lip|sie|wrz|paź|lis|gru|out|fev|des|";
+    "|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mae|mai|okt|dez|fév|avr|jui|aoû|déc|ene|abr|ago|dic|gen|mag|giu|lug|set|ott|mrt|mei|maa|"
+    "sty|lut|kwi|maj|cze|lip|sie|wrz|paź|lis|gru|out|fev|des|";
 
 static bool month_word(const char *p, size_t n)
 {
@@ -169,5 +172,6 @@ void pii_match_coordinates(PiiText *t, size_t i)
     if (pii_word_char(p, t->n, k) || (k + 1 < t->n && (p[k] == '.' || p[k] == ',') && ch_digit(p[k + 1])))
         return;
     const bool near = pii_context(t, b, k, geo_context);
-    pii_add(t, b, k, PII_COORDINATES, near || letter ? 90 : comma && ((da >= 5 && db >= 5) || (da == 4 && db == 4 && (lat >= 10 || lat <= -10))) ? 60 : 30, "coordinates");
+    const bool sharp = comma && ((da >= 5 && db >= 5) || (da == 4 && db == 4 && (lat >= 10 || lat <= -10)));
+    pii_add(t, b, k, PII_COORDINATES, near || letter ? 90 : sharp ? 60 : 30, "coordinates");
 }

@@ -207,7 +207,8 @@ static bool us_ssn(const char *s, size_t n)
 {
     const int area = D(0) * 100 + TWO(1);
     (void)n;
-    return area && area != 666 && area < 900 && TWO(3) && pii_remainder(s + 5, 4, 999) + D(8) && memcmp(s, "123456789", 9) != 0 && memcmp(s, "078051120", 9) != 0;
+    return area && area != 666 && area < 900 && TWO(3) && pii_remainder(s + 5, 4, 999) + D(8) && memcmp(s, "123456789", 9) != 0
+            && memcmp(s, "078051120", 9) != 0;
 }
 
 static bool us_itin(const char *s, size_t n)
@@ -290,8 +291,10 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "de-tax-id", PII_TAX_ID, { "99 999 999 999" }, C(de_tax), 75, 97, "steuer|idnr|id-nr|=tin|tax|finanzamt|identifikation" },
     { "de-tax-number", PII_TAX_ID, { "999=/999=/99999", "99=/999=/99999", "999=/9999=/9999" }, NONE, 55, 92, "steuer|st.-nr|=stnr|tax|finanzamt" },
     { "de-vat", PII_COMPANY_ID, { "=D=E 999 999 999" }, C(de_vat), 85, 95, "ust|vat|umsatzsteuer|=mwst" },
-    { "de-pension", PII_SOCIAL_ID, { "99 999999 A 999", "99 99 99 99 A 99 9" }, C(de_pension), 85, 97, "sozialvers|rentenvers|=svnr|=rvnr|sv-nummer|versicherungsnummer|social" },
-    { "de-health", PII_HEALTH_ID, { "A999999999", "A999 999 999" }, C(de_health), 60, 95, "kranken|versicher|=kvnr|=gkv|=kk|health|insurance|gesundheit|patient" },
+    { "de-pension", PII_SOCIAL_ID, { "99 999999 A 999", "99 99 99 99 A 99 9" },
+    C(de_pension), 85, 97, "sozialvers|rentenvers|=svnr|=rvnr|sv-nummer|versicherungsnummer|social" },
+    { "de-health", PII_HEALTH_ID, { "A999999999", "A999 999 999" },
+    C(de_health), 60, 95, "kranken|versicher|=kvnr|=gkv|=kk|health|insurance|gesundheit|patient" },
     { "de-id-card", PII_ID_CARD, { "AXXXXXXXX9" }, C(de_document), 50, 92, "ausweis|identity card|id card|=perso|=npa|document" },
     { "de-id-card-serial", PII_ID_CARD, { "AXXXXXXXX" }, C(de_serial), 10, 80, "ausweis|identity card|id card|=perso|=npa" },
     { "de-passport", PII_PASSPORT, { "=CXXXXXXXX9", "=CXXXXXXXX" }, C(de_serial), 15, 85, "pass-nr|reisepass|passnummer|passport|=pass" },
@@ -311,7 +314,8 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "pl-pesel", PII_NATIONAL_ID, { "99999999999" }, C(pl_pesel), 60, 95, "pesel" },
     { "pl-nip", PII_TAX_ID, { "999+999+99+99", "999+99+99+999", "9999999999" }, C(pl_nip), 30, 90, "=nip|podatkow" },
     { "se-person", PII_NATIONAL_ID, { "999999=-9999", "99999999=-9999" }, C(se_person), 80, 96, "personnummer|=pnr|samordningsnummer|person" },
-    { "se-person-plain", PII_NATIONAL_ID, { "9999999999", "999999999999", "999999=+9999" }, C(se_person), 35, 90, "personnummer|=pnr|samordningsnummer" },
+    { "se-person-plain", PII_NATIONAL_ID, { "9999999999", "999999999999", "999999=+9999" },
+    C(se_person), 35, 90, "personnummer|=pnr|samordningsnummer" },
     { "fi-hetu", PII_NATIONAL_ID, { "999999=-999X", "999999=+999X", "999999A999X" }, C(fi_hetu), 90, 97, "hetu|henkilö|personbeteckning" },
     { "dk-cpr", PII_NATIONAL_ID, { "999999=-9999" }, C(dk_cpr), 60, 95, "=cpr|personnummer|cpr-" },
     { "dk-cpr-plain", PII_NATIONAL_ID, { "999999 9999" }, C(dk_cpr), 10, 85, "=cpr|cpr-" },
@@ -323,9 +327,12 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "us-ssn-plain", PII_SOCIAL_ID, { "999999999" }, C(us_ssn), 5, 75, "social sec|=ssn|=ssns" },
     { "us-itin", PII_TAX_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_itin), 70, 95, "=itin|taxpayer|tax" },
     { "us-driver", PII_DRIVER_ID, { "A9999999", "A99999999", "99999999" }, NONE, 5, 65, "driver|licence number|license number|=dl" },
-    { "us-driver-long", PII_DRIVER_ID, { "A999999999999", "A99-999-999", "A9999-99999-99999" }, NONE, 5, 65, "driver|licence number|license number|=dl" },
-    { "us-bank", PII_IBAN, { "99999999", "999999999999", "9999999999" }, NONE, 5, 60, "bank account|account number|account no|acct|kontonummer|konto-nr|=konto" },
-    { "us-bank-long", PII_IBAN, { "99999999999", "999999999", "9999999999999" }, NONE, 5, 60, "bank account|account number|account no|acct|kontonummer|konto-nr|=konto" },
+    { "us-driver-long", PII_DRIVER_ID, { "A999999999999", "A99-999-999", "A9999-99999-99999" },
+    NONE, 5, 65, "driver|licence number|license number|=dl" },
+    { "us-bank", PII_IBAN, { "99999999", "999999999999", "9999999999" },
+    NONE, 5, 60, "bank account|account number|account no|acct|kontonummer|konto-nr|=konto" },
+    { "us-bank-long", PII_IBAN, { "99999999999", "999999999", "9999999999999" },
+    NONE, 5, 60, "bank account|account number|account no|acct|kontonummer|konto-nr|=konto" },
     { "passport", PII_PASSPORT, { "A99999999", "999999999", "99AA99999" }, NONE, 5, 70, "passport|passeport|pasaporte|passaporto|paspoort|paszport" },
     { "passport", PII_PASSPORT, { "AA9999999", "A9999999", "AAA999999" }, NONE, 5, 70, "passport|passeport|pasaporte|passaporto|paspoort|paszport" },
     { "ca-sin", PII_SOCIAL_ID, { "999+999+999", "999999999" }, C(ca_sin), 35, 88, "=sin|social insurance|assurance sociale|=nas" },
@@ -337,12 +344,14 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "hr-oib", PII_NATIONAL_ID, { "99999999999" }, C(pii_iso7064_11_10), 15, 90, "=oib" },
     { "ee-code", PII_NATIONAL_ID, { "99999999999" }, C(ee_code), 65, 92, "isikukood|asmens kod" },
     { "br-cpf", PII_TAX_ID, { "999=.999=.999=-99" }, C(br_cpf), 90, 97, "=cpf" },
-    { "medical-record", PII_HEALTH_ID, { "9999999", "99999999", "999999" }, NONE, 3, 62, "medical record|=mrn|patientennummer|patient id|patienten-id" },
+    { "medical-record", PII_HEALTH_ID, { "9999999", "99999999", "999999" },
+    NONE, 3, 62, "medical record|=mrn|patientennummer|patient id|patienten-id" },
 #undef C
 #undef NONE
 };
 
-static const char plate_context[] = "kennzeichen|plate|=kfz|=pkw|nummernschild|registration|=auto|fahrzeug|vehicle|=car|immatriculation|targa|matrícula|kenteken|rejestrac";
+static const char plate_context[] =
+    "kennzeichen|plate|=kfz|=pkw|nummernschild|registration|=auto|fahrzeug|vehicle|=car|immatriculation|targa|matrícula|kenteken|rejestrac";
 
 /* German plates: place of one to three letters, dash or blank, one or two letters, one to four digits, perhaps E or H (FZV). */
 static void match_plate(PiiText *t, size_t i)

@@ -150,7 +150,8 @@ static int read_row(PiiIndex *x, const Json *row, const char *where, Err *e)
     for (size_t i = 0; i < json_len(rows); i++) {
         const Json *name = json_at(rows, i);
         if (json_kind(name) != JSON_STRING || json_str(name).n > PII_ROW_MAX)
-            return err_set(e, ERR_INPUT, "%s: \"rows\" must hold names of at most %d bytes, number %zu is %s", where, PII_ROW_MAX, i + 1, json_kind_name(name));
+            return err_set(e, ERR_INPUT, "%s: \"rows\" must hold names of at most %d bytes, number %zu is %s", where, PII_ROW_MAX, i + 1,
+                    json_kind_name(name));
         Pair *p = vec_push(&x->pairs);
         p->kind = k;
         memcpy(p->key, key.p, key.n);

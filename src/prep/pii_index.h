@@ -12,7 +12,8 @@ typedef VEC(Str) PiiRows;
 
 PiiIndex *pii_index_new(void);
 void      pii_index_free(PiiIndex *x);
-int       pii_index_add(PiiIndex *x, const PiiReplacer *r, Str row, Str text, const PiiSpans *spans, Err *e); /* the name is copied; ERR_INPUT: longer than PII_ROW_MAX */
+/* The name of the row is copied; ERR_INPUT: longer than PII_ROW_MAX. */
+int       pii_index_add(PiiIndex *x, const PiiReplacer *r, Str row, Str text, const PiiSpans *spans, Err *e);
 void      pii_index_merge(PiiIndex *into, const PiiIndex *from);
 void      pii_index_seal(PiiIndex *x);              /* sorts, and leaves out doubles; before find and write */
 size_t    pii_index_count(const PiiIndex *x);       /* pairs of value and row */

@@ -129,7 +129,8 @@ void pii_normalise(PiiKind k, Str value, StrBuf *out)
     static void (*const how[PII_KINDS])(Str, StrBuf *) = {
         [PII_PHONE] = add_phone,
         [PII_IBAN] = add_alnum,        [PII_BIC] = add_alnum,       [PII_CARD] = add_alnum,      [PII_MAC] = add_alnum,        [PII_TAX_ID] = add_alnum,
-        [PII_SOCIAL_ID] = add_alnum,   [PII_HEALTH_ID] = add_alnum, [PII_NATIONAL_ID] = add_alnum, [PII_ID_CARD] = add_alnum,  [PII_PASSPORT] = add_alnum,
+        [PII_SOCIAL_ID] = add_alnum,   [PII_HEALTH_ID] = add_alnum, [PII_NATIONAL_ID] = add_alnum, [PII_ID_CARD] = add_alnum,
+                [PII_PASSPORT] = add_alnum,
         [PII_DRIVER_ID] = add_alnum,   [PII_COMPANY_ID] = add_alnum, [PII_PLATE] = add_alnum,    [PII_POSTCODE] = add_alnum,
     };
     StrBuf one = {0};

@@ -9,36 +9,50 @@
 
 /* What a farewell or an introduction ends with, in small letters; "\n" stands for a line break, behind which commas and blanks may follow. */
 static const char *const farewells[] = {
-    "freundlichen grüßen", "freundlichen grüssen", "freundliche grüße", "freundliche grüsse", "freundlichem gruß", "viele grüße", "viele grüsse", "beste grüße", "liebe grüße",
-    "beste grüsse", "herzliche grüße", "schöne grüße", "mfg", "lg", "vg", "hochachtungsvoll", "best regards", "kind regards", "regards", "sincerely", "yours truly", "best wishes",
-    "yours faithfully", "cheers", "many thanks", "thank you", "thanks", "best", "love", "cordialement", "bien à vous", "salutations distinguées", "salutations", "amicalement",
-    "saludos", "un saludo", "atentamente", "cordialmente", "saludos cordiales", "cordiali saluti", "distinti saluti", "saluti", "met vriendelijke groet", "vriendelijke groeten",
-    "groetjes", "groeten", "hartelijke groet", "z poważaniem", "pozdrawiam", "pozdrowienia", "med vänlig hälsning", "vänliga hälsningar", "hälsningar", "venlig hilsen",
+    "freundlichen grüßen", "freundlichen grüssen", "freundliche grüße", "freundliche grüsse", "freundlichem gruß", "viele grüße", "viele grüsse",
+    "beste grüße", "liebe grüße",
+    "beste grüsse", "herzliche grüße", "schöne grüße", "mfg", "lg", "vg", "hochachtungsvoll", "best regards", "kind regards", "regards",
+    "sincerely", "yours truly", "best wishes",
+    "yours faithfully", "cheers", "many thanks", "thank you", "thanks", "best", "love", "cordialement", "bien à vous", "salutations distinguées",
+    "salutations", "amicalement",
+    "saludos", "un saludo", "atentamente", "cordialmente", "saludos cordiales", "cordiali saluti", "distinti saluti", "saluti",
+    "met vriendelijke groet", "vriendelijke groeten",
+    "groetjes", "groeten", "hartelijke groet", "z poważaniem", "pozdrawiam", "pozdrowienia", "med vänlig hälsning", "vänliga hälsningar",
+    "hälsningar", "venlig hilsen",
     "med venlig hilsen", "vennlig hilsen", "mvh", "ystävällisin terveisin", "com os melhores cumprimentos", "atenciosamente",
 };
 static const char *const introductions[] = {
-    "names are", "ich bin", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:", "customer", "kunde", "kundin", "kunden", "client",
-    "kontakt:", "contact:", "ansprechpartner:", "ansprechpartnerin:", "attn:", "z. hd.", "z.hd.", "c/o", "from:", "to:", "cc:", "von:", "an:", "signed:", "gez.", "unterschrift:",
+    "names are", "ich bin", "mein name:", "name:", "name =", "vorname:", "nachname:", "customer:", "kunde:", "kundin:", "customer", "kunde",
+    "kundin", "kunden", "client",
+    "kontakt:", "contact:", "ansprechpartner:", "ansprechpartnerin:", "attn:", "z. hd.", "z.hd.", "c/o", "from:", "to:", "cc:", "von:", "an:",
+    "signed:", "gez.", "unterschrift:",
     "nom:", "nom :", "nombre:", "nome:", "ik ben", "naam:", 
     "i'm", "i am", "this is", "called", "named", "genannt", "patient:", "patientin:", "patient", "employee", "mitarbeiter", "mitarbeiterin",
-    "kollege", "kollegin", "colleague", "witness", "author:", "autor:", "geb.", "geborene", "née", "spoke with", "spoke to", "contact", "met with", "account holder",
-    "cardholder", "inhaber:", "kontoinhaber:", "kontoinhaber", "holder:", "brother", "sister", "friend", "wife", "husband", "son", "daughter", "frau", "mann",
+    "kollege", "kollegin", "colleague", "witness", "author:", "autor:", "geb.", "geborene", "née", "spoke with", "spoke to", "contact",
+    "met with", "account holder",
+    "cardholder", "inhaber:", "kontoinhaber:", "kontoinhaber", "holder:", "brother", "sister", "friend", "wife", "husband", "son", "daughter",
+    "frau", "mann",
 };
 /* Behind these any word with a capital is a name. */
 static const char *const namings[] = {
-    "name is", "name's", "heiße", "heisse", "mein name ist", "je m'appelle", "m'appelle", "me llamo", "mi chiamo", "mijn naam is", "nazywam się", "mam na imię", "jag heter", "jeg hedder",
+    "name is", "name's", "heiße", "heisse", "mein name ist", "je m'appelle", "m'appelle", "me llamo", "mi chiamo", "mijn naam is", "nazywam się",
+    "mam na imię", "jag heter", "jeg hedder",
     "jeg heter", "chamo-me", "nimeni on",
 };
 static const char *const before_code[] = {
-    "zip:", "zip code:", "zip code is", "zip is", "zip code", "postcode:", "postcode is", "postcode", "postal code:", "postal code is", "plz:", "plz", "postleitzahl:", "postleitzahl",
+    "zip:", "zip code:", "zip code is", "zip is", "zip code", "postcode:", "postcode is", "postcode", "postal code:", "postal code is", "plz:",
+    "plz", "postleitzahl:", "postleitzahl",
     "postleitzahl ist", "code postal:", "code postal", "código postal:", "código postal", "cap:", "kod pocztowy:", "postnummer:", "postcode:",
 };
 /* Titles in small letters, as Romance languages, Dutch and Polish write them inside a sentence. */
 static const char *const small_titles[] = {
-    "señora", "señor", "señorita", "sr.", "sra.", "don", "doña", "mevrouw", "meneer", "heer", "dhr.", "mevr.", "monsieur", "madame", "mademoiselle", "maître", "signora", "signor",
-    "signorina", "dottor", "dottoressa", "sig.", "pani", "pan", "pana", "panem", "panią", "fru", "herr", "senhor", "senhora", "ms.", "mr.", "mrs.", "ms", "mr", "mrs", "dr.",
+    "señora", "señor", "señorita", "sr.", "sra.", "don", "doña", "mevrouw", "meneer", "heer", "dhr.", "mevr.", "monsieur", "madame",
+    "mademoiselle", "maître", "signora", "signor",
+    "signorina", "dottor", "dottoressa", "sig.", "pani", "pan", "pana", "panem", "panią", "fru", "herr", "senhor", "senhora", "ms.", "mr.",
+    "mrs.", "ms", "mr", "mrs", "dr.",
 };
-static const char *const place_before[] = { "in", "aus", "from", "nach", "bei", "à", "en", "near", "to", "city of", "stadt", "w", "z", "te", "uit", "naar", "i", "från", "till",
+static const char *const place_before[] = { "in", "aus", "from", "nach", "bei", "à", "en", "near", "to", "city of", "stadt", "w", "z", "te",
+    "uit", "naar", "i", "från", "till",
                                             "a", "da", "di", "live in", "lives in", "at", "born in", "visit", "visiting", "um", "around" };
 
 enum { TITLE = 1, GREETING = 2, INITIAL = 4, PARTICLE = 8, CAPITAL = 16, SHOUTED = 32 /* capitals only */ };
@@ -239,7 +253,8 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         const size_t n = name_length(c, first, 2);
         const size_t title = c->end[0] - c->begin[0];
         if (n)
-            add_name(t, c, first, n, c->words[first] & (WORD_GIVEN | WORD_FAMILY) ? 95 : title > 2 || t->p[c->begin[0]] != 'M' ? 88 : 70, "person-title");
+            add_name(t, c, first, n, c->words[first] & (WORD_GIVEN | WORD_FAMILY) ? 95 : title > 2
+                    || t->p[c->begin[0]] != 'M' ? 88 : 70, "person-title");
         return;
     }
     if (c->what[0] & GREETING && c->n > 1) {

@@ -106,7 +106,8 @@ void pii_match_ip4(PiiText *t, size_t i)
         if (q < 3 && (k >= t->n || p[k++] != '.'))
             return;
     }
-    if (pii_word_before(p, i) || (i && strchr("._-", p[i - 1]) != NULL) || pii_word_char(p, t->n, k) || (k + 1 < t->n && p[k] == '.' && ch_digit(p[k + 1])))
+    if (pii_word_before(p, i) || (i && strchr("._-", p[i - 1]) != NULL) || pii_word_char(p, t->n, k)
+            || (k + 1 < t->n && p[k] == '.' && ch_digit(p[k + 1])))
         return;
     /* what names no machine of a person: this host, loopback, masks, broadcast, documentation (RFC 5735) */
     const bool nobody = part[0] == 0 || part[0] == 127 || part[0] == 255 || part[0] >= 224 || (part[3] == 0 && part[2] == 0);
@@ -144,7 +145,8 @@ void pii_match_ip6(PiiText *t, size_t at)
     groups += digits > 0;
     if (e > b && p[e - 1] == ':' && !(e > b + 1 && p[e - 2] == ':'))
         e--; /* a colon of the sentence */
-    if (pii_word_char(p, t->n, e) || groups > 8 || (runs ? groups < 2 || groups > 7 : groups != 8) || (!letters && groups < 4) || (groups < 3 && !ch_digit(p[b]) && memcmp(p + b, "fe80", MIN(e - b, (size_t)4)) != 0))
+    if (pii_word_char(p, t->n, e) || groups > 8 || (runs ? groups < 2 || groups > 7 : groups != 8) || (!letters && groups < 4)
+            || (groups < 3 && !ch_digit(p[b]) && memcmp(p + b, "fe80", MIN(e - b, (size_t)4)) != 0))
         return; /* a::b is a name in programs */
     pii_add(t, b, e, PII_IP, 90, "ipv6");
 }

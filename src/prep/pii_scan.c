@@ -37,7 +37,8 @@ void pii_add(PiiText *t, size_t begin, size_t end, PiiKind k, int confidence, co
 /* What begins with a digit or holds one. */
 static void match_number(PiiText *t, size_t i, size_t end)
 {
-    static const PiiMatcher all[] = { pii_match_ip4, pii_match_iban, pii_match_card, pii_match_phone, pii_match_id, pii_match_birth, pii_match_coordinates };
+    static const PiiMatcher all[] = { pii_match_ip4, pii_match_iban, pii_match_card, pii_match_phone, pii_match_id, pii_match_birth,
+            pii_match_coordinates };
     for (size_t m = 0; m < ARRAY_LEN(all); m++)
         all[m](t, i);
     pii_match_wallet(t, i, end);
@@ -173,7 +174,8 @@ int pii_scan(const PiiScanner *s, Str text, PiiSpans *out, Err *e)
 {
     vec_clear(out);
     if (text.n > PII_TEXT_MAX)
-        return err_set(e, ERR_INPUT, "personal data: a text of %zu bytes is longer than the most that is scanned, %zu; cut it into records", text.n, PII_TEXT_MAX);
+        return err_set(e, ERR_INPUT, "personal data: a text of %zu bytes is longer than the most that is scanned, %zu; cut it into records",
+                text.n, PII_TEXT_MAX);
     PiiText t = { .s = s, .p = text.p, .n = text.n, .out = out };
     walk(&t);
     if (pii_wants(&t, PII_SECRET))

@@ -29,7 +29,8 @@ static void same_form(Str s, size_t keep, PiiDraw *d, StrBuf *out)
 static void failing(const Value *v, PiiDraw *d, StrBuf *out)
 {
     static const struct { const char *rule; size_t keep; const char *front; } fixed[] = {
-        { "us-ssn", 0, "000" }, { "us-ssn-plain", 0, "000" }, { "us-itin", 0, "000" }, { "uk-nino", 0, "QQ" }, { "card", 1, "" }, { "de-register", 3, "" }, { "de-vat", 2, "" },
+        { "us-ssn", 0, "000" }, { "us-ssn-plain", 0, "000" }, { "us-itin", 0, "000" }, { "uk-nino", 0, "QQ" }, { "card", 1, "" },
+        { "de-register", 3, "" }, { "de-vat", 2, "" },
     };
     const size_t begin = out->n;
     size_t keep = 0;
@@ -173,7 +174,8 @@ static void add_word(const Value *v, const char *role, Str word, StrBuf *out)
     Str name;
     int tries = 0;
     do
-        name = pii_words_pick(v->r->words, strcmp(role, "given") == 0 ? given : strcmp(role, "city") == 0 ? WORD_CITY : strcmp(role, "country") == 0 ? WORD_COUNTRY : WORD_FAMILY,
+        name = pii_words_pick(v->r->words, strcmp(role, "given") == 0 ? given : strcmp(role, "city") == 0 ? WORD_CITY : strcmp(role,
+                "country") == 0 ? WORD_COUNTRY : WORD_FAMILY,
                               pii_draw_next(&d));
     while (name.n == word.n && memcmp(name.p, word.p, name.n) == 0 && ++tries < 8);
     const size_t last = word.n ? word.n - 1 : 0;
@@ -357,9 +359,12 @@ static void any_form(const Value *v, PiiDraw *d, StrBuf *out)
 }
 
 static const Maker makers[PII_KINDS] = {
-    [PII_EMAIL] = email, [PII_PHONE] = phone, [PII_URL_LOGIN] = login, [PII_IP] = ip, [PII_MAC] = mac, [PII_IBAN] = iban, [PII_BIC] = bic, [PII_CARD] = failing,
-    [PII_WALLET] = wallet, [PII_TAX_ID] = failing, [PII_SOCIAL_ID] = failing, [PII_HEALTH_ID] = failing, [PII_NATIONAL_ID] = failing, [PII_ID_CARD] = failing,
-    [PII_PASSPORT] = failing, [PII_DRIVER_ID] = failing, [PII_COMPANY_ID] = failing, [PII_PLATE] = any_form, [PII_BIRTH_DATE] = birth_date, [PII_PERSON] = person,
+    [PII_EMAIL] = email, [PII_PHONE] = phone, [PII_URL_LOGIN] = login, [PII_IP] = ip, [PII_MAC] = mac, [PII_IBAN] = iban, [PII_BIC] = bic,
+            [PII_CARD] = failing,
+    [PII_WALLET] = wallet, [PII_TAX_ID] = failing, [PII_SOCIAL_ID] = failing, [PII_HEALTH_ID] = failing, [PII_NATIONAL_ID] = failing,
+            [PII_ID_CARD] = failing,
+    [PII_PASSPORT] = failing, [PII_DRIVER_ID] = failing, [PII_COMPANY_ID] = failing, [PII_PLATE] = any_form, [PII_BIRTH_DATE] = birth_date,
+            [PII_PERSON] = person,
     [PII_ADDRESS] = address, [PII_POSTCODE] = any_form, [PII_PLACE] = place, [PII_COORDINATES] = coordinates, [PII_SECRET] = secret,
 };
 

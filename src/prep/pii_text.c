@@ -31,7 +31,8 @@ size_t pii_word_char(const char *p, size_t n, size_t i)
     if (c < 0x80)
         return ch_alnum((char)c);
     const unsigned char d = i + 1 < n ? (unsigned char)p[i + 1] : 0;
-    if ((c == 0xC2 && d != 0xAA && d != 0xB5 && d != 0xBA) || (c == 0xE2 && d <= 0x81) || (c == 0xE3 && d == 0x80) || (c == 0xC3 && (d == 0x97 || d == 0xB7)))
+    if ((c == 0xC2 && d != 0xAA && d != 0xB5 && d != 0xBA) || (c == 0xE2 && d <= 0x81) || (c == 0xE3 && d == 0x80) || (c == 0xC3 && (d == 0x97
+            || d == 0xB7)))
         return 0;
     size_t len = c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
     return MIN(len, n - i);

@@ -12,14 +12,18 @@
 
 /* Words with a capital that follow or precede names without being part of them. */
 static const char *const stop_words[] = {
-    "The|This|Edit|That|These|Those|And|But|For|With|From|Your|Our|His|Her|Its|Their|What|When|Where|Which|Who|Why|How|There|Here|Then|Please|Thanks|Thank",
-    "World|Everyone|Everybody|Folks|Guys|There|Friends|Zusammen|Could|Would|Should|Can|Does|Did|Has|Have|Had|Was|Were|Are|Yes|Not|After|Before|Since|Until|If|In|On|At|To|Of|By|My|He|She|We|They|It|As|So|No|Or",
+    "The|This|Edit|That|These|Those|And|But|For|With|From|Your|Our|His|Her|Its|Their|What|When|Where|Which|Who|Why|How|There|Here|Then|Please|"
+    "Thanks|Thank",
+    "World|Everyone|Everybody|Folks|Guys|There|Friends|Zusammen|Could|Would|Should|Can|Does|Did|Has|Have|Had|Was|Were|Are|Yes|Not|After|Before|"
+    "Since|Until|If|In|On|At|To|Of|By|My|He|She|We|They|It|As|So|No|Or",
     "Der|Die|Das|Den|Dem|Des|Ein|Eine|Und|Oder|Mit|Von|Vom|Für|Auf|Aus|Bei|Bitte|Danke|Wir|Sie|Ich|Ihr|Ihre|Unser|Unsere|Wann|Wer|Wie|Was|Wo|Nach|Seit",
     "Le|La|Les|Un|Une|Et|Avec|Pour|Dans|Sur|Nous|Vous|Il|Elle|Je|Merci|El|Los|Las|Por|Con|Para|Una|Gracias|Gli|Dal|Della|Grazie|Het|Een|En|Voor|Bij",
     "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|January|February|April|May|June|July|August|September|October|November|December",
-    "Montag|Dienstag|Mittwoch|Donnerstag|Freitag|Samstag|Sonntag|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember|Lundi|Mardi|Mercredi|Jeudi|Vendredi",
+    "Montag|Dienstag|Mittwoch|Donnerstag|Freitag|Samstag|Sonntag|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember|Lundi|Mardi|Mercredi|Jeudi|"
+    "Vendredi",
     "GmbH|AG|KG|OHG|SE|Inc|Ltd|LLC|LLP|Corp|Corporation|Company|Group|Bank|University|Universität|Institute|Institut|School|College|Hospital|Klinik|SA",
-    "SARL|SAS|SpA|Srl|BV|NV|Oy|AB|AS|Team|Support|Service|Department|Abteilung|Sir|Madam|Customer|Kunde|Damen|Herren|Street|Road|Avenue|Email|Phone|Tel",
+    "SARL|SAS|SpA|Srl|BV|NV|Oy|AB|AS|Team|Support|Service|Department|Abteilung|Sir|Madam|Customer|Kunde|Damen|Herren|Street|Road|Avenue|Email|"
+    "Phone|Tel",
 };
 
 /* A title may end in a dot. */
@@ -46,7 +50,8 @@ static const char *const things[] = {
 
 /* Streets: Via Roma 12, Calle de Alcalá 5; 12 Baker Street. */
 static const char *const fronts[] = {
-    "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|av|lungo",
+    "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|"
+    "av|lungo",
     "al|aleja|allée|avda|avenida|avenue|boulevard|bulevardul|calle|carrera|chemin|corso|cours|glorieta|impasse|largo|paseo|piazza|pl|plac|place",
     "plaza|praça|quai|ronda|route|rua|rue|straat|strada|travessa|ul|ulica|via|viale|vicolo",
 };

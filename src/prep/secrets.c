@@ -119,11 +119,16 @@ static void by_pem(const char *p, size_t n, size_t i, int least, PiiSpans *out)
 
 /* What a value must stand behind; small letters, "_" stands for "_", "-", " " or nothing. */
 static const struct { const char *name, *rule; int confidence; } names[] = {
-    { "password", "password", 78 },   { "passwort", "password", 78 },  { "passwd", "password", 78 },    { "kennwort", "password", 78 },      { "pwd", "password", 70 },
-    { "contraseña", "password", 78 }, { "wachtwoord", "password", 78 }, { "mot de passe", "password", 78 }, { "hasło", "password", 78 },   { "passphrase", "password", 78 },
-    { "pgpassword", "password", 80 }, { "secret", "named-secret", 72 }, { "token", "named-secret", 68 }, { "api_key", "api-key", 80 },      { "apikey", "api-key", 80 },
-    { "access_key", "api-key", 80 },  { "secret_key", "api-key", 84 },  { "private_key", "api-key", 80 }, { "auth_token", "named-secret", 80 }, { "client_secret", "api-key", 84 },
-    { "accountkey", "azure", 92 },    { "sharedaccesskey", "azure", 92 }, { "account_key", "azure", 88 },  { "credentials", "named-secret", 60 }, { "sig", "azure-sas", 50 },
+    { "password", "password", 78 },   { "passwort", "password", 78 },  { "passwd", "password", 78 },    { "kennwort", "password", 78 },
+    { "pwd", "password", 70 },
+    { "contraseña", "password", 78 }, { "wachtwoord", "password", 78 }, { "mot de passe", "password", 78 }, { "hasło", "password", 78 },
+    { "passphrase", "password", 78 },
+    { "pgpassword", "password", 80 }, { "secret", "named-secret", 72 }, { "token", "named-secret", 68 }, { "api_key", "api-key", 80 },
+    { "apikey", "api-key", 80 },
+    { "access_key", "api-key", 80 },  { "secret_key", "api-key", 84 },  { "private_key", "api-key", 80 }, { "auth_token", "named-secret", 80 },
+    { "client_secret", "api-key", 84 },
+    { "accountkey", "azure", 92 },    { "sharedaccesskey", "azure", 92 }, { "account_key", "azure", 88 },  { "credentials", "named-secret", 60 },
+    { "sig", "azure-sas", 50 },
 };
 
 static char low(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
@@ -144,7 +149,8 @@ static bool name_before(const char *p, size_t end, const char *name)
     return !k || !fits(p[k - 1], A_ALNUM) || (p[k] >= 'A' && p[k] <= 'Z' && p[k - 1] >= 'a' && p[k - 1] <= 'z'); /* dbPassword */
 }
 
-/* `at` is ':' or '='. A quoted value, or one up to a blank, of 6 to 200 characters; placeholders and code are none: $VAR, <password>, func(...), ****. */
+/* `at` is ':' or '='. A quoted value, or one up to a blank, of 6 to 200 characters; placeholders and code are none: $VAR, <password>, func(...),
+ * ****. */
 static void by_name(const char *p, size_t n, size_t at, int least, PiiSpans *out)
 {
     size_t e = at, b = at + 1;
@@ -172,7 +178,8 @@ static void by_name(const char *p, size_t n, size_t at, int least, PiiSpans *out
     while (!quote && k > b && (p[k - 1] == '.' || p[k - 1] == '?' || p[k - 1] == ':'))
         k--;
     const size_t len = k - b;
-    if (len < 6 || len > 200 || p[b] == '$' || p[b] == '<' || p[b] == '{' || p[b] == '%' || p[b] == '/' || (k < n && p[k] == '(') || (quote && (k == n || p[k] != quote)))
+    if (len < 6 || len > 200 || p[b] == '$' || p[b] == '<' || p[b] == '{' || p[b] == '%' || p[b] == '/' || (k < n && p[k] == '(')
+            || (quote && (k == n || p[k] != quote)))
         return;
     const bool mixed = (digits && letters) || (others && letters && (digits || upper)) || digits == len;
     const double bits = entropy(p + b, len);

@@ -29,7 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             hash.mode[k] = k % 2 ? PII_HASH : PII_REDACT;
         }
         BUG_ON(pii_scanner_new(&all, &(PiiOptions){ .least = 1 }, &e) != 0 || pii_scanner_new(&usual, NULL, &e) != 0);
-        BUG_ON(pii_replacer_new(&surrogates, all, &replace, STR_LIT("sixteen bytes or more"), &e) != 0 || pii_replacer_new(&hashes, all, &hash, STR_LIT("sixteen bytes or more"), &e) != 0);
+        BUG_ON(pii_replacer_new(&surrogates, all, &replace, STR_LIT("sixteen bytes or more"), &e) != 0
+                || pii_replacer_new(&hashes, all, &hash, STR_LIT("sixteen bytes or more"), &e) != 0);
     }
     /* a copy of the exact size, so that reading past the end is seen */
     char *copy = mem_alloc(n ? n : 1);

@@ -21,7 +21,8 @@ static void print_spans(Str text, const PiiSpans *v)
 {
     printf("[");
     for (size_t k = 0; k < v->n; k++)
-        printf("%s[%zu, %zu, \"%s\", %d, \"%s\"]", k ? ", " : "", characters(text, v->p[k].begin), characters(text, v->p[k].end), pii_kind_info(v->p[k].kind)->name,
+        printf("%s[%zu, %zu, \"%s\", %d, \"%s\"]", k ? ", " : "", characters(text, v->p[k].begin), characters(text, v->p[k].end),
+                pii_kind_info(v->p[k].kind)->name,
                v->p[k].confidence, v->p[k].rule);
     printf("]\n");
 }

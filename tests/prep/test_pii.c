@@ -69,7 +69,8 @@ static void test_bank(void **state)
     FINDS("IBAN: de89 3704 0044 0532 0130 00, danke", "iban:de89 3704 0044 0532 0130 00");
     FINDS("GB82-WEST-1234-5698-7654-32", "iban:GB82-WEST-1234-5698-7654-32");
     FINDS("NO93 8601 1117 947.", "iban:NO93 8601 1117 947");
-    FINDS("DE89\xC2\xA0" "3704\xC2\xA0" "0044\xC2\xA0" "0532\xC2\xA0" "0130\xC2\xA0" "00", "iban:DE89\xC2\xA0" "3704\xC2\xA0" "0044\xC2\xA0" "0532\xC2\xA0" "0130\xC2\xA0" "00");
+    FINDS("DE89\xC2\xA0" "3704\xC2\xA0" "0044\xC2\xA0" "0532\xC2\xA0" "0130\xC2\xA0" "00",
+            "iban:DE89\xC2\xA0" "3704\xC2\xA0" "0044\xC2\xA0" "0532\xC2\xA0" "0130\xC2\xA0" "00");
     FINDS_NOTHING("DE88370400440532013000 DE8937040044053201300 XX89370400440532013000 DE893704004405320130001");
     FINDS_NOTHING("he is 10 years old then in his first week");
     FINDS("BIC COBADEFFXXX", "bic:COBADEFFXXX");
@@ -138,11 +139,13 @@ static void test_secrets(void **state)
     FINDS("AKIAIOSFODNN7EXAMPLE", "secret:AKIAIOSFODNN7EXAMPLE");
     FINDS("ghp_0123456789abcdefghijABCDEFGHIJ012345", "secret:ghp_0123456789abcdefghijABCDEFGHIJ012345");
     FINDS("sk-ant-api03-AbCdEf0123456789AbCdEf0123456789xyz", "secret:sk-ant-api03-AbCdEf0123456789AbCdEf0123456789xyz");
-    FINDS("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", "secret:eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N");
+    FINDS("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+            "secret:eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N");
     FINDS("password=hunter2abc", "secret:hunter2abc");
     FINDS("\"apiKey\": \"9f8a7c6b5d4e3f2a1b0c\"", "secret:9f8a7c6b5d4e3f2a1b0c");
     FINDS("Authorization: Bearer abc123DEF456ghi789JKL", "secret:abc123DEF456ghi789JKL");
-    FINDS("-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\nx", "secret:-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----");
+    FINDS("-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\nx",
+            "secret:-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----");
     FINDS_NOTHING("password=$PASSWORD password: <your password> token = get_token() -----BEGIN CERTIFICATE-----");
     FINDS_NOTHING("password: optional, secret: none. The token: a word");
 }
@@ -237,7 +240,8 @@ static void test_overlap(void **state)
 static void test_linear(void **state)
 {
     (void)state;
-    static const char *const pieces[] = { "A-", "1 ", "a.b@", "::", "((", "Anna ", "-----BEGIN PRIVATE KEY", "1-(", "4", "Aa", "12 A'", "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von " };
+    static const char *const pieces[] = { "A-", "1 ", "a.b@", "::", "((", "Anna ", "-----BEGIN PRIVATE KEY", "1-(", "4", "Aa", "12 A'",
+        "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von " };
     PiiScanner *all;
     PiiSpans v = {0};
     Err e;
@@ -253,7 +257,8 @@ static void test_linear(void **state)
     pii_scanner_free(all);
 }
 
-static const char long_text[] = "Sehr geehrte Frau Müller, Ihre Karte 4111 1111 1111 1111 (IBAN DE89 3704 0044 0532 0130 00) ist bei max@example.org, +49 30 1234567. Gruß\nAnna Schmidt\n";
+static const char long_text[] =
+    "Sehr geehrte Frau Müller, Ihre Karte 4111 1111 1111 1111 (IBAN DE89 3704 0044 0532 0130 00) ist bei max@example.org, +49 30 1234567. Gruß\nAnna Schmidt\n";
 typedef struct Shared { PiiSpans v[64]; } Shared;
 
 static void scan_piece(void *ctx, int64_t piece, int worker)

@@ -103,7 +103,8 @@ static void test_modes(void **state)
     assert_false(pii_mode_find(STR_LIT("mask"), &m));
 }
 
-/* What must hold of each surrogate: another value, the same again, another with another seed, and the form. '9' a digit, 'a' a letter, others as they are. */
+/* What must hold of each surrogate: another value, the same again, another with another seed, and the form. '9' a digit, 'a' a letter, others as
+ * they are. */
 static void test_forms(void **state)
 {
     (void)state;
@@ -181,7 +182,8 @@ static void test_conversation(void **state)
     static const char *const women[] = { "Gisela", "Heidrun", "Margaret" }, *const men[] = { "Wolfgang", "Heinrich", "Giovanni" };
     for (size_t i = 0; i < 3; i++) {
         char *w = surrogate(PII_PERSON, "person-given", women[i]), *m = surrogate(PII_PERSON, "person-given", men[i]);
-        assert_true((pii_words_find(scanner->words, str_of(w)) & WORD_GIVEN) == WORD_FEMALE && (pii_words_find(scanner->words, str_of(m)) & WORD_GIVEN) == WORD_MALE);
+        assert_true((pii_words_find(scanner->words, str_of(w)) & WORD_GIVEN) == WORD_FEMALE
+                && (pii_words_find(scanner->words, str_of(m)) & WORD_GIVEN) == WORD_MALE);
         free(w);
         free(m);
     }
