@@ -242,7 +242,7 @@ def main():
     ap.add_argument("folder")
     ap.add_argument("--nl2bash")
     ap.add_argument("--held-out")
-    ap.add_argument("--epochs", type=int, default=11)
+    ap.add_argument("--epochs", type=int, default=7)
     ap.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "src", "prep", "language_weights.inc"))
     a = ap.parse_args()
     prose, other, held = load(a.folder)
@@ -260,7 +260,7 @@ def main():
             feats, labels = [], []
             for k, c in enumerate(langs):
                 p, o = pool[c]
-                for _ in range(2200):
+                for _ in range(1600):
                     src = p if p and (not o or rng.random() < (0.5 if c in MARKOV else 0.75)) else o
                     feats.append(features(crop(rng.choice(src), rng), buckets))
                     labels.append(k)

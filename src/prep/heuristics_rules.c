@@ -3,11 +3,12 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "prep/heuristics_int.h"
+#include "prep/language.h"
 
 #include <stdlib.h>
 #include <strings.h>
 
-#define ECHO_MIN 24 /* letters and digits of a prompt whose repetition tells something */
+#define ECHO_MIN 18 /* letters and digits of a prompt whose repetition tells something */
 
 static bool is_letter(char ch)
 {
@@ -57,7 +58,7 @@ static bool bracket_open(Str s)
     return depth[0] > 0 || depth[1] > 0 || depth[2] > 0;
 }
 
-float ends_truncated(Str s, const TextCounts *c)
+static float prose_breaks_off(Str s, const TextCounts *c)
 {
     static const char *const open_words[] = {
         "the", "a", "an", "of", "and", "or", "to", "with", "for", "that", "because", "which", "is", "are", "und", "oder", "der", "die", "das", "ein", "eine", "mit",
@@ -66,8 +67,6 @@ float ends_truncated(Str s, const TextCounts *c)
     if (s.n == 0)
         return 0;
     const char last = s.p[s.n - 1];
-    if (fence_open(s))
-        return 1;
     const bool prose = c->words >= 8 && c->letters * 10 >= c->solid * 7 && !memchr(s.p, '`', s.n);
     if (!prose) /* a command or a table may end on anything; an open bracket in it is another rule's: shell quoting hides them */
         return 0;
@@ -89,6 +88,17 @@ float ends_truncated(Str s, const TextCounts *c)
     for (size_t i = tail; i < s.n; i++)
         spaces += s.p[i] == ' ';
     return ends >= 2 && one_line && spaces >= 2 && is_letter(last) ? 0.8f : 0;
+}
+
+float ends_truncated(Str s, const TextCounts *c)
+{
+    LanguageGuess g;
+    if (fence_open(s))
+        return 1;
+    const float sure = prose_breaks_off(s, c);
+    if (sure > 0)
+        language_guess(s, &g);
+    return sure > 0 && strcmp(g.code, "code") ? sure : 0; /* a command may end on any word */
 }
 
 float says_refusal(Str s)
@@ -135,7 +145,7 @@ static bool is_blank_bracket(const char *p, size_t n)
 float has_placeholder(Str prompt, Str s)
 {
     static const char *const words[] = { "TODO", "FIXME", "TBD", "XXX", "PLACEHOLDER" };
-    static const char *const excuses[] = { "template", "placeholder", "vorlage", "mod\xC3\xA8le", "plantilla", "lorem", "todo", "jinja", "fixme", "{{", "tbd", "xxx" };
+    static const char *const excuses[] = { "template", "placeholder", "vorlage", "mod\xC3\xA8le", "plantilla", "lorem", "todo", "jinja", "fixme", "{{", "tbd", "xxx", "<your", "<insert", "[your" };
     float n = 0;
     for (size_t i = 0; i < s.n; i++) {
         const char ch = s.p[i];
@@ -144,7 +154,7 @@ float has_placeholder(Str prompt, Str s)
             n += is_blank_bracket(s.p + i, left) ? 1.0f : 0;
         } else if (ch == '{' && left > 4 && s.p[i + 1] == '{' && (is_letter(s.p[i + 2]) || s.p[i + 2] == ' ')) {
             const char *close = memmem(s.p + i, MIN(left, (size_t)60), "}}", 2);
-            n += close && !memchr(s.p + i, '\n', (size_t)(close - (s.p + i))) ? 1.0f : 0;
+            n += close && !memmem(s.p + i, (size_t)(close - (s.p + i)), "..", 2) && !memchr(s.p + i, '\n', (size_t)(close - (s.p + i))) ? 1.0f : 0;
         } else if ((ch | 0x20) == 'l' && left >= 11) {
             n += strncasecmp(s.p + i, "lorem ipsum", 11) == 0 ? 1.0f : 0;
         } else if (ch == '<' && left > 8) {
@@ -189,7 +199,7 @@ static size_t common_start(Str prompt, Str answer, bool *whole, bool *rest)
 float echoes_prompt(Str prompt, Str answer)
 {
     bool whole, rest;
-    return common_start(prompt, answer, &whole, &rest) > 0 && whole && !rest ? 1 : 0;
+    return common_start(prompt, answer, &whole, &rest) >= ECHO_MIN && whole && !rest ? 1 : 0; /* labels may say what a short prompt says */
 }
 
 float leaks_prompt(Str prompt, Str answer)
@@ -208,6 +218,8 @@ float leaks_prompt(Str prompt, Str answer)
 float quotes_open(Str s)
 {
     bool open = false, single = false;
+    if (!memchr(s.p ? s.p : "", '"', s.n) || memchr(s.p, '`', s.n) || memmem(s.p, s.n, "$(", 2))
+        return 0; /* none, or code, or a shell's quotes within quotes */
     for (size_t i = 0; i < s.n; i++) {
         const char ch = s.p[i], before = i ? s.p[i - 1] : ' ', after = i + 1 < s.n ? s.p[i + 1] : ' ';
         if (ch == '\\')

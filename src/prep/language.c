@@ -11,7 +11,7 @@
 
 #include "prep/language_weights.inc"
 
-#define LANES     48   /* columns that one row of weights is read as; a group has at most so many languages */
+#define LANES     40   /* columns that one row of weights is read as; a group has at most so many languages */
 #define WEIGHT_0  'm'
 #define FLUSH     500  /* rows before 16-bit sums could overflow: 65535 / 126 */
 #define WINDOW    (LANGUAGE_SAMPLE / 3)
@@ -169,11 +169,16 @@ static void sums_flush(Sums *s)
     s->rows = 0;
 }
 
+/* Whole vectors, whatever the number of languages: what lies behind the row is added to columns that nobody reads. */
+static inline void lanes_add(uint16_t *restrict to, const unsigned char *restrict w)
+{
+    for (size_t k = 0; k < LANES; k++)
+        to[k] = (uint16_t)(to[k] + w[k]);
+}
+
 static void sums_add(Sums *s, const Group *g, uint32_t h)
 {
-    const unsigned char *w = (const unsigned char *)g->weights + (size_t)gram_bucket(h, g->buckets) * g->n;
-    for (size_t k = 0; k < LANES; k++)
-        s->part[k] = (uint16_t)(s->part[k] + w[k]);
+    lanes_add(s->part, (const unsigned char *)g->weights + (size_t)gram_bucket(h, g->buckets) * g->n);
     s->features++;
     if (++s->rows == FLUSH)
         sums_flush(s);

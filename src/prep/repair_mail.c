@@ -107,6 +107,8 @@ static bool is_original_mark(Str s)
 
 size_t repair_mail_quote(StrBuf *out, Str in)
 {
+    if (!memchr(in.p, '>', in.n) && !memmem(in.p, in.n, "--", 2))
+        return 0;
     Mail m = mail_read(in);
     for (size_t i = 0; i < m.n; i++) {
         if (m.l[i].code || m.l[i].drop || m.l[i].t.n < 8)
@@ -150,6 +152,30 @@ static size_t mail_tail(const Mail *m, size_t most)
     return i;
 }
 
+/* Whether one of the last `most` lines with text begins with one of these: asked before the lines are laid out. */
+static bool tail_starts(Str in, size_t most, const char *const *starts, size_t n)
+{
+    for (size_t end = in.n; end > 0 && most > 0;) {
+        const char *lf = memrchr(in.p, '\n', end);
+        const size_t from = lf ? (size_t)(lf - in.p) + 1 : 0;
+        const Str line = repair_trim((Str){ in.p + from, end - from });
+        for (size_t k = 0; k < n && line.n; k++)
+            if ((line.p[0] | 0x20) == (starts[k][0] | 0x20) && starts_nocase(line, starts[k]))
+                return true;
+        most -= line.n > 0;
+        end = from ? from - 1 : 0;
+    }
+    return false;
+}
+
+static bool holds_any(Str in, const char *const *parts, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (memmem(in.p, in.n, parts[k], strlen(parts[k])))
+            return true;
+    return false;
+}
+
 static bool block_is_short(const Mail *m, size_t from)
 {
     size_t lines = 0;
@@ -163,6 +189,9 @@ static bool block_is_short(const Mail *m, size_t from)
 
 size_t repair_mail_signature(StrBuf *out, Str in)
 {
+    static const char *const dashes[] = { "--" };
+    if (!tail_starts(in, BLOCK_LINES_MAX + 1, dashes, 1))
+        return 0;
     Mail m = mail_read(in);
     for (size_t i = mail_tail(&m, BLOCK_LINES_MAX + 1); i < m.n; i++) {
         if (!str_eqz(m.l[i].s, "-- ") && !str_eqz(m.l[i].s, "--"))
@@ -187,6 +216,8 @@ size_t repair_mail_device(StrBuf *out, Str in)
         "inviato dal mio ", "verstuurd vanaf ", "verzonden vanaf ", "skickat fr\xC3\xA5n min ", "sendt fra min ", "wys\xC5\x82" "ane z ", "odesl\xC3\xA1no z ",
         "l\xC3\xA4hetetty ", "\xD0\x9E\xD1\x82\xD0\xBF\xD1\x80\xD0\xB0\xD0\xB2\xD0\xBB\xD0\xB5\xD0\xBD\xD0\xBE \xD1\x81 ",
     };
+    if (!tail_starts(in, 4, starts, ARRAY_LEN(starts)))
+        return 0;
     Mail m = mail_read(in);
     for (size_t i = mail_tail(&m, 4); i < m.n; i++)
         for (size_t k = 0; k < ARRAY_LEN(starts); k++)
@@ -206,6 +237,8 @@ size_t repair_mail_closing(StrBuf *out, Str in)
         "yst\xC3\xA4v\xC3\xA4llisin terveisin", "cu stim\xC4\x83", "s po\xC5\xA1tovanjem", "\xC3\xBC" "dv\xC3\xB6zlettel",
         "\xD0\xA1 \xD1\x83\xD0\xB2\xD0\xB0\xD0\xB6\xD0\xB5\xD0\xBD\xD0\xB8\xD0\xB5\xD0\xBC",
     };
+    if (!tail_starts(in, 8, closings, ARRAY_LEN(closings)))
+        return 0;
     Mail m = mail_read(in);
     for (size_t i = mail_tail(&m, 8); i < m.n; i++) {
         bool found = false;
@@ -221,24 +254,24 @@ size_t repair_mail_closing(StrBuf *out, Str in)
 }
 
 #define CLUES_MAX 9
-static const struct { const char *probe; const char *clues[CLUES_MAX]; } legal[] = { /* a probe that any such text holds, and what three of prove it */
-    { "onfidential", { "confidential", "intended recipient", "intended solely", "this e-mail", "this email", "this message", "notify the sender", "unauthori", "delete" } },
-    { "ertraulich", { "diese e-mail", "diese nachricht", "vertraulich", "richtige adressat", "bestimmte adressat", "absender", "vernichten", "unbefugte", "irrt" } },
-    { "onfidentiel", { "ce message", "ce courriel", "cet e-mail", "confidentiel", "destinataire", "exp\xC3\xA9" "diteur", "d\xC3\xA9truire", "par erreur" } },
-    { "onfidencia", { "este mensaje", "este correo", "confidencia", "destinatario", "remitente", "por error", "eliminar" } },
-    { "onfidencia", { "esta mensagem", "este e-mail", "confidencia", "destinat\xC3\xA1rio", "remetente", "por engano", "apagar" } },
-    { "iservat", { "questo messaggio", "questa e-mail", "riservat", "destinatari", "mittente", "per errore", "cancellar" } },
-    { "ertrouwelijk", { "dit bericht", "deze e-mail", "vertrouwelijk", "geadresseerde", "afzender", "abusievelijk", "verwijderen" } },
-    { "oufn", { "tato zpr\xC3\xA1va", "tento e-mail", "d\xC5\xAFv\xC4\x9Brn", "adres\xC3\xA1t", "odes\xC3\xADlatel", "omylem" } },
-    { "oufn", { "wiadomo\xC5\x9B\xC4\x87", "poufn", "adresat", "nadawc", "usun", "pomy\xC5\x82" } },
+static const char *const legal[][CLUES_MAX] = { /* clues by language; three in a paragraph prove it */
+    { "confidential", "intended recipient", "intended solely", "this e-mail", "this email", "this message", "notify the sender", "unauthori", "delete" },
+    { "diese e-mail", "diese nachricht", "vertraulich", "richtige adressat", "bestimmte adressat", "absender", "vernichten", "unbefugte", "irrt" },
+    { "ce message", "ce courriel", "cet e-mail", "confidentiel", "destinataire", "exp\xC3\xA9" "diteur", "d\xC3\xA9truire", "par erreur" },
+    { "este mensaje", "este correo", "confidencia", "destinatario", "remitente", "por error", "eliminar" },
+    { "esta mensagem", "este e-mail", "confidencia", "destinat\xC3\xA1rio", "remetente", "por engano", "apagar" },
+    { "questo messaggio", "questa e-mail", "riservat", "destinatari", "mittente", "per errore", "cancellar" },
+    { "dit bericht", "deze e-mail", "vertrouwelijk", "geadresseerde", "afzender", "abusievelijk", "verwijderen" },
+    { "tato zpr\xC3\xA1va", "tento e-mail", "d\xC5\xAFv\xC4\x9Brn", "adres\xC3\xA1t", "odes\xC3\xADlatel", "omylem" },
+    { "wiadomo\xC5\x9B\xC4\x87", "poufn", "adresat", "nadawc", "usun", "pomy\xC5\x82" },
 };
 
 static bool is_legal(Str paragraph)
 {
     for (size_t k = 0; k < ARRAY_LEN(legal); k++) {
         int n = 0;
-        for (size_t c = 0; c < CLUES_MAX && legal[k].clues[c]; c++)
-            n += has_nocase(paragraph, legal[k].clues[c]);
+        for (size_t c = 0; c < CLUES_MAX && legal[k][c]; c++)
+            n += has_nocase(paragraph, legal[k][c]);
         if (n >= 3)
             return true;
     }
@@ -247,10 +280,8 @@ static bool is_legal(Str paragraph)
 
 size_t repair_mail_legal(StrBuf *out, Str in)
 {
-    bool probed = false;
-    for (size_t k = 0; k < ARRAY_LEN(legal); k++)
-        probed = probed || memmem(in.p, in.n, legal[k].probe, strlen(legal[k].probe)) || memmem(in.p, in.n, "CONFIDENTIAL", 12);
-    if (!probed)
+    static const char *const probes[] = { "onfid", "ONFID", "ertr", "iservat", "oufn", "v\xC4\x9Brn" };
+    if (!memmem(in.p, in.n, "\n\n", 2) || !holds_any(in, probes, ARRAY_LEN(probes)))
         return 0;
     Mail m = mail_read(in);
     bool first = true; /* the first paragraph is what the text is about */
@@ -281,11 +312,8 @@ size_t repair_mail_tracking(StrBuf *out, Str in)
         { "en su navegador", "correo" },             { "annulla l'iscrizione", "" },             { "nel browser", "mail" },
         { "afmelden", "nieuwsbrief" },               { "cancelar a inscri", "" },                { "avregistrera", "nyhetsbrev" },
     };
-    static const char *const probes[] = { "nsubscribe", "rowser", "ubscribed", "ewsletter", "inscri", "navegador", "navigateur", "de baja", "ieuwsbrief", "yhetsbrev" };
-    bool probed = false;
-    for (size_t k = 0; k < ARRAY_LEN(probes) && !probed; k++)
-        probed = memmem(in.p, in.n, probes[k], strlen(probes[k])) != NULL;
-    if (!probed)
+    static const char *const probes[] = { "scri", "SCRI", "owser", "OWSER", "sletter", "nav", "baja", "sbr" }; /* each row holds one of them */
+    if (!holds_any(in, probes, ARRAY_LEN(probes)))
         return 0;
     Mail m = mail_read(in);
     for (size_t i = 0; i < m.n; i++)
