@@ -7,10 +7,10 @@ Sources, all from the Python package index, pinned, permissive licences; none of
   Django 5.2.19                           BSD-3-Clause interface texts in 90 languages
   langdetect 1.0.9                        Apache-2.0   counts of character trigrams of Wikipedia: words drawn from them where no sentences are had (MARKOV)
   jusText 3.0.2                           BSD-2-Clause frequent words; the one source of Maltese, as made-up word sequences
-Python and shell sources for the class "code": this repository and the installed torch package's own files are read as samples of syntax.
+The class "code": nl2bash's commands, this repository, and files of the installed torch package (BSD-3-Clause).
 
     pip download --no-deps -d DIR eld==1.0.6 home-assistant-frontend==20250109.2 django==5.2.19 justext==3.0.2 langdetect==1.0.9
-    python tools/train_language.py DIR [--nl2bash shared/data/nl2bash/nl2bash.jsonl] [--held-out FILE]
+    python tools/train_language.py DIR [--data shared/data] [--held-out FILE]
 
 Features (language.c computes the same): letters and marks in lower case, every run of anything else one space; n-grams of 1 to 4 characters and whole
 words, hashed. score[c] = sum over features w[f][c] / sqrt(number of features). Softmax regression, Adam, fixed seed, weights rounded to 33 levels.
@@ -237,10 +237,47 @@ def write_table(out, name, q):
     out.write('    "%s"; /* lanes read past the last row */\n\n' % ("m" * 48))
 
 
+def train_code(prose, other, data):
+    rng = random.Random(3)
+    code = []
+    rows = [json.loads(line) for line in open(data + "/nl2bash/nl2bash.jsonl")][::2] if data else []
+    code += [r["completion"] for r in rows]
+    root = os.path.join(os.path.dirname(__file__), "..")
+    files = glob.glob(root + "/src/*/*.c") + glob.glob(root + "/tools/*.py") + glob.glob(os.path.dirname(torch.__file__) + "/nn/modules/*.py")
+    files += glob.glob(os.path.dirname(torch.__file__) + "/include/c10/util/*.h") + glob.glob(root + "/tests/e2e/*.sh") + glob.glob(root + "/CMakeLists.txt")
+    pieces = []
+    for f in sorted(files):
+        t = re.sub(r'/\*.*?\*/|//[^\n]*|^\s*#[ !][^\n]*|""".*?"""', "", open(f, errors="ignore").read(), flags=re.S | re.M)
+        lines = [x for x in t.split("\n") if x.strip()]
+        for at in range(0, len(lines) - 12, 12):
+            pieces.append("\n".join(lines[at:at + rng.randint(1, 12)]))
+    for _ in range(1500):  # JSON, as rows of data hold it
+        words = [w for w in rng.choice(prose["en"]).split() if w.isalpha()][:6] or ["x"]
+        pieces.append(json.dumps({w.lower(): rng.choice([rng.randint(0, 999), rng.random(), True, None, " ".join(words[:3]), [1, 2]]) for w in words},
+                                 indent=rng.choice([None, 2])))
+    code += pieces
+    everyone = [t for c in sorted(prose) for t in prose[c]] + [t for c in sorted(other) for t in rng.sample(other[c], min(150, len(other[c])))]
+    everyone += [t for c in ("en", "de", "es", "fr") for t in prose[c]] * 3
+    near = [r["prompt"] for r in rows]  # words about commands, and sums: prose that looks like code
+    near += [line for t in open(data + "/gsm8k/train.jsonl") for line in (json.loads(t)["answer"], json.loads(t)["question"])] if data else everyone
+
+    def code_samples(epoch):
+        r = random.Random(100 + epoch)
+        feats = [code_features(r.choice(code)) for _ in range(9000)]
+        for _ in range(12000):
+            t = " ".join(r.choice(near if r.random() < 0.35 else everyone) for _ in range(r.choice((1, 1, 1, 2))))
+            feats.append(code_features(crop(t, r) if r.random() < 0.4 else t))
+        return feats, [1] * 9000 + [0] * 12000
+
+    q, step = train(code_samples, CODE_BUCKETS, 2, 8, 0.05, 1e-6)
+    d = q[:, 1:] - q[:, :1]  # the two columns are each other's negative
+    return "code", CODE_BUCKETS, ["code"], np.rint(d / 2).astype(int), 2 * step
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("folder")
-    ap.add_argument("--nl2bash")
+    ap.add_argument("--data", help="folder with nl2bash and gsm8k (MIT licences): half of the commands as code, words about them and sums as prose")
     ap.add_argument("--held-out")
     ap.add_argument("--epochs", type=int, default=7)
     ap.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "src", "prep", "language_weights.inc"))
@@ -273,38 +310,7 @@ def main():
             print("  %s, %d characters: %.4f of %d" % (name, size, np.mean(ok), len(ok)))
         tables.append((name, buckets, langs, q, step))
 
-    rng = random.Random(3)
-    code = []
-    if a.nl2bash:
-        rows = [json.loads(line) for line in open(a.nl2bash)]
-        code += [next(v for k, v in r.items() if k in ("bash", "cmd", "command", "completion", "answer", "output")) for r in rows][::2]
-    root = os.path.join(os.path.dirname(__file__), "..")
-    files = glob.glob(root + "/src/*/*.c") + glob.glob(root + "/tools/*.py") + glob.glob(os.path.dirname(torch.__file__) + "/nn/modules/*.py")
-    files += glob.glob(os.path.dirname(torch.__file__) + "/include/c10/util/*.h") + glob.glob(root + "/tests/e2e/*.sh") + glob.glob(root + "/CMakeLists.txt")
-    pieces = []
-    for f in sorted(files):
-        t = re.sub(r'/\*.*?\*/|//[^\n]*|^\s*#[ !][^\n]*|""".*?"""', "", open(f, errors="ignore").read(), flags=re.S | re.M)
-        lines = [x for x in t.split("\n") if x.strip()]
-        for at in range(0, len(lines) - 12, 12):
-            pieces.append("\n".join(lines[at:at + rng.randint(1, 12)]))
-    for _ in range(1500):  # JSON, as rows of data hold it
-        words = [w for w in rng.choice(prose["en"]).split() if w.isalpha()][:6] or ["x"]
-        pieces.append(json.dumps({w.lower(): rng.choice([rng.randint(0, 999), rng.random(), True, None, " ".join(words[:3]), [1, 2]]) for w in words},
-                                 indent=rng.choice([None, 2])))
-    code += pieces
-    everyone = [t for c in sorted(prose) for t in prose[c]] + [t for c in sorted(other) for t in rng.sample(other[c], min(150, len(other[c])))]
-    everyone += [t for c in ("en", "de", "es", "fr") for t in prose[c]] * 3
-
-    def code_samples(epoch):
-        r = random.Random(100 + epoch)
-        feats = [code_features(r.choice(code)) for _ in range(9000)]
-        for _ in range(12000):
-            t = " ".join(r.choice(everyone) for _ in range(r.choice((1, 1, 1, 2))))
-            feats.append(code_features(crop(t, r) if r.random() < 0.4 else t))
-        return feats, [1] * 9000 + [0] * 12000
-
-    q, step = train(code_samples, CODE_BUCKETS, 2, 8, 0.05, 1e-6)
-    tables.append(("code", CODE_BUCKETS, ["code", "prose"], (q[:, 1:] - q[:, :1]).clip(-LEVELS, LEVELS), step))
+    tables.append(train_code(prose, other, a.data))
     with open(a.out, "w") as out:
         out.write("/* language_weights.inc - made by tools/train_language.py: do not edit. Included by language.c alone.\n"
                   " * One character per weight, 'm' is nought and each step in the alphabet one; rows of buckets, columns of languages. */\n\n")

@@ -123,7 +123,8 @@ float says_refusal(Str s)
         if (i > 0 && !((s.p[i - 1] == ' ' && i > 1 && strchr(".!?,:", s.p[i - 2]) && s.p[i - 2]) || s.p[i - 1] == '\n'))
             continue; /* only where a sentence or a clause begins */
         for (size_t k = 0; k < ARRAY_LEN(starts); k++)
-            n += (float)(strncasecmp(s.p + i, starts[k], MIN(strlen(starts[k]), s.n - i)) == 0 && strlen(starts[k]) <= s.n - i);
+            if ((s.p[i] | 0x20) == (starts[k][0] | 0x20) && strlen(starts[k]) <= s.n - i)
+                n += strncasecmp(s.p + i, starts[k], strlen(starts[k])) == 0 ? 1.0f : 0;
     }
     return n;
 }

@@ -196,28 +196,24 @@ float repeat_lines(Str s)
 float repeat_loop(Str s)
 {
     unsigned char b[HEURISTIC_TAIL];
-    uint16_t z[HEURISTIC_TAIL] = { 0 };
     const size_t n = MIN(s.n, (size_t)HEURISTIC_TAIL);
     float best = 1;
     if (n < LOOP_BYTES_MIN)
         return best;
     for (size_t i = 0; i < n; i++)
         b[i] = (unsigned char)s.p[s.n - 1 - i]; /* the end first */
-    for (size_t p = 1, lo = 0, hi = 0; p < n; p++) { /* z[p]: how far b and b + p agree (Gusfield 1997, 1.4); a piece of p bytes then stands z/p + 1 times */
-        size_t k = p < hi ? MIN((size_t)z[p - lo], hi - p) : 0;
+    for (size_t p = 1; p * 3 < n; p++) { /* a piece of p bytes that stands k/p + 1 times; less than three times is no loop */
+        size_t k = 0;
         while (p + k < n && b[k] == b[p + k])
             k++;
-        z[p] = (uint16_t)k;
-        if (p + k > hi) {
-            lo = p;
-            hi = p + k;
-        }
         if (p + k < LOOP_BYTES_MIN)
             continue;
         bool word = false; /* rules of dashes and rows of noughts are no loops */
         for (size_t i = 0; i < p && !word; i++)
             word = (b[i] | 0x20) >= 'a' || b[i] >= 0x80;
         best = word ? MAX(best, (float)(p + k) / (float)p) : best;
+        if (p + k == n)
+            break; /* all of it repeats: longer pieces are this one several times */
     }
     return best;
 }

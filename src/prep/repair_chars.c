@@ -34,14 +34,16 @@ size_t repair_line_endings(StrBuf *out, Str in)
 {
     static const Swap breaks[] = { { 0x85, 0x85, "\n" }, { 0x2028, 0x2029, "\n" } };
     StrBuf plain = { 0 };
-    size_t count = 0;
-    for (size_t i = 0; i < in.n; i++) {
-        count += in.p[i] == '\r';
-        if (in.p[i] != '\r')
-            strbuf_addc(&plain, in.p[i]);
-        else if (i + 1 == in.n || in.p[i + 1] != '\n')
+    size_t count = 0, kept = 0;
+    for (const char *cr = memchr(in.p, '\r', in.n); cr; cr = memchr(in.p + kept, '\r', in.n - kept)) {
+        const size_t i = (size_t)(cr - in.p);
+        strbuf_add(&plain, in.p + kept, i - kept);
+        if (i + 1 == in.n || in.p[i + 1] != '\n')
             strbuf_addc(&plain, '\n');
+        kept = i + 1;
+        count++;
     }
+    strbuf_add(&plain, in.p + kept, in.n - kept);
     count += swap_chars(out, strbuf_str(&plain), breaks, ARRAY_LEN(breaks));
     strbuf_release(&plain);
     return count;
@@ -65,24 +67,22 @@ static size_t escape_length(const char *p, size_t n)
 
 size_t repair_controls(StrBuf *out, Str in)
 {
-    size_t count = 0;
+    size_t count = 0, kept = 0;
     for (size_t i = 0; i < in.n;) {
         const unsigned char c = (unsigned char)in.p[i];
-        if (c == 0xC2 && i + 1 < in.n && (unsigned char)in.p[i + 1] < 0xA0) {
-            count++;
-            i += 2;
-        } else if (c == '\f' || c == '\v') { /* a page's or a column's end parts words as a line's end does */
-            strbuf_addc(out, '\n');
-            count++;
+        const bool c1 = c == 0xC2 && i + 1 < in.n && (unsigned char)in.p[i + 1] < 0xA0;
+        if (!c1 && (c >= 0x20 || c == '\n' || c == '\t') && c != 0x7F) {
             i++;
-        } else if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7F) {
-            count++;
-            i += c == 0x1B ? escape_length(in.p + i, in.n - i) : 1;
-        } else {
-            strbuf_addc(out, in.p[i]);
-            i++;
+            continue;
         }
+        strbuf_add(out, in.p + kept, i - kept);
+        if (c == '\f' || c == '\v') /* a page's or a column's end parts words as a line's end does */
+            strbuf_addc(out, '\n');
+        i += c1 ? 2 : c == 0x1B ? escape_length(in.p + i, in.n - i) : 1;
+        kept = i;
+        count++;
     }
+    strbuf_add(out, in.p + kept, in.n - kept);
     return count;
 }
 
