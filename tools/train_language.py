@@ -30,15 +30,15 @@ import zipfile
 import numpy as np
 import torch
 
-GROUPS = [  # name, buckets, languages in the order of the columns
-    ("latin", 12288, "af az ca cs cy da de en es et eu fi fr ga gl hr hu id is it lt lv ms mt nl no pl pt ro sk sl sq sv tl tr vi yo".split()),
-    ("cyrillic", 4096, "be bg kk mk ru sr uk".split()),
-    ("arabic", 4096, "ar fa ku ur".split()),
-    ("devanagari", 4096, "hi mr ne".split()),
+GROUPS = [  # name, buckets, epochs, draws of each language per epoch, languages in the order of the columns
+    ("latin", 12288, 14, 2200, "af az ca cs cy da de en es et eu fi fr ga gl hr hu id is it lt lv ms mt nl no pl pt ro sk sl sq sv tl tr vi yo".split()),
+    ("cyrillic", 4096, 7, 1600, "be bg kk mk ru sr uk".split()),
+    ("arabic", 4096, 14, 2200, "ar fa ku ur".split()),
+    ("devanagari", 4096, 7, 1600, "hi mr ne".split()),
 ]
 RANGES = {"latin": [(0x41, 0x24F), (0x1E00, 0x1EFF)], "cyrillic": [(0x400, 0x52F)], "arabic": [(0x600, 0x6FF), (0x750, 0x77F), (0xFB50, 0xFEFC)],
           "devanagari": [(0x900, 0x97F)]}
-MARKOV = "af cy id mk ne".split()
+MARKOV = "mk ne".split()
 LEVELS = 16  # weights are -16 ... 16, written as one printable character each
 CODE_BUCKETS = 4096
 M32 = 0xFFFFFFFF
@@ -237,6 +237,31 @@ def write_table(out, name, q):
     out.write('    "%s"; /* lanes read past the last row */\n\n' % ("m" * 48))
 
 
+def train_group(group, prose, other, held):
+    name, buckets, epochs, draws, langs = group
+    pool = {c: ([t for t in prose.get(c, []) if in_script(t, name)], [t for t in other.get(c, []) if in_script(t, name) and not is_held(t)])
+            for c in langs}
+    print(name, {c: (len(p), len(o)) for c, (p, o) in pool.items()})
+
+    def samples(epoch):
+        rng = random.Random(epoch)
+        feats, labels = [], []
+        for k, c in enumerate(langs):
+            p, o = pool[c]
+            for _ in range(draws):
+                src = p if p and (not o or rng.random() < (0.5 if c in MARKOV else 0.75)) else o
+                feats.append(features(crop(rng.choice(src), rng), buckets))
+                labels.append(k)
+        return feats, labels
+
+    q, step = train(samples, buckets, len(langs), epochs, 0.08, 2e-7)
+    mine = [(c, t) for c, t in held if c in langs and in_script(t, name)]
+    for size in (10, 20, 50, 100):
+        ok = [langs[int(score(q, step, features(t[:size], buckets)).argmax())] == c for c, t in mine if len(t) >= size]
+        print("  %s, %d characters: %.4f of %d" % (name, size, np.mean(ok), len(ok)))
+    return name, buckets, langs, q, step
+
+
 def train_code(prose, other, data):
     rng = random.Random(3)
     code = []
@@ -279,37 +304,13 @@ def main():
     ap.add_argument("folder")
     ap.add_argument("--data", help="folder with nl2bash and gsm8k (MIT licences): half of the commands as code, words about them and sums as prose")
     ap.add_argument("--held-out")
-    ap.add_argument("--epochs", type=int, default=7)
     ap.add_argument("--out", default=os.path.join(os.path.dirname(__file__), "..", "src", "prep", "language_weights.inc"))
     a = ap.parse_args()
     prose, other, held = load(a.folder)
     if a.held_out:
         with open(a.held_out, "w") as f:
             f.writelines("%s\t%s\n" % h for h in held)
-    tables = []
-    for name, buckets, langs in GROUPS:
-        pool = {c: ([t for t in prose.get(c, []) if in_script(t, name)], [t for t in other.get(c, []) if in_script(t, name) and not is_held(t)])
-                for c in langs}
-        print(name, {c: (len(p), len(o)) for c, (p, o) in pool.items()})
-
-        def samples(epoch):
-            rng = random.Random(epoch)
-            feats, labels = [], []
-            for k, c in enumerate(langs):
-                p, o = pool[c]
-                for _ in range(1600):
-                    src = p if p and (not o or rng.random() < (0.5 if c in MARKOV else 0.75)) else o
-                    feats.append(features(crop(rng.choice(src), rng), buckets))
-                    labels.append(k)
-            return feats, labels
-
-        q, step = train(samples, buckets, len(langs), a.epochs, 0.08, 2e-7)
-        mine = [(c, t) for c, t in held if c in langs and in_script(t, name)]
-        for size in (10, 20, 50, 100):
-            ok = [langs[int(score(q, step, features(t[:size], buckets)).argmax())] == c for c, t in mine if len(t) >= size]
-            print("  %s, %d characters: %.4f of %d" % (name, size, np.mean(ok), len(ok)))
-        tables.append((name, buckets, langs, q, step))
-
+    tables = [train_group(g, prose, other, held) for g in GROUPS]
     tables.append(train_code(prose, other, a.data))
     with open(a.out, "w") as out:
         out.write("/* language_weights.inc - made by tools/train_language.py: do not edit. Included by language.c alone.\n"
