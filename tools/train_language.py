@@ -32,13 +32,13 @@ import torch
 
 GROUPS = [  # name, buckets, epochs, draws of each language per epoch, languages in the order of the columns
     ("latin", 12288, 14, 2200, "af az ca cs cy da de en es et eu fi fr ga gl hr hu id is it lt lv ms mt nl no pl pt ro sk sl sq sv tl tr vi yo".split()),
-    ("cyrillic", 4096, 7, 1600, "be bg kk mk ru sr uk".split()),
+    ("cyrillic", 4096, 14, 2200, "be bg kk mk ru sr uk".split()),
     ("arabic", 4096, 14, 2200, "ar fa ku ur".split()),
-    ("devanagari", 4096, 7, 1600, "hi mr ne".split()),
+    ("devanagari", 4096, 5, 1600, "hi mr ne".split()),
 ]
 RANGES = {"latin": [(0x41, 0x24F), (0x1E00, 0x1EFF)], "cyrillic": [(0x400, 0x52F)], "arabic": [(0x600, 0x6FF), (0x750, 0x77F), (0xFB50, 0xFEFC)],
           "devanagari": [(0x900, 0x97F)]}
-MARKOV = "mk ne".split()
+MARKOV = ["ne"]
 LEVELS = 16  # weights are -16 ... 16, written as one printable character each
 CODE_BUCKETS = 4096
 M32 = 0xFFFFFFFF

@@ -15,7 +15,7 @@
 #define WEIGHT_0  'm'
 #define FLUSH     500  /* rows before 16-bit sums could overflow: 65535 / 126 */
 #define WINDOW    (LANGUAGE_SAMPLE / 3)
-#define CODE_MAX  400  /* bytes that the model of source code reads */
+#define CODE_MAX  240  /* bytes that the model of source code reads */
 #define CODE_SURE 0.5f
 
 typedef struct Group {
