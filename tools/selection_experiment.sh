@@ -5,7 +5,7 @@
 # for the same number of steps with the same recipe (LoRA, best checkpoint by 200 other rows); measured are the loss and the share of exactly right answers on 400 rows
 # that no pool shares a prompt with. OUT.csv gets a row for each run; printed are means over the seeds with 95 % intervals (Student's t), and differences to random, paired by
 # seed. About 20 minutes on two cores.
-# BUILD: a build folder with -DHONE_BENCH=ON. Needs python3 (standard library alone) to cut the data. SEEDS, STEPS, SETS, ARMS may be set.
+# BUILD: a build folder with -DHONE_BENCH=ON. Needs python3 (standard library alone) to cut the data. SEEDS, STEPS, SETS, ARMS, THREADS may be set.
 set -eu
 build=$1
 shared=$2
@@ -42,7 +42,7 @@ for set in ${SETS:-nl2bash banking77}; do
         for arm in ${ARMS:-best diverse random longest all}; do
             rm -rf "$work/run"
             "$build/hone" train --model $base --data "$work/$arm.jsonl" --eval "$work/val.jsonl" --out "$work/run" --method lora --rank 16 --lr 4e-3 \
-                --steps "${STEPS:-120}" --batch-tokens 2048 --max-length 512 --on-long drop --eval-every 15 --patience 0 --samples 0 --seed "$seed" \
+                --steps "${STEPS:-120}" --batch-tokens 2048 --max-length 512 --on-long drop --eval-every 15 --patience 0 --samples 0 --seed "$seed" --threads "${THREADS:-0}" \
                 --separator "$separator" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
             step=$(sed -n 's/^done:.*(step \([0-9]*\)).*/\1/p' "$work/log")
             "$build/hone" eval "$work/run" --data "$work/test.jsonl" --max-length 512 --on-long drop --max-tokens 96 --generate --json 2> /dev/null |
