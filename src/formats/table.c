@@ -237,7 +237,7 @@ static int read_rows(Table *t, TableItem *items, size_t max_items, size_t max_by
         BUG_ON(got == 0 && t->end - t->pos >= most);  /* a cutter that wants more than the largest row */
         if (got < 0)
             end_member(t);
-        else
+        else if (t->end > t->pos)                    /* a row that is not whole; where all was used up, the window is large enough */
             want = MIN(MAX(want, t->end - t->pos) * 2, most);
     }
     return 0;

@@ -1,0 +1,63 @@
+/* source_int.h - the layers of source.c, which source_layers.c implements: bytes flow upwards through them, each unpacks what the one below gives. */
+#ifndef HONE_SOURCE_INT_H
+#define HONE_SOURCE_INT_H
+
+#include "base/file.h"
+#include "formats/source.h"
+
+struct archive_entry;
+struct archive;
+
+#define SOURCE_BLOCK  ((size_t)256 << 10)
+#define SOURCE_MAGIC  512                     /* bytes that tell every packing: one tar header */
+
+/* Bytes that flow upwards. Unread ones stand in buf[pos, end); read is NULL where all of them do. */
+typedef struct Layer {
+    struct Source *owner;
+    struct Layer  *below;
+    int          (*read)(struct Layer *l, uint8_t *p, size_t cap, size_t *n, Err *e);
+    void         (*close)(struct Layer *l);
+    const uint8_t *bytes;                     /* the buffer, or the borrowed memory of the lowest layer */
+    uint8_t       *buf;
+    size_t         pos, end, cap;
+    bool           eof;
+    uint64_t       out;                       /* bytes given out, for the bounds */
+} Layer;
+
+typedef struct Unpack {
+    Layer           l;
+    struct archive *a;
+    const char     *name;                     /* "zip archive" */
+    Err             inner;                    /* why the layer below failed */
+    const uint8_t  *block;                    /* libarchive's current block */
+    size_t          block_n;
+    uint64_t        at, block_at;             /* member bytes given out; where the block stands: behind a hole of a sparse file */
+} Unpack;
+
+struct Source {
+    char        *name, *member, *where;
+    FileMap      map;
+    bool         mapped, begun, dead, plain;
+    SourceLimits limits;
+    Layer       *bottom, *top;                /* top: where members are read; NULL between members */
+    Layer       *base;                        /* the layer that members come from: the archive, or the whole content */
+    Unpack      *archive;                     /* base, when it is an archive with members */
+    const char  *packing;
+    uint64_t     members, skipped;
+    size_t       forgotten;
+};
+
+int  layer_fill(Layer *l, size_t want, Err *e);                               /* at least `want` unread bytes in the buffer, or all there are */
+int  layer_take(Layer *l, uint8_t *p, size_t cap, size_t *n, Err *e);         /* *n == 0: the end */
+int  layer_drain(Layer *l, Err *e);                                           /* reads what is left, so that the bounds hold for it too */
+void layer_pop(Layer **top, const Layer *until);                              /* closes the layers above `until` */
+Layer *layer_push(Source *s, Layer *below, size_t size);                      /* a zeroed one of this size, which begins with a Layer */
+
+/* Each puts one layer on *top; after an error it may stand there, too: source_close takes it away. */
+int  gunzip_push(Source *s, Layer **top, Err *e);
+int  filter_push(Source *s, Layer **top, const char *name, Err *e);           /* bzip2, xz, zstd */
+int  archive_push(Source *s, Layer **top, const char *name, Err *e);          /* zip, tar: an Unpack whose members unpack_next begins */
+/* 1: the next entry is ready, 0: there is none, < 0: the archive is damaged. */
+int  unpack_next(Unpack *u, struct archive_entry **entry, Err *e);
+
+#endif
