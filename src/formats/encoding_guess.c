@@ -2,7 +2,7 @@
  *
  * Double bytes first, by shape: nearly every high byte must belong to a well-formed pair, and the pairs must be the ones that the language uses most (kana,
  * first-level hanzi, hangul). Single bytes by likelihood: for each encoding and language, the sum over all high bytes of ln p(character | language), where the
- * tables give the frequencies of each language's letters beyond ASCII in running text, per thousand. The best pair wins; of equals (German is the same in
+ * tables give the frequencies of each language's letters beyond ASCII in running text, per thousand. Words of Greek and Cyrillic hold no ASCII letters. The best pair wins; of equals (German is the same in
  * Windows-1252 and Windows-1250) the first in the table.
  * To add a language or an encoding: a row. */
 #include "formats/encoding_guess.h"
@@ -33,7 +33,8 @@ static const Shape shapes[] = {
     { "Big5", "BIG5", { { 0xa1, 0xf9 } }, { { 0x40, 0x7e }, { 0xa1, 0xfe } }, { 1, 0 }, { { 0xa4, 0xc6 } }, { { 0x40, 0x7e }, { 0xa1, 0xfe } }, 75, { 0xa1, 0xa3 } },
 };
 
-#define SHAPE_PAIRS 4 /* fewer pairs prove nothing */
+#define SHAPE_PAIRS  4  /* fewer pairs prove nothing */
+#define SHAPE_JOINED 35 /* percent of the pairs that follow another one: in Latin text accents are apart */
 
 static bool within(Range r, unsigned char c)
 {
@@ -47,13 +48,15 @@ static bool within2(const Range r[2], unsigned char c)
 
 static bool fits_shape(const Shape *s, Str text)
 {
-    size_t pairs = 0, usual = 0, other = 0, single = 0, bad = 0;
+    size_t pairs = 0, usual = 0, other = 0, single = 0, bad = 0, joined = 0, behind = 0; /* behind: where the pair before ends */
     for (size_t i = 0; i < text.n; i++) {
         const unsigned char c = (unsigned char)text.p[i], next = i + 1 < text.n ? (unsigned char)text.p[i + 1] : 0;
         if (c < 0x80)
             continue;
         if (within2(s->lead, c) && within2(s->trail, next)) {
             pairs++;
+            joined += behind == i;
+            behind = i + 2;
             other += within(s->other, c);
             usual += !within(s->other, c) && within2(s->usual, c) && within2(s->usual_trail, next);
             i++;
@@ -63,7 +66,7 @@ static bool fits_shape(const Shape *s, Str text)
             bad++;
         }
     }
-    return pairs - other >= SHAPE_PAIRS && (bad + single / 4) * 50 <= pairs && usual * 100 >= (size_t)s->share * (pairs - other);
+    return pairs - other >= SHAPE_PAIRS && joined * 100 >= pairs * SHAPE_JOINED && (bad + single / 4) * 50 <= pairs && usual * 100 >= (size_t)s->share * (pairs - other);
 }
 
 /* ---- single bytes ---- */
@@ -124,9 +127,11 @@ static const char *const languages[] = {
 #define CAPITAL 0.06
 
 /* Signs that all of them use, per 1000 letters. */
-static const char signs[] = "’12 “6 ”6 –8 —4 …4 „4 ‘3 •3 °3 §1 €4 «4 »4 ©1 ®1 ™1 ½1 ²1 ·1 £3 ´1 ×1 µ1 ±1 №2 ¿4 ¡2 -1  8"; /* at the end the soft hyphen and the no-break space */
+static const char signs[] = "’12 “6 ”6 –8 —4 …4 „4 ‘8 •3 °3 §1 €4 «15 »15 ©1 ®1 ™1 ½1 ²1 ·1 £3 ´1 ×1 µ1 ±1 №2 ¿4 ¡2 -1  8"; /* at the end the soft hyphen and the no-break space */
 
+#define FOREIGN   5e-4   /* in Latin text a Latin letter of another language: names of people and places */
 #define UNKNOWN   5e-5   /* a character that the language does not use */
+#define MIXED     1e-2   /* in Greek and Cyrillic text a letter in one word with an ASCII letter */
 #define FORBIDDEN 1e-7   /* a control character, or no character at all */
 #define POOR_FIT  (-5.5) /* mean ln p below this: no language fits; real text has -2 to -3.5 */
 
@@ -153,7 +158,7 @@ static uint32_t capital_of(uint32_t cp)
 }
 
 /* A language's characters, the signs with them. */
-typedef struct Letters { uint32_t cp[256]; double weight[256]; size_t n; } Letters;
+typedef struct Letters { uint32_t cp[256]; double weight[256]; size_t n; bool latin; } Letters;
 
 /* Adds "é560 è110 ...", with capitals where wanted. */
 static void add_letters(Letters *l, const char *table, bool capitals)
@@ -177,13 +182,18 @@ static void add_letters(Letters *l, const char *table, bool capitals)
     }
 }
 
-static double likelihood(const Letters *l, const uint32_t cp[128], const size_t count[128])
+static bool is_latin(uint32_t cp)
 {
-    double sum = 0;
+    return cp >= 0xc0 && cp < 0x250 && cp != 0xd7 && cp != 0xf7; /* but for the signs of multiplication and division */
+}
+
+static double likelihood(const Letters *l, const uint32_t cp[128], const size_t count[128], size_t mixed)
+{
+    double sum = l->latin ? 0 : (double)mixed * log(MIXED);
     for (int k = 0; k < 128; k++) {
         if (!count[k])
             continue;
-        double p = cp[k] == '?' ? FORBIDDEN : UNKNOWN;
+        double p = cp[k] == '?' ? FORBIDDEN : l->latin && is_latin(cp[k]) ? FOREIGN : UNKNOWN;
         for (size_t i = 0; i < l->n; i++)
             p = cp[k] == l->cp[i] ? MAX(l->weight[i], p) : p;
         sum += (double)count[k] * log(p);
@@ -191,23 +201,32 @@ static double likelihood(const Letters *l, const uint32_t cp[128], const size_t 
     return sum;
 }
 
+static bool is_ascii_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 EncodingGuess encoding_guess(Str lines)
 {
     for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
         if (fits_shape(&shapes[i], lines))
             return (EncodingGuess){ shapes[i].label, shapes[i].iconv, .pairs = true };
-    size_t count[128] = { 0 }, total = 0, best = 0;
+    size_t count[128] = { 0 }, total = 0, mixed = 0, best = 0;
     double best_score = -INFINITY;
     for (size_t i = 0; i < lines.n; i++) {
         const unsigned char c = (unsigned char)lines.p[i];
         if (c >= 0x80) {
             count[c - 0x80]++;
             total++;
+            mixed += c >= 0xc0 && ((i && is_ascii_letter(lines.p[i - 1])) || (i + 1 < lines.n && is_ascii_letter(lines.p[i + 1])));
         }
     }
     Letters letters[ARRAY_LEN(languages)];
     for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
+        uint32_t first = 0;
+        utf8_decode(languages[k], strlen(languages[k]), &first);
         letters[k].n = 0;
+        letters[k].latin = first < 0x250;
         add_letters(&letters[k], languages[k], true);
         add_letters(&letters[k], signs, false);
     }
@@ -215,7 +234,7 @@ EncodingGuess encoding_guess(Str lines)
         uint32_t cp[128];
         read_charset(charsets[i].high, cp);
         for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
-            const double score = likelihood(&letters[k], cp, count);
+            const double score = likelihood(&letters[k], cp, count, mixed);
             if (score > best_score + 1e-9) {
                 best_score = score;
                 best = i;
