@@ -6,6 +6,7 @@
  * and Windows-1253; the shape of the double bytes for Shift_JIS, EUC-JP, GBK, Big5 and EUC-KR). So a file that mixes both is read right, and says so in its report. A line with more whole UTF-8
  * characters than broken ones is damaged UTF-8, not another encoding. Bytes that fit nothing become U+FFFD, one each, and are counted and placed.
  * libc's iconv converts; finding out is done here.
+ * An ambiguous short text says so (unsure).
  * Bounds: detection looks at ENCODING_PEEK bytes; a line longer than ENCODING_BLOCK is judged in pieces. */
 #ifndef HONE_ENCODING_H
 #define HONE_ENCODING_H
@@ -25,7 +26,7 @@ typedef struct EncodingLines {
 typedef struct EncodingReport {
     const char   *name;      /* the file's encoding, or of its lines that are not UTF-8: "UTF-8", "windows-1252", ... */
     bool          guessed;   /* found by letters: several encodings were possible */
-    bool          unsure;    /* the letters fit no known language well; the text may be wrong and its encoding should be given */
+    bool          unsure;    /* the letters fit no language well, or two encodings alike: the text may be wrong, its encoding should be given */
     bool          bom;
     bool          utf8;      /* valid UTF-8 beyond ASCII was met */
     EncodingLines converted; /* lines converted from `name` in a text that is read line by line; it is mixed when utf8 is true */

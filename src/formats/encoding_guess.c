@@ -34,6 +34,7 @@ static const Shape shapes[] = {
 };
 
 #define SHAPE_PAIRS  4  /* fewer pairs prove nothing */
+#define SHAPE_SURE   12 /* fewer may be chance */
 #define SHAPE_JOINED 35 /* percent of the pairs that follow another one: in Latin text accents are apart */
 
 static bool within(Range r, unsigned char c)
@@ -46,7 +47,8 @@ static bool within2(const Range r[2], unsigned char c)
     return within(r[0], c) || (r[1].first && within(r[1], c));
 }
 
-static bool fits_shape(const Shape *s, Str text)
+/* The number of pairs when the text has this shape, else 0. */
+static size_t fits_shape(const Shape *s, Str text)
 {
     size_t pairs = 0, usual = 0, other = 0, single = 0, bad = 0, joined = 0, behind = 0; /* behind: where the pair before ends */
     for (size_t i = 0; i < text.n; i++) {
@@ -66,7 +68,9 @@ static bool fits_shape(const Shape *s, Str text)
             bad++;
         }
     }
-    return pairs - other >= SHAPE_PAIRS && joined * 100 >= pairs * SHAPE_JOINED && (bad + single / 4) * 50 <= pairs && usual * 100 >= (size_t)s->share * (pairs - other);
+    const bool fits = pairs - other >= SHAPE_PAIRS && joined * 100 >= pairs * SHAPE_JOINED && (bad + single / 4) * 50 <= pairs &&
+                      usual * 100 >= (size_t)s->share * (pairs - other);
+    return fits ? pairs : 0;
 }
 
 /* ---- single bytes ---- */
@@ -102,7 +106,7 @@ static const struct { const char *label, *iconv, *high; } charsets[] = {
 
 /* Small letters and how often each is met among 1000 letters beyond ASCII; capitals are taken as CAPITAL of that. */
 static const char *const languages[] = {
-    /* English  */ "é400 ñ40 ü60 ö50 ä30 è60 ç50 ï40 à40 í40 á40 ó40 ê30 â20 ø10 å10 ô20",
+    /* English  */ "£60 é400 ñ40 ü60 ö50 ä30 è60 ç50 ï40 à40 í40 á40 ó40 ê30 â20 ø10 å10 ô20",
     /* French   */ "é560 è110 à140 ê60 ç40 ù15 î15 ô20 â15 û10 ë5 ï5 œ5 ÿ1 æ1",
     /* German   */ "ä300 ö150 ü350 ß180 é5",
     /* Spanish  */ "ó260 á220 í210 é150 ú60 ñ80 ü3 º5 ª5",
@@ -133,6 +137,7 @@ static const char signs[] = "’12 “6 ”6 –8 —4 …4 „4 ‘8 •3 °3 �
 #define UNKNOWN   5e-5   /* a character that the language does not use */
 #define MIXED     1e-2   /* in Greek and Cyrillic text a letter in one word with an ASCII letter */
 #define FORBIDDEN 1e-7   /* a control character, or no character at all */
+#define NARROW    2.3    /* ln 10: an encoding that reads the text otherwise is not even ten times less likely */
 #define POOR_FIT  (-5.5) /* mean ln p below this: no language fits; real text has -2 to -3.5 */
 
 /* The character of each high byte. */
@@ -208,11 +213,14 @@ static bool is_ascii_letter(char c)
 
 EncodingGuess encoding_guess(Str lines)
 {
-    for (size_t i = 0; i < ARRAY_LEN(shapes); i++)
-        if (fits_shape(&shapes[i], lines))
-            return (EncodingGuess){ shapes[i].label, shapes[i].iconv, .pairs = true };
+    for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
+        const size_t pairs = fits_shape(&shapes[i], lines);
+        if (pairs)
+            return (EncodingGuess){ shapes[i].label, shapes[i].iconv, .pairs = true, .unsure = pairs < SHAPE_SURE };
+    }
     size_t count[128] = { 0 }, total = 0, mixed = 0, best = 0;
-    double best_score = -INFINITY;
+    double score[ARRAY_LEN(charsets)], next = -INFINITY;
+    uint32_t cp[ARRAY_LEN(charsets)][128];
     for (size_t i = 0; i < lines.n; i++) {
         const unsigned char c = (unsigned char)lines.p[i];
         if (c >= 0x80) {
@@ -231,17 +239,20 @@ EncodingGuess encoding_guess(Str lines)
         add_letters(&letters[k], signs, false);
     }
     for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
-        uint32_t cp[128];
-        read_charset(charsets[i].high, cp);
-        for (size_t k = 0; k < ARRAY_LEN(languages); k++) {
-            const double score = likelihood(&letters[k], cp, count, mixed);
-            if (score > best_score + 1e-9) {
-                best_score = score;
-                best = i;
-            }
-        }
+        read_charset(charsets[i].high, cp[i]);
+        score[i] = -INFINITY;
+        for (size_t k = 0; k < ARRAY_LEN(languages); k++)
+            score[i] = MAX(score[i], likelihood(&letters[k], cp[i], count, mixed));
+        best = score[i] > score[best] + 1e-9 ? i : best;
     }
-    return (EncodingGuess){ charsets[best].label, charsets[best].iconv, .unsure = total && best_score / (double)total < POOR_FIT };
+    for (size_t i = 0; i < ARRAY_LEN(charsets); i++) {
+        bool differs = false;
+        for (int k = 0; k < 128; k++)
+            differs |= count[k] && cp[i][k] != cp[best][k];
+        next = differs ? MAX(next, score[i]) : next;
+    }
+    const bool unsure = total && (score[best] / (double)total < POOR_FIT || score[best] - next < NARROW);
+    return (EncodingGuess){ charsets[best].label, charsets[best].iconv, .unsure = unsure };
 }
 
 /* ---- UTF-16 ---- */

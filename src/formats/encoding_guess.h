@@ -8,7 +8,7 @@ typedef struct EncodingGuess {
     const char *label;   /* for people */
     const char *iconv;   /* for iconv_open */
     bool        pairs;   /* characters of two bytes */
-    bool        unsure;  /* no language fits well */
+    bool        unsure;  /* no language fits well, or two encodings nearly as well as each other */
 } EncodingGuess;
 
 /* lines: bytes that are not UTF-8, with what surrounds them. */
