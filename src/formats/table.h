@@ -14,7 +14,8 @@
  *
  * Bounds: a row TABLE_ROW_MAX bytes of UTF-8; nesting and duplicate keys as base/json.h; columns and fields as csv.h; unpacking as source.h. Memory: one
  * window of max_bytes or one row, whichever is larger, doubled at most.
- * To add a kind of file: one row in kinds[] of table.c. */
+ * Parquet has its own reader (parquet.h): its rows come by groups, not out of a stream of text.
+ * To add a kind of file: one row in kinds[] of table_kinds.c. */
 #ifndef HONE_TABLE_H
 #define HONE_TABLE_H
 
@@ -32,7 +33,6 @@ typedef enum {
     TABLE_CSV,
     TABLE_TSV,               /* CSV whose delimiter is the tab */
     TABLE_TEXT,              /* {"text": ...}: one row per file, or per paragraph */
-    TABLE_PARQUET,
 } TableKind;
 
 const char *table_kind_name(TableKind kind);                 /* "jsonl", ... */

@@ -238,7 +238,7 @@ const KindOps *table_ops(TableKind kind)
 const char *table_kind_name(TableKind kind)
 {
     const KindOps *ops = table_ops(kind);
-    return ops ? ops->name : kind == TABLE_PARQUET ? "parquet" : "auto";
+    return ops ? ops->name : "auto";
 }
 
 bool table_kind_of(const char *name, TableKind *kind)
@@ -296,7 +296,7 @@ static TableKind lines_or_one(Str s, bool whole, TableKind by_name)
 static const char *other_file(Str s)
 {
     static const struct { const char *bytes, *what; } others[] = {
-        { "PAR1", "a Parquet file; save its rows as JSONL or CSV" },
+        { "PAR1", "a Parquet file, which is read on its own only, not packed or inside of an archive" },
         { "version https://git-lfs", "a Git LFS pointer and not the data; fetch it with \"git lfs pull\"" },
         { "%PDF-", "a PDF document; documents are read by their own reader, not as rows" },
         { "<?xml", "an XML file, not rows; turn it into JSONL or CSV" },
