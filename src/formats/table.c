@@ -86,9 +86,12 @@ static int read_source(void *ctx, void *p, size_t cap, size_t *n, Err *e)
     return source_read(ctx, p, cap, n, e);
 }
 
-/* Moves the unread text to the front and reads until `want` bytes are there, or the end, or a failure, which is kept. */
+/* Reads until `want` unread bytes are there, or the end, or a failure, which is kept. Unread text moves to the front only when there is something to read
+ * behind it: after a row that was too long the window is large, and moving it for each call would take longer than all else. */
 static void fill(Table *t, size_t want)
 {
+    if (t->end - t->pos >= want || t->last || t->failed.code)
+        return;
     if (t->pos) {
         memmove(t->window, t->window + t->pos, t->end - t->pos);
         t->base += t->pos;
