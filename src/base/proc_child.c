@@ -3,7 +3,6 @@
  * Invariants: no foreign byte is read before the last door is shut; what cannot be shut is reported on PROC_REPORT before work begins.
  * To allow another system call: a row in allowed[]. To allow another folder to be read: a row in readable[]. */
 #include "base/proc_int.h"
-#include "base/mem.h"
 
 #include <elf.h>
 #include <errno.h>

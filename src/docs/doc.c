@@ -2,7 +2,6 @@
  * Invariant: this process looks at no more of a foreign file than its first bytes, to see whether it is a PDF. */
 #include "docs/doc.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>

@@ -6,7 +6,6 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "formats/stranger.h"
 
 #define LOOK ((size_t)64 << 10) /* bytes looked at */
 

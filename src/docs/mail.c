@@ -516,6 +516,9 @@ static void join_threads(DocOut *d, size_t first)
         free(d->part.p[i].meta);
         d->part.p[i].meta = strbuf_take(&text);
         json_free(j);
+        char *copy = mem_strdup(root); /* later messages of the thread need not go this way again */
+        free(thread[i]);
+        thread[i] = copy;
     }
     for (size_t i = first; i < n; i++) {
         free(id[i]);

@@ -4,7 +4,6 @@
 #include "docs/doc_int.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 #include "base/utf8.h"

@@ -5,9 +5,7 @@
 #include "docs/doc_int.h"
 
 #include <ctype.h>
-#include <stdio.h>
 
-#include "base/mem.h"
 #include "base/utf8.h"
 #include "formats/stranger.h"
 

@@ -3,8 +3,6 @@
  * Slide numbers, dates and footers are passed over. Shapes come in the file's order, which is that of painting. */
 #include "docs/doc_int.h"
 
-#include <stdio.h>
-
 #include "base/mem.h"
 
 typedef enum { SHAPE_BOX, SHAPE_TITLE, SHAPE_BODY, SHAPE_SKIP } ShapeKind;

@@ -4,8 +4,6 @@
 
 #include <strings.h>
 
-#include "base/mem.h"
-
 #define FRONT_MAX ((size_t)64 << 10)
 
 int doc_parse_text(DocWork *w, Str bytes, Err *e)

@@ -6,7 +6,6 @@
 #include "docs/doc_int.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "base/mem.h"
 
