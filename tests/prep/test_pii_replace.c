@@ -194,6 +194,16 @@ static void test_conversation(void **state)
     free(mail);
 }
 
+/* Found by fuzzing: a name with a byte that is no UTF-8. */
+static void test_stray_bytes(void **state)
+{
+    (void)state;
+    char key[PII_KEY_HEX], *name = surrogate(PII_PERSON, "person-given", "Anna Sc\x98ied");
+    pii_key(replacer, PII_PERSON, STR_LIT("Anna Sc\x98ied"), key);
+    assert_true(*name && strcmp(name, "Anna Sc\x98ied") != 0);
+    free(name);
+}
+
 static void test_same_value(void **state)
 {
     (void)state;
@@ -261,7 +271,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hmac),         cmocka_unit_test(test_modes),      cmocka_unit_test(test_forms), cmocka_unit_test(test_never_valid),
-        cmocka_unit_test(test_conversation), cmocka_unit_test(test_same_value), cmocka_unit_test(test_index),
+        cmocka_unit_test(test_conversation), cmocka_unit_test(test_same_value), cmocka_unit_test(test_stray_bytes),
+        cmocka_unit_test(test_index),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
