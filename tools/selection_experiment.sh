@@ -4,7 +4,7 @@
 # highest IFD below 1 (best), the same ranking without near rows (diverse), 600 drawn (random), the 600 longest answers (longest), and all 3,000 (all). Every arm is trained
 # for the same number of steps with the same recipe (LoRA, best checkpoint by 200 other rows); measured are the loss and the share of exactly right answers on 400 rows
 # that no pool shares a prompt with. OUT.csv gets a row for each run; printed are means over the seeds with 95 % intervals (Student's t), and differences to random, paired by
-# seed. About 20 minutes on two cores.
+# seed. About 20 minutes on two free cores.
 # BUILD: a build folder with -DHONE_BENCH=ON. Needs python3 (standard library alone) to cut the data. SEEDS, STEPS, SETS, ARMS, THREADS may be set.
 set -eu
 build=$1
