@@ -1,5 +1,5 @@
-/* knowledge.h - which rows teach the model facts that it does not know, by asking it; and which rows contradict each other (no model needed).
- * Main structs: KnowledgeRow, what the model makes of one row; Knowledge, the shares; ConflictGroups.
+/* knowledge.h - which rows teach the model facts that it does not know, by asking it.
+ * Main structs: KnowledgeRow, what the model makes of one row; Knowledge, the shares.
  *
  * Why: rows that state what the base model does not know are learned slowly, and once they are learned the model states more that is wrong (Gekhman et al.
  * 2024, arXiv:2405.05904). The classes are those of SliCK there: a question is put behind a few other rows with their answers, and the model's answers are
@@ -67,21 +67,5 @@ bool   knowledge_question(const Json *row, Str *question, Str *answer);
 void   knowledge_normalise(StrBuf *out, Str text);              /* appends */
 double knowledge_f1(Str normalised_a, Str normalised_b);        /* of their words as bags; 1 when both have none */
 bool   knowledge_right(Str expected, Str answer);
-
-/* ---- contradictions: rows that ask the same and answer differently ---- */
-
-typedef struct ConflictGroup {
-    size_t *row;      /* [n] numbers of the rows, in order */
-    int32_t *answer;   /* [n] which of the different answers: 0 is the first that occurs */
-    size_t  n;
-    int32_t answers;  /* different ones, 2 or more */
-} ConflictGroup;
-typedef struct ConflictGroups { VEC(ConflictGroup) group; } ConflictGroups; /* in order of their first rows; zeroed is empty */
-
-/* Rows have the same question when everything before the last answer (roles, texts, tool calls; "prompt") is the same after normalisation; their answers
- * differ when they are not the same after normalisation. "Write a poem" may well have many answers, so a group is a question to a person, not a fault. Rows
- * that are neither pairs nor end with an answer are passed over. Memory: about 300 bytes for each row. */
-void knowledge_conflicts(Json *const *row, size_t n, ConflictGroups *out);
-void knowledge_conflicts_release(ConflictGroups *g);
 
 #endif

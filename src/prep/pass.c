@@ -6,7 +6,8 @@
 
 #include <math.h>
 
-static const Pass *const passes[] = { &pass_repair, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates };
+static const Pass *const passes[] = { &pass_repair, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates,
+                                      &pass_words };
 
 int passes_open(Prep *p, Err *e)
 {

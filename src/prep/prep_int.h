@@ -24,6 +24,7 @@ typedef struct RowEntry {
     int64_t  id, line;
     uint64_t off, bytes;           /* of its line in work/rows.jsonl; bytes 0: the row could not be read and has no line there */
     uint64_t content;              /* hash of its texts: what draws depend on, so that they do not hang on the order of the inputs */
+    uint64_t asked, answered;      /* hashes of the words of the question and of the answer; 0: of no such kind */
     uint64_t group, label, subject;/* hashes of what --group, --label and --subject name; 0: none */
     int64_t  time;                 /* of --time: seconds since 1970, or any number that grows; INT64_MIN: none */
     int32_t  source, member;
@@ -70,7 +71,7 @@ int  passes_open(Prep *p, Err *e);
 void passes_row(const Prep *p, RowWork *w);
 void passes_close(Prep *p);
 
-extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates;
+extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 
 /* ---- sets.c ---- */
 /* Rows by index, in sets of what has to stay together. */
@@ -110,7 +111,7 @@ int intake(Prep *p, Err *e);         /* intake.c */
 int settle(Prep *p, Err *e);         /* settle.c */
 int semantic(Prep *p, Err *e);       /* semantic.c: rows of one meaning */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
-int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, contradictions, the choice of training rows */
+int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, the choice of training rows */
 int write_out(Prep *p, Err *e);      /* write_out.c */
 int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
 Json *statistics(const Prep *p);     /* statistics.c: tables for manifest and report, of the rows that stay; owned */

@@ -1,7 +1,7 @@
-/* rank.c - what the base model says about the training rows (--score, --ask), contradictions among them, and the choice of the best (--select).
+/* rank.c - what the base model says about the training rows (--score, --ask), and the choice of the best (--select).
  * Only the training part is chosen from: rows held out stay an honest sample of the data. Scores go to scores.jsonl; a choice has its two controls of
  * the same size beside it, control_random.jsonl and control_longest.jsonl, so that its worth can be measured by training on each.
- * Memory: the training rows as JSON. Contradictions are looked for up to CONFLICT_BYTES of rows; beyond, a note says that they were not. */
+ * Memory: the training rows as JSON. */
 #include "prep/prep_int.h"
 
 #include <math.h>
@@ -13,8 +13,6 @@
 #include "prep/knowledge.h"
 #include "prep/select.h"
 
-#define CONFLICT_BYTES ((uint64_t)1 << 30)
-
 typedef struct Rank {
     Prep          *p;
     Asked          a;          /* the training rows that can be scored or compared */
@@ -24,28 +22,6 @@ typedef struct Rank {
     bool           embedded;
 } Rank;
 
-
-static void note(Rank *k, size_t i, const char *pass, const char *reason, Json *more)
-{
-    const RowEntry *r = k->a.entry.p[i];
-    decision_add(&k->a.out.log, (RowPlace){ r->id, k->p->input.p[r->source].path, r->line }, pass, ACTION_NOTE, reason, NAN, more);
-}
-
-/* ---- contradictions --------------------------------------------------------------------------------------------------------------------------------- */
-
-static void find_conflicts(Rank *k)
-{
-    ConflictGroups g = { 0 };
-    knowledge_conflicts(k->a.row.p, k->a.row.n, &g);
-    for (size_t i = 0; i < g.group.n; i++)
-        for (size_t m = 0; m < g.group.p[i].n; m++) {
-            Json *more = json_obj_new();
-            json_set(more, "first", json_int_new(k->a.entry.p[g.group.p[i].row[0]]->id));
-            json_set(more, "answers", json_int_new(g.group.p[i].answers));
-            note(k, g.group.p[i].row[m], "contradiction", "the same question has other answers", more);
-        }
-    knowledge_conflicts_release(&g);
-}
 
 /* ---- the model -------------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -190,24 +166,14 @@ static int choose(Rank *k, Err *e)
 
 /* ---- the stage -------------------------------------------------------------------------------------------------------------------------------------- */
 
-static uint64_t training_bytes(const Prep *p)
-{
-    uint64_t n = 0;
-    for (size_t i = 0; i < p->row.n; i++)
-        n += p->row.p[i].part == PART_TRAIN ? p->row.p[i].bytes : 0;
-    return n;
-}
-
 int rank(Prep *p, Err *e)
 {
     Rank       k = { .p = p };
-    const bool asked = p->cfg.score || p->cfg.ask || p->cfg.select, conflicts = training_bytes(p) <= CONFLICT_BYTES;
-    int        rc = asked_open(&k.a, p, asked || conflicts ? PART_TRAIN : PART_REMOVED, e);
-    if (!rc && !conflicts)
-        decision_add(&k.a.out.log, (RowPlace){ 0, "", 0 }, "contradiction", ACTION_NOTE, "not looked for: more than 1 GiB of training rows", NAN, NULL);
-    if (!rc && conflicts)
-        find_conflicts(&k);
-    if (!rc && asked && k.a.row.n)
+    int        rc;
+    if (!p->cfg.score && !p->cfg.ask && !p->cfg.select)
+        return 0;
+    rc = asked_open(&k.a, p, PART_TRAIN, e);
+    if (!rc && k.a.row.n)
         rc = ask_model(&k, e);
     if (!rc && (k.score || k.known))
         rc = write_scores(&k, e);

@@ -3,11 +3,28 @@
 
 #include <stdlib.h>
 
+#define LINES_MAX ((size_t)4 << 20) /* bytes on their way */
+
+static int open_behind(const Prep *p, const char *name, FileLog *f, Err *e)
+{
+    char    *path = prep_path(p, name);
+    uint64_t size = 0;
+    int      rc = file_size(path, &size, e);
+    if (!rc)
+        rc = file_log_open(f, path, size, e);
+    free(path);
+    return rc;
+}
+
 int removal_open(Removal *r, Prep *p, Err *e)
 {
     char *path = prep_path(p, "work/rows.jsonl");
-    *r = (Removal){ .p = p };
+    *r = (Removal){ .p = p, .log_file.fd = -1, .removed_file.fd = -1 };
     int rc = file_map(&r->rows, path, e);
+    if (!rc)
+        rc = open_behind(p, "decisions.jsonl", &r->log_file, e);
+    if (!rc)
+        rc = open_behind(p, "removed.jsonl", &r->removed_file, e);
     free(path);
     return rc;
 }
@@ -35,28 +52,25 @@ void removal_add(Removal *r, RowEntry *row, const char *pass, const char *reason
     row->part = PART_REMOVED;
 }
 
-static int put_behind(const Prep *p, const char *name, const StrBuf *text, Err *e)
+int removal_flush(Removal *r, bool all, Err *e)
 {
-    char    *path = prep_path(p, name);
-    uint64_t size = 0;
-    FileLog  f = { .fd = -1 };
-    int      rc = file_size(path, &size, e);
+    if (!all && r->log.n + r->removed.n < LINES_MAX)
+        return 0;
+    int rc = file_log_add(&r->log_file, r->log.p ? r->log.p : "", r->log.n, e);
     if (!rc)
-        rc = file_log_open(&f, path, size, e);
-    if (!rc)
-        rc = file_log_add(&f, text->p, text->n, e);
-    if (!rc)
-        rc = file_log_sync(&f, e);
-    file_log_close(&f);
-    free(path);
+        rc = file_log_add(&r->removed_file, r->removed.p ? r->removed.p : "", r->removed.n, e);
+    strbuf_clear(&r->log);
+    strbuf_clear(&r->removed);
     return rc;
 }
 
 int removal_close(Removal *r, Err *e)
 {
-    int rc = put_behind(r->p, "decisions.jsonl", &r->log, e);
+    int rc = removal_flush(r, true, e);
     if (!rc)
-        rc = put_behind(r->p, "removed.jsonl", &r->removed, e);
+        rc = file_log_sync(&r->log_file, e);
+    if (!rc)
+        rc = file_log_sync(&r->removed_file, e);
     removal_release(r);
     return rc;
 }
@@ -64,6 +78,8 @@ int removal_close(Removal *r, Err *e)
 void removal_release(Removal *r)
 {
     file_unmap(&r->rows);
+    file_log_close(&r->log_file);
+    file_log_close(&r->removed_file);
     strbuf_release(&r->log);
     strbuf_release(&r->removed);
 }

@@ -12,6 +12,8 @@
 #include "prep/dedupe.h"
 #include "prep/removal.h"
 
+#define ANSWERS_MAX 256 /* different answers that are told apart when they are counted */
+
 typedef struct Settle {
     Prep   *p;
     Removal out;
@@ -58,6 +60,7 @@ static int settle_duplicates(Settle *s, Err *e)
             decision_add(&s->out.log, (RowPlace){ r->id, p->input.p[r->source].path, r->line }, "duplicates", ACTION_NOTE, reason, d->jaccard, duplicate_facts(d));
             sets_join(&p->together, (uint32_t)d->row - 1, (uint32_t)d->kept - 1);
         }
+        rc = removal_flush(&s->out, false, e);
     }
     if (!rc && found.left_out) {
         snprintf(text, sizeof text, "%llu pairs of rows that share common text were not compared; near duplicates among them may remain", (unsigned long long)found.left_out);
@@ -131,6 +134,56 @@ static void settle_balance(Settle *s)
     vec_release(&v);
 }
 
+/* ---- contradictions --------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Asking { uint64_t asked, answered; size_t row; } Asking;
+
+static int by_question(const void *a, const void *b)
+{
+    const Asking *x = a, *y = b;
+    return x->asked != y->asked ? (x->asked < y->asked ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
+}
+
+static int64_t different_answers(const Asking *v, size_t n)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < i && k < ANSWERS_MAX && v[k].answered != v[i].answered)
+            k++;
+        count += k == i;
+    }
+    return count;
+}
+
+/* Rows that ask the same and answer differently: a question to a person, not a fault ("Write a poem" has many answers), so they are only noted. */
+static int settle_contradictions(Settle *s, Err *e)
+{
+    Prep       *p = s->p;
+    VEC(Asking) v = { 0 };
+    int         rc = 0;
+    for (size_t i = 0; i < p->row.n; i++)
+        if (p->row.p[i].asked && p->row.p[i].part != PART_REMOVED)
+            *vec_push(&v) = (Asking){ p->row.p[i].asked, p->row.p[i].answered, i };
+    if (v.n)
+        qsort(v.p, v.n, sizeof *v.p, by_question);
+    for (size_t i = 0, end; i < v.n && !rc; i = end) {
+        for (end = i + 1; end < v.n && v.p[end].asked == v.p[i].asked;)
+            end++;
+        int64_t answers = end - i > 1 ? different_answers(&v.p[i], end - i) : 1;
+        for (size_t k = i; k < end && answers > 1 && !rc; k++) {
+            const RowEntry *r = &p->row.p[v.p[k].row];
+            Json           *more = json_obj_new();
+            json_set(more, "first", json_int_new(p->row.p[v.p[i].row].id));
+            json_set(more, "answers", json_int_new(answers));
+            decision_add(&s->out.log, (RowPlace){ r->id, p->input.p[r->source].path, r->line }, "contradiction", ACTION_NOTE, "the same question has other answers", NAN, more);
+            rc = removal_flush(&s->out, false, e);
+        }
+    }
+    vec_release(&v);
+    return rc;
+}
+
 /* ---- the stage ------------------------------------------------------------------------------------------------------------------------------------ */
 
 int settle(Prep *p, Err *e)
@@ -147,6 +200,8 @@ int settle(Prep *p, Err *e)
             settle_share(&s, (int32_t)i);
     if (!rc && p->cfg.most_per_label)
         settle_balance(&s);
+    if (!rc)
+        rc = settle_contradictions(&s, e);
     if (!rc)
         return removal_close(&s.out, e);
     removal_release(&s.out);

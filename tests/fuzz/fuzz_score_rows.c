@@ -43,7 +43,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     size_t         n_rows = 0;
     Jsonl          in;
     Err            e;
-    ConflictGroups g;
     if (!n)
         return 0;
     const unsigned c = p[0] & 3;
@@ -60,10 +59,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         encode(&rows, i);
         ask(row[i]);
     }
-    knowledge_conflicts(row, n_rows, &g);
-    for (size_t i = 0; i < g.group.n; i++)
-        BUG_ON(g.group.p[i].n < 2 || g.group.p[i].answers < 2);
-    knowledge_conflicts_release(&g);
     for (size_t i = 0; i < n_rows; i++)
         json_free(row[i]);
     return 0;

@@ -250,48 +250,10 @@ static void test_advice(void **state)
     }
 }
 
-static void test_conflicts(void **state)
-{
-    (void)state;
-    static const char *const text[] = {
-        "{\"prompt\":\"Who?\",\"completion\":\"Ada\"}",
-        "{\"prompt\":\"Where?\",\"completion\":\"Rome\"}",
-        "{\"prompt\":\" who \",\"completion\":\"Grace\"}",                            /* group 0, another answer */
-        "{\"prompt\":\"where?\",\"completion\":\"rome.\"}",                           /* the same answer */
-        "{\"prompt\":\"WHO?\",\"completion\":\"ada!\"}",                              /* group 0, its first answer again */
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"Who?\"},{\"role\":\"assistant\",\"content\":\"Eve\"}]}", /* another shape: not the same text before the answer */
-        "{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief\"},{\"role\":\"user\",\"content\":\"Who?\"},{\"role\":\"assistant\",\"content\":\"Bob\"}]}",
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"who\"},{\"role\":\"assistant\",\"content\":\"Bob\"}]}",   /* group 1 with row 5 */
-        "{\"messages\":[{\"role\":\"user\",\"content\":\"who\"}]}",                   /* no answer: passed over */
-        "{\"text\":\"Who?\"}",
-        "{\"prompt\":\"+\",\"completion\":\"1\"}",
-        "{\"prompt\":\"-\",\"completion\":\"2\"}",                                    /* punctuation alone is not nothing */
-    };
-    Json          *r[ARRAY_LEN(text)];
-    ConflictGroups g;
-    Err            e = { 0 };
-    for (size_t i = 0; i < ARRAY_LEN(text); i++)
-        must(json_parse(&r[i], str_of(text[i]), "row", &e));
-    knowledge_conflicts(r, ARRAY_LEN(text), &g);
-    assert_int_equal(g.group.n, 2);
-    const ConflictGroup *a = &g.group.p[0], *b = &g.group.p[1];
-    assert_int_equal(a->n, 3);
-    assert_int_equal(a->answers, 2);
-    assert_memory_equal(a->row, ((size_t[]){ 0, 2, 4 }), 3 * sizeof(size_t));
-    assert_memory_equal(a->answer, ((int32_t[]){ 0, 1, 0 }), 3 * sizeof(int32_t));
-    assert_int_equal(b->n, 2);
-    assert_memory_equal(b->row, ((size_t[]){ 5, 7 }), 2 * sizeof(size_t));
-    knowledge_conflicts_release(&g);
-    knowledge_conflicts(r, 0, &g);
-    assert_int_equal(g.group.n, 0);
-    for (size_t i = 0; i < ARRAY_LEN(text); i++)
-        json_free(r[i]);
-}
-
 int main(void)
 {
     const struct CMUnitTest asked[] = { cmocka_unit_test(test_finds_what_is_known), cmocka_unit_test(test_several_prompts_and_a_part), cmocka_unit_test(test_room) };
-    const struct CMUnitTest texts[] = { cmocka_unit_test(test_right), cmocka_unit_test(test_advice), cmocka_unit_test(test_conflicts) };
+    const struct CMUnitTest texts[] = { cmocka_unit_test(test_right), cmocka_unit_test(test_advice) };
     Err e = { 0 };
     if (!(be = backend_open("cpu", 2, &e))) {
         fprintf(stderr, "%s\n", e.text);
