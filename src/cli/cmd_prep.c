@@ -43,12 +43,17 @@ static void show(void *user, const char *stage, uint64_t done, uint64_t total, i
 static void print_result(const PrepArgs *a, const PrepFacts *f)
 {
     if (a->json) {
-        printf("{\"out\":\"%s\",\"read\":%lld,\"removed\":%lld,\"train\":%lld,\"validation\":%lld,\"test\":%lld}\n", a->cfg.out, (long long)f->read, (long long)f->part[0],
-               (long long)f->part[1], (long long)f->part[2], (long long)f->part[3]);
+        StrBuf out = { 0 };
+        json_write_string(&out, str_of(a->cfg.out));
+        printf("{\"out\":%s,\"read\":%lld,\"removed\":%lld,\"train\":%lld,\"validation\":%lld,\"test\":%lld,\"inputs_left_out\":%lld}\n", strbuf_z(&out), (long long)f->read,
+               (long long)f->part[0], (long long)f->part[1], (long long)f->part[2], (long long)f->part[3], (long long)f->left_out);
+        strbuf_release(&out);
         return;
     }
     printf("%lld rows read, %lld removed; train %lld, validation %lld, test %lld\n", (long long)f->read, (long long)f->part[0], (long long)f->part[1], (long long)f->part[2],
            (long long)f->part[3]);
+    if (f->left_out)
+        printf("%lld inputs could not be read; the report says which and why\n", (long long)f->left_out);
     printf("see %s/report.html; then: hone train --data %s/train.jsonl --eval %s/validation.jsonl ...\n", a->cfg.out, a->cfg.out, a->cfg.out);
 }
 

@@ -2,7 +2,7 @@
 #ifndef HONE_DATA_INT_H
 #define HONE_DATA_INT_H
 
-#include "data/dataset.h"
+#include "data/encode.h"
 #include "formats/jsonl.h"
 
 #define DATA_RAW_MAX ((size_t)1 << 30) /* bytes of one raw text */
@@ -24,16 +24,9 @@ int  rows_next(RowReader *r, Json **row, Err *e);                 /* 1: a row of
 void rows_close(RowReader *r);
 int  rows_kind(const Json *row, const char *where, DataKind *kind, Err *e); /* by its keys; ERR_INPUT: none, or a mixture */
 
-/* ---- encode.c: a ChatOut holds any row: its text, its tokens, and which of them are trained under OBJECTIVE_SFT ---- */
-int encode_possible(DataKind kind, const Tok *t, const DataOptions *o, const char *name, Err *e); /* before the first row of a file */
-int encode_row(const Json *row, DataKind kind, const Tok *t, const DataOptions *o, const char *where, ChatOut *out, Err *e);
-int encode_text(Str text, bool end, const Tok *t, const char *where, ChatOut *out, Err *e);       /* end: append EOS where there is one */
-int encode_check(const ChatOut *row, DataKind kind, const Tok *t, const DataOptions *o, const char *where, Err *e); /* the gate */
-
 /* ---- dataset.c ---- */
 typedef struct DataPath { const char *name; Str text; } DataPath;
 int  dataset_load_memory(DataSet **out, const DataPath *file, size_t n, const Tok *t, const DataOptions *o, Err *e);
-void dataset_add(DataSet *d, size_t *cap, Example x);              /* copies the tokens into d's arena */
 void dataset_count(DataSet *d);                                    /* fills the stats that follow from the examples */
 
 #endif

@@ -62,6 +62,8 @@ typedef struct DataSet {
  * vocabulary, empty file. With objective text, messages and pairs are trained on all their tokens. */
 int  dataset_load(DataSet **out, const char *files, const Tok *tok, const DataOptions *opt, Err *e);
 void dataset_free(DataSet *d);
+/* For a set that is put together by hand: one more example, its tokens copied into the set's arena; cap: of d->ex, the caller's, 0 at first. */
+void dataset_add(DataSet *d, size_t *cap, Example x);
 
 /* Moves a share (0 < fraction < 1, at least one row, never all) of the rows to a second set that lives on its own. What is held out hangs on the seed and
  * on what a row says, not on the order of the file; copies of a row stay together, and so do the pieces of one. Of a raw text the last pieces are held

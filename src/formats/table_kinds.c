@@ -283,8 +283,8 @@ static TableKind lines_or_one(Str s, bool whole, TableKind by_name)
     size_t end = json_walk(&w, s, 0, &done);
     const bool broken = memchr(s.p, '\n', end) != NULL; /* the value spans several lines */
     const TableKind open = by_name == TABLE_JSON ? TABLE_JSON : TABLE_JSONL;
-    if (!done)
-        return whole || !broken ? open : TABLE_JSON;
+    if (!done) /* in a file that calls itself JSONL the first row may just be cut */
+        return whole || !broken || by_name == TABLE_JSONL ? open : TABLE_JSON;
     while (end < s.n && is_white(s.p[end]))
         end++;
     if (end == s.n && whole)

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "data/data_int.h"
+#include "data/encode.h"
 #include "data/pack.h"
 #include "tensor/tape.h"
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "prep/dedupe.h"
@@ -333,11 +334,30 @@ static void put_notes(Intake *in)
         decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, where, 0 }, "input", ACTION_NOTE, text, NAN, NULL);
 }
 
+/* One bad document in a folder does not stop the others: it is left out, in the log and on the screen. */
+static int leave_out(Intake *in, const Err *why)
+{
+    const char *path = in->p->input.p[in->input].path;
+    decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, why->text, NAN, NULL);
+    log_warn("prep", "left out: %s", why->text);
+    if (!in->p->first_why.n)
+        strbuf_addz(&in->p->first_why, why->text);
+    in->p->facts.left_out++;
+    return 0;
+}
+
 static int read_input(Intake *in, const TablePlace *from, Err *e)
 {
     Prep  *p = in->p;
     size_t n = 0;
-    int    rc = open_input(in, from, e);
+    Err    why = { 0 };
+    int    rc = open_input(in, from, &why);
+    if (rc == ERR_INPUT && p->input.n > 1) {
+        leave_out(in, &why);
+        return flush_batch(in, e);
+    }
+    if (rc)
+        *e = why;
     while (!rc && !(rc = feed_read(in->feed, in->item, BATCH_ROWS, BATCH_BYTES, &n, e)) && n) {
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);

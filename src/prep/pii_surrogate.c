@@ -68,6 +68,17 @@ static void iban(const Value *v, PiiDraw *d, StrBuf *out)
 
 static void add_word(const Value *v, const char *role, Str word, StrBuf *out);
 
+/* Without accents and other letters that few addresses have. */
+static void add_ascii(Str s, StrBuf *out)
+{
+    StrBuf apart = {0};
+    utf8_normalise(&apart, s, UTF8_NFD);
+    for (size_t i = 0; i < apart.n; i++)
+        if (ch_alnum(apart.p[i]))
+            strbuf_addc(out, apart.p[i]);
+    strbuf_release(&apart);
+}
+
 static void email(const Value *v, PiiDraw *d, StrBuf *out)
 {
     static const char *const domains[] = { "example.com", "example.org", "example.net" };
@@ -85,7 +96,7 @@ static void email(const Value *v, PiiDraw *d, StrBuf *out)
             StrBuf name = {0}, low = {0};
             add_word(v, w & WORD_GIVEN && !named ? "given" : "family", part, &name);
             pii_lower(strbuf_str(&name), &low);
-            strbuf_add(out, low.p ? low.p : "", low.n);
+            add_ascii(strbuf_str(&low), out);
             strbuf_addc(out, '.');
             strbuf_release(&name);
             strbuf_release(&low);

@@ -26,7 +26,8 @@ typedef struct PrepHooks {
 } PrepHooks;
 
 typedef struct PrepFacts {
-    int64_t read, removed, edited, part[4];   /* rows; part: removed, train, validation, test */
+    int64_t read, part[4];                    /* rows; part: removed, train, validation, test */
+    int64_t left_out;                         /* inputs that could not be opened, of several */
     double  seconds;
     uint64_t bytes;                           /* of the inputs */
 } PrepFacts;

@@ -123,7 +123,7 @@ static int sweep_decisions(Report *r, Err *e)
     int   rc = jsonl_open(&in, path, e);
     while (!rc && (rc = jsonl_next(&in, &row, e)) == 1) {
         Str pass = json_str(json_get(row, "pass"));
-        if (json_int(json_get(row, "row"))) { /* 0: of a file as a whole; the inputs' table has it */
+        if (json_int(json_get(row, "row")) || str_eqz(json_str(json_get(row, "action")), "remove")) { /* 0: of a file as a whole; the inputs' table has it */
             Class *c = class_for(r, pass, json_str(json_get(row, "action")), json_str(json_get(row, "reason")));
             c->rows++;
             if (c->n < EXAMPLES)

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "data/data_int.h"
+#include "data/encode.h"
 #include "train/pass.h"
 
 #define BATCH_MOST ((int64_t)1 << 24)

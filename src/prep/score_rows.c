@@ -1,7 +1,7 @@
 /* score_rows.c - see score_rows.h. */
 #include "prep/score_rows.h"
 
-#include "data/data_int.h"
+#include "data/encode.h"
 
 int score_stopped(const ScoreHooks *h, size_t done, size_t of, Err *e)
 {

@@ -129,6 +129,28 @@ has "$work/q/removed.jsonl" '"id":5,"pass":"quality","reason":"empty'
 most=$(cat "$work"/balance/{train,validation,test}.jsonl | grep -o '"topic":"[^"]*"' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $1 }')
 [ "$most" = 30 ] || fail "a label has $most rows"
 
+# --- documents: each becomes rows of text that say where they come from; one that cannot be read is left out by name
+golden=$here/../docs/golden
+documents=$(find "$golden" -name '*.docx' -o -name '*.html' -o -name '*.pdf' -o -name '*.eml' | sort)
+"$hone" prep $documents -o "$work/docs" --pii off --quality off --validation 0 --test 0 > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "documents"; }
+[ "$(count "$work/docs/train.jsonl")" -ge 4 ] || fail "documents gave $(count "$work/docs/train.jsonl") rows"
+for document in $documents; do has "$work/docs/manifest.json" "$(basename "$document")"; done
+has "$work/docs/decisions.jsonl" 'locked.pdf: the PDF is encrypted'
+has "$work/err" 'left out: '
+head -c 3000 "$golden/$(basename "$(find "$golden" -name '*.docx' | sort | head -n 1)")" > "$work/cut.docx"
+expect 2 'cut.docx' "$hone" prep "$work/cut.docx" -o "$work/x7"
+
+# --- one question, two answers
+printf '%s\n' '{"prompt":"When do you open?","completion":"We open at nine in the morning."}' '{"prompt":"when do you  open?","completion":"We open at ten in the morning."}' \
+    '{"prompt":"Do you deliver?","completion":"Yes, we deliver everywhere in town."}' > "$work/two.jsonl"
+"$hone" prep "$work/two.jsonl" -o "$work/two" --pii off --duplicates off --validation 0 --test 0 > /dev/null || fail "contradictions"
+[ "$(grep -c '"pass":"contradiction"' "$work/two/decisions.jsonl")" = 2 ] || fail "$(grep -c contradiction "$work/two/decisions.jsonl") contradictions"
+
+# --- a first row that is cut does not make the file something else
+{ echo '{"prompt":"x"'; rows 1 20; } > "$work/cut.jsonl"
+"$hone" prep "$work/cut.jsonl" -o "$work/cut" --pii off > "$work/said" || fail "a cut first row"
+has "$work/said" '21 rows read, 1 removed'
+
 # --- the model's own word: scores, and the best 20 with two controls of 20
 make_model
 "$hone" prep "$work/t.jsonl" -o "$work/ranked" --model "$work/model" --score --select 20 --select-by longest --pii off > /dev/null 2>&1 || fail "select"
