@@ -1,0 +1,100 @@
+/* review.h - a person looks through a prepared data set (prep.h) and has the last word on its rows.
+ * Main struct: Review. It maps the files of DATA and keeps 16 bytes of memory for a row and 16 for a decision (32 while opening), so ten million rows
+ * open on a laptop; texts stay on disk. Nothing of DATA changes while rows are judged: what people decide is appended, one line each, to
+ *   DATA/review.jsonl     {"n": 7, "row": 12, "reviewer": "Ann", "action": "reject", "time": "2026-11-28T09:30:00Z", "text"?, "row_new"?, "undoes"?}
+ * and to the log of decisions (provenance.h, pass "review"), and is on disk (fsync) before the caller hears of success.
+ *   accept    the row stays, or comes back if it was removed
+ *   reject    the row leaves
+ *   edit      it says "row_new" instead; whether it stays is not decided by that
+ *   label     "text" becomes its label: meta's --label column, or meta.label
+ *   comment   "text"
+ *   undo      the reviewer's action "undoes" does not count
+ * Of one reviewer's accepts and rejects of a row the last counts; all reviewers' verdicts are kept, and review_apply follows the last one.
+ * All functions but open and close may be called from any thread.
+ * To add an action: a ReviewKind, a row in review_log.c's table, and what it means in review_apply.c. */
+#ifndef HONE_REVIEW_H
+#define HONE_REVIEW_H
+
+#include "base/err.h"
+#include "base/json.h"
+
+#define REVIEW_NAME_MAX    64                   /* bytes of a reviewer's name */
+#define REVIEW_TEXT_MAX    ((size_t)16 << 10)   /* bytes of a comment; a label may have 256 */
+#define REVIEW_LABEL_MAX   256
+#define REVIEW_ROW_MAX     ((size_t)8 << 20)    /* bytes of an edited row; longer ones are shown, not edited */
+#define REVIEW_SEARCH_MAX  1024                 /* bytes of a text that is searched for */
+#define REVIEW_PAGE_MAX    500                  /* rows of a list at once */
+#define REVIEW_REASONS_MAX 4000                 /* kinds of decision told apart; what comes then counts as "(others)" of its pass and action */
+#define REVIEW_PEOPLE_MAX  200
+
+typedef enum { REVIEW_ACCEPT, REVIEW_REJECT, REVIEW_EDIT, REVIEW_LABEL, REVIEW_COMMENT, REVIEW_UNDO, REVIEW_KINDS } ReviewKind;
+const char *review_kind_name(ReviewKind k);
+bool        review_kind_find(Str name, ReviewKind *k);
+
+typedef struct Review Review;
+
+typedef struct ReviewOptions {
+    const char *model;   /* folder with a tokenizer: rows are shown as training sees them; NULL or "": none */
+    bool        read_only; /* no lock and no writing: another process may hold the folder */
+} ReviewOptions;
+
+/* ERR_INPUT: DATA is no finished data folder, or a line of it is wrong (named); ERR_IO: another process reviews it. A review_apply that was killed is
+ * finished first. */
+int  review_open(Review **r, const char *dir, const ReviewOptions *o, Err *e);
+void review_close(Review *r);
+
+/* Which rows: all conditions hold; pass, reason, action and score hold of one and the same decision. */
+typedef enum { LOOK_ANY, LOOK_OPEN, LOOK_JUDGED, LOOK_ACCEPTED, LOOK_REJECTED, LOOK_EDITED, LOOK_COMMENTED, LOOK_DISAGREE, LOOK_CHANGED, LOOKS } ReviewLook;
+typedef struct ReviewFilter {
+    unsigned   parts;          /* bit p: part p of prep_int.h's order removed, train, validation, test; 0: all */
+    int        kind;           /* index into the facts' "kinds" (pass, action, reason) */
+    Str        pass, action;   /* {NULL, 0}: any */
+    double     least, most;    /* of the score; NAN: any */
+    ReviewLook look;           /* by what people said; OPEN: the reviewer has given no verdict, DISAGREE: verdicts differ, CHANGED: would be moved or edited */
+    Str        reviewer;       /* for LOOK_OPEN; {NULL, 0}: nobody has */
+    Str        label;          /* given in the review */
+    Str        column, value;  /* meta's column has this value: a language, a label, a customer */
+    Str        text;           /* in any text of the row, letters of either case */
+    uint64_t   turn;           /* a list stays as it is while it is worked through; another number makes it anew */
+} ReviewFilter;
+#define REVIEW_ALL ((ReviewFilter){ .kind = -1, .least = NAN, .most = NAN })
+const char *review_look_name(ReviewLook l);
+bool        review_look_find(Str name, ReviewLook *l);
+
+/* {"dir", "rows", "parts": {..}, "kinds": [{"pass","action","reason","rows"}], "reviewers": [{"name","judged"}], "judged", "changes", "columns",
+ *  "model", "agreement": [{"a","b","rows","agree","kappa","low","high"}]} */
+void review_facts(Review *r, Json **out);
+/* {"count", "complete", "done" (0..1), "judged", "rows": [{"id","part","head","verdict"...}]}: rows [from, from + n) of those that fit. A search goes on for a
+ * fifth of a second per call; call again until complete. ERR_ARG: n above REVIEW_PAGE_MAX, a text too long. */
+int  review_rows(Review *r, const ReviewFilter *f, size_t from, size_t n, Json **out, Err *e);
+/* {"id","part","file","line","row" or "raw","removed","decisions","history","verdicts","edited","tokens"}. ERR_ARG: no such row. */
+int  review_row(Review *r, int64_t id, Json **out, Err *e);
+
+typedef struct ReviewAct {
+    ReviewKind kind;
+    int64_t    row;        /* of UNDO: not looked at */
+    Str        reviewer, text;
+    const Json *row_new;   /* of EDIT: a canonical row; its id and meta are those of the row */
+} ReviewAct;
+/* *row: the row that it was about. ERR_ARG: what was asked for cannot be done, ERR_IO: it is not on disk and does not count. */
+int  review_act(Review *r, const ReviewAct *a, int64_t *row, Err *e);
+
+typedef struct ReviewApplied {
+    int64_t back, left, edited, labelled;
+    int64_t held;           /* accepted, but what belongs to them lies in two parts: they stay removed */
+    int64_t disagree;       /* rows whose reviewers differ; the last verdict was followed */
+    int64_t part[4];        /* rows now: removed, train, validation, test */
+} ReviewApplied;
+/* Follows the last verdicts: writes the parts, removed.jsonl and manifest.json anew beside the old ones and swaps them in. Accepted rows go to train, or
+ * where near-duplicates of theirs, rows of the same --group or of the same --subject lie. Killed at any point, the next call (or review_open) goes on;
+ * a second call changes nothing. */
+int  review_apply(const char *dir, ReviewApplied *facts, Err *e);
+
+/* ---- agreement of two people ---- */
+typedef struct ReviewKappa { int64_t n; double agree, kappa, low, high; } ReviewKappa;
+/* Cohen's kappa (Cohen 1960) of a k x k table of counts, rows the first person's verdicts, columns the second's, and its 95 % interval by the large-sample
+ * standard error of Fleiss, Cohen and Everitt 1969, cut to [-1, 1]. k in 1..16. kappa, low and high are NAN when chance alone would give full agreement
+ * (both used one verdict only) or n is 0. */
+ReviewKappa review_kappa(const int64_t *table, int k);
+
+#endif

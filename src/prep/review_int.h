@@ -1,0 +1,120 @@
+/* review_int.h - what the files of a review share: review_index.c opens, review_view.c finds rows, review_row.c shows one, review_log.c takes actions,
+ * review_apply.c follows them.
+ * Main structs: Review; ReviewRow and ReviewMark, the compact index; ReviewAction, one line of review.jsonl. */
+#ifndef HONE_REVIEW_INT_H
+#define HONE_REVIEW_INT_H
+
+#include <pthread.h>
+
+#include "base/file.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "prep/prep_cfg.h"
+#include "prep/review.h"
+#include "tokenizer/tok.h"
+
+enum { RP_REMOVED, RP_TRAIN, RP_VALIDATION, RP_TEST, RP_PARTS };
+extern const char *const review_part[RP_PARTS];
+extern const char *const review_file[RP_PARTS];
+
+/* 48 bits of place: 256 TiB a file. */
+typedef struct ReviewRow  { uint32_t id, off_lo; uint16_t off_hi; uint8_t part, touched; uint32_t mark; } ReviewRow; /* touched: people said
+                                                                                                  something of it; mark: its first decision */
+typedef struct ReviewMark { uint32_t row, off_lo; uint16_t off_hi, kind; float score; } ReviewMark;                          /* row: index; score NAN: none */
+static inline uint64_t row_off(const ReviewRow *r) { return (uint64_t)r->off_hi << 32 | r->off_lo; }
+static inline uint64_t mark_off(const ReviewMark *m) { return (uint64_t)m->off_hi << 32 | m->off_lo; }
+
+typedef struct ReviewReason { char *pass, *action, *reason; int64_t rows; } ReviewReason;
+
+#define NO_ACTION UINT32_MAX
+typedef struct ReviewAction {
+    uint64_t off;        /* of its line in review.jsonl */
+    uint32_t bytes;
+    uint32_t row;        /* index; NO_ACTION: the row is not in the folder any more, or it is an undo */
+    uint32_t before;     /* earlier action on the same row; NO_ACTION: none */
+    uint16_t who, label; /* index of reviewer; of label text, for REVIEW_LABEL */
+    uint8_t  kind;
+    bool     undone;
+} ReviewAction;
+
+#define VIEWS 8
+typedef struct ReviewView {
+    char    *key;        /* the filter, written out; NULL: free */
+    uint64_t used;       /* the larger, the later */
+    uint32_t next;       /* rows looked at so far */
+    VEC(uint32_t) row;   /* that fit, ascending */
+} ReviewView;
+
+struct Review {
+    char        *dir;
+    int          lock;
+    bool         read_only;
+    FileMap      map[RP_PARTS], decisions;
+    VEC(ReviewRow)    row;     /* ascending id */
+    VEC(ReviewMark)   mark;    /* by row, then as logged */
+    VEC(ReviewReason) reason;
+    int64_t      part[RP_PARTS];
+    int64_t      logged;       /* largest "review" number in the log of decisions */
+    int64_t      loose;        /* decisions about no row of the folder */
+    PrepCfg      cfg;          /* the options the folder was made with */
+    Json        *manifest;
+    Tok         *tok;
+    char        *model;
+    Json        *columns;      /* names of meta's columns, of the first rows */
+
+    pthread_mutex_t mu;        /* over what follows */
+    FileLog      log, prov;
+    bool         stuck;        /* a failed write could not be taken back */
+    VEC(ReviewAction) action;
+    Map         *last;         /* row index (4 bytes) -> its last action */
+    Map         *people, *labels;
+    ReviewView   view[VIEWS];
+    uint64_t     clock;
+    int64_t      applied;      /* actions up to this one are in the files */
+};
+
+/* ---- review_index.c ---- */
+Str  review_line(const Review *r, uint32_t row);                  /* without its end */
+Str  review_mark_line(const Review *r, const ReviewMark *m);
+bool review_find(const Review *r, int64_t id, uint32_t *row);
+int  review_parse(const Review *r, uint32_t row, Json **whole, Json **content, Err *e); /* whole: owned; content: the canonical row in it, NULL for a raw one */
+const char *review_source(const Review *r, uint32_t row);         /* the input file, by the manifest's counts; "" unknown */
+/* The canonical key of a kind of decision: numbers and quoted words become a dash. */
+void review_reason_key(StrBuf *out, Str reason);
+/* The value of one of the first members of a line that hone wrote; false: the line is another's, so parse it. For the test. */
+typedef struct MarkHead { int64_t row, review; Str pass, action, reason; double score; } MarkHead;
+bool review_mark_quick(Str line, MarkHead *h);
+int  review_mark_slow(Str line, const char *where, MarkHead *h, Json **owner, Err *e);
+
+/* ---- review_log.c ---- */
+int  review_log_open(Review *r, Err *e);
+void review_log_close(Review *r);
+/* What people said of a row so far. */
+typedef struct RowState {
+    int      verdict;          /* the last accept or reject: REVIEW_ACCEPT, REVIEW_REJECT; -1: none */
+    uint32_t edit, label;      /* the action that counts; NO_ACTION: none */
+    bool     differ, commented;
+    int      who;              /* of the verdict */
+} RowState;
+void review_state(const Review *r, uint32_t row, RowState *s);
+int  review_verdict_of(const Review *r, uint32_t row, int who);   /* -1: none */
+int  review_action_json(const Review *r, const ReviewAction *a, Json **out, Err *e);
+uint32_t review_last(const Review *r, uint32_t row);
+/* The row as people left it: the last edit, or what the file says; owner: owned. *content NULL: a raw row. */
+int  review_content(const Review *r, uint32_t row, Json **owner, Json **content, Err *e);
+/* Whether review_apply would do something to a row that stands like this. */
+bool review_pending(const Review *r, uint32_t row, const RowState *s);
+static inline uint32_t review_marks_end(const Review *r, uint32_t row) { return row + 1 < r->row.n ? r->row.p[row + 1].mark : (uint32_t)r->mark.n; }
+Json *review_agreement(const Review *r);                          /* review_agree.c */
+
+/* ---- review_diff.c ---- */
+/* [["=", text], ["-", text], ["+", text], ...]: what became of `a` in `b`, by words (runs of letters and digits, runs of spaces, single marks). Texts of more
+ * than DIFF_WORDS_MAX words or with more than DIFF_EDITS_MAX differences are shown as one replacement between their common ends. */
+#define DIFF_WORDS_MAX 200000
+#define DIFF_EDITS_MAX 2000
+Json *review_diff(Str a, Str b);
+
+/* ---- review_apply.c ---- */
+int  review_apply_resume(const char *dir, Err *e); /* finishes what was killed after its commit, forgets what was killed before */
+
+#endif
