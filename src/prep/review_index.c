@@ -390,7 +390,7 @@ static int take_lock(Review *r, Err *e)
 int review_open(Review **out, const char *dir, const ReviewOptions *o, Err *e)
 {
     Review *r = mem_zalloc(1, sizeof *r);
-    *r = (Review){ .dir = mem_strdup(dir), .lock = -1, .read_only = o->read_only, .log.fd = -1, .prov.fd = -1 };
+    *r = (Review){ .dir = path_absolute(dir), .lock = -1, .read_only = o->read_only, .log.fd = -1, .prov.fd = -1 };
     pthread_mutex_init(&r->mu, NULL);
     r->last = map_new();
     r->people = map_new();
@@ -398,7 +398,7 @@ int review_open(Review **out, const char *dir, const ReviewOptions *o, Err *e)
     *out = NULL;
     int rc = file_is_dir(dir) ? take_lock(r, e) : 0;
     if (!rc && !r->read_only)
-        rc = review_apply_resume(dir, e);
+        rc = review_apply_resume(r->dir, e);
     if (!rc && !(rc = read_manifest(r, e)) && !(rc = index_rows(r, e)) && !(rc = index_marks(r, e)))
         rc = review_log_open(r, e);
     if (!rc && o->model && *o->model) {

@@ -181,11 +181,15 @@ static int history_json(const Review *r, uint32_t row, Json **out, Err *e)
 
 static Json *verdicts_json(const Review *r, uint32_t row)
 {
-    Json *out = json_obj_new();
+    Json *out = json_arr_new();
     for (size_t p = 0; p < map_count(r->people); p++) {
         int v = review_verdict_of(r, row, (int)p);
-        if (v >= 0)
-            json_set(out, map_key(r->people, p).p, json_str_new(str_of(review_kind_name((ReviewKind)v))));
+        if (v < 0)
+            continue;
+        Json *j = json_obj_new();
+        json_set(j, "name", json_str_new(map_key(r->people, p)));
+        json_set(j, "verdict", json_str_new(str_of(review_kind_name((ReviewKind)v))));
+        json_push(out, j);
     }
     return out;
 }
