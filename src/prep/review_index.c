@@ -353,6 +353,8 @@ static int read_manifest(Review *r, Err *e)
     cfg_defaults(prep_options, &r->cfg);
     if (!rc && !(rc = json_read_file(&r->manifest, path, e)) && !(rc = json_opt_str(r->manifest, "options", &options, path, e)) && options.n)
         rc = cfg_parse_yaml(prep_options, &r->cfg, options, path, NULL, e);
+    if (rc == ERR_ARG) /* options of the folder, not of this command */
+        rc = e->code = ERR_INPUT;
     if (!rc)
         r->applied = json_int(json_get(json_get(r->manifest, "review"), "actions"));
     free(path);

@@ -143,7 +143,7 @@ static bool mark_fits(const Review *r, const ReviewFilter *f, const ReviewMark *
 {
     const ReviewReason *k = &r->reason.p[m->kind];
     return (f->kind < 0 || m->kind == f->kind) && (!f->pass.n || str_eqz(f->pass, k->pass)) && (!f->action.n || str_eqz(f->action, k->action)) &&
-           (isnan(f->least) || m->score >= f->least) && (isnan(f->most) || m->score <= f->most); /* no score: NAN compares false */
+           (isnan(f->least) || m->score >= (float)f->least) && (isnan(f->most) || m->score <= (float)f->most); /* no score: NAN compares false */
 }
 
 static bool marks_fit(const Review *r, const ReviewFilter *f, uint32_t row)

@@ -1,0 +1,890 @@
+/* test_review.c - the model of a review: the index (quick reading of lines against parsing them), filters against a plain reading of the same files, word
+ * diffs (they must give both texts back), verdicts and undo across a restart, durability against a full disk and torn lines, agreement against the
+ * official package and against the delta method, and review_apply: what binds rows, nothing lost, killed at every step, repeated. */
+#include "base/check.h"
+
+#include "base/file_test.h"
+#include "base/mem.h"
+#include "prep/review_int.h"
+#include "review_sample.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+
+static Review *opened(const char *dir)
+{
+    Review *r;
+    Err     e;
+    if (review_open(&r, dir, &(ReviewOptions){ 0 }, &e))
+        fail_msg("%s", e.text);
+    return r;
+}
+
+static char *sample(bool group)
+{
+    char *dir = check_dir();
+    sample_folder(dir, group);
+    return dir;
+}
+
+static int64_t does(Review *r, const char *who, ReviewKind kind, int64_t row, const char *text)
+{
+    Err     e;
+    int64_t about;
+    if (review_act(r, &(ReviewAct){ .kind = kind, .row = row, .reviewer = str_of(who), .text = text ? str_of(text) : (Str){ 0 } }, &about, &e))
+        fail_msg("%s", e.text);
+    return about;
+}
+
+static void refuses(Review *r, const char *who, ReviewKind kind, int64_t row, const char *text, const char *says)
+{
+    Err     e = { 0 };
+    int64_t about;
+    assert_int_not_equal(review_act(r, &(ReviewAct){ .kind = kind, .row = row, .reviewer = str_of(who), .text = text ? str_of(text) : (Str){ 0 } }, &about, &e), 0);
+    check_says(&e, ERR_ARG, says);
+}
+
+static void edits(Review *r, const char *who, int64_t row, const char *row_new, const char *says)
+{
+    Err     e = { 0 };
+    int64_t about;
+    Json   *j;
+    if (json_parse(&j, str_of(row_new), "test", &e))
+        fail_msg("%s", e.text);
+    int rc = review_act(r, &(ReviewAct){ .kind = REVIEW_EDIT, .row = row, .reviewer = str_of(who), .row_new = j }, &about, &e);
+    json_free(j);
+    if (says)
+        check_says(&e, ERR_ARG, says);
+    else if (rc)
+        fail_msg("%s", e.text);
+}
+
+/* Ids of the rows that fit, as "1 2 3". */
+static char *ids(Review *r, ReviewFilter f)
+{
+    static uint64_t turn;
+    StrBuf b = { 0 };
+    Json  *j = NULL;
+    Err    e;
+    f.turn = ++turn;
+    do {
+        json_free(j);
+        if (review_rows(r, &f, 0, REVIEW_PAGE_MAX, &j, &e))
+            fail_msg("%s", e.text);
+    } while (!json_bool(json_get(j, "complete")));
+    const Json *rows = json_get(j, "rows");
+    assert_int_equal(json_int(json_get(j, "count")), json_len(rows));
+    for (size_t i = 0; i < json_len(rows); i++)
+        strbuf_addf(&b, "%s%lld", i ? " " : "", (long long)json_int(json_get(json_at(rows, i), "id")));
+    json_free(j);
+    return strbuf_take(&b);
+}
+
+static void check_ids(Review *r, ReviewFilter f, const char *want)
+{
+    char *got = ids(r, f);
+    assert_string_equal(got, want);
+    free(got);
+}
+
+static Json *row_of(Review *r, int64_t id)
+{
+    Json *j;
+    Err   e;
+    if (review_row(r, id, &j, &e))
+        fail_msg("%s", e.text);
+    return j;
+}
+
+static Json *facts_of(Review *r)
+{
+    Json *j;
+    review_facts(r, &j);
+    return j;
+}
+
+/* --- the index --------------------------------------------------------------------------------------------------------------------------------- */
+
+static void test_quick_reading(void **state)
+{
+    static const char *const lines[] = {
+        "{\"row\":12,\"file\":\"a.csv\",\"line\":3,\"pass\":\"quality\",\"action\":\"remove\",\"reason\":\"cut off\",\"score\":0.25}",
+        "{\"row\":12,\"file\":\"a \\\"b\\\".csv\",\"line\":3,\"pass\":\"quality\",\"action\":\"remove\",\"reason\":\"cut off\",\"more\":1}",
+        "{\"row\":1,\"file\":\"\",\"line\":0,\"pass\":\"p\",\"action\":\"note\",\"reason\":\"\",\"score\":1e-3,\"review\":7,\"x\":{}}",
+        "{\"row\":1,\"file\":\"\",\"line\":0,\"pass\":\"review\",\"action\":\"note\",\"reason\":\"r\",\"review\":7}",
+        "{\"row\":9,\"file\":\"f\",\"line\":0,\"pass\":\"p\",\"action\":\"note\",\"reason\":\"r\",\"score\":-0}",
+    };
+    static const char *const others[] = { /* not as hone writes it: parsed whole */
+        "{\"row\": 12, \"file\":\"a\",\"line\":3,\"pass\":\"q\",\"action\":\"remove\",\"reason\":\"x\"}",
+        "{\"row\":12,\"file\":\"a\",\"line\":3,\"pass\":\"q\\u0041\",\"action\":\"remove\",\"reason\":\"x\"}",
+        "{\"row\":12,\"file\":\"a\",\"line\":3,\"pass\":\"q\",\"action\":\"remove\",\"reason\":\"a \\\"word\\\"\"}",
+        "{\"row\":12.0,\"file\":\"a\",\"line\":3,\"pass\":\"q\",\"action\":\"remove\",\"reason\":\"x\"}",
+        "{\"row\":1e1,\"file\":\"a\",\"line\":3,\"pass\":\"q\",\"action\":\"remove\",\"reason\":\"x\"}",
+    };
+    MarkHead a, b;
+    Err      e;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        Json *owner = NULL;
+        assert_true(review_mark_quick(str_of(lines[i]), &a));
+        assert_int_equal(review_mark_slow(str_of(lines[i]), "test", &b, &owner, &e), 0);
+        assert_true(a.row == b.row && a.review == b.review && str_eq(a.pass, b.pass) && str_eq(a.action, b.action) && str_eq(a.reason, b.reason));
+        assert_true(isnan(a.score) ? isnan(b.score) : a.score == b.score);
+        for (size_t n = 0; n < strlen(lines[i]); n++) /* cut anywhere: never read as something else */
+            if (review_mark_quick((Str){ lines[i], n }, &a))
+                assert_true(a.row == b.row && str_eq(a.reason, b.reason));
+        json_free(owner);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(review_mark_quick(str_of(others[i]), &a));
+}
+
+static void test_reasons_are_grouped(void **state)
+{
+    static const char *const pairs[][2] = {
+        { "answer has 12 words", "answer has … words" }, { "score 0.25, limit 1,000.", "score …, limit …." }, { "holds \"x y\" and \"z\"", "holds … and …" },
+        { "an open \" quote 7", "an open \" quote …" }, { "", "" }, { "7", "…" },
+    };
+    StrBuf b = { 0 };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+        strbuf_clear(&b);
+        review_reason_key(&b, str_of(pairs[i][0]));
+        assert_string_equal(strbuf_z(&b), pairs[i][1]);
+    }
+    strbuf_release(&b);
+}
+
+static void test_open(void **state)
+{
+    char   *dir = sample(false);
+    Review *r = opened(dir), *second;
+    Err     e = { 0 };
+    (void)state;
+    Json *f = facts_of(r);
+    assert_int_equal(json_int(json_get(f, "rows")), SAMPLE_ROWS);
+    assert_int_equal(json_int(json_get(json_get(f, "parts"), "train")), 24);
+    assert_int_equal(json_int(json_get(json_get(f, "parts"), "removed")), 8);
+    json_free(f);
+    assert_int_equal(review_open(&second, dir, &(ReviewOptions){ 0 }, &e), ERR_IO);
+    check_says(&e, ERR_IO, "another process");
+    Json *j = row_of(r, 33);
+    assert_string_equal(json_str(json_get(j, "part")).p, "removed");
+    assert_string_equal(json_str(json_get(json_get(j, "removed"), "pass")).p, "duplicates");
+    assert_int_equal(json_int(json_get(json_get(j, "row"), "id")), 33);
+    json_free(j);
+    j = row_of(r, 10);
+    assert_int_equal(json_len(json_get(j, "decisions")), 2);
+    assert_int_equal(json_int(json_get(j, "line")), 11);
+    const Json *diff = json_at(json_get(json_at(json_get(j, "decisions"), 0), "diff"), 0);
+    StrBuf now = { 0 };
+    for (size_t i = 0; i < json_len(diff); i++)
+        if (*json_str(json_at(json_at(diff, i), 0)).p != '-')
+            strbuf_addz(&now, json_str(json_at(json_at(diff, i), 1)).p);
+    assert_string_equal(strbuf_z(&now), "Antwort 10, see the page.");
+    strbuf_release(&now);
+    json_free(j);
+    assert_int_equal(review_row(r, 41, &j, &e), ERR_ARG);
+    review_close(r);
+    check_dir_done(dir);
+}
+
+static void spoil(const char *dir, const char *name, const char *text)
+{
+    StrBuf b = { 0 };
+    strbuf_addz(&b, text);
+    sample_put(dir, name, &b);
+    strbuf_release(&b);
+}
+
+static void test_bad_folders(void **state)
+{
+    static const struct { const char *file, *text; int code; const char *says; } cases[] = {
+        { "train.jsonl", "{\"id\":1}\n{\"id\":1}\n", ERR_INPUT, "row 1 stands in" },
+        { "train.jsonl", "{\"id\":0}\n", ERR_INPUT, "train.jsonl, line 1: \"id\" is 0" },
+        { "train.jsonl", "{\"id\":4294967295}\n", ERR_INPUT, "the ids of a prepared data set" },
+        { "train.jsonl", "{\"id\":1}\nnot json\n", ERR_INPUT, "train.jsonl, line 2" },
+        { "decisions.jsonl", "{\"row\":1}\n", ERR_INPUT, "decisions.jsonl, line 1" },
+        { "review.jsonl", "{\"n\":2,\"row\":1,\"reviewer\":\"a\",\"action\":\"accept\"}\n", ERR_INPUT, "\"n\" is 2 and should be 1" },
+        { "review.jsonl", "{\"n\":1,\"row\":1,\"reviewer\":\"a\",\"action\":\"fly\"}\n", ERR_INPUT, "no action of a review" },
+        { "review.jsonl", "{\"n\":1,\"row\":1,\"reviewer\":\"a\",\"action\":\"undo\",\"undoes\":1}\n", ERR_INPUT, "no earlier action" },
+        { "manifest.json", "{\"options\":\"nonsense: 1\"}", ERR_INPUT, "nonsense" },
+    };
+    Review *r;
+    Err     e = { 0 };
+    (void)state;
+    assert_int_equal(review_open(&r, "/nowhere/at all", &(ReviewOptions){ 0 }, &e), ERR_INPUT);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *dir = sample(false);
+        spoil(dir, cases[i].file, cases[i].text);
+        e = (Err){ 0 };
+        assert_int_not_equal(review_open(&r, dir, &(ReviewOptions){ 0 }, &e), 0);
+        check_says(&e, cases[i].code, cases[i].says);
+        assert_null(r);
+        check_dir_done(dir);
+    }
+    char *dir = sample(false), *done = path_join(dir, "DONE");
+    assert_int_equal(unlink(done), 0);
+    assert_int_equal(review_open(&r, dir, &(ReviewOptions){ 0 }, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "no finished data folder");
+    free(done);
+    check_dir_done(dir);
+}
+
+/* --- filters ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static void test_filters(void **state)
+{
+    char        *dir = sample(false);
+    Review      *r = opened(dir);
+    ReviewFilter f = REVIEW_ALL;
+    (void)state;
+    f.parts = 1u << RP_VALIDATION | 1u << RP_TEST;
+    check_ids(r, f, "25 26 27 28 29 30 31 32");
+    f = REVIEW_ALL, f.pass = STR_LIT("duplicates");
+    check_ids(r, f, "33 36 39");
+    f = REVIEW_ALL, f.action = STR_LIT("remove"), f.pass = STR_LIT("quality");
+    check_ids(r, f, "34 35 37 38");
+    f = REVIEW_ALL, f.least = 0.9;
+    check_ids(r, f, "33 36 38"); /* 0.9 itself counts; 38: quality 0.95 */
+    f = REVIEW_ALL, f.most = 0.1, f.pass = STR_LIT("quality");
+    check_ids(r, f, "2 4 34");
+    f = REVIEW_ALL, f.least = 0.1, f.most = 0.2, f.action = STR_LIT("note"); /* of one decision */
+    check_ids(r, f, "4 6 8");
+    f = REVIEW_ALL, f.text = STR_LIT("FRAGE 1:");
+    check_ids(r, f, "1");
+    f = REVIEW_ALL, f.text = STR_LIT("die \xC3\xBC""bersicht"), f.parts = 1u << RP_TEST; /* the rows say it with a capital letter */
+    check_ids(r, f, "29 30 31 32");
+    f = REVIEW_ALL, f.text = STR_LIT("\"quoted\", with a\nline");
+    check_ids(r, f, "8");
+    f = REVIEW_ALL, f.text = STR_LIT("assistant"); /* roles and keys are no texts */
+    check_ids(r, f, "");
+    f = REVIEW_ALL, f.text = STR_LIT("row,at");
+    check_ids(r, f, "40");
+    f = REVIEW_ALL, f.column = STR_LIT("customer"), f.value = STR_LIT("c3");
+    check_ids(r, f, "3 26 34");
+    f = REVIEW_ALL, f.column = STR_LIT("language"), f.value = STR_LIT("de"), f.parts = 1u << RP_REMOVED;
+    check_ids(r, f, "33 35 37 39");
+    Json *facts = facts_of(r);
+    const Json *kinds = json_get(facts, "kinds");
+    bool seen = false;
+    for (size_t i = 0; i < json_len(kinds); i++)
+        if (!strcmp(json_str(json_get(json_at(kinds, i), "reason")).p, "answer has … words")) {
+            seen = true;
+            assert_int_equal(json_int(json_get(json_at(kinds, i), "rows")), 3);
+            f = REVIEW_ALL, f.kind = (int)i;
+            check_ids(r, f, "34 35 37");
+        }
+    assert_true(seen);
+    json_free(facts);
+    review_close(r);
+    check_dir_done(dir);
+}
+
+static void test_looks(void **state)
+{
+    char        *dir = sample(false);
+    Review      *r = opened(dir);
+    ReviewFilter f = REVIEW_ALL;
+    (void)state;
+    does(r, "Ann", REVIEW_ACCEPT, 1, NULL);
+    does(r, "Ann", REVIEW_REJECT, 2, NULL);
+    does(r, "Ben", REVIEW_REJECT, 1, NULL);
+    does(r, "Ben", REVIEW_REJECT, 2, NULL);
+    does(r, "Ann", REVIEW_COMMENT, 3, "odd\nbut fine");
+    does(r, "Ann", REVIEW_LABEL, 4, "billing");
+    does(r, "Ann", REVIEW_ACCEPT, 33, NULL);
+    edits(r, "Ann", 7, "{\"prompt\":\"How do I stop it?\",\"completion\":\"Under Settings.\"}", NULL);
+    f.look = LOOK_JUDGED;
+    check_ids(r, f, "1 2 33");
+    f.look = LOOK_ACCEPTED;
+    check_ids(r, f, "33");
+    f.look = LOOK_REJECTED;
+    check_ids(r, f, "1 2");
+    f.look = LOOK_DISAGREE;
+    check_ids(r, f, "1");
+    f.look = LOOK_COMMENTED;
+    check_ids(r, f, "3");
+    f.look = LOOK_EDITED;
+    check_ids(r, f, "7");
+    f.look = LOOK_CHANGED;
+    check_ids(r, f, "1 2 4 7 33");
+    f.look = LOOK_OPEN, f.reviewer = STR_LIT("Ben"), f.parts = 1u << RP_REMOVED;
+    check_ids(r, f, "33 34 35 36 37 38 39 40");
+    f.reviewer = STR_LIT("Ann");
+    check_ids(r, f, "34 35 36 37 38 39 40");
+    f.reviewer = (Str){ 0 };
+    check_ids(r, f, "34 35 36 37 38 39 40");
+    f = REVIEW_ALL, f.label = STR_LIT("billing");
+    check_ids(r, f, "4");
+    f = REVIEW_ALL, f.text = STR_LIT("stop it"); /* an edited row is what it says now */
+    check_ids(r, f, "7");
+    f = REVIEW_ALL, f.text = STR_LIT("cancel");
+    check_ids(r, f, "");
+    review_close(r);
+    check_dir_done(dir);
+}
+
+/* --- diffs -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void check_diff(const char *a, const char *b, const char *want)
+{
+    Json  *d = review_diff(str_of(a), str_of(b));
+    StrBuf left = { 0 }, right = { 0 }, all = { 0 };
+    for (size_t i = 0; i < json_len(d); i++) {
+        char op = *json_str(json_at(json_at(d, i), 0)).p;
+        Str  text = json_str(json_at(json_at(d, i), 1));
+        if (op != '+')
+            strbuf_add(&left, text.p, text.n);
+        if (op != '-')
+            strbuf_add(&right, text.p, text.n);
+        strbuf_addf(&all, "%c(%.*s)", op, (int)text.n, text.p);
+    }
+    assert_string_equal(strbuf_z(&left), a);
+    assert_string_equal(strbuf_z(&right), b);
+    if (want)
+        assert_string_equal(strbuf_z(&all), want);
+    strbuf_release(&left);
+    strbuf_release(&right);
+    strbuf_release(&all);
+    json_free(d);
+}
+
+static void test_diff(void **state)
+{
+    (void)state;
+    check_diff("", "", "");
+    check_diff("a b c", "a b c", "=(a b c)");
+    check_diff("a b c", "a x c", "=(a )-(b)+(x)=( c)");
+    check_diff("", "new text", "+(new text)");
+    check_diff("old", "", "-(old)");
+    check_diff("one two three four", "one three four five", "=(one )-(two )=(three four)+( five)");
+    check_diff("f\xC3\x83\xC2\xBCr  dich", "f\xC3\xBCr dich", NULL);
+    unsigned seed = 1;
+    for (int round = 0; round < 300; round++) { /* any two texts come back whole */
+        char text[2][80];
+        for (int s = 0; s < 2; s++) {
+            size_t n = 0;
+            for (unsigned k = (seed = seed * 1103515245u + 12345u) >> 16 & 31; k--;)
+                text[s][n++] = "ab .,"[((seed = seed * 1103515245u + 12345u) >> 16) % 5];
+            text[s][n] = '\0';
+        }
+        check_diff(text[0], text[1], NULL);
+    }
+    StrBuf a = { 0 }, b = { 0 }; /* more differences than are looked for */
+    for (int i = 0; i < 3000; i++) {
+        strbuf_addf(&a, "x%d ", i);
+        strbuf_addf(&b, "y%d ", i);
+    }
+    check_diff(strbuf_z(&a), strbuf_z(&b), NULL);
+    strbuf_release(&a);
+    strbuf_release(&b);
+}
+
+/* --- verdicts ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static void check_verdict(Review *r, int64_t id, const char *want)
+{
+    Json *j = row_of(r, id);
+    Str   v = json_str(json_get(j, "verdict"));
+    assert_string_equal(v.p ? v.p : "none", want);
+    json_free(j);
+}
+
+static void test_verdicts(void **state)
+{
+    char   *dir = sample(false);
+    Review *r = opened(dir);
+    (void)state;
+    refuses(r, "", REVIEW_ACCEPT, 1, NULL, "reviewer's name is empty");
+    refuses(r, "A\nB", REVIEW_ACCEPT, 1, NULL, "control character");
+    refuses(r, "\xFF", REVIEW_ACCEPT, 1, NULL, "no UTF-8");
+    refuses(r, "Ann", REVIEW_ACCEPT, 99, NULL, "no row 99");
+    refuses(r, "Ann", REVIEW_LABEL, 1, NULL, "label is empty");
+    refuses(r, "Ann", REVIEW_ACCEPT, 1, "x", "takes no text");
+    refuses(r, "Ann", REVIEW_ACCEPT, SAMPLE_RAW, NULL, "could not be read");
+    refuses(r, "Ann", REVIEW_UNDO, 0, NULL, "nothing of yours");
+    edits(r, "Ann", 1, "{\"prompt\":\"a\",\"completion\":\"b\"}", "another kind");
+    edits(r, "Ann", 1, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}", "");
+    edits(r, "Ann", 1, "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"robot\",\"content\":\"b\"}]}", "");
+    edits(r, "Ann", 7, "{\"prompt\":\"a\",\"completion\":\"b\",\"strange\":1}", "does not know");
+    edits(r, "Ann", 7, "[1]", "should be an object");
+    does(r, "Ann", REVIEW_ACCEPT, 1, NULL);
+    does(r, "Ben", REVIEW_REJECT, 1, NULL);
+    check_verdict(r, 1, "reject");
+    assert_int_equal(does(r, "Ben", REVIEW_UNDO, 0, NULL), 1);
+    check_verdict(r, 1, "accept");
+    does(r, "Ben", REVIEW_COMMENT, 2, "x");
+    does(r, "Ann", REVIEW_REJECT, 1, NULL);
+    assert_int_equal(does(r, "Ben", REVIEW_UNDO, 0, NULL), 2); /* his own last, not the last of all */
+    refuses(r, "Ben", REVIEW_UNDO, 0, NULL, "nothing of yours");
+    edits(r, "Ann", SAMPLE_RAW, "{\"prompt\":\"a\",\"completion\":\"b\"}", NULL);
+    does(r, "Ann", REVIEW_ACCEPT, SAMPLE_RAW, NULL); /* now there is something to accept */
+    review_close(r);
+    r = opened(dir); /* and all of it is still so */
+    check_verdict(r, 1, "reject");
+    check_verdict(r, SAMPLE_RAW, "accept");
+    refuses(r, "Ben", REVIEW_UNDO, 0, NULL, "nothing of yours");
+    Json *j = row_of(r, 1);
+    assert_int_equal(json_len(json_get(j, "history")), 3);
+    assert_true(json_bool(json_get(json_at(json_get(j, "history"), 1), "undone")));
+    json_free(j);
+    review_close(r);
+    check_dir_done(dir);
+}
+
+/* How often a file holds a text. */
+static size_t times(const char *dir, const char *name, const char *holding)
+{
+    char  *path = path_join(dir, name), *text;
+    size_t n, count = 0;
+    Err    e;
+    if (file_read_text(path, &text, &n, &e))
+        fail_msg("%s", e.text);
+    for (char *p = text; (p = strstr(p, holding)); p += strlen(holding))
+        count++;
+    free(text);
+    free(path);
+    return count;
+}
+
+static void test_torn_and_full(void **state)
+{
+    char   *dir = sample(false), *log = path_join(dir, "review.jsonl"), *decisions = path_join(dir, "decisions.jsonl");
+    Review *r = opened(dir);
+    Err     e;
+    int64_t about;
+    (void)state;
+    does(r, "Ann", REVIEW_ACCEPT, 1, NULL);
+    uint64_t whole, logged;
+    file_size(log, &whole, &e);
+    file_size(decisions, &logged, &e);
+    for (int64_t room = 0; room < 400; room += 7) { /* the disk is full after so many bytes: not heard, not there */
+        file_test_fail_after(room);
+        int rc = review_act(r, &(ReviewAct){ .kind = REVIEW_REJECT, .row = 2, .reviewer = STR_LIT("Ann") }, &about, &e);
+        file_test_fail_after(-1);
+        uint64_t now, then;
+        file_size(log, &now, &e);
+        file_size(decisions, &then, &e);
+        if (rc) {
+            assert_int_equal(rc, ERR_IO);
+            assert_true(now == whole && then == logged);
+            check_verdict(r, 2, "none");
+        } else {
+            does(r, "Ann", REVIEW_UNDO, 0, NULL);
+            file_size(log, &whole, &e);
+            file_size(decisions, &logged, &e);
+        }
+    }
+    review_close(r);
+    /* a power loss in the middle of the next line, and one between the two logs */
+    file_append_line(log, STR_LIT("{\"n\":2,\"row\":1,\"rev"), &e);
+    file_size(log, &whole, &e);
+    file_truncate(log, whole - 1, &e);
+    r = opened(dir);
+    size_t before = times(dir, "decisions.jsonl", "\"pass\":\"review\"");
+    does(r, "Ann", REVIEW_REJECT, 3, NULL);
+    review_close(r);
+    file_size(decisions, &logged, &e);
+    file_truncate(decisions, logged - 20, &e);
+    r = opened(dir);
+    check_verdict(r, 3, "reject");
+    review_close(r);
+    assert_int_equal(times(dir, "decisions.jsonl", "\"pass\":\"review\""), before + 1);
+    assert_int_equal(times(dir, "review.jsonl", "\n"), times(dir, "decisions.jsonl", "\"pass\":\"review\""));
+    free(log);
+    free(decisions);
+    check_dir_done(dir);
+}
+
+/* --- agreement ------------------------------------------------------------------------------------------------------------------------------------ */
+
+/* kappa of proportions, for the delta method. */
+static double kappa_of(const double *p, int k)
+{
+    double po = 0, pe = 0, total = 0;
+    for (int i = 0; i < k * k; i++)
+        total += p[i];
+    for (int i = 0; i < k; i++) {
+        double row = 0, col = 0;
+        for (int j = 0; j < k; j++) {
+            row += p[i * k + j] / total;
+            col += p[j * k + i] / total;
+        }
+        po += p[i * k + i] / total;
+        pe += row * col;
+    }
+    return (po - pe) / (1 - pe);
+}
+
+static void test_kappa(void **state)
+{
+    /* kappa, low and high of statsmodels 0.14.4, stats.inter_rater.cohens_kappa */
+    static const struct { int k; int64_t t[9]; double kappa, low, high; } cases[] = {
+        { 2, { 20, 5, 10, 15 }, 0.3999999999999999, 0.151092290476661, 0.6489077095233389 },
+        { 2, { 88, 2, 7, 3 }, 0.35714285714285743, 0.03502923313793194, 0.6792564811477829 },
+        { 3, { 53, 1, 2, 5, 33, 0, 7, 11, 28 }, 0.7171717171717171, 0.6215286080800315, 0.8128148262634027 },
+        { 2, { 3, 40, 30, 2 }, -0.8343815513626838, -0.9833059361209301, -0.6854571666044375 },
+    };
+    (void)state;
+    for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+        const int   k = cases[c].k;
+        ReviewKappa got = review_kappa(cases[c].t, k);
+        assert_true(fabs(got.kappa - cases[c].kappa) < 1e-12 && fabs(got.low - cases[c].low) < 1e-6 && fabs(got.high - cases[c].high) < 1e-6);
+        double p[9], n = 0, mean = 0, square = 0;
+        for (int i = 0; i < k * k; i++)
+            n += (double)cases[c].t[i];
+        for (int i = 0; i < k * k; i++)
+            p[i] = (double)cases[c].t[i] / n;
+        for (int i = 0; i < k * k; i++) { /* the variance of a function of multinomial shares */
+            double kept = p[i], up, down;
+            p[i] = kept + 1e-6, up = kappa_of(p, k);
+            p[i] = kept - 1e-6, down = kappa_of(p, k);
+            p[i] = kept;
+            double slope = (up - down) / 2e-6;
+            mean += kept * slope;
+            square += kept * slope * slope;
+        }
+        assert_true(fabs(got.high - got.low - 2 * 1.959963984540054 * sqrt((square - mean * mean) / n)) < 1e-5);
+    }
+    ReviewKappa one = review_kappa((int64_t[]){ 9, 0, 0, 0 }, 2);
+    assert_true(isnan(one.kappa) && one.agree == 1 && one.n == 9);
+    assert_true(isnan(review_kappa((int64_t[]){ 0, 0, 0, 0 }, 2).agree));
+}
+
+static void test_agreement_of_reviewers(void **state)
+{
+    static const struct { int n, a, b; } table[] = { { 6, 0, 0 }, { 2, 0, 1 }, { 1, 1, 0 }, { 5, 1, 1 } };
+    char   *dir = sample(false);
+    Review *r = opened(dir);
+    int     row = 1;
+    (void)state;
+    for (size_t t = 0; t < ARRAY_LEN(table); t++)
+        for (int i = 0; i < table[t].n; i++, row++) {
+            does(r, "Ann", table[t].a ? REVIEW_REJECT : REVIEW_ACCEPT, row, NULL);
+            does(r, "Ben", table[t].b ? REVIEW_REJECT : REVIEW_ACCEPT, row, NULL);
+        }
+    does(r, "Ann", REVIEW_ACCEPT, 20, NULL); /* one alone does not count */
+    Json *f = facts_of(r);
+    const Json *pair = json_at(json_get(f, "agreement"), 0);
+    assert_int_equal(json_int(json_get(pair, "rows")), 14);
+    assert_true(fabs(json_num(json_get(pair, "kappa")) - review_kappa((int64_t[]){ 6, 2, 1, 5 }, 2).kappa) < 1e-12);
+    assert_int_equal(json_int(json_get(f, "disagree")), 3);
+    json_free(f);
+    review_close(r);
+    check_dir_done(dir);
+}
+
+/* --- apply ------------------------------------------------------------------------------------------------------------------------------------------ */
+
+/* Part of each row as the files say; every row must be in exactly one. */
+static void places(const char *dir, char out[SAMPLE_ROWS + 2])
+{
+    static const char letter[] = "Rtvx";
+    memset(out, '.', SAMPLE_ROWS + 1);
+    out[SAMPLE_ROWS + 1] = '\0';
+    for (int p = 0; p < RP_PARTS; p++) {
+        char  *path = path_join(dir, review_file[p]), *text, *save = NULL;
+        size_t n;
+        Err    e;
+        if (file_read_text(path, &text, &n, &e))
+            fail_msg("%s", e.text);
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+            Json *j;
+            if (json_parse(&j, str_of(line), path, &e))
+                fail_msg("%s", e.text);
+            int64_t id = json_int(json_get(j, "id"));
+            assert_in_range(id, 1, SAMPLE_ROWS);
+            assert_int_equal(out[id], '.');
+            out[id] = letter[p];
+            if (json_get(j, "row"))
+                assert_int_equal(json_int(json_get(json_get(j, "row"), "id")), id);
+            json_free(j);
+        }
+        free(text);
+        free(path);
+    }
+    for (int id = 1; id <= SAMPLE_ROWS; id++)
+        assert_int_not_equal(out[id], '.');
+}
+
+static ReviewApplied apply(const char *dir)
+{
+    ReviewApplied f;
+    Err           e;
+    if (review_apply(dir, &f, &e))
+        fail_msg("%s", e.text);
+    return f;
+}
+
+static char *read_all(const char *dir, const char *name)
+{
+    char  *path = path_join(dir, name), *text;
+    size_t n;
+    Err    e;
+    if (file_read_text(path, &text, &n, &e))
+        fail_msg("%s", e.text);
+    free(path);
+    return text;
+}
+
+/* The verdicts that the tests of apply share. */
+static void judge(const char *dir)
+{
+    Review *r = opened(dir);
+    does(r, "Ann", REVIEW_ACCEPT, 33, NULL);   /* its duplicate was kept in test */
+    does(r, "Ann", REVIEW_ACCEPT, 34, NULL);   /* with --group, rows of its customer are in train and validation */
+    does(r, "Ann", REVIEW_ACCEPT, 35, NULL);
+    does(r, "Ann", REVIEW_ACCEPT, 36, NULL);   /* its duplicate was kept in train */
+    does(r, "Ann", REVIEW_ACCEPT, 38, NULL);   /* with --group bound to 39, which is a duplicate of 25 in validation */
+    does(r, "Ann", REVIEW_ACCEPT, 39, NULL);
+    does(r, "Ann", REVIEW_REJECT, 2, NULL);
+    does(r, "Ann", REVIEW_REJECT, 27, NULL);
+    does(r, "Ann", REVIEW_ACCEPT, 1, NULL);
+    edits(r, "Ann", 7, "{\"prompt\":\"How do I stop it?\",\"completion\":\"Under \\\"Settings\\\".\"}", NULL);
+    does(r, "Ann", REVIEW_LABEL, 30, "billing");
+    edits(r, "Ann", SAMPLE_RAW, "{\"prompt\":\"a\",\"completion\":\"b\"}", NULL);
+    does(r, "Ben", REVIEW_ACCEPT, 2, NULL);
+    does(r, "Ben", REVIEW_REJECT, 2, NULL);
+    does(r, "Ben", REVIEW_REJECT, 5, NULL);
+    does(r, "Ben", REVIEW_UNDO, 0, NULL);
+    review_close(r);
+}
+
+static void test_apply(void **state)
+{
+    char         *dir = sample(false), at[SAMPLE_ROWS + 2];
+    ReviewApplied f;
+    (void)state;
+    judge(dir);
+    f = apply(dir);
+    places(dir, at);
+    assert_string_equal(at + 1, "tRtttttttttttttttttttttt" "vvRv" "xxxx" "xtttRtvR");
+    assert_int_equal(f.back, 6);
+    assert_int_equal(f.left, 2);
+    assert_int_equal(f.edited, 2);
+    assert_int_equal(f.labelled, 1);
+    assert_int_equal(f.part[RP_REMOVED], 4);
+    char *train = read_all(dir, "train.jsonl"), *test = read_all(dir, "test.jsonl"), *removed = read_all(dir, "removed.jsonl");
+    assert_non_null(strstr(train, "{\"id\":7,\"prompt\":\"How do I stop it?\",\"completion\":\"Under \\\"Settings\\\".\",\"meta\":{\"language\":\"en\"}}\n"));
+    assert_non_null(strstr(test, "\"customer\":\"c30\",\"label\":\"billing\"}}\n"));
+    assert_non_null(strstr(removed, "{\"id\":2,\"pass\":\"review\",\"reason\":\"rejected by Ben\",\"file\":\"data/tickets.csv\",\"part\":\"train\",\"row\":{\"id\":2,"));
+    assert_non_null(strstr(removed, "\"row\":{\"id\":40,\"prompt\":\"a\",\"completion\":\"b\"}}"));
+    free(test);
+    /* the summary fits the files */
+    Json *m;
+    Err   e;
+    char *path = path_join(dir, "manifest.json");
+    assert_int_equal(json_read_file(&m, path, &e), 0);
+    assert_int_equal(json_int(json_get(json_get(m, "rows"), "train")), 27);
+    const char *const hashed[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "decisions.jsonl" };
+    for (size_t i = 0; i < ARRAY_LEN(hashed); i++) {
+        char  hash[SHA256_HEX], *name = path_join(dir, hashed[i]);
+        assert_int_equal(sha256_file(name, hash, &e), 0);
+        assert_string_equal(json_str(json_get(json_get(m, "files"), hashed[i])).p, hash);
+        free(name);
+    }
+    json_free(m);
+    /* again: nothing */
+    f = apply(dir);
+    assert_int_equal(f.left, 0);
+    char *again = read_all(dir, "train.jsonl");
+    assert_string_equal(again, train);
+    free(again);
+    free(train);
+    free(removed);
+    /* what is in the files is not taken back, but can be turned round: the row goes where it was */
+    Review *r = opened(dir);
+    refuses(r, "Ann", REVIEW_UNDO, 0, NULL, "in the files already");
+    does(r, "Ann", REVIEW_ACCEPT, 27, NULL);
+    does(r, "Ann", REVIEW_REJECT, 35, NULL);
+    review_close(r);
+    f = apply(dir);
+    places(dir, at);
+    assert_string_equal(at + 1, "tRtttttttttttttttttttttt" "vvvv" "xxxx" "xtRtRtvR");
+    assert_int_equal(f.back + f.left, 2);
+    free(path);
+    check_dir_done(dir);
+}
+
+static void test_apply_keeps_groups_together(void **state)
+{
+    char         *dir = sample(true), at[SAMPLE_ROWS + 2];
+    ReviewApplied f;
+    (void)state;
+    judge(dir);
+    f = apply(dir);
+    places(dir, at);
+    assert_string_equal(at + 1, "tRtttttttttttttttttttttt" "vvRv" "xxxx" "xRttRvvR"); /* 34 stays out; 38 follows 39 into validation */
+    assert_int_equal(f.held, 1);
+    check_dir_done(dir);
+}
+
+/* Everything that apply writes, as one text. */
+static char *outcome(const char *dir)
+{
+    static const char *const names[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "manifest.json" };
+    StrBuf b = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char *text = read_all(dir, names[i]), *path = path_join(dir, names[i]);
+        strbuf_addz(&b, text);
+        free(text);
+        free(path);
+    }
+    return strbuf_take(&b);
+}
+
+static void copy_folder(const char *from, const char *to)
+{
+    FileList l;
+    Err      e;
+    assert_int_equal(dir_make(to, &e), 0);
+    assert_int_equal(file_list(&l, from, &e), 0);
+    for (size_t i = 0; i < l.n; i++) {
+        char  *a = path_join(from, l.name[i]), *b = path_join(to, l.name[i]), *text;
+        size_t n;
+        assert_int_equal(file_read_text(a, &text, &n, &e), 0);
+        assert_int_equal(file_write_atomic(b, text, n, &e), 0);
+        free(text);
+        free(a);
+        free(b);
+    }
+    file_list_release(&l);
+}
+
+static void test_apply_killed_while_writing(void **state)
+{
+    char *root = check_dir(), *judged = path_join(root, "judged"), *done = path_join(root, "done"), *before;
+    (void)state;
+    sample_folder(judged, true);
+    judge(judged);
+    before = outcome(judged);
+    copy_folder(judged, done);
+    apply(done);
+    char *want = outcome(done);
+    int   killed = 0;
+    for (rlim_t size = 1; size < 9000; size += 331) { /* the system ends the process when a file grows beyond so many bytes */
+        char *dir = path_join(root, "try");
+        copy_folder(judged, dir);
+        pid_t pid = fork();
+        if (pid == 0) {
+            setrlimit(RLIMIT_FSIZE, &(struct rlimit){ size, size });
+            ReviewApplied f;
+            Err           e;
+            _exit(review_apply(dir, &f, &e) ? 1 : 0);
+        }
+        int status;
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        char *now = outcome(dir);
+        if (WIFSIGNALED(status)) {
+            killed++;
+            assert_string_equal(now, before);
+        } else {
+            assert_int_equal(WEXITSTATUS(status), 0);
+        }
+        free(now);
+        apply(dir);
+        now = outcome(dir);
+        assert_string_equal(now, want);
+        free(now);
+        Err e;
+        dir_remove(dir, &e);
+        free(dir);
+    }
+    assert_true(killed > 3);
+    free(before);
+    free(want);
+    free(judged);
+    free(done);
+    check_dir_done(root);
+}
+
+static void test_apply_killed_while_swapping(void **state)
+{
+    static const char *const order[] = { "removed.jsonl", "train.jsonl", "validation.jsonl", "test.jsonl", "manifest.json" };
+    char *root = check_dir(), *judged = path_join(root, "judged"), *done = path_join(root, "done");
+    Err   e;
+    (void)state;
+    sample_folder(judged, true);
+    judge(judged);
+    copy_folder(judged, done);
+    apply(done);
+    char *want = outcome(done);
+    for (size_t swapped = 0; swapped <= ARRAY_LEN(order); swapped++) {
+        char *dir = path_join(root, "try"), *decided = path_join(dir, "review-apply");
+        copy_folder(judged, dir);
+        dir_make(decided, &e);
+        for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+            char *from = path_join(done, order[i]), *to = path_join(i < swapped ? dir : decided, order[i]), *text;
+            size_t n;
+            assert_int_equal(file_read_text(from, &text, &n, &e), 0);
+            assert_int_equal(file_write_atomic(to, text, n, &e), 0);
+            free(text);
+            free(from);
+            free(to);
+        }
+        if (swapped % 2)
+            apply(dir); /* by the next apply, */
+        else
+            review_close(opened(dir)); /* or by whoever opens it */
+        char *now = outcome(dir);
+        assert_string_equal(now, want);
+        assert_false(file_exists(decided));
+        free(now);
+        dir_remove(dir, &e);
+        free(dir);
+        free(decided);
+    }
+    free(want);
+    free(judged);
+    free(done);
+    check_dir_done(root);
+}
+
+static void test_apply_on_a_full_disk(void **state)
+{
+    char *dir = sample(true), at[SAMPLE_ROWS + 2];
+    (void)state;
+    judge(dir);
+    char *before = outcome(dir);
+    for (int64_t room = 0;; room += 997) {
+        ReviewApplied f;
+        Err           e;
+        file_test_fail_after(room);
+        int rc = review_apply(dir, &f, &e);
+        file_test_fail_after(-1);
+        if (!rc)
+            break;
+        assert_int_equal(rc, ERR_IO);
+        char *now = outcome(dir);
+        assert_string_equal(now, before);
+        free(now);
+    }
+    places(dir, at);
+    assert_string_equal(at + 1, "tRtttttttttttttttttttttt" "vvRv" "xxxx" "xRttRvvR");
+    free(before);
+    check_dir_done(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quick_reading),
+        cmocka_unit_test(test_reasons_are_grouped),
+        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_bad_folders),
+        cmocka_unit_test(test_filters),
+        cmocka_unit_test(test_looks),
+        cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_torn_and_full),
+        cmocka_unit_test(test_kappa),
+        cmocka_unit_test(test_agreement_of_reviewers),
+        cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_apply_keeps_groups_together),
+        cmocka_unit_test(test_apply_killed_while_writing),
+        cmocka_unit_test(test_apply_killed_while_swapping),
+        cmocka_unit_test(test_apply_on_a_full_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
