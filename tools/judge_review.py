@@ -150,6 +150,13 @@ def main():
         page.click('#parts button >> nth=0')
         page.wait_for_function("() => [...document.querySelectorAll('.item .top span:nth-child(2)')].every(s => s.textContent === 'removed')")
         check(True, 'the filter by part: ' + page.inner_text('#count'))
+        page.wait_for_selector('text=it could not be read') # the maker of the folder puts such a row first
+        key(page, 'a')
+        page.wait_for_function("() => document.getElementById('alarm').textContent.includes('edit it first')")
+        check(True, 'a row that could not be read cannot be accepted as it is')
+        page.screenshot(path=pictures / 'refused.png')
+        key(page, 'j')
+        page.wait_for_selector('.why >> text=/quality|language|duplicates/')
         key(page, 'a', 'accepted')
         page.click('#parts button >> nth=0')
         value = page.evaluate("() => [...document.querySelectorAll('#kind option')].find(o => o.value.startsWith('kind:') && o.textContent.startsWith('edit: broken')).value")

@@ -10,7 +10,7 @@ const WORDS = { accept: 'accepted', reject: 'rejected', edit: 'edited', label: '
 
 let facts = null, name = '', turn = Date.now();
 let filter = {}, pages = new Map(), count = 0, complete = true, asked = new Set();
-let selected = -1, shown = null, wanted = 0, editing = false, asTokens = false, acting = false;
+let selected = -1, shown = null, wanted = 0, editing = false, asTokens = false, queue = Promise.resolve();
 
 // ---- small things ----
 
@@ -215,7 +215,7 @@ async function open(id) {
   const mine = ++wanted;
   try {
     const got = await ask('/api/row?id=' + id);
-    if (mine === wanted) { editing = false; show(got); }
+    if (mine === wanted && !editing) show(got); // an edit that was begun meanwhile stays
   } catch (e) {
     if (mine === wanted) alarm(e);
   }
@@ -353,26 +353,30 @@ function show(row) {
 
 // ---- actions ----
 
-async function act(action, extra = {}, row = shown && shown.id) {
-  if (acting || (action !== 'undo' && !row)) return false;
-  if (!name && !await askName()) return false;
-  acting = true;
+// One after the other, each about the row that was shown when its key was pressed. Resolves to the row when it is on disk, to false when it is not.
+function act(action, extra = {}, row = shown && shown.id) {
+  const job = queue.then(() => send(action, extra, row));
+  queue = job;
+  return job;
+}
+
+async function send(action, extra, row) {
+  if ((action !== 'undo' && !row) || (!name && !await askName())) return false;
   try {
     const done = await ask('/api/act', { action, reviewer: name, row, ...extra });
+    if (action === 'edit') editing = false;
     say('Row ' + done.row + ' ' + WORDS[action] + '. Saved.');
-    await refresh(done.row);
+    refresh(done.row).catch(alarm);
     return done.row;
   } catch (e) {
     alarm(e);
     return false;
-  } finally {
-    acting = false;
   }
 }
 
 // After an action: the pages that are in view say what stands now, and so do the numbers.
 async function refresh(id) {
-  const mine = turn;
+  const mine = turn, seen = wanted;
   let at = -1;
   for (const [p, rows] of pages) { const i = rows.findIndex(r => r.id === id); if (i >= 0) at = p * PAGE + i; }
   const p = Math.floor((at >= 0 ? at : Math.max(selected, 0)) / PAGE);
@@ -383,7 +387,7 @@ async function refresh(id) {
   pages.set(p, got.rows);
   took(got);
   drawList();
-  if (shown && shown.id === id) await open(id);
+  if (shown && shown.id === id && seen === wanted) await open(id);
 }
 
 async function judge(verdict) {
