@@ -164,14 +164,15 @@ function geometry() {
   return { list, view, full, tall, squeeze, v: list.scrollTop * squeeze };
 }
 
+// Signs with their meaning behind them; the verdict in words.
 function state(r) {
-  const marks = [];
-  if (r.differ) marks.push(el('span', { class: 'is-flat' }, '≠ differ'));
-  if (r.edited) marks.push(el('span', { class: 'is-flat' }, '✎ edited'));
-  if (r.label) marks.push(el('span', {}, '# ' + r.label));
-  if (r.commented) marks.push(el('span', { title: 'commented' }, '“ ”'));
+  const marks = [], sign = (text, cls, title) => marks.push(el('span', { class: cls, title, role: 'img', 'aria-label': title }, text), ' ');
+  if (r.differ) sign('≠', 'is-flat', 'reviewers differ');
+  if (r.edited) sign('✎', 'is-flat', 'edited');
+  if (r.commented) sign('❝', '', 'commented');
+  if (r.label) sign('#' + (r.label.length > 12 ? r.label.slice(0, 11) + '…' : r.label), '', 'label: ' + r.label);
   if (r.verdict) marks.push(el('span', { class: 'is-' + r.verdict }, r.verdict === 'accept' ? '✓ accepted' : '✗ rejected'));
-  return el('span', { class: 'state' }, ...marks.flatMap(m => [m, ' ']));
+  return el('span', { class: 'state' }, ...marks);
 }
 
 function item(i, g) {
@@ -272,7 +273,7 @@ function turns(row) {
 function turnNode(t, row) {
   const e = el('article', { class: 'turn ' + t.role }, el('h3', {}, t.title));
   if (editing && t.path && (typeof t.text === 'string' || t.text === undefined)) {
-    const area = el('textarea', { 'aria-label': t.title, rows: Math.min(16, 2 + (t.text || '').length / 70 + (t.text || '').split('\n').length) | 0 });
+    const area = el('textarea', { 'aria-label': t.title, rows: Math.min(20, (t.text || '').split('\n').reduce((n, l) => n + 1 + Math.floor(l.length / 90), 1)) });
     area.value = t.text || '';
     t.area = area;
     e.append(area);
@@ -452,7 +453,7 @@ function tokens() {
 
 // ---- numbers of the folder ----
 
-const fixed = v => v === null || v === undefined ? '–' : Number(v).toFixed(2);
+const fixed = v => v === null || v === undefined ? '–' : Number(v).toFixed(2).replace('-', '−');
 
 function drawFacts() {
   $('dir').textContent = facts.dir;
