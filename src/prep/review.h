@@ -67,7 +67,7 @@ void review_facts(Review *r, Json **out);
 /* {"count", "complete", "done" (0..1), "judged", "rows": [{"id","part","head","verdict"...}]}: rows [from, from + n) of those that fit. A search goes on for a
  * fifth of a second per call; call again until complete. ERR_ARG: n above REVIEW_PAGE_MAX, a text too long. */
 int  review_rows(Review *r, const ReviewFilter *f, size_t from, size_t n, Json **out, Err *e);
-/* {"id","part","file","line","row" or "raw","removed","decisions","history","verdicts","edited","tokens"}. ERR_ARG: no such row. */
+/* {"id","part","file","line","row" or "raw","removed","decisions","history","verdicts","edited","personal","tokens"}. ERR_ARG: no such row. */
 int  review_row(Review *r, int64_t id, Json **out, Err *e);
 
 typedef struct ReviewAct {

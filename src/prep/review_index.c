@@ -403,6 +403,8 @@ int review_open(Review **out, const char *dir, const ReviewOptions *o, Err *e)
         rc = review_apply_resume(r->dir, e);
     if (!rc && !(rc = read_manifest(r, e)) && !(rc = index_rows(r, e)) && !(rc = index_marks(r, e)))
         rc = review_log_open(r, e);
+    if (!rc)
+        rc = pii_scanner_new(&r->pii, &(PiiOptions){ 0 }, e);
     if (!rc && o->model && *o->model) {
         r->model = mem_strdup(o->model);
         rc = tok_open(&r->tok, o->model, e);
@@ -443,6 +445,7 @@ void review_close(Review *r)
     json_free(r->manifest);
     json_free(r->columns);
     tok_free(r->tok);
+    pii_scanner_free(r->pii);
     free(r->model);
     pthread_mutex_destroy(&r->mu);
     lock_drop(&r->lock);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "prep/pii.h"
 #include "prep/prep_cfg.h"
 #include "prep/review.h"
 #include "tokenizer/tok.h"
@@ -59,6 +60,7 @@ struct Review {
     PrepCfg      cfg;          /* the options the folder was made with */
     Json        *manifest;
     Tok         *tok;
+    PiiScanner  *pii;
     char        *model;
     Json        *columns;      /* names of meta's columns, of the first rows */
 

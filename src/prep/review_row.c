@@ -8,6 +8,9 @@
 #include "data/data_int.h"
 #include "prep/record.h"
 
+#define PERSONAL_MAX   ((size_t)1 << 20) /* bytes of a text that is looked through while someone waits */
+#define PERSONAL_SPANS 500
+
 /* ---- the folder ------------------------------------------------------------------------------------------------------------------------------------- */
 
 static Json *kinds_json(const Review *r)
@@ -194,6 +197,40 @@ static Json *verdicts_json(const Review *r, uint32_t row)
     return out;
 }
 
+/* ---- personal data: what stands in its place, and what was not found ------------------------------------------------------------------------------- */
+
+/* [{"text", "kind", "what"}], each text once: replacements look like what they stand for, so the same scanner finds them. */
+static Json *personal_json(const Review *r, Json *content)
+{
+    Json    *out = json_arr_new();
+    Gather   now = { 0 };
+    Record   rec = { .row = content };
+    PiiSpans spans = { 0 };
+    Map     *seen = map_new();
+    if (record_kind_of(content) >= 0)
+        record_each_text(&rec, gather, &now);
+    for (size_t t = 0; t < now.text.n; t++) {
+        Str text = now.text.p[t];
+        if (text.n > PERSONAL_MAX || pii_scan(r->pii, text, &spans, NULL))
+            continue;
+        for (size_t i = 0; i < spans.n && json_len(out) < PERSONAL_SPANS; i++) {
+            const PiiSpan *s = &spans.p[i];
+            Str            part = { text.p + s->begin, s->end - s->begin };
+            if (!map_put(seen, part, 1))
+                continue;
+            Json *j = json_obj_new();
+            json_set(j, "text", json_str_new(part));
+            json_set(j, "kind", json_str_new(str_of(pii_kind_info(s->kind)->name)));
+            json_set(j, "what", json_str_new(str_of(pii_kind_info(s->kind)->what)));
+            json_push(out, j);
+        }
+    }
+    vec_release(&spans);
+    vec_release(&now.text);
+    map_free(seen);
+    return out;
+}
+
 /* ---- as training sees it ------------------------------------------------------------------------------------------------------------------------------- */
 
 /* [[text, trained], ...]: neighbours of the same kind are one piece. */
@@ -295,6 +332,8 @@ static int row_json(Review *r, uint32_t row, Json *j, Err *e)
         json_set(j, "label", json_str_new(map_key(r->labels, r->action.p[s.label].label)));
     json_set(j, "decisions", json_ref(decisions));
     json_set(j, "history", json_ref(history));
+    if (content)
+        json_set(j, "personal", personal_json(r, content));
     if (r->tok && content)
         json_set(j, "tokens", tokens_json(r, row, content));
 done:

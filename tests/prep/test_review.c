@@ -321,6 +321,11 @@ static void test_looks(void **state)
     check_ids(r, f, "7");
     f = REVIEW_ALL, f.text = STR_LIT("cancel");
     check_ids(r, f, "");
+    edits(r, "Ann", 7, "{\"prompt\":\"Where?\",\"completion\":\"Write to anna.meier@example.org, anna.meier@example.org.\"}", NULL);
+    Json *j = row_of(r, 7), *personal = json_get(j, "personal"); /* what looks like personal data is shown, once */
+    assert_int_equal(json_len(personal), 1);
+    assert_string_equal(json_str(json_get(json_at(personal, 0), "text")).p, "anna.meier@example.org");
+    json_free(j);
     review_close(r);
     check_dir_done(dir);
 }

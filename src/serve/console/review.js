@@ -222,19 +222,15 @@ async function open(id) {
   }
 }
 
-// What stands in the place of personal data: [EMAIL], <PERSON_2>, and what the decisions say was put in.
-const REDACTED = /\[[A-Z][A-Z_]{2,}(?:[_ -]?\d+)?\]|<[A-Z][A-Z_]{2,}(?:_\d+)?>/g;
-function replacedBy(row) {
-  const out = new Set();
-  const walk = v => { if (typeof v === 'string') out.add(v); else if (v && typeof v === 'object') Object.values(v).forEach(walk); };
-  for (const d of row.decisions) if (d.pass === 'pii') { walk(d.with); walk(d.replaced_by); walk(d.replacements); }
-  return [...out].filter(t => t.length > 1);
-}
+// What stands in the place of personal data: [EMAIL] and EMAIL_0a1b2c by their form; replacements that look real, and what was overlooked, by the scanner.
+const REDACTED = /\[[A-Z][A-Z_]{2,}(?:[_ -]?\d+)?\]|\b[A-Z][A-Z_]{1,}_[0-9a-f]{8,}\b/g;
+
+const title = (row, p) => row.decisions.some(d => d.pass === 'pii' && d.action === 'edit') ? p.what + ': a replacement, or one that stayed' : 'looks like ' + p.what;
 
 function spans(text, row) {
   const found = [], lower = text.toLowerCase(), add = (a, b, kind) => found.push([a, b, kind]);
-  for (const m of text.matchAll(REDACTED)) add(m.index, m.index + m[0].length, 'pii');
-  for (const t of row.replaced) for (let i = text.indexOf(t); i >= 0; i = text.indexOf(t, i + t.length)) add(i, i + t.length, 'pii');
+  for (const m of text.matchAll(REDACTED)) add(m.index, m.index + m[0].length, 'personal data was here');
+  for (const p of row.personal || []) for (let i = text.indexOf(p.text); i >= 0; i = text.indexOf(p.text, i + p.text.length)) add(i, i + p.text.length, title(row, p));
   const search = (filter.text || '').toLowerCase();
   if (search && lower.length === text.length) for (let i = lower.indexOf(search); i >= 0; i = lower.indexOf(search, i + search.length)) add(i, i + search.length, 'mark');
   found.sort((a, b) => a[0] - b[0] || b[1] - a[1]);
@@ -247,7 +243,7 @@ function textNode(text, row, mono) {
   let at = 0;
   for (const [a, b, kind] of spans(text, row)) {
     if (a < at) continue;
-    e.append(text.slice(at, a), kind === 'pii' ? el('span', { class: 'pii', title: 'stands in the place of personal data' }, text.slice(a, b)) : el('mark', {}, text.slice(a, b)));
+    e.append(text.slice(at, a), kind === 'mark' ? el('mark', {}, text.slice(a, b)) : el('span', { class: 'pii', title: kind }, text.slice(a, b)));
     at = b;
   }
   e.append(text.slice(at));
@@ -322,7 +318,6 @@ function show(row) {
   $('accept').setAttribute('aria-pressed', false);
   $('reject').setAttribute('aria-pressed', false);
   if (!row) { box.replaceChildren(el('p', { class: 'nothing' }, 'No row fits these filters.')); return; }
-  row.replaced = replacedBy(row);
   const mine = row.verdicts.find(v => v.name === name), others = row.verdicts.filter(v => v.name !== name);
   if (mine) $(mine.verdict).setAttribute('aria-pressed', true);
   const head = el('div', { class: 'head' }, el('h2', {}, 'Row ' + row.id), el('span', { class: 'chip ' + row.part }, row.part),
