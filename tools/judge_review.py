@@ -1,9 +1,9 @@
 """judge_review.py - drives the page of `hone prep review` in a real browser (Chromium, headless) and says what it saw; pictures go to a folder.
 
-    judge_review.py HONE DATA_MAKER_OUT PICTURES [--model DIR] [--direct]
+    judge_review.py HONE PICTURES [--model DIR]
 
-DATA is a folder that hone prep wrote; it is copied, judged, and applied. --direct: HONE is a program whose arguments are those behind `prep review`.
-Needs playwright (pip install playwright==1.65.2) and Debian's chromium. Checks: the address works once and leaves the address bar, keys walk and judge, each verdict is in
+It writes a file of 600 rows with broken characters, personal data, duplicates and a row that cannot be read, gives it to `hone prep`, judges the result and
+applies the verdicts. Needs playwright (pip install playwright==1.65.2) and Debian's chromium. Checks: the address works once and leaves the address bar, keys walk and judge, each verdict is in
 review.jsonl before the page says so, undo, edit, label, comment, search, filters, a second reviewer and kappa, the applied files, no console errors (the
 content policy among them), no overflow at 1280 and 800 px, contrast of text in both colour schemes, every control has a name, what is in focus is visible."""
 import argparse
@@ -48,6 +48,29 @@ class Judge:
         self.bad += not good
 
 
+PARTS = ('train', 'validation', 'test', 'removed')
+
+
+def write_rows(path):
+    subjects = ['my card', 'the transfer', 'a refund', 'the new account', 'my password', 'an exchange rate', 'the top-up', 'a direct debit', 'the fee', 'my statement']
+    verbs = ['has not arrived', 'was declined', 'shows a wrong amount', 'is still pending', 'was charged twice', 'cannot be found', 'looks different today', 'was cancelled']
+    with path.open('w') as out:
+        for i in range(1, 600):
+            if i == 3:
+                out.write('{"prompt": "A question that lost its answer"}\n')
+            subject, verb = subjects[i % 10], verbs[i // 10 % 8]
+            question = f'Ticket {i * 7919 % 10007}: {subject} {verb}. How many days should I wait, and who tells me when it is done?'
+            answer = f'Please wait {i % 6 + 2} working days. If {subject} still {verb.replace("has", "does").replace("was", "is")} after day {i % 6 + 2}, we look into case {i * 31337 % 99991}.'
+            if i % 5 == 0:
+                answer += ' That’s all we’ll need – thank you.'.encode().decode('cp1252')
+            if i % 7 == 0:
+                answer += f' Write to anna.meier{i}@example.org or call +49 30 12345{i % 90 + 10}.'
+            if i % 40 == 39:
+                question, answer = last
+            last = question, answer
+            out.write(json.dumps({'messages': [{'role': 'user', 'content': question}, {'role': 'assistant', 'content': answer}], 'customer': f'c{i // 3}', 'channel': 'mail' if i % 2 else 'chat'}) + '\n')
+
+
 def lines(path):
     return [json.loads(x) for x in path.read_text().splitlines()] if path.exists() else []
 
@@ -80,18 +103,18 @@ def key(page, k, said=None):
 def main():
     p = argparse.ArgumentParser()
     p.add_argument('hone')
-    p.add_argument('data')
     p.add_argument('pictures')
     p.add_argument('--model')
-    p.add_argument('--direct', action='store_true')
     o = p.parse_args()
     judge, check = Judge(), None
     check = judge.check
     work = pathlib.Path(tempfile.mkdtemp(prefix='judge-review-'))
     data, pictures = work / 'data', pathlib.Path(o.pictures)
-    shutil.copytree(o.data, data)
+    write_rows(work / 'tickets.jsonl')
+    subprocess.run([o.hone, 'prep', work / 'tickets.jsonl', '--out', data, '--group', 'customer'], check=True, capture_output=True)
+    rows_before = sum(len(lines(data / f'{part}.jsonl')) for part in PARTS)
     pictures.mkdir(parents=True, exist_ok=True)
-    command = [o.hone] + ([] if o.direct else ['prep', 'review']) + [str(data)]
+    command = [o.hone, 'prep', 'review', str(data)]
     process, url = start(command + (['--model', o.model] if o.model else []))
     said = [] # what the console says
     with sync_playwright() as pw:
@@ -127,6 +150,13 @@ def main():
         key(page, 'l')
         page.keyboard.type('billing')
         key(page, 'Enter', 'labelled')
+        page.fill('#text', 'Write to')
+        page.wait_for_selector('#row .pii')
+        check(page.locator('#row .pii').count() >= 2, 'personal data is marked: ' + ', '.join(page.locator('#row .pii').all_inner_texts()))
+        page.screenshot(path=pictures / 'personal.png')
+        page.fill('#text', '')
+        page.wait_for_function("() => !document.querySelector('#row .pii')")
+        page.keyboard.press('Escape')
         key(page, 'c')
         page.keyboard.type('What is meant here?')
         key(page, 'Control+Enter', 'commented')
@@ -156,10 +186,10 @@ def main():
         check(True, 'a row that could not be read cannot be accepted as it is')
         page.screenshot(path=pictures / 'refused.png')
         key(page, 'j')
-        page.wait_for_selector('.why >> text=/quality|language|duplicates/')
+        page.wait_for_function("() => !document.getElementById('row').textContent.includes('could not be read')")
         key(page, 'a', 'accepted')
         page.click('#parts button >> nth=0')
-        value = page.evaluate("() => [...document.querySelectorAll('#kind option')].find(o => o.value.startsWith('kind:') && o.textContent.startsWith('edit: broken')).value")
+        value = page.evaluate("() => [...document.querySelectorAll('#kind option')].find(o => o.value.startsWith('kind:') && o.parentElement.label === 'repair' && o.textContent.startsWith('edit:')).value")
         page.select_option('#kind', value)
         page.wait_for_selector('.diff del')
         check(page.locator('.diff ins, .diff del').count() > 0, 'the difference of a repair is shown')
@@ -231,8 +261,8 @@ def main():
         browser.close()
     done = subprocess.run(command + ['--apply'], capture_output=True, text=True)
     check(done.returncode == 0, 'apply: ' + (done.stdout + done.stderr).strip().split('\n')[0])
-    rows = sum(len(lines(data / f'{part}.jsonl')) for part in ('train', 'validation', 'test', 'removed'))
-    check(rows == sum(len(lines(pathlib.Path(o.data) / f'{part}.jsonl')) for part in ('train', 'validation', 'test', 'removed')), f'{rows} rows before and after')
+    rows = sum(len(lines(data / f'{part}.jsonl')) for part in PARTS)
+    check(rows == rows_before, f'{rows} rows before and after')
     shutil.rmtree(work)
     print('all good' if not judge.bad else f'{judge.bad} bad')
     return judge.bad > 0
