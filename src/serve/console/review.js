@@ -9,7 +9,7 @@ const PARTS = ['removed', 'train', 'validation', 'test'];
 const WORDS = { accept: 'accepted', reject: 'rejected', edit: 'edited', label: 'labelled', comment: 'commented', undo: 'taken back' };
 
 let facts = null, name = '', turn = Date.now();
-let filter = {}, pages = new Map(), count = 0, complete = true, asked = new Set();
+let filter = {}, pages = new Map(), count = 0, complete = true, asked = new Map();
 let selected = -1, shown = null, wanted = 0, editing = false, asTokens = false, queue = Promise.resolve();
 
 // ---- small things ----
@@ -122,10 +122,14 @@ function refilter() {
   fetchPage(0, true);
 }
 
-async function fetchPage(p, first) {
+// One fetch of a page at a time; who asks again waits for the same one.
+function fetchPage(p, first) {
+  if (!asked.has(p)) asked.set(p, readPage(p, first));
+  return asked.get(p);
+}
+
+async function readPage(p, first) {
   const mine = turn;
-  if (asked.has(p)) return;
-  asked.add(p);
   try {
     const got = await ask(query({ from: p * PAGE, n: PAGE }));
     if (mine !== turn) return;
@@ -135,7 +139,7 @@ async function fetchPage(p, first) {
     if (first && count && selected < 0) select(0);
     if (!complete) { // a search goes on by asking again
       asked.delete(p);
-      fetchPage(p, first && selected < 0);
+      await fetchPage(p, first && selected < 0);
     } else if (!count && first) {
       show(null);
     }
