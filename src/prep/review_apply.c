@@ -251,8 +251,9 @@ static int put_changed(const Apply *a, uint32_t row, StrBuf *out, Err *e)
     if (rc)
         goto done;
     set_label(r, &s, content);
-    if (a->to[row] != RP_REMOVED) {
-        BUG_ON(!content); /* review_act takes no accept of a raw row */
+    if (!content && (a->to[row] != RP_REMOVED || part != RP_REMOVED)) { /* review_act takes no accept of a raw row */
+        rc = err_set(e, ERR_INPUT, "%s/review.jsonl accepts row %u, which could not be read and was not edited", r->dir, r->row.p[row].id);
+    } else if (a->to[row] != RP_REMOVED) {
         json_write(out, content, false);
         strbuf_addc(out, '\n');
     } else if (part != RP_REMOVED) {

@@ -213,6 +213,8 @@ int review_parse(const Review *r, uint32_t row, Json **whole, Json **content, Er
         rc = err_set(e, ERR_INPUT, "%s: expected an object, found %s", where, json_kind_name(*whole));
     if (!rc && *content && json_kind(*content) != JSON_OBJECT)
         rc = err_set(e, ERR_INPUT, "%s: \"row\" should be an object, it is %s", where, json_kind_name(*content));
+    if (!rc && *content && json_int(json_get(*content, "id")) != w->id)
+        rc = err_set(e, ERR_INPUT, "%s: the row in it has another \"id\" (%lld)", where, (long long)json_int(json_get(*content, "id")));
     return rc;
 }
 

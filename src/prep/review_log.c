@@ -153,7 +153,7 @@ static int read_action(Review *r, Str line, uint64_t off, const char *where, Err
     Json      *j = NULL;
     int64_t    n = 0, row = 0, undoes = 0;
     Str        who, action, text = { 0 };
-    ReviewKind kind;
+    ReviewKind kind = REVIEW_UNDO;
     int        person = 0, label = 0;
     int rc = json_parse(&j, line, where, e);
     if (rc || (rc = json_need_int(j, "n", &n, where, e)) || (rc = json_need_int(j, "row", &row, where, e)) || (rc = json_need_str(j, "reviewer", &who, where, e)) ||
@@ -171,6 +171,8 @@ static int read_action(Review *r, Str line, uint64_t off, const char *where, Err
         rc = label;
     else if (kind == REVIEW_UNDO)
         rc = check_undo(r, undoes, person, where, e);
+    else if (kind == REVIEW_EDIT && (json_kind(json_get(j, "row_new")) != JSON_OBJECT || json_int(json_get(json_get(j, "row_new"), "id")) != row))
+        rc = err_set(e, ERR_INPUT, "%s: an edit needs a \"row_new\" with the id %lld", where, (long long)row);
     if (!rc) {
         uint32_t at = NO_ACTION;
         if (!review_find(r, row, &at))

@@ -91,6 +91,28 @@ static bool gather(void *user, TextRole role, Str text, StrBuf *out)
     return false;
 }
 
+static bool roles_known(const Json *messages)
+{
+    for (size_t i = 0; i < json_len(messages); i++) {
+        Str  role = json_str(json_get(json_at(messages, i), "role"));
+        bool known = false;
+        for (int r = TEXT_SYSTEM; r <= TEXT_TOOL; r++)
+            known = known || str_eqz(role, text_role_name((TextRole)r));
+        if (!known)
+            return false;
+    }
+    return true;
+}
+
+/* The texts of a row; none of one that somebody changed into no canonical row. Borrowed from it. */
+static void gather_texts(Json *content, Gather *now)
+{
+    Record rec = { .row = content };
+    if (content && record_kind_of(content) >= 0 && roles_known(json_get(content, "messages")) && roles_known(json_get(content, "chosen")) &&
+        roles_known(json_get(content, "rejected")))
+        record_each_text(&rec, gather, now);
+}
+
 /* How much two texts begin and end alike, 0..1: enough to find the one that a text was repaired into. */
 static double alike(Str a, Str b)
 {
@@ -121,11 +143,9 @@ static Json *diffs_json(const Json *before, Json *content)
 {
     Json    *out = json_arr_new(), *value;
     Gather   now = { 0 };
-    Record   rec = { .row = content };
     JsonIter it = { 0 };
     Str      key;
-    if (content && record_kind_of(content) >= 0)
-        record_each_text(&rec, gather, &now);
+    gather_texts(content, &now);
     if (json_kind(before) == JSON_STRING)
         diff_one(&now, json_str(before), out);
     while (json_kind(before) == JSON_OBJECT && json_each(before, &it, &key, &value))
@@ -204,11 +224,9 @@ static Json *personal_json(const Review *r, Json *content)
 {
     Json    *out = json_arr_new();
     Gather   now = { 0 };
-    Record   rec = { .row = content };
     PiiSpans spans = { 0 };
     Map     *seen = map_new();
-    if (record_kind_of(content) >= 0)
-        record_each_text(&rec, gather, &now);
+    gather_texts(content, &now);
     for (size_t t = 0; t < now.text.n; t++) {
         Str text = now.text.p[t];
         if (text.n > PERSONAL_MAX || pii_scan(r->pii, text, &spans, NULL))

@@ -4,7 +4,6 @@
 #include "serve/http.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <microhttpd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,9 +20,8 @@
 struct Http {
     struct MHD_Daemon *daemon;
     HttpOptions        o;
-    int                port;
+    _Atomic int        port;                   /* 0 until the system has given one: nobody knows the address before */
     char               token[HTTP_TOKEN_HEX];
-    char               cookie[32];             /* its name; it has the port, since cookies do not know ports */
 };
 
 struct HttpRequest {
@@ -128,12 +126,17 @@ static bool same_secret(Str given, const char *secret)
     return !diff;
 }
 
+/* The cookie's name has the port, since cookies do not know ports. */
+static void cookie_name(const Http *h, char name[32]) { snprintf(name, 32, "hone_%d", h->port); }
+
 static bool has_token(const HttpRequest *r)
 {
+    char name[32];
     Str auth = http_header(r, "Authorization");
     if (str_starts(auth, "Bearer "))
         return same_secret((Str){ auth.p + 7, auth.n - 7 }, r->http->token);
-    return same_secret(lookup(r->conn, MHD_COOKIE_KIND, r->http->cookie), r->http->token);
+    cookie_name(r->http, name);
+    return same_secret(lookup(r->conn, MHD_COOKIE_KIND, name), r->http->token);
 }
 
 static bool origin_ours(const HttpRequest *r)
@@ -188,9 +191,9 @@ static void check_body(const HttpRequest *r, HttpAnswer *a)
  * other sites cause. */
 static Result let_in(const HttpRequest *r)
 {
-    char       cookie[160];
-    HttpAnswer a = { .status = MHD_HTTP_SEE_OTHER, .type = "text/plain" };
-    snprintf(cookie, sizeof cookie, "%s=%s; HttpOnly; SameSite=Strict; Path=/", r->http->cookie, r->http->token);
+    char cookie[160], name[32];
+    cookie_name(r->http, name);
+    snprintf(cookie, sizeof cookie, "%s=%s; HttpOnly; SameSite=Strict; Path=/", name, r->http->token);
     struct MHD_Response *answer = MHD_create_response_from_buffer(0, "", MHD_RESPMEM_PERSISTENT);
     if (!answer)
         return MHD_NO;
@@ -198,7 +201,7 @@ static Result let_in(const HttpRequest *r)
         MHD_add_response_header(answer, fixed_headers[i][0], fixed_headers[i][1]);
     MHD_add_response_header(answer, "Set-Cookie", cookie);
     MHD_add_response_header(answer, "Location", r->route->path); /* a row of our table, never what was asked for */
-    Result rc = MHD_queue_response(r->conn, (unsigned)a.status, answer);
+    Result rc = MHD_queue_response(r->conn, MHD_HTTP_SEE_OTHER, answer);
     MHD_destroy_response(answer);
     return rc;
 }
@@ -297,31 +300,28 @@ static int make_token(Http *h, Err *e)
 
 int http_open(Http **out, const HttpOptions *o, Err *e)
 {
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     *out = NULL;
     if (o->port < 0 || o->port > 65535)
         return err_set(e, ERR_ARG, "port %lld: ports are 1 to 65535, and 0 is any free one", (long long)o->port);
-    Http              *h = mem_zalloc(1, sizeof *h);
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t)o->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    Http *h = mem_zalloc(1, sizeof *h);
     h->o = *o;
-    h->port = (int)o->port;
     int rc = make_token(h, e);
+    if (!rc) {
+        h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, (uint16_t)o->port, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, &at,
+                                     MHD_OPTION_THREAD_POOL_SIZE, (unsigned)o->threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS,
+                                     MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_HEADERS_MAX,
+                                     MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_END);
+        if (!h->daemon)
+            rc = o->port ? err_sys(e, "port %lld of 127.0.0.1 cannot be listened on (choose another --port)", (long long)o->port)
+                         : err_sys(e, "no port of 127.0.0.1 can be listened on");
+    }
     if (rc) {
         free(h);
         return rc;
     }
-    errno = 0;
-    h->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, (uint16_t)o->port, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, &at,
-                                 MHD_OPTION_THREAD_POOL_SIZE, (unsigned)o->threads, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS,
-                                 MHD_OPTION_CONNECTION_TIMEOUT, HTTP_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT, HTTP_HEADERS_MAX,
-                                 MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_done, NULL, MHD_OPTION_END);
-    if (!h->daemon) {
-        free(h);
-        return o->port ? err_sys(e, "port %lld of 127.0.0.1 cannot be listened on (choose another --port)", (long long)o->port)
-                       : err_sys(e, "no port of 127.0.0.1 can be listened on");
-    }
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT);
     h->port = info ? info->port : (int)o->port;
-    snprintf(h->cookie, sizeof h->cookie, "hone_%d", h->port);
     *out = h;
     return 0;
 }

@@ -1,4 +1,4 @@
-/* fuzz_review.c - any bytes as the body of an action, as lines of review.jsonl and of decisions.jsonl, and as what is searched for: they are refused with a
+/* fuzz_review.c - any bytes as the body of an action, as lines of each file of the folder, and as what is searched for: they are refused with a
  * sentence or taken, and what was taken is read back the same. The first byte chooses. The folder lies in memory (/dev/shm) where there is one. */
 #include "prep/review_int.h"
 #include "serve/review_page.h"
@@ -63,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         sample_folder(dir, true);
     }
     if (p[0] & 1 || (p[0] & 4 && acts > 300)) { /* a line of a file: the folder is opened anew with it */
-        const char *name = p[0] & 2 ? "decisions.jsonl" : "review.jsonl";
+        static const char *const names[] = { "review.jsonl", "decisions.jsonl", "removed.jsonl", "train.jsonl" };
+        const char *name = names[p[0] >> 1 & 3];
         review_close(live);
         live = NULL;
         acts = 0;

@@ -208,6 +208,7 @@ static void test_bad_folders(void **state)
         { "review.jsonl", "{\"n\":2,\"row\":1,\"reviewer\":\"a\",\"action\":\"accept\"}\n", ERR_INPUT, "\"n\" is 2 and should be 1" },
         { "review.jsonl", "{\"n\":1,\"row\":1,\"reviewer\":\"a\",\"action\":\"fly\"}\n", ERR_INPUT, "no action of a review" },
         { "review.jsonl", "{\"n\":1,\"row\":1,\"reviewer\":\"a\",\"action\":\"undo\",\"undoes\":1}\n", ERR_INPUT, "no earlier action" },
+        { "review.jsonl", "{\"n\":1,\"row\":1,\"reviewer\":\"a\",\"action\":\"edit\",\"row_new\":{\"id\":2}}\n", ERR_INPUT, "an edit needs a" },
         { "manifest.json", "{\"options\":\"nonsense: 1\"}", ERR_INPUT, "nonsense" },
     };
     Review *r;
@@ -228,6 +229,50 @@ static void test_bad_folders(void **state)
     assert_int_equal(review_open(&r, dir, &(ReviewOptions){ 0 }, &e), ERR_INPUT);
     check_says(&e, ERR_INPUT, "no finished data folder");
     free(done);
+    check_dir_done(dir);
+}
+
+/* Rows that somebody changed by hand are shown as they are, or refused in a sentence. */
+static void test_strange_rows(void **state)
+{
+    static const char *const lines[] = {
+        "{\"id\":1,\"messages\":[{\"role\":\"robot\",\"content\":\"x\"},3]}\n", "{\"id\":1,\"messages\":5,\"chosen\":[{}],\"rejected\":{}}\n", "{\"id\":1}\n",
+        "{\"id\":1,\"text\":7,\"meta\":[]}\n", "{\"id\":1,\"prompt\":null,\"completion\":[1]}\n",
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        char        *dir = sample(true);
+        ReviewFilter f = REVIEW_ALL;
+        spoil(dir, "train.jsonl", lines[i]);
+        Review *r = opened(dir);
+        f.parts = 1u << RP_TRAIN;
+        check_ids(r, f, "1");
+        Json *j = row_of(r, 1);
+        assert_non_null(json_get(j, "row"));
+        json_free(j);
+        does(r, "Ann", REVIEW_LABEL, 1, "odd");
+        does(r, "Ann", REVIEW_REJECT, 1, NULL);
+        review_close(r);
+        ReviewApplied a;
+        Err           e;
+        if (review_apply(dir, &a, &e))
+            fail_msg("%s", e.text);
+        assert_int_equal(a.left, 1);
+        check_dir_done(dir);
+    }
+    char   *dir = sample(false);
+    Review *r;
+    Err     e = { 0 };
+    Json   *j;
+    ReviewApplied a;
+    spoil(dir, "removed.jsonl", "{\"id\":33,\"row\":{\"id\":34}}\n{\"id\":40,\"raw\":\"x\"}\n");
+    spoil(dir, "review.jsonl", "{\"n\":1,\"row\":40,\"reviewer\":\"a\",\"action\":\"accept\"}\n");
+    r = opened(dir);
+    assert_int_equal(review_row(r, 33, &j, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "another \"id\" (34)");
+    review_close(r);
+    assert_int_equal(review_apply(dir, &a, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "accepts row 40");
     check_dir_done(dir);
 }
 
@@ -878,6 +923,7 @@ int main(void)
         cmocka_unit_test(test_reasons_are_grouped),
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_bad_folders),
+        cmocka_unit_test(test_strange_rows),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_looks),
         cmocka_unit_test(test_diff),
