@@ -58,7 +58,6 @@ typedef struct ReviewFilter {
     uint64_t   turn;           /* a list stays as it is while it is worked through; another number makes it anew */
 } ReviewFilter;
 #define REVIEW_ALL ((ReviewFilter){ .kind = -1, .least = NAN, .most = NAN })
-const char *review_look_name(ReviewLook l);
 bool        review_look_find(Str name, ReviewLook *l);
 
 /* {"dir", "rows", "parts": {..}, "kinds": [{"pass","action","reason","rows"}], "reviewers": [{"name","judged"}], "judged", "changes", "columns",

@@ -19,9 +19,13 @@ extern const char *const review_part[RP_PARTS];
 extern const char *const review_file[RP_PARTS];
 
 /* 48 bits of place: 256 TiB a file. */
-typedef struct ReviewRow  { uint32_t id, off_lo; uint16_t off_hi; uint8_t part, touched; uint32_t mark; } ReviewRow; /* touched: people said
-                                                                                                  something of it; mark: its first decision */
-typedef struct ReviewMark { uint32_t row, off_lo; uint16_t off_hi, kind; float score; } ReviewMark;                          /* row: index; score NAN: none */
+typedef struct ReviewRow  {
+    uint32_t id, off_lo;
+    uint16_t off_hi;
+    uint8_t  part, touched;  /* touched: people said something of it */
+    uint32_t mark;           /* its first decision */
+} ReviewRow;
+typedef struct ReviewMark { uint32_t row, off_lo; uint16_t off_hi, kind; float score; } ReviewMark; /* row: index; score NAN: none */
 static inline uint64_t row_off(const ReviewRow *r) { return (uint64_t)r->off_hi << 32 | r->off_lo; }
 static inline uint64_t mark_off(const ReviewMark *m) { return (uint64_t)m->off_hi << 32 | m->off_lo; }
 

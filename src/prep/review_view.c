@@ -18,12 +18,6 @@
 
 static const char *const looks[LOOKS] = { "any", "open", "judged", "accepted", "rejected", "edited", "commented", "disagree", "changed" };
 
-const char *review_look_name(ReviewLook l)
-{
-    BUG_ON((size_t)l >= LOOKS);
-    return looks[l];
-}
-
 bool review_look_find(Str name, ReviewLook *l)
 {
     for (int i = 0; i < LOOKS; i++)

@@ -547,6 +547,51 @@ static void test_torn_and_full(void **state)
     check_dir_done(dir);
 }
 
+typedef struct Crowd { Review *r; char name[8]; int wrong; } Crowd;
+
+static void *one_of_many(void *user)
+{
+    Crowd *c = user;
+    for (int i = 0; i < 30; i++) {
+        Err          e;
+        int64_t      about;
+        Json        *j = NULL;
+        ReviewFilter f = REVIEW_ALL;
+        f.text = STR_LIT("Antwort"), f.turn = (uint64_t)i;
+        c->wrong += review_act(c->r, &(ReviewAct){ .kind = i % 2 ? REVIEW_REJECT : REVIEW_ACCEPT, .row = 1 + i % 20, .reviewer = str_of(c->name) }, &about, &e) != 0;
+        c->wrong += review_rows(c->r, &f, 0, 10, &j, &e) != 0;
+        json_free(j);
+        c->wrong += review_row(c->r, 1 + i % 20, &j, &e) != 0;
+        json_free(j);
+        review_facts(c->r, &j);
+        json_free(j);
+    }
+    return NULL;
+}
+
+static void test_many_at_once(void **state)
+{
+    char     *dir = sample(false);
+    Review   *r = opened(dir);
+    pthread_t thread[4];
+    Crowd     crowd[4];
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        crowd[i] = (Crowd){ r, { (char)('A' + i) }, 0 };
+        assert_int_equal(pthread_create(&thread[i], NULL, one_of_many, &crowd[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(crowd[i].wrong, 0);
+    }
+    review_close(r);
+    r = opened(dir); /* every line whole, numbered without a gap */
+    assert_int_equal(times(dir, "review.jsonl", "\n"), 120);
+    assert_int_equal(times(dir, "decisions.jsonl", "\"pass\":\"review\""), 120);
+    review_close(r);
+    check_dir_done(dir);
+}
+
 /* --- agreement ------------------------------------------------------------------------------------------------------------------------------------ */
 
 /* kappa of proportions, for the delta method. */
@@ -929,6 +974,7 @@ int main(void)
         cmocka_unit_test(test_diff),
         cmocka_unit_test(test_verdicts),
         cmocka_unit_test(test_torn_and_full),
+        cmocka_unit_test(test_many_at_once),
         cmocka_unit_test(test_kappa),
         cmocka_unit_test(test_agreement_of_reviewers),
         cmocka_unit_test(test_apply),
