@@ -16,7 +16,7 @@ extern const Command commands[];                         /* main.c; ends with na
 int cmd_train(int argc, char **argv, Err *e);
 int cmd_prep(int argc, char **argv, Err *e);
 int cmd_prep_export(int argc, char **argv, Err *e);
-int cmd_prep_review(int argc, char **argv, Err *e);      /* argv[0] is "review": a word behind prep, no row of main.c */
+int cmd_prep_review(int argc, char **argv, Err *e);
 int cmd_plan(int argc, char **argv, Err *e);
 int cmd_init(int argc, char **argv, Err *e);
 int cmd_generate(int argc, char **argv, Err *e);

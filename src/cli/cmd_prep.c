@@ -59,8 +59,6 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
 
 int cmd_prep(int argc, char **argv, Err *e)
 {
-    if (argc > 1 && !strcmp(argv[1], "review"))
-        return cmd_prep_review(argc - 1, argv + 1, e);
     int          n_rows, n = 0, rc;
     CfgOption   *table = cli_table(prep_options, extra_options, &n_rows);
     bool        *given = mem_zalloc((size_t)n_rows, sizeof *given), help;

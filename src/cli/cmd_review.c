@@ -52,23 +52,11 @@ static int serve(const char *dir, const Options *o, Err *e)
     return rc;
 }
 
-static void print_help(void)
-{
-    StrBuf text = { 0 };
-    cfg_write_help(&text, table);
-    printf("usage: hone prep review DATA [options]\nlook through a prepared data set in the browser, and have the last word on its rows\n\n%s", strbuf_z(&text));
-    strbuf_release(&text);
-}
-
 int cmd_prep_review(int argc, char **argv, Err *e)
 {
     Options     o = { 0 };
     const char *dir = NULL;
-    int         n_pos = 0, rc;
-    cfg_defaults(table, &o);
-    rc = cfg_parse_args(table, &o, argc, argv, &dir, 1, &n_pos, NULL, e);
-    if (!rc && o.help)
-        print_help();
+    int         n_pos = 0, rc = cli_parse("prep review", table, &o, argc, argv, &dir, 1, &n_pos, NULL, &o.help, e);
     if (!rc && !o.help && !n_pos)
         rc = err_set(e, ERR_ARG, "DATA is missing: name the folder that hone prep wrote, as in hone prep review DATA");
     if (!rc && !o.help) {

@@ -12,6 +12,7 @@
 
 const Command commands[] = {
     { "prep",     cmd_prep,     "FILE... -o DATA",                            "clean, de-duplicate, protect and divide data; every decision is logged" },
+    { "prep review", cmd_prep_review, "DATA",                                 "look through prepared data in the browser, and have the last word" },
     { "prep export", cmd_prep_export, "DATA|FILE -o FILE",                    "prepared rows in the shape and container of another tool" },
     { "train",    cmd_train,    "RECIPE | --model DIR --data FILE --out RUN", "fine-tune a model; an unfinished run goes on" },
     { "plan",     cmd_plan,     "RECIPE | --model DIR --data FILE",           "what train with the same arguments would take" },

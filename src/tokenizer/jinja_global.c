@@ -28,7 +28,7 @@ static size_t param_count(const char *params)
     return n;
 }
 
-bool bind(Run *r, const Method *m, const Args *a, Value *to, size_t max)
+bool jinja_bind(Run *r, const Method *m, const Args *a, Value *to, size_t max)
 {
     const char *params = m->params + (m->params[0] == '!');
     size_t n = param_count(params);
@@ -58,7 +58,7 @@ Value call_method(Run *r, const Method *m, Value self, const Args *a)
     if (m->params[0] == '*')
         return m->fn(r, self, a);
     Args bound = { .p = to, .n = PARAMS_MAX };
-    return bind(r, m, a, to, PARAMS_MAX) ? m->fn(r, self, &bound) : V_NIL;
+    return jinja_bind(r, m, a, to, PARAMS_MAX) ? m->fn(r, self, &bound) : V_NIL;
 }
 
 bool want_int(Run *r, Value v, int64_t absent, int64_t *to, const char *what)

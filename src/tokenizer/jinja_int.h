@@ -148,7 +148,7 @@ const Method *global_find(Text name);
 bool  mutates(Value v, Text name);               /* a method that the sandbox forbids */
 Value call_method(Run *r, const Method *m, Value self, const Args *a);
 /* Spreads the arguments over the parameters of m; absent ones are V_MISSING. */
-bool  bind(Run *r, const Method *m, const Args *a, Value *to, size_t max);
+bool  jinja_bind(Run *r, const Method *m, const Args *a, Value *to, size_t max);
 bool  want_int(Run *r, Value v, int64_t absent, int64_t *to, const char *what);
 bool  want_text(Run *r, Value v, Text *to, const char *what);
 Text  text_case(Run *r, Text t, char how);       /* 'u' upper, 'l' lower, 'c' capitalize, 'w' the same with upper instead of title case, 't' title, 's' swapcase */
