@@ -40,6 +40,28 @@ static void show(void *user, const char *stage, uint64_t done, uint64_t total, i
     fflush(stderr);
 }
 
+/* "removed: duplicates 366, quality 38", the most first; and a word of warning when it is much. */
+static void print_reasons(const PrepFacts *f)
+{
+    const char *between = "removed: ";
+    bool        told[PREP_PASSES] = { false };
+    for (;;) {
+        size_t most = 0;
+        for (size_t i = 1; prep_pass_name(i); i++)
+            if (!told[i] && f->why[i] > f->why[most] * (most > 0))
+                most = i;
+        if (!most)
+            break;
+        told[most] = true;
+        printf("%s%s %lld", between, prep_pass_name(most), (long long)f->why[most]);
+        between = ", ";
+    }
+    if (*between == ',')
+        printf("\n");
+    if (f->read && f->part[0] * 5 > f->read)
+        printf("more than a fifth of the rows left: look at the report before you train\n");
+}
+
 static void print_result(const PrepArgs *a, const PrepFacts *f)
 {
     if (a->json) {
@@ -52,9 +74,15 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
     }
     printf("%lld rows read, %lld removed; train %lld, validation %lld, test %lld\n", (long long)f->read, (long long)f->part[0], (long long)f->part[1], (long long)f->part[2],
            (long long)f->part[3]);
+    print_reasons(f);
     if (f->left_out)
         printf("%lld inputs could not be read; the report says which and why\n", (long long)f->left_out);
-    printf("see %s/report.html; then: hone train --data %s/train.jsonl --eval %s/validation.jsonl ...\n", a->cfg.out, a->cfg.out, a->cfg.out);
+    printf("see %s/report.html; then: hone train --model DIR --data %s/train.jsonl", a->cfg.out, a->cfg.out);
+    if (f->part[2])
+        printf(" --eval %s/validation.jsonl", a->cfg.out);
+    printf(" --out RUN\n");
+    if (f->pairs)
+        printf("(pairs are trained as prompt directly followed by completion: give --separator, unless completions begin with a space or a line break)\n");
 }
 
 int cmd_prep(int argc, char **argv, Err *e)

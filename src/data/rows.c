@@ -48,7 +48,7 @@ int rows_kind(const Json *row, const char *where, DataKind *kind, Err *e)
         found = s;
     }
     if (!found)
-        return err_set(e, ERR_INPUT, "%s: the row has none of the known shapes; expected \"messages\", or \"prompt\" and \"completion\", or \"text\"", where);
+        return err_set(e, ERR_INPUT, "%s: the row has none of the known shapes; expected \"messages\", or \"prompt\" and \"completion\", or \"text\" (hone prep makes them of many others)", where);
     *kind = found->kind;
     return 0;
 }
@@ -168,7 +168,7 @@ int rows_open(RowReader *r, Str text, const char *name, Err *e)
     bool one_json = str_ends(str_of(name), ".json"), named_json = one_json || str_ends(str_of(name), ".jsonl");
 
     if (str_ends(str_of(name), ".csv") || str_ends(str_of(name), ".tsv"))
-        return err_set(e, ERR_INPUT, "%s: tables are not read yet; convert it to JSONL, one object with prompt and completion per line", name);
+        return err_set(e, ERR_INPUT, "%s: training reads JSONL; turn the table into it with hone prep FILE -o DATA --prompt \"{column}\" --completion \"{column}\"", name);
     if (first < 0)
         return err_set(e, ERR_INPUT, "%s: the file is empty; expected rows or text to train on", name);
     if (first == '{' && first_line_is_object(r, &why))

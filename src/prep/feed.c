@@ -211,6 +211,8 @@ int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size
     return 0;
 }
 
+bool feed_ready(const FeedItem *item) { return item->row; }
+
 /* A ready-made row is copied through its text: the import takes rows apart, and going on after a stop needs them again. */
 int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)
 {

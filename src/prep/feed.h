@@ -12,6 +12,7 @@ typedef struct FeedItem { TableItem item; Json *row; /* ready-made; borrowed; NU
 
 int  feed_open(Feed **f, const char *path, const TableOptions *o, Err *e);
 int  feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e);
+bool feed_ready(const FeedItem *item);                                   /* made here, of a known shape: templates are not about it */
 int  feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e); /* owned; thread-safe */
 TablePlace feed_place(const Feed *f);
 int  feed_seek(Feed *f, const TablePlace *at, Err *e);

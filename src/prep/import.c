@@ -554,8 +554,13 @@ static bool is_columns(const Json *r)
     return false;
 }
 
+/* A row with an answer is no plain text: which column asks has to be said. */
 static bool is_text(const Json *r)
 {
+    static const char *const answers[] = { "answer", "response", "reply", "completion", "output", "target", "solution" };
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+        if (import_has(r, answers[i]))
+            return false;
     for (size_t i = 0; i < ARRAY_LEN(text_columns); i++)
         if (import_has(r, text_columns[i]))
             return true;
@@ -568,6 +573,18 @@ static const struct { bool (*fits)(const Json *row); int (*read)(ImportJob *); }
     { is_messages, from_messages },                   { is_sharegpt, from_sharegpt },     { is_pair, from_pair },
     { is_alpaca, from_alpaca },                       { is_columns, from_columns },       { is_text, from_text },
 };
+
+/* In a table lists and objects stand as their JSON. */
+static void unpack(Json *row)
+{
+    static const char *const keys[] = { "messages", "conversations", "tools", "chosen", "rejected", "input", "preferred_output", "non_preferred_output", "history", "meta" };
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        Str   text = json_str(json_get(row, keys[i]));
+        Json *value = NULL;
+        if (text.n && (*text.p == '[' || *text.p == '{') && !json_parse(&value, text, keys[i], NULL))
+            json_set(row, keys[i], value);
+    }
+}
 
 static int no_shape(ImportJob *j)
 {
@@ -612,7 +629,7 @@ static int from_mapping(ImportJob *j)
 }
 
 /* What is left of the foreign row, but the columns that became texts by a mapping. */
-static void keep_meta(ImportJob *j)
+static void keep_meta(ImportJob *j, bool templates)
 {
     const Import *im = j->im;
     Json         *meta = json_obj_new();
@@ -623,7 +640,7 @@ static void keep_meta(ImportJob *j)
         json_set(meta, key.p, json_ref(value));
     it = (JsonIter){ 0 };
     while (json_each(j->row, &it, &key, &value))
-        if (!mapping_uses(im->prompt, key) && !mapping_uses(im->completion, key) && !mapping_uses(im->system, key) && !mapping_uses(im->text, key) &&
+        if (!(templates && (mapping_uses(im->prompt, key) || mapping_uses(im->completion, key) || mapping_uses(im->system, key) || mapping_uses(im->text, key))) &&
             !(value == old && json_kind(old) == JSON_OBJECT))
             json_set(meta, key.p, json_ref(value));
     if (json_len(meta))
@@ -632,25 +649,35 @@ static void keep_meta(ImportJob *j)
         json_free(meta);
 }
 
-int import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e)
+bool import_fits(const Import *im, const Json *row)
+{
+    return mapping_fits(im->system, row) && mapping_fits(im->prompt, row) && mapping_fits(im->completion, row) && mapping_fits(im->text, row);
+}
+
+static int import_one(const Import *im, bool templates, Json *row, Record *out, StrBuf *note, Err *e)
 {
     ImportJob j = { im, row, out, note, e };
     int rc = -1;
     out->row = json_obj_new();
     if (json_kind(row) != JSON_OBJECT) {
         rc = err_set(e, ERR_INPUT, "data_type: the row must be an object, found %s", json_kind_name(row));
-    } else if (im->prompt || im->text) {
+    } else if (templates && (im->prompt || im->text)) {
         rc = from_mapping(&j);
     } else {
+        unpack(row);
         size_t s = 0;
         while (s < ARRAY_LEN(shapes) && !shapes[s].fits(row))
             s++;
         rc = s < ARRAY_LEN(shapes) ? shapes[s].read(&j) : no_shape(&j);
     }
     if (!rc)
-        keep_meta(&j);
+        keep_meta(&j, templates);
     else
         record_clear(out);
     json_free(row);
     return rc;
 }
+
+int import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e) { return import_one(im, true, row, out, note, e); }
+
+int import_known_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e) { return import_one(im, false, row, out, note, e); }

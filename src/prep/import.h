@@ -30,6 +30,9 @@ void import_free(Import *im);
 
 /* Takes `row` over (also on error). *note: what was put right on the way, for the log; empty when nothing was (a trailing question without an answer
  * was cut off, a content of parts was joined). Thread-safe. */
+/* The same for rows that the templates are not about (documents, exports of help desks): known shapes alone. */
+int  import_known_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e);
+bool import_fits(const Import *im, const Json *row); /* the row has the columns of the templates, or there are none */
 int  import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e);
 
 #endif

@@ -96,7 +96,7 @@ static void one_row(void *ctx, int64_t i, int worker)
     w->worker = worker;
     int rc = feed_parse(in->feed, &in->item[i], &row, &err);
     if (!rc)
-        rc = import_row(in->p->import, row, &w->rec, &note, &err);
+        rc = (feed_ready(&in->item[i]) ? import_known_row : import_row)(in->p->import, row, &w->rec, &note, &err);
     w->rec.id = w->at.row;
     if (rc) {
         utf8_repair(&w->raw, in->item[i].item.text);
@@ -164,6 +164,47 @@ static int flush_batch(Intake *in, Err *e)
     return 0;
 }
 
+static void note_columns(Prep *p, const RowWork *w)
+{
+    JsonIter it = { 0 };
+    Str      key;
+    Json    *value, *meta = json_get(w->rec.row, "meta");
+    if (p->columns.n || !w->rec.row)
+        return;
+    p->columns.max = 500;
+    while (json_kind(meta) == JSON_OBJECT && json_each(meta, &it, &key, &value))
+        strbuf_addf(&p->columns, "%s%.*s", p->columns.n ? ", " : "", (int)key.n, key.p);
+    if (!p->columns.n)
+        strbuf_addz(&p->columns, "no others");
+}
+
+/* A column that no row has would change nothing, and nobody would know: a leak between parts by a slip of the pen. */
+static int check_columns(const Prep *p, Err *e)
+{
+    const struct { const char *option, *name; size_t field; } asked[] = {
+        { "--group", p->cfg.group, offsetof(RowEntry, group) }, { "--label", p->cfg.label, offsetof(RowEntry, label) }, { "--subject", p->cfg.subject, offsetof(RowEntry, subject) },
+    };
+    bool timed = !(p->cfg.time && *p->cfg.time), any = false;
+    for (size_t i = 0; i < p->row.n; i++) {
+        timed |= p->row.p[i].time != INT64_MIN;
+        any |= p->row.p[i].why != prep_pass_number("import");
+    }
+    for (size_t a = 0; a < ARRAY_LEN(asked) && any; a++) {
+        bool found = !(asked[a].name && *asked[a].name);
+        for (size_t i = 0; i < p->row.n && !found; i++) {
+            uint64_t v;
+            memcpy(&v, (const char *)&p->row.p[i] + asked[a].field, sizeof v);
+            found = v != 0;
+        }
+        if (!found)
+            return err_set(e, ERR_ARG, "%s %s: no row has this column; beside what became texts the rows have %s", asked[a].option, asked[a].name, strbuf_z(&p->columns));
+    }
+    if (!timed && any)
+        return err_set(e, ERR_ARG, "--time %s: no row has a time there in a form that is known (2026-01-31, 2026-01-31T09:30:00Z, 31.01.2026, seconds since 1970); the rows have %s",
+                       p->cfg.time, strbuf_z(&p->columns));
+    return 0;
+}
+
 static int put_batch(Intake *in, size_t n, Err *e)
 {
     Prep *p = in->p;
@@ -171,6 +212,8 @@ static int put_batch(Intake *in, size_t n, Err *e)
         RowWork *w = &in->work[i];
         StrBuf  *rows = &in->buf[LOG_ROWS];
         w->entry.part = row_removed(w) ? PART_REMOVED : PART_TRAIN;
+        w->entry.why = row_removed(w) ? prep_pass_number(w->why_pass) : 0;
+        note_columns(p, w);
         w->entry.off = in->log[LOG_ROWS].size + rows->n;
         size_t before = rows->n;
         if (row_removed(w)) {
@@ -295,7 +338,7 @@ static void prepare_work(Intake *in, size_t n)
         strbuf_clear(&w->held);
         strbuf_clear(&w->why);
         w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, in->item[i].item.at.line };
-        w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1 };
+        w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1, .time = INT64_MIN };
         w->rec.source = (int32_t)in->input;
         w->rec.line = w->at.line;
     }
@@ -330,8 +373,11 @@ static int open_input(Intake *in, const TablePlace *at, Err *e)
 static void put_notes(Intake *in)
 {
     const char *text, *where;
-    for (size_t i = 0; (text = feed_note(in->feed, i, &where)); i++)
+    for (size_t i = 0; (text = feed_note(in->feed, i, &where)); i++) {
         decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, where, 0 }, "input", ACTION_NOTE, text, NAN, NULL);
+        if (strchr(text, ';')) /* more than what it is and how long */
+            log_warn("prep", "%s: %s", where, text);
+    }
 }
 
 /* One bad document in a folder does not stop the others: it is left out, in the log and on the screen. */
@@ -362,6 +408,8 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
         rc = put_batch(in, n, e);
+        if (!rc && p->input.n == 1 && p->row.n == n) /* at once, not after hours */
+            rc = check_columns(p, e);
         tell(in);
         if (!rc && prep_stop_asked(p))
             rc = err_set(e, ERR_STOP, "stopped after %zu rows; the same command goes on from there", p->row.n);
@@ -397,6 +445,8 @@ int intake(Prep *p, Err *e)
         in.input++;
         rc = save(&in, e);
     }
+    if (!rc)
+        rc = check_columns(p, e);
     for (size_t i = 0; i < BATCH_ROWS; i++) {
         RowWork *w = &in.work[i];
         record_clear(&w->rec);

@@ -104,6 +104,14 @@ int mapping_apply(const Mapping *m, const Json *row, StrBuf *out, Err *e)
     return 0;
 }
 
+bool mapping_fits(const Mapping *m, const Json *row)
+{
+    for (size_t i = 0; m && i < m->piece.n; i++)
+        if (m->piece.p[i].column && !find(row, strbuf_z(&m->piece.p[i].text)))
+            return false;
+    return true;
+}
+
 bool mapping_uses(const Mapping *m, Str column)
 {
     for (size_t i = 0; m && i < m->piece.n; i++)

@@ -10,6 +10,7 @@ typedef struct Mapping Mapping;
 int  mapping_new(Mapping **m, const char *template, const char *option, Err *e); /* option: what errors call it, "--prompt"; ERR_ARG with the place of the fault */
 void mapping_free(Mapping *m);
 int  mapping_apply(const Mapping *m, const Json *row, StrBuf *out, Err *e);      /* appends; ERR_INPUT when the row lacks a column: lists the ones it has */
+bool mapping_fits(const Mapping *m, const Json *row);                             /* the row has every column asked for */
 bool mapping_uses(const Mapping *m, Str column);                                /* so that what became text is not kept as meta, too */
 
 #endif

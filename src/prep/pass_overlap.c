@@ -1,5 +1,5 @@
-/* pass_overlap.c - with --eval: a row that says what an evaluation row says would make the evaluation worthless, so it is removed. A row overlaps when
- *   - its question and answer share a run of NGRAM_WORDS words with those of an evaluation row (13, as GPT-3 and lm-eval do), or
+/* pass_overlap.c - with --eval: a row that asks what an evaluation row asks would make the evaluation worthless, so it is removed. A row overlaps when
+ *   - its question (of a plain text: the text) shares a run of NGRAM_WORDS words with that of an evaluation row (13, as GPT-3 and lm-eval do), or
  *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words.
  * The log says with which row, and the words that both have. */
 #include "prep/prep_int.h"
@@ -25,14 +25,22 @@ typedef struct Overlap {
     VEC(EvalRow) row;
 } Overlap;
 
+/* What makes a row known beforehand is its question; answers share stock phrases ("we send a return label") with everything. */
+static void asked(const Record *r, StrBuf *out)
+{
+    record_question(r, out);
+    if (!out->n)
+        record_answer(r, out);
+}
+
 static int index_row(Overlap *o, const Import *im, Json *row, const char *file, int64_t line, Err *e)
 {
     Record rec = { 0 };
     StrBuf note = { 0 }, text = { 0 };
     bool   long_enough;
-    int    rc = import_row(im, row, &rec, &note, e);
+    int    rc = (import_fits(im, row) ? import_row : import_known_row)(im, row, &rec, &note, e);
     if (!rc) {
-        record_text(&rec, &text);
+        asked(&rec, &text);
         shingles_read(o->work[0], strbuf_str(&text));
     }
     if (!rc && !(rc = ngram_index_add(o->runs, o->work[0], &long_enough, e)) && !(rc = near_index_add(o->near, o->work[0], e)))
@@ -104,7 +112,7 @@ static void overlap_row(const void *state, RowWork *w)
     NgramMatches   runs = { 0 };
     NearMatches    near = { 0 };
     strbuf_clear(&w->scratch);
-    record_text(&w->rec, &w->scratch);
+    asked(&w->rec, &w->scratch);
     shingles_read(s, strbuf_str(&w->scratch));
     near_index_find(o->near, s, &near);
     ngram_index_find(o->runs, s, &runs);

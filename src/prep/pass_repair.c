@@ -31,6 +31,14 @@ static bool looks_like_markup(void *user, TextRole role, Str text, StrBuf *out)
     return false;
 }
 
+/* What a tag or a signature leaves behind at the end is no part of the text: trained as it stands, it would be a signal. */
+static void trim_like(StrBuf *out, Str old)
+{
+    bool open = old.n && memchr(" \t\n", old.p[old.n - 1], 3);
+    while (!open && out->n && memchr(" \t\n", out->p[out->n - 1], 3))
+        out->p[--out->n] = 0;
+}
+
 static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
 {
     Mend        *m = user;
@@ -38,6 +46,8 @@ static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
     if (role == TEXT_META)
         return false;
     bool changed = repair_text(out, text, &m->options, &r);
+    if (changed)
+        trim_like(out, text);
     for (size_t i = 0; i < REPAIR_KINDS; i++)
         m->count[i] += r.count[i];
     m->lost += r.replacement;

@@ -15,6 +15,23 @@
 
 const char *const part_name[PARTS] = { "removed", "train", "validation", "test" };
 
+const char *const prep_passes[] = { "", "import", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "semantic", "select", NULL };
+
+uint8_t prep_pass_number(const char *pass)
+{
+    uint8_t n = 1;
+    while (prep_passes[n] && strcmp(prep_passes[n], pass))
+        n++;
+    BUG_ON(!prep_passes[n]); /* a pass that removes rows has its name there */
+    return n;
+}
+
+const char *prep_pass_name(size_t i)
+{
+    BUG_ON(ARRAY_LEN(prep_passes) > PREP_PASSES);
+    return prep_passes[i];
+}
+
 char *prep_path(const Prep *p, const char *name) { return path_join(p->cfg.out, name); }
 
 bool prep_stop_asked(const Prep *p) { return p->hooks.stop_asked && p->hooks.stop_asked(p->hooks.user); }
@@ -177,6 +194,7 @@ static void prep_close(Prep *p)
     dedupe_free(p->dedupe); /* before the passes: one of them owns what it borrows */
     passes_close(p);
     sets_release(&p->together);
+    strbuf_release(&p->columns);
     strbuf_release(&p->first_why);
     strbuf_release(&p->advice);
     import_free(p->import);

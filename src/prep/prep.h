@@ -25,12 +25,18 @@ typedef struct PrepHooks {
     bool (*stop_asked)(void *user);
 } PrepHooks;
 
+#define PREP_PASSES 16
+
 typedef struct PrepFacts {
     int64_t read, part[4];                    /* rows; part: removed, train, validation, test */
+    int64_t why[PREP_PASSES];                 /* rows that left, by pass: prep_pass_name */
+    bool    pairs;                            /* some rows are prompt and completion: training sets nothing between them by itself */
     int64_t left_out;                         /* inputs that could not be opened, of several */
     double  seconds;
     uint64_t bytes;                           /* of the inputs */
 } PrepFacts;
+
+const char *prep_pass_name(size_t i);          /* "" for 0; NULL behind the last */
 
 /* inputs: files and folders (a folder's files in order of name, hidden ones passed over). ERR_ARG, ERR_INPUT: nothing was written; ERR_STOP, ERR_IO:
  * what is done is kept. */

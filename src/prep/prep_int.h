@@ -33,7 +33,7 @@ typedef struct RowEntry {
     float    quality;              /* 0..1; chooses the best of a cluster */
     uint8_t  kind, part;
     uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */
-    uint8_t  reserved[1];
+    uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays */
 } RowEntry;
 
 /* One row on its way through the passes. The work of one thread. */
@@ -98,10 +98,13 @@ struct Prep {
     Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
     StrBuf         advice;              /* of --ask, for the report */
+    StrBuf         columns;             /* of the first row that was read: its meta, for errors about --group and the like */
     StrBuf         first_why;           /* why the first row left: told when none is left */
     PrepFacts      facts;
 };
 
+extern const char *const prep_passes[]; /* "", "import", ...: what a row can leave by; ends with NULL */
+uint8_t prep_pass_number(const char *pass);
 char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
 bool  prep_stop_asked(const Prep *p);
 void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, not --threads */

@@ -16,6 +16,7 @@
 
 #define EXAMPLES    3    /* of one class of decisions */
 #define CLASSES_MAX 400  /* further classes are counted together */
+#define NOTES_MAX   200  /* about inputs that are shown */
 #define TEXT_MAX    1200 /* bytes of an example's text that are shown */
 
 typedef struct Example {
@@ -40,6 +41,7 @@ typedef struct Report {
     VEC(Class)  class;
     Map        *by_name;      /* "pass action reason" -> index in class */
     Map        *wanted;       /* row id as text -> 1: an example is made of it */
+    VEC(char *) input_note;   /* what was found out about inputs as a whole */
     Map        *pii;          /* kind -> spans */
     StrBuf      out;
 } Report;
@@ -130,6 +132,11 @@ static int sweep_decisions(Report *r, Err *e)
                 keep_example(r, c, row);
             if (str_eqz(pass, "pii"))
                 count_pii(r, row);
+        } else {
+            StrBuf text = { 0 };
+            Str    file = json_str(json_get(row, "file")), reason = json_str(json_get(row, "reason"));
+            strbuf_addf(&text, "%.*s: %.*s", (int)file.n, file.p, (int)reason.n, reason.p);
+            *vec_push(&r->input_note) = strbuf_take(&text);
         }
         json_free(row);
         rc = 0;
@@ -243,6 +250,13 @@ static void put_inputs(Report *r)
         strbuf_addz(&r->out, "</code></td></tr>\n");
     }
     strbuf_addz(&r->out, "</table></div>\n");
+    for (size_t i = 0; i < MIN(r->input_note.n, (size_t)NOTES_MAX); i++) {
+        strbuf_addz(&r->out, "<p class=\"note\">");
+        html_textz(&r->out, r->input_note.p[i]);
+        strbuf_addz(&r->out, "</p>\n");
+    }
+    if (r->input_note.n > NOTES_MAX)
+        strbuf_addf(&r->out, "<p class=\"note\">and %zu more in decisions.jsonl</p>\n", r->input_note.n - NOTES_MAX);
 }
 
 static void put_cut(StrBuf *out, Str text)
@@ -434,6 +448,9 @@ static void report_release(Report *r)
         free(c->action);
         free(c->reason);
     }
+    for (size_t i = 0; i < r->input_note.n; i++)
+        free(r->input_note.p[i]);
+    vec_release(&r->input_note);
     vec_release(&r->class);
     map_free(r->by_name);
     map_free(r->wanted);

@@ -119,7 +119,7 @@ static void remove_others(Rank *k, const Selection *s)
 {
     static const char *const why[] = {
         [SELECT_RANKED_OUT] = "not among the chosen", [SELECT_TOO_NEAR] = "too near to a chosen row", [SELECT_COVERED] = "a chosen row stands for it",
-        [SELECT_NO_HELP] = "the prompt does not help the model to the answer (IFD 1 or more)", [SELECT_CUT] = "too long to be scored whole", [SELECT_NO_SCORE] = "has no score",
+        [SELECT_NO_HELP] = "the prompt does not help the model to the answer (its IFD is not below one)", [SELECT_CUT] = "too long to be scored whole", [SELECT_NO_SCORE] = "has no score",
     };
     for (size_t i = 0; i < k->a.row.n; i++) {
         const SelectVerdict *v = &s->verdict[i];

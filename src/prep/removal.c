@@ -50,6 +50,7 @@ void removal_add(Removal *r, RowEntry *row, const char *pass, const char *reason
     strbuf_add(&r->removed, line.p, line.n);
     strbuf_addz(&r->removed, "}\n");
     row->part = PART_REMOVED;
+    row->why = prep_pass_number(pass);
 }
 
 int removal_flush(Removal *r, bool all, Err *e)

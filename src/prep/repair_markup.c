@@ -13,19 +13,22 @@
 #define TAG_MAX    512 /* bytes of a tag with its attributes */
 
 /* Whether text holds `part` (lower case, ASCII) in any case. */
+static bool is_letter(char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
+
+/* A part that begins with a letter begins a word: "used it" does not speak of sed. */
 static bool holds_nocase(Str text, const char *part)
 {
     const size_t n = strlen(part);
     for (size_t i = 0; i + n <= text.n; i++)
-        if ((text.p[i] | 0x20) == (part[0] | 0x20) && strncasecmp(text.p + i, part, n) == 0)
+        if ((text.p[i] | 0x20) == (part[0] | 0x20) && !(i && is_letter(part[0]) && is_letter(text.p[i - 1])) && strncasecmp(text.p + i, part, n) == 0)
             return true;
     return false;
 }
 
 bool repair_about_markup(Str text)
 {
-    static const char *const words[] = { "html", "xml", "svg", "markup", "entity", "entities", "escap", "<script", "<?", "<!", "css", "jsx", "react",
-                                         "xpath", "href attr", "regex", "web page", "webpage", "sed ", "grep", "awk ", " tag" };
+    static const char *const words[] = { "html", "xml", "svg", "markup", "entity", "entities", "escape ", "<script", "<?", "<!", "css", "jsx", "react ",
+                                         "xpath", "href attr", "regex", "web page", "webpage", "sed ", "grep", "awk ", "tags ", "tag>" };
     if (!memchr(text.p ? text.p : "", '<', text.n) && !memchr(text.p ? text.p : "", '&', text.n) && text.n > (size_t)1 << 16)
         return false; /* a long text that only mentions one of the words in passing */
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -111,7 +114,7 @@ typedef enum { TAG_PAIR, TAG_LOOSE, TAG_VOID } TagKind; /* must be closed; may b
 static const struct { const char *name; TagKind kind; const char *open, *close; } tags[] = {
     { "a", TAG_PAIR, "", "" },       { "abbr", TAG_PAIR, "", "" },    { "b", TAG_PAIR, "", "" },       { "big", TAG_PAIR, "", "" },
     { "blockquote", TAG_PAIR, "\n", "\n" }, { "br", TAG_VOID, "\n", "\n" }, { "center", TAG_PAIR, "", "" }, { "cite", TAG_PAIR, "", "" },
-    { "dd", TAG_LOOSE, " ", "\n" },  { "del", TAG_PAIR, "", "" },     { "div", TAG_PAIR, "", "\n" },   { "dl", TAG_PAIR, "", "\n" },
+    { "dd", TAG_LOOSE, " ", "\n" },  { "del", TAG_PAIR, "", "" },     { "div", TAG_PAIR, "\n", "\n" },   { "dl", TAG_PAIR, "", "\n" },
     { "dt", TAG_LOOSE, "", "\n" },   { "em", TAG_PAIR, "", "" },      { "font", TAG_PAIR, "", "" },    { "h1", TAG_PAIR, "", "\n" },
     { "h2", TAG_PAIR, "", "\n" },    { "h3", TAG_PAIR, "", "\n" },    { "h4", TAG_PAIR, "", "\n" },    { "h5", TAG_PAIR, "", "\n" },
     { "h6", TAG_PAIR, "", "\n" },    { "hr", TAG_VOID, "\n", "\n" },  { "i", TAG_PAIR, "", "" },       { "img", TAG_VOID, "", "" },

@@ -48,8 +48,11 @@ int write_out(Prep *p, Err *e)
     int     rc = file_map(&rows, path, e);
     for (Part part = PART_TRAIN; part < PARTS && !rc; part++)
         rc = put_part(p, &rows, part, e);
-    for (size_t i = 0; i < p->row.n; i++)
+    for (size_t i = 0; i < p->row.n; i++) {
         p->facts.part[p->row.p[i].part]++;
+        p->facts.why[p->row.p[i].why]++;
+        p->facts.pairs |= p->row.p[i].part == PART_TRAIN && p->row.p[i].kind == REC_PAIR;
+    }
     p->facts.read = (int64_t)p->row.n;
     file_unmap(&rows);
     free(path);

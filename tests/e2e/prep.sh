@@ -113,6 +113,7 @@ cat > "$work/q.jsonl" <<'JSON'
 {"prompt":"When does the train leave from here?","completion":"The next train leaves at nine and the one after that, which goes to the"}
 {"prompt":"Wann kommt die Lieferung bei uns an?","completion":"Die Lieferung kommt am Dienstag im Laufe des Vormittags bei Ihnen an."}
 {"prompt":"How do I cancel the order that I made?","completion":"!!! ???"}
+{"prompt":"<p>I used it for a week.</p><p>Is that too long?</p>","completion":"A week is not too long for a lamp of this kind."}
 {"prompt":"How long is the warranty of this lamp?","completion":"The warranty of this lamp is two years from the day of purchase."}
 JSON
 "$hone" prep "$work/q.jsonl" -o "$work/q" --languages en --validation 0 --test 0 > /dev/null || fail "quality"
@@ -122,7 +123,8 @@ has "$work/q/decisions.jsonl" '"pass":"repair","action":"edit"'
 has "$work/q/removed.jsonl" '"id":3,"pass":"quality","reason":"truncated'
 has "$work/q/removed.jsonl" '"id":4,"pass":"language","reason":"language is de"'
 has "$work/q/removed.jsonl" '"id":5,"pass":"quality","reason":"empty'
-[ "$(count "$work/q/train.jsonl")" = 3 ] || fail "quality left $(count "$work/q/train.jsonl") rows"
+has "$work/q/train.jsonl" '"prompt":"I used it for a week.\\nIs that too long?"'
+[ "$(count "$work/q/train.jsonl")" = 4 ] || fail "quality left $(count "$work/q/train.jsonl") rows"
 
 # --- balance: no label has more than 30 rows
 "$hone" prep "$work/a.jsonl" -o "$work/balance" --label topic --most-per-label 30 --pii off > /dev/null || fail "balance"
@@ -169,7 +171,22 @@ done
 expect 2 'the ending must say what to write' "$hone" prep export "$work/jsonl" -o "$work/out.xyz"
 expect 2 'which the kto shape cannot express' "$hone" prep export "$work/jsonl" -o "$work/out.jsonl" --shape kto
 
+# every shape through a table
+"$hone" prep export "$work/jsonl" -o "$work/out.csv" --part all --shape messages > /dev/null || fail "export messages as CSV"
+rm -rf "$work/back"
+"$hone" prep "$work/out.csv" -o "$work/back" --pii off > /dev/null || fail "messages in a CSV file"
+has "$work/back/train.jsonl" '"role":"assistant"'
+
+# a table by its template and documents beside it, which the template is not about; evaluation rows in their own shape
+printf '%s\n' '{"prompt":"Ask 7 of the template","completion":"yes"}' > "$work/eval2.jsonl"
+"$hone" prep "$work/t.csv" "$golden/manual.docx" -o "$work/both" --prompt '{q}' --completion '{a}' --eval "$work/eval2.jsonl" --pii off --quality off > "$work/said" || fail "table and document"
+cat "$work"/both/{train,validation,test}.jsonl > "$work/all"
+has "$work/all" '"text":'
+has "$work/all" '"prompt":'
+
 # --- bad input
+for option in --group --label --subject; do expect 2 "$option nope: no row has this column; beside what became texts the rows have customer, topic" "$hone" prep "$work/a.jsonl" -o "$work/x8" --pii off $option nope; done
+expect 2 '--time topic: no row has a time there' "$hone" prep "$work/a.jsonl" -o "$work/x8" --pii off --time topic
 expect 2 'name it with --model' "$hone" prep "$work/a.jsonl" -o "$work/x5" --score
 expect 2 'no --out' "$hone" prep "$work/a.jsonl"
 expect 2 'no input' "$hone" prep -o "$work/x"
