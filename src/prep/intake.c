@@ -131,13 +131,7 @@ static void put_row(StrBuf *out, const RowWork *w)
 
 static void put_removed(StrBuf *out, const RowWork *w)
 {
-    strbuf_addf(out, "{\"id\":%lld,\"pass\":", (long long)w->at.row);
-    json_write_string(out, str_of(w->why_pass));
-    strbuf_addz(out, ",\"reason\":");
-    json_write_string(out, strbuf_str(&w->why));
-    strbuf_addz(out, ",\"file\":");
-    json_write_string(out, str_of(w->at.file));
-    strbuf_addf(out, ",\"line\":%lld,", (long long)w->at.line);
+    removed_begin(out, w->at, w->why_pass, strbuf_str(&w->why));
     if (w->rec.row) {
         strbuf_addz(out, "\"row\":");
         put_row(out, w);

@@ -41,3 +41,12 @@ void decision_add(StrBuf *log, RowPlace at, const char *pass, Action action, con
     json_free(more);
     strbuf_addz(log, "}\n");
 }
+
+void removed_begin(StrBuf *out, RowPlace at, const char *pass, Str reason)
+{
+    strbuf_addf(out, "{\"id\":%lld", (long long)at.row);
+    add_member(out, "pass", str_of(pass));
+    add_member(out, "reason", reason);
+    add_member(out, "file", str_of(at.file));
+    strbuf_addf(out, ",\"line\":%lld,", (long long)at.line);
+}

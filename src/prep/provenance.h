@@ -15,4 +15,7 @@ typedef struct RowPlace { int64_t row; const char *file; int64_t line; } RowPlac
 /* Appends one line. score NAN: none. more: an object whose keys follow, stolen; NULL: none. */
 void decision_add(StrBuf *log, RowPlace at, const char *pass, Action action, const char *reason, double score, Json *more);
 
+/* The beginning of a line of removed.jsonl, {"id", "pass", "reason", "file", "line", up to the comma before "row" or "raw". */
+void removed_begin(StrBuf *out, RowPlace at, const char *pass, Str reason);
+
 #endif

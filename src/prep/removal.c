@@ -40,13 +40,8 @@ void removal_add(Removal *r, RowEntry *row, const char *pass, const char *reason
     RowPlace at = { row->id, r->p->input.p[row->source].path, row->line };
     Str      line = removal_line(r, row);
     decision_add(&r->log, at, pass, ACTION_REMOVE, reason, score, more);
-    strbuf_addf(&r->removed, "{\"id\":%lld,\"pass\":", (long long)row->id);
-    json_write_string(&r->removed, str_of(pass));
-    strbuf_addz(&r->removed, ",\"reason\":");
-    json_write_string(&r->removed, str_of(reason));
-    strbuf_addz(&r->removed, ",\"file\":");
-    json_write_string(&r->removed, str_of(at.file));
-    strbuf_addf(&r->removed, ",\"line\":%lld,\"row\":", (long long)row->line);
+    removed_begin(&r->removed, at, pass, str_of(reason));
+    strbuf_addz(&r->removed, "\"row\":");
     strbuf_add(&r->removed, line.p, line.n);
     strbuf_addz(&r->removed, "}\n");
     row->part = PART_REMOVED;

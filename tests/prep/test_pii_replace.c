@@ -3,7 +3,7 @@
 
 #include "base/thread.h"
 #include "base/utf8.h"
-#include "prep/pii_index.h"
+#include "prep/pii_replace.h"
 #include "prep/pii_int.h"
 #include "prep/pii_key.h"
 #include "prep/pii_replace.h"
@@ -221,58 +221,11 @@ static void test_same_value(void **state)
     }
 }
 
-static void add_row(PiiIndex *x, const char *row, const char *text)
-{
-    PiiSpans v = {0};
-    Err e;
-    assert_int_equal(pii_scan(scanner, str_of(text), &v, &e), 0);
-    assert_int_equal(pii_index_add(x, replacer, str_of(row), str_of(text), &v, &e), 0);
-    vec_release(&v);
-}
-
-static void test_index(void **state)
-{
-    (void)state;
-    Err e;
-    PiiIndex *a = pii_index_new(), *b = pii_index_new(), *all = pii_index_new(), *back;
-    PiiRows rows = {0};
-    StrBuf text = {0}, again = {0};
-    add_row(a, "x.jsonl:1", "mail max@firma.de and max@firma.de");
-    add_row(b, "x.jsonl:2", "MAX@firma.de, DE89 3704 0044 0532 0130 00");
-    add_row(a, "x.jsonl:3", "nothing here");
-    pii_index_merge(all, b);
-    pii_index_merge(all, a);
-    pii_index_seal(all);
-    assert_int_equal(pii_index_count(all), 3);
-    pii_index_find(all, replacer, PII_EMAIL, STR_LIT("Max@Firma.de"), &rows);
-    assert_int_equal(rows.n, 2);
-    assert_true(str_eqz(rows.p[0], "x.jsonl:1") && str_eqz(rows.p[1], "x.jsonl:2"));
-    pii_index_write(all, &text);
-    assert_null(strstr(strbuf_z(&text), "firma"));
-    assert_int_equal(pii_index_read(&back, strbuf_str(&text), "index", &e), 0);
-    pii_index_write(back, &again);
-    assert_true(str_eq(strbuf_str(&text), strbuf_str(&again)));
-    pii_index_find(back, replacer, PII_IBAN, STR_LIT("DE89370400440532013000"), &rows);
-    assert_int_equal(rows.n, 1);
-    pii_index_free(back);
-    assert_int_equal(pii_index_read(&back, STR_LIT("{\"kind\": \"mail\", \"key\": \"00\", \"rows\": []}\n"), "index", &e), ERR_INPUT);
-    check_says(&e, ERR_INPUT, "index, line 1: \"kind\" is \"mail\"");
-    assert_int_equal(pii_index_read(&back, STR_LIT("{\"kind\": \"email\", \"key\": \"0x\", \"rows\": []}\n"), "index", &e), ERR_INPUT);
-    check_says(&e, ERR_INPUT, "32 hexadecimal digits");
-    vec_release(&rows);
-    strbuf_release(&text);
-    strbuf_release(&again);
-    pii_index_free(a);
-    pii_index_free(b);
-    pii_index_free(all);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hmac),         cmocka_unit_test(test_modes),      cmocka_unit_test(test_forms), cmocka_unit_test(test_never_valid),
         cmocka_unit_test(test_conversation), cmocka_unit_test(test_same_value), cmocka_unit_test(test_stray_bytes),
-        cmocka_unit_test(test_index),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
