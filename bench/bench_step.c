@@ -1,6 +1,7 @@
 /* bench_step.c - where the time of a training step goes: a random model of SmolLM2-135M's shape (or of CONFIG, a folder with a config.json), LoRA of
- * rank 16 on every linear, one pass forward and backward, with every operation of the backend timed.
- *   bench_step [REPS] [THREADS] [TRAINED] [COMPUTE] [CONFIG]      TRAINED: every so manieth token is trained, 1: all; COMPUTE: f32, bf16
+ * rank 16 on every linear, or all weights, one pass forward and backward and the optimizer's update, with every operation of the backend timed.
+ *   bench_step [REPS] [THREADS] [TRAINED] [COMPUTE] [METHOD] [CONFIG]      TRAINED: every so manieth token is trained, 1: all; COMPUTE: f32, bf16;
+ *                                                                          METHOD: lora, full
  * The timing is a Backend around the real one: a table of functions that look at the clock and pass on. To add an operation: its line in TIMED. */
 #include "bench.h"
 #include "base/clock.h"
@@ -23,10 +24,11 @@ static const char shape_135m[] =
 /* ---- the timing backend ---- */
 
 typedef enum { LINEAR, LINEAR_DX, LINEAR_DW, LORA, LORA_DX, LORA_DW, ATTN, ATTN_BWD, NORM, NORM_BWD, ROPE, GLU, GLU_BWD, HEAD, ADD, ACC, FILL, COPY, EMBED,
-               EMBED_BWD, KINDS } Kind;
+               EMBED_BWD, GRAD_NORM, UPDATE, KINDS } Kind;
 static const char *const kind_names[KINDS] = {
     "linear", "linear dx", "linear dw", "lora", "lora dx", "lora dw", "attention", "attention bwd", "rmsnorm", "rmsnorm bwd", "rope", "glu", "glu bwd",
     "head both ways", "add", "acc", "fill", "copy rows", "embed, rows", "embed bwd",
+    "gradient norm", "update",
 };
 
 static Backend *real;
@@ -85,6 +87,16 @@ TIMED(copy_rows, (Backend *be, Tensor *dst, int64_t dst_row, const Tensor *src, 
 TIMED(embed, (Backend *be, Tensor *y, const Tensor *table, const Tensor *ids), (real, y, table, ids), EMBED, 0)
 TIMED(embed_bwd, (Backend *be, Tensor *dtable, const Tensor *dy, const Tensor *ids), (real, dtable, dy, ids), EMBED_BWD, 0)
 
+TIMED(adamw, (Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float f), (real, w, g, m, v, a, f), UPDATE, 0)
+
+static double timed_sumsq(Backend *be, const Tensor *x)
+{
+    const double start = clock_seconds(), sum = real->sumsq(real, x);
+    (void)be;
+    note(GRAD_NORM, start, 0);
+    return sum;
+}
+
 static void *pass_alloc(Backend *be, size_t n) { (void)be; return real->alloc(real, n); }
 static void pass_release(Backend *be, void *p, size_t n) { (void)be; real->release(real, p, n); }
 static int pass_sync(Backend *be, Err *e) { (void)be; return real->sync(real, e); }
@@ -99,13 +111,15 @@ static Backend timing(void)
         .attn_bwd = timed_attn_bwd, .rmsnorm = timed_rmsnorm, .rmsnorm_bwd = timed_rmsnorm_bwd, .rope = timed_rope, .glu = timed_glu,
         .glu_bwd = timed_glu_bwd, .head_fused = timed_head_fused, .add = timed_add, .acc = timed_acc, .fill = timed_fill,
         .copy_rows = timed_copy_rows, .embed = timed_embed, .embed_bwd = timed_embed_bwd,
+        .sumsq = timed_sumsq, .adamw = timed_adamw,
     };
 }
 
 /* ---- the step ---- */
 
-static int step(const Model *m, const Adapter *ad, TArena *a, int n_seg, int trained, ActivationPolicy policy, Err *e)
+static int step(const Model *m, const Adapter *ad, Optimizer *opt, TArena *a, int n_seg, int trained, int64_t number, Err *e)
 {
+    static const TrainCfg cfg = { .beta1 = 0.9, .beta2 = 0.999, .adam_eps = 1e-8, .clip = 1 };
     int32_t start[SEGMENTS], len[SEGMENTS], n = TOKENS / trained;
     TArenaMark mark = tarena_mark(a);
     Tensor *ids = bench_ids(a, TOKENS, (int32_t)m->cfg.vocab), *pos = bench_ids(a, TOKENS, INT32_MAX);
@@ -121,8 +135,11 @@ static int step(const Model *m, const Adapter *ad, TArena *a, int n_seg, int tra
     Step s;
     step_init(&s, m, a, ids, pos, n_seg, start, len);
     s.adapter = ad;
-    int rc = model_train_pass(m, a, &s, row, target, coef, policy, &logp, e);
+    optimizer_zero_grad(opt);
+    int rc = model_train_pass(m, a, &s, row, target, coef, KEEP_ALL, &logp, e);
     tarena_rewind(a, mark);
+    if (!rc)
+        optimizer_step(opt, &cfg, 1e-6, optimizer_grad_norm(opt), number);
     return rc;
 }
 
@@ -153,7 +170,8 @@ int main(int argc, char **argv)
 {
     int reps = argc > 1 ? atoi(argv[1]) : 5, threads = argc > 2 ? atoi(argv[2]) : 0, trained = argc > 3 ? MAX(1, atoi(argv[3])) : 1, rc;
     char made[] = "/tmp/bench_step.XXXXXX", *config = NULL;
-    const char *dir = argc > 5 ? argv[5] : mkdtemp(made);
+    const bool full = argc > 5 && !strcmp(argv[5], "full");
+    const char *dir = argc > 6 ? argv[6] : mkdtemp(made);
     Err e = { 0 };
     Model *m = NULL;
     Adapter *ad = NULL;
@@ -169,7 +187,7 @@ int main(int argc, char **argv)
     Pool *pool = pool_new(real->threads);
     TArena a;
     tarena_init(&a, &be);
-    if (argc <= 5) {
+    if (argc <= 6) {
         config = path_join(dir, "config.json");
         rc = file_write_atomic(config, shape_135m, strlen(shape_135m), &e);
     } else {
@@ -177,11 +195,12 @@ int main(int argc, char **argv)
     }
     rc = rc ? rc : model_open_random(&m, dir, &be, DT_F32, 1, &e);
     rc = rc ? rc : model_reserve_positions(m, TOKENS, &e);
-    rc = rc ? rc : adapter_new(&ad, m, "all", 16, 32, false, 1, &e);
+    if (!rc && !full)
+        rc = adapter_new(&ad, m, "all", 16, 32, false, 1, &e);
     rc = rc ? rc : optimizer_open(&opt, m, ad, OPTIM_ADAMW, &e);
     if (!rc)
-        printf("%d threads, probe %.0f GFLOP/s; %s, one of %d tokens trained; medians of %d\n", be.threads, bench_probe(pool),
-               argc > 4 ? argv[4] : "f32", trained, reps);
+        printf("%d threads, probe %.0f GFLOP/s; %s, %s, one of %d tokens trained; medians of %d\n", be.threads, bench_probe(pool),
+               full ? "full" : "lora", argc > 4 ? argv[4] : "f32", trained, reps);
     for (int n_seg = 1; n_seg <= SEGMENTS && !rc; n_seg *= 2) {
         double seconds[BENCH_REPS_MAX], share[BENCH_REPS_MAX];
         for (int r = -1; r < reps && !rc; r++) { /* turn -1 warms up */
@@ -189,7 +208,7 @@ int main(int argc, char **argv)
             if (r <= 0)
                 memset(spent, 0, sizeof spent);
             double start = clock_seconds();
-            rc = step(m, ad, &a, n_seg, trained, KEEP_ALL, &e);
+            rc = step(m, ad, &opt, &a, n_seg, trained, r + 2, &e);
             if (r >= 0) {
                 seconds[r] = clock_seconds() - start;
                 share[r] = seconds[r] * (probe + bench_probe(pool)) * 0.5e9; /* what the probe would have done meanwhile */

@@ -195,11 +195,11 @@ job_case() {
 }
 
 # Prompt of 512, answer of 64. An answer's token needs every weight once, so the read bandwidth over the file's size is the limit.
-infer_case() { # TYPE
-    local c=infer/135m/$1 file=$work/135m-$1.gguf t bound
+infer_case() { # MODEL TYPE
+    local c=infer/$1/$2 file=$work/$1-$2.gguf t bound
     wanted "$c" || return
-    model 135m || { skip "$c" "$(why "$work/init.log")"; return; }
-    $prefix "$hone" export "$work/135m" --format "gguf:$1" --out "$file" > /dev/null 2> "$work/log" || [ -f "$file" ] || { skip "$c" "$(why "$work/log" $?)"; return; }
+    model "$1" || { skip "$c" "$(why "$work/init.log")"; return; }
+    $prefix "$hone" export "$work/$1" --format "gguf:$2" --out "$file" > /dev/null 2> "$work/log" || [ -f "$file" ] || { skip "$c" "$(why "$work/log" $?)"; return; }
     for ((t = 0; t < turns; t++)); do
         $prefix "$bin/bench_infer" "$file" 512 64 "$threads" >> "$file.hone" 2> "$work/log" || { skip "$c" "$(why "$work/log" $?)"; return; }
         $prefix "$bin/bench_probe" "$threads" >> "$file.probe"
@@ -217,6 +217,28 @@ infer_case() { # TYPE
         fi
     done
     row "$c" "answer tokens/s; read bandwidth / file" "$(num "$(column 2 "$file.hone")")" "$bound"
+}
+
+# The same LoRA step over the same base in each stored type, in turns: what a smaller base costs in speed.
+stored_case() {
+    local c=stored/135m/lora/4x256 t type
+    wanted "$c" || return
+    text
+    model 135m || { skip "$c" "$(why "$work/init.log")"; return; }
+    "$hone" init "$work/135m.shape" --out "$work/135m-f32" --seed 1 --dtype f32 2> "$work/log" || { skip "$c" "$(why "$work/log" $?)"; return; }
+    for type in int8 nf4; do
+        "$hone" export "$work/135m-f32" --format safetensors --dtype $type --out "$work/135m-$type" > "$work/log" 2>&1 || { skip "$c" "$(why "$work/log" $?)"; return; }
+    done
+    ln -sfn 135m "$work/135m-bf16"
+    for ((t = 0; t < turns; t++)); do
+        for type in f32 bf16 int8 nf4; do
+            hone_step "$c/$type" "135m-$type" lora 4 256 "$threads" || { skip "$c" "$type: $(why "$work/log" $?)"; return; }
+        done
+    done
+    local base=$work/$(tr / _ <<< "$c")
+    for type in bf16 int8 nf4; do
+        row "$c" "tokens/s over $type; over f32" "$(num "$(column 1 "${base}_$type.hone")")" "$(num "$(column 1 "${base}_f32.hone")")"
+    done
 }
 
 # One text in a micro-batch, longer and longer; and what the second core brings.
@@ -256,11 +278,13 @@ for name in $(awk 'NF { print $1 }' <<< "$shapes"); do
             train_case "train/$name/$method-bf16/$batch" "$name" "$method" "${batch%x*}" "${batch#*x}" bf16
         done
     done
+    for type in F16 Q8_0 Q4_K_M; do
+        infer_case "$name" "$type"
+        rm -f "$work/$name-$type.gguf"
+    done
     [ "$name" = 135m ] || rm -rf "$work/$name" "$work/$name.shape"   # gigabytes
 done
-for type in F16 Q8_0 Q4_K_M; do
-    infer_case "$type"
-done
+stored_case
 for length in 256 512 1024 2048 4096 8192; do
     scale_case "$length"
 done
