@@ -124,9 +124,13 @@ int divide(Prep *p, Err *e)
     join_equal(p, offsetof(RowEntry, group));
     join_equal(p, offsetof(RowEntry, subject));
     collect(p, &d);
-    if (!d.group.n)
+    if (!p->row.n)
+        return err_set(e, ERR_INPUT, "none of the %zu inputs gave a row; the first: %s", p->input.n, strbuf_z(&p->first_why));
+    if (!d.group.n) {
+        p->none_left = true;
         return err_set(e, ERR_INPUT, "no row is left of %zu; decisions.jsonl in the folder says why each was removed%s%s", p->row.n, p->first_why.n ? "; the first: " : "",
                        strbuf_z(&p->first_why));
+    }
     qsort(d.group.p, d.group.n, sizeof *d.group.p, timed ? by_time : by_label_and_draw);
     for (size_t from = 0, to; from < d.group.n; from = to) {
         int64_t rows = 0;

@@ -28,6 +28,7 @@ struct Feed {
     VEC(Note)   note;
     bool        noted;      /* those of the table are there */
     char       *path;
+    const char *nothing;    /* why the file has no row; NULL: it may have some */
 };
 
 static void note_add(Feed *f, const char *where, const char *text) { *vec_push(&f->note) = (Note){ mem_strdup(text), mem_strdup(where) }; }
@@ -77,19 +78,37 @@ static int open_document(Feed *f, Err *e)
     return 0;
 }
 
-typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_PARQUET, INPUT_SALESFORCE } InputKind;
+typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_PARQUET, INPUT_SALESFORCE, INPUT_NOTHING } InputKind;
 
-static int kind_of_file(const char *path, InputKind *kind, Err *e)
+static const char *holds_nothing(Str s)
+{
+    size_t i = 0;
+    while (i < s.n && strchr(" \t\r\n", s.p[i]) && s.p[i])
+        i++;
+    return !s.n ? "is empty (0 bytes)" : i == s.n ? "holds only white space" : NULL;
+}
+
+static int kind_of_file(Feed *f, InputKind *kind, Err *e)
 {
     FileMap map = { 0 };
     *kind = INPUT_SALESFORCE; /* the only folder that is one input */
-    if (file_is_dir(path))
+    if (file_is_dir(f->path))
         return 0;
-    int     rc = file_map(&map, path, e);
+    int     rc = file_map(&map, f->path, e);
     Str     bytes = { (const char *)map.p, map.n };
-    *kind = rc ? INPUT_TABLE : str_starts(bytes, "PAR1") ? INPUT_PARQUET : doc_is_document(bytes) ? INPUT_DOCUMENT : INPUT_TABLE;
+    f->nothing = rc ? NULL : holds_nothing(bytes);
+    *kind = rc ? INPUT_TABLE : f->nothing ? INPUT_NOTHING : str_starts(bytes, "PAR1") ? INPUT_PARQUET : doc_is_document(bytes) ? INPUT_DOCUMENT : INPUT_TABLE;
     file_unmap(&map);
     return rc;
+}
+
+const char *feed_nothing(const Feed *f)
+{
+    if (f->nothing)
+        return f->nothing;
+    const size_t members = f->table ? table_members(f->table) : 0;
+    const TableMember *m = members == 1 ? table_member(f->table, 0) : NULL;
+    return m && (m->kind == TABLE_CSV || m->kind == TABLE_TSV) && m->csv.header ? "has a header and no row below it" : "holds no rows";
 }
 
 /* ---- opening --------------------------------------------------------------------------------------------------------------------------------------- */
@@ -123,7 +142,7 @@ int feed_open(Feed **out, const char *path, const TableOptions *o, Err *e)
     InputKind kind;
     bool      slack = false;
     f->path = mem_strdup(path);
-    int rc = kind_of_file(path, &kind, e);
+    int rc = kind_of_file(f, &kind, e);
     if (!rc && kind == INPUT_SALESFORCE)
         rc = open_salesforce(f, e);
     else if (!rc && kind == INPUT_DOCUMENT)
@@ -289,6 +308,8 @@ void feed_progress(const Feed *f, uint64_t *done, uint64_t *total)
 static void note_member(Feed *f, const TableMember *m)
 {
     StrBuf text = { 0 };
+    if (!m->rows) /* its own error, or that it is empty, is told elsewhere */
+        return;
     strbuf_addf(&text, "%s, %lld rows, %s%s", table_kind_name(m->kind), (long long)m->rows, m->encoding.name, m->encoding.guessed ? " (guessed from its letters)" : "");
     if (m->encoding.converted.count && m->encoding.utf8)
         strbuf_addf(&text, "; encodings are mixed: %llu lines are not UTF-8 (the first: line %lld)", (unsigned long long)m->encoding.converted.count,

@@ -19,6 +19,7 @@ int  feed_seek(Feed *f, const TablePlace *at, Err *e);
 void feed_progress(const Feed *f, uint64_t *done, uint64_t *total);
 /* What was found out about the input as a whole: sentence i, and the file or member it speaks of; NULL behind the last. Owned by the feed. */
 const char *feed_note(Feed *f, size_t i, const char **where);
+const char *feed_nothing(const Feed *f);                                 /* of a feed that gave no row: why, as in "is empty (0 bytes)" */
 void feed_close(Feed *f);
 
 #endif

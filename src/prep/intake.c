@@ -65,8 +65,11 @@ static void read_keys(const Prep *p, RowWork *w)
 /* Why it could not be read. The reader's sentences begin with the place, which the decision has of its own. */
 static void remove_unread(RowWork *w, const char *why)
 {
-    StrBuf      reason = { 0 };
-    const char *row = strstr(why, ", row "), *colon = row ? strstr(row, ": ") : NULL;
+    StrBuf       reason = { 0 };
+    const char  *row = strstr(why, ", row "), *colon = row ? strstr(row, ": ") : NULL;
+    const size_t name = strlen(w->at.file);
+    if (str_starts(str_of(why), w->at.file) && !strncmp(why + name, ": ", 2))
+        why += name + 2;
     strbuf_addf(&reason, "%s%s", colon ? "unreadable: " : "", colon ? colon + 2 : why);
     row_remove(w, "import", strbuf_z(&reason), NAN, NULL);
     strbuf_release(&reason);
@@ -211,8 +214,10 @@ static int put_batch(Intake *in, size_t n, Err *e)
         w->entry.off = in->log[LOG_ROWS].size + rows->n;
         size_t before = rows->n;
         if (row_removed(w)) {
-            if (!p->first_why.n)
+            if (!p->first_why.n && w->at.line)
                 strbuf_addf(&p->first_why, "%s, line %lld: %s", w->at.file, (long long)w->at.line, strbuf_z(&w->why));
+            else if (!p->first_why.n)
+                strbuf_addf(&p->first_why, "%s: %s", w->at.file, strbuf_z(&w->why));
             put_removed(&in->buf[LOG_REMOVED], w);
         } else {
             put_row(rows, w);
@@ -249,6 +254,8 @@ static int save(Intake *in, Err *e)
     json_set(j, "input", json_int_new((int64_t)in->input));
     json_set(j, "member", json_int_new(at.member));
     json_set(j, "row", json_int_new(at.row));
+    json_set(j, "left_out", json_int_new(in->p->facts.left_out));
+    json_set(j, "cut_short", json_int_new(in->p->facts.cut_short));
     json_set(j, "bytes", sizes);
     json_write(&text, j, true);
     if (!rc)
@@ -310,6 +317,8 @@ static int restore(Intake *in, TablePlace *at, Err *e)
     if (!rc && j)
         rc = load_rows(in, e);
     in->input = (size_t)json_int(json_get(j, "input"));
+    in->p->facts.left_out = json_int(json_get(j, "left_out"));
+    in->p->facts.cut_short = json_int(json_get(j, "cut_short"));
     *at = (TablePlace){ .member = (uint32_t)json_int(json_get(j, "member")), .row = json_int(json_get(j, "row")) };
     if (!rc && in->input > in->p->input.n)
         rc = err_set(e, ERR_INPUT, "%s speaks of input %zu of %zu; remove the folder and start anew", path, in->input + 1, in->p->input.n);
@@ -331,7 +340,8 @@ static void prepare_work(Intake *in, size_t n)
         strbuf_clear(&w->subjects);
         strbuf_clear(&w->held);
         strbuf_clear(&w->why);
-        w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, in->item[i].item.at.line };
+        const TablePlace *at = &in->item[i].item.at; /* row 0: what is wrong with a whole member, which has no line */
+        w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, at->row ? at->line : 0 };
         w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1, .time = INT64_MIN };
         w->rec.source = (int32_t)in->input;
         w->rec.line = w->at.line;
@@ -374,15 +384,42 @@ static void put_notes(Intake *in)
     }
 }
 
-/* One bad document in a folder does not stop the others: it is left out, in the log and on the screen. */
-static int leave_out(Intake *in, const Err *why)
+/* One bad document in a folder does not stop the others: it is left out, in the log and on the screen. The only one there is stops. */
+static int leave_out(Intake *in, const Err *why, Err *e)
 {
     const char *path = in->p->input.p[in->input].path;
+    if (in->p->input.n == 1)
+        return err_set(e, why->code, "%s", why->text);
     decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, why->text, NAN, NULL);
     log_warn("prep", "left out: %s", why->text);
     if (!in->p->first_why.n)
         strbuf_addz(&in->p->first_why, why->text);
     in->p->facts.left_out++;
+    return flush_batch(in, e);
+}
+
+/* The rows of the input that is being read. */
+static int64_t rows_here(const Intake *in)
+{
+    int64_t n = 0;
+    for (size_t i = in->p->row.n; i > 0 && in->p->row.p[i - 1].source == (int32_t)in->input; i--)
+        n++;
+    return n;
+}
+
+/* A file that is damaged in the middle keeps what came before; that the rest is missing is told at once, at the end and in the log. */
+static int cut_short(Intake *in, const Err *why, Err *e)
+{
+    const char    *path = in->p->input.p[in->input].path;
+    const int64_t  rows = rows_here(in);
+    StrBuf         text = { 0 };
+    if (!rows)
+        return leave_out(in, why, e);
+    strbuf_addf(&text, "%s; the %lld rows before that are used and the rest of the file is left out: to have it, get a whole copy and prepare anew", why->text, (long long)rows);
+    decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, strbuf_z(&text), NAN, NULL);
+    log_warn("prep", "%s", strbuf_z(&text));
+    strbuf_release(&text);
+    in->p->facts.cut_short++;
     return 0;
 }
 
@@ -392,13 +429,9 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     size_t n = 0;
     Err    why = { 0 };
     int    rc = open_input(in, from, &why);
-    if (rc == ERR_INPUT && p->input.n > 1) {
-        leave_out(in, &why);
-        return flush_batch(in, e);
-    }
-    if (rc)
-        *e = why;
-    while (!rc && !(rc = feed_read(in->feed, in->item, BATCH_ROWS, BATCH_BYTES, &n, e)) && n) {
+    if (rc == ERR_INPUT)
+        return leave_out(in, &why, e);
+    while (!rc && !(rc = feed_read(in->feed, in->item, BATCH_ROWS, BATCH_BYTES, &n, &why)) && n) {
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
         rc = put_batch(in, n, e);
@@ -411,6 +444,12 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
             int saved = save(in, rc ? NULL : e);
             rc = rc ? rc : saved;
         }
+    }
+    if (why.code && rc == why.code)
+        rc = rc == ERR_INPUT ? cut_short(in, &why, e) : err_set(e, rc, "%s", why.text);
+    else if (!rc && !rows_here(in)) {
+        err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
+        rc = leave_out(in, &why, e);
     }
     if (!rc) {
         put_notes(in);

@@ -99,6 +99,8 @@ int manifest_write(Prep *p, Err *e)
     json_set(j, "statistics", statistics(p));
     if (p->advice.n)
         json_set(j, "advice", json_str_new(strbuf_str(&p->advice)));
+    if (p->told.n)
+        json_set(j, "told", json_str_new(strbuf_str(&p->told)));
     json_set(j, "files", written);
     if (!rc)
         rc = put_json(p, "manifest.json", j, e);
@@ -119,6 +121,7 @@ int manifest_facts(Prep *p, Err *e)
     char *path = prep_path(p, "manifest.json");
     int   rc = json_read_file(&j, path, e);
     const Json *rows = json_get(j, "rows");
+    strbuf_add(&p->told, json_str(json_get(j, "told")).p, json_str(json_get(j, "told")).n);
     p->facts.read = json_int(json_get(rows, "read"));
     for (int i = 0; i < PARTS; i++)
         p->facts.part[i] = json_int(json_get(rows, part_name[i]));

@@ -1,6 +1,8 @@
 /* prep.c - the story of a preparation, and what its stages share. */
 #include "prep/prep_int.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -33,6 +35,17 @@ const char *prep_pass_name(size_t i)
 }
 
 char *prep_path(const Prep *p, const char *name) { return path_join(p->cfg.out, name); }
+
+void prep_tell(Prep *p, const char *fmt, ...)
+{
+    char    line[800];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    p->told.max = PREP_TOLD_MAX - 1;
+    strbuf_addf(&p->told, "%s%s", p->told.n ? "\n" : "", line);
+}
 
 bool prep_stop_asked(const Prep *p) { return p->hooks.stop_asked && p->hooks.stop_asked(p->hooks.user); }
 
@@ -123,11 +136,19 @@ static int read_weights(Prep *p, const char *const *inputs, size_t n, Err *e)
 
 void prep_options_text(const Prep *p, StrBuf *out)
 {
-    PrepCfg c = p->cfg; /* borrowed strings */
-    char    none[] = "";
-    c.out = none;
-    c.threads = 0;
-    cfg_write_yaml(out, prep_options, &c, false);
+    static const char *const left_out[] = { "out:", "threads:" };
+    StrBuf all = { 0 };
+    cfg_write_yaml(&all, prep_options, &p->cfg, false);
+    for (size_t at = 0, end; at < all.n; at = end) {
+        const char *lf = memchr(all.p + at, '\n', all.n - at);
+        bool        kept = true;
+        end = lf ? (size_t)(lf - all.p) + 1 : all.n;
+        for (size_t i = 0; i < ARRAY_LEN(left_out); i++)
+            kept &= !str_starts((Str){ all.p + at, end - at }, left_out[i]);
+        if (kept)
+            strbuf_add(out, all.p + at, end - at);
+    }
+    strbuf_release(&all);
 }
 
 /* What the work in the folder belongs to: options and the content of the inputs. */
@@ -146,13 +167,53 @@ static void command_hash(Prep *p)
 
 /* ---- the folder ------------------------------------------------------------------------------------------------------------------------------------ */
 
+/* What a preparation writes below its folder. */
+static const char *const written[] = { "work", "decisions.jsonl", "removed.jsonl", "subjects.jsonl", "scores.jsonl", "control_random.jsonl", "control_longest.jsonl",
+                                       "train.jsonl", "validation.jsonl", "test.jsonl", "manifest.json", "report.html" };
+
+static void folder_clear(const Prep *p)
+{
+    for (size_t i = 0; i < ARRAY_LEN(written); i++) {
+        char *path = prep_path(p, written[i]);
+        dir_remove(path, NULL);
+        free(path);
+    }
+}
+
+/* After an error: a run that was refused takes away what it made, so that the next try finds no half of a folder; one that left no row says so in
+ * work/failed. Hours of reading are never taken away for what a later stage found. */
+static void folder_leave(const Prep *p, int rc)
+{
+    if (p->none_left) {
+        char *failed = prep_path(p, "work/failed");
+        file_write_atomic(failed, "", 0, NULL);
+        free(failed);
+    } else if (p->fresh && (rc == ERR_ARG || (rc == ERR_INPUT && !p->row.n))) {
+        char    *key = prep_path(p, "pii.key");
+        FileList list = { 0 };
+        folder_clear(p);
+        dir_remove(key, NULL); /* the folder was empty: it is this run's */
+        if (p->new_folder && !file_list(&list, p->cfg.out, NULL) && !list.n)
+            dir_remove(p->cfg.out, NULL);
+        file_list_release(&list);
+        free(key);
+    }
+}
+
 static int folder_ready(Prep *p, bool *complete, Err *e)
 {
-    char *work = prep_path(p, "work"), *done = prep_path(p, "DONE"), *manifest = prep_path(p, "manifest.json");
+    char *work = prep_path(p, "work"), *done = prep_path(p, "DONE"), *manifest = prep_path(p, "manifest.json"), *failed = prep_path(p, "work/failed");
     Json *j = NULL;
     int   rc = 0;
     *complete = file_exists(done);
-    if (*complete && !(rc = json_read_file(&j, manifest, e)) && !str_eqz(json_str(json_get(j, "command")), p->command))
+    p->new_folder = !file_exists(p->cfg.out);
+    if (!*complete && file_exists(failed)) {
+        folder_clear(p);
+        rc = dir_make(work, e);
+    } else {
+        p->fresh = !*complete && !file_is_dir(work);
+    }
+    if (!rc && *complete && !(rc = json_read_file(&j, manifest, e)) && !str_eqz(json_str(json_get(j, "command")), p->command))
         rc = err_set(e, ERR_ARG, "%s holds a finished data set made of other inputs or options; choose another --out, or remove the folder", p->cfg.out);
     if (!rc && !*complete && file_is_dir(p->cfg.out) && !file_is_dir(work)) {
         FileList list = { 0 };
@@ -167,6 +228,7 @@ static int folder_ready(Prep *p, bool *complete, Err *e)
     free(work);
     free(done);
     free(manifest);
+    free(failed);
     return rc;
 }
 
@@ -196,6 +258,7 @@ static void prep_close(Prep *p)
     sets_release(&p->together);
     strbuf_release(&p->columns);
     strbuf_release(&p->first_why);
+    strbuf_release(&p->told);
     strbuf_release(&p->advice);
     import_free(p->import);
     for (size_t i = 0; i < p->input.n; i++)
@@ -244,7 +307,10 @@ int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const Prep
     p.facts.seconds = clock_seconds() - start;
     rc = manifest_write(&p, e);
 done:
+    if (rc && lock >= 0)
+        folder_leave(&p, rc);
     *facts = p.facts;
+    snprintf(facts->told, sizeof facts->told, "%s", strbuf_z(&p.told));
     lock_drop(&lock);
     free(lock_name);
     prep_close(&p);

@@ -10,7 +10,8 @@
  *   DATA/DONE              all of the above is complete
  *
  * A preparation that was stopped or killed goes on where it stood (work/progress.json) when the same command is given again. With a personal-data
- * mode that changes texts, no value that was found is written anywhere below DATA.
+ * mode that changes texts, no value that was found is written anywhere below DATA. One that is refused for its options leaves nothing of its own behind;
+ * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Memory: about 300 bytes per row that was read, and about 100 MB for texts in work; a row may have TABLE_ROW_MAX bytes. */
 #ifndef HONE_PREP_H
 #define HONE_PREP_H
@@ -26,20 +27,23 @@ typedef struct PrepHooks {
 } PrepHooks;
 
 #define PREP_PASSES 16
+#define PREP_TOLD_MAX 4000
 
 typedef struct PrepFacts {
     int64_t read, part[4];                    /* rows; part: removed, train, validation, test */
     int64_t why[PREP_PASSES];                 /* rows that left, by pass: prep_pass_name */
     bool    pairs;                            /* some rows are prompt and completion: training sets nothing between them by itself */
-    int64_t left_out;                         /* inputs that could not be opened, of several */
+    int64_t left_out;                         /* inputs that could not be opened or gave no row, of several */
+    int64_t cut_short;                        /* inputs that are damaged in the middle: the rows before that are used */
     double  seconds;
     uint64_t bytes;                           /* of the inputs */
+    char    told[PREP_TOLD_MAX];              /* lines for the person who waits: what a pass found out about the data as a whole; "": nothing */
 } PrepFacts;
 
 const char *prep_pass_name(size_t i);          /* "" for 0; NULL behind the last */
 
-/* inputs: files and folders (a folder's files in order of name, hidden ones passed over). ERR_ARG, ERR_INPUT: nothing was written; ERR_STOP, ERR_IO:
- * what is done is kept. */
+/* inputs: files and folders (a folder's files in order of name, hidden ones passed over). ERR_ARG: nothing of this run is left; ERR_INPUT: the same when no
+ * row was read, else the decisions stay; ERR_STOP, ERR_IO: what is done is kept, and the same command goes on. */
 int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const PrepHooks *hooks, PrepFacts *facts, Err *e);
 
 #endif

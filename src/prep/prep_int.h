@@ -100,6 +100,9 @@ struct Prep {
     StrBuf         advice;              /* of --ask, for the report */
     StrBuf         columns;             /* of the first row that was read: its meta, for errors about --group and the like */
     StrBuf         first_why;           /* why the first row left: told when none is left */
+    StrBuf         told;                /* lines of prep_tell */
+    bool           fresh, new_folder;   /* the folder held no work when this run began; it was not there at all */
+    bool           none_left;           /* no row is left: the folder keeps its decisions, and is no work to go on with */
     PrepFacts      facts;
 };
 
@@ -108,6 +111,7 @@ uint8_t prep_pass_number(const char *pass);
 char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
 bool  prep_stop_asked(const Prep *p);
 void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, not --threads */
+void  prep_tell(Prep *p, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* a line for the screen at the end, the summary and the report */
 
 /* ---- the stages ---- */
 int intake(Prep *p, Err *e);         /* intake.c */

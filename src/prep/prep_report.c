@@ -234,6 +234,19 @@ static void put_advice(Report *r)
     strbuf_addz(&r->out, "</p>\n");
 }
 
+/* What was told on the screen, line by line. */
+static void put_told(Report *r)
+{
+    Str told = json_str(json_get(r->manifest, "told"));
+    for (size_t at = 0, end; at < told.n; at = end + 1) {
+        const char *lf = memchr(told.p + at, '\n', told.n - at);
+        end = lf ? (size_t)(lf - told.p) : told.n;
+        strbuf_addz(&r->out, "<p class=\"note\">");
+        html_text(&r->out, (Str){ told.p + at, end - at });
+        strbuf_addz(&r->out, "</p>\n");
+    }
+}
+
 static void put_inputs(Report *r)
 {
     const Json *inputs = json_get(r->manifest, "inputs");
@@ -421,6 +434,7 @@ static void put_page(Report *r)
     html_textz(out, path_base(r->data));
     strbuf_addz(out, "</span></h1><p class=\"sub\">What came in, what left and why. Every decision stands in decisions.jsonl, every row that left in removed.jsonl.</p></header><main>\n");
     put_figures(r);
+    put_told(r);
     put_advice(r);
     put_actions(r, "remove", "Removed rows, by reason", "No row was removed.");
     put_actions(r, "edit", "Changed rows", "No row was changed.");
