@@ -67,16 +67,20 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
     if (a->json) {
         StrBuf out = { 0 };
         json_write_string(&out, str_of(a->cfg.out));
-        printf("{\"out\":%s,\"read\":%lld,\"removed\":%lld,\"train\":%lld,\"validation\":%lld,\"test\":%lld,\"inputs_left_out\":%lld}\n", strbuf_z(&out), (long long)f->read,
-               (long long)f->part[0], (long long)f->part[1], (long long)f->part[2], (long long)f->part[3], (long long)f->left_out);
+        printf("{\"out\":%s,\"read\":%lld,\"removed\":%lld,\"train\":%lld,\"validation\":%lld,\"test\":%lld,\"inputs_left_out\":%lld,\"inputs_cut_short\":%lld}\n", strbuf_z(&out), (long long)f->read,
+               (long long)f->part[0], (long long)f->part[1], (long long)f->part[2], (long long)f->part[3], (long long)f->left_out, (long long)f->cut_short);
         strbuf_release(&out);
         return;
     }
     printf("%lld rows read, %lld removed; train %lld, validation %lld, test %lld\n", (long long)f->read, (long long)f->part[0], (long long)f->part[1], (long long)f->part[2],
            (long long)f->part[3]);
     print_reasons(f);
+    if (*f->told)
+        printf("%s\n", f->told);
     if (f->left_out)
-        printf("%lld inputs could not be read; the report says which and why\n", (long long)f->left_out);
+        printf("%lld inputs could not be read or gave no row; the report says which and why\n", (long long)f->left_out);
+    if (f->cut_short)
+        printf("%lld inputs are damaged: only the rows before the damage were used; the report says which and where\n", (long long)f->cut_short);
     printf("see %s/report.html; then: hone train --model DIR --data %s/train.jsonl", a->cfg.out, a->cfg.out);
     if (f->part[2])
         printf(" --eval %s/validation.jsonl", a->cfg.out);

@@ -2,7 +2,8 @@
  * What belongs together: rows of one --group value, of one --subject, and near-duplicates that both stay. Such a group goes to one part whole. Within each
  * --label value groups are drawn in an order that hangs on the seed and on what their rows say, not on the order of the inputs, until the part has its
  * share; what rounding leaves over in one label is carried to the next, so the shares hold for the whole even with many rare labels.
- * With --time the newest groups become the test part and the next newest the validation part.
+ * With --time the newest groups become the test part and the next newest the validation part; a group is as new as its newest row. What a group carries
+ * over the boundary, older rows into a held-out part or newer ones into training, is counted and told.
  * Invariant: a group that would take a part more than half its own size beyond its share is left to training, so one huge group cannot swallow a part. */
 #include "prep/prep_int.h"
 
@@ -10,6 +11,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "prep/time_text.h"
 
 typedef struct Group {
     uint64_t draw, label;
@@ -116,6 +118,67 @@ static void fill(Draw *d, size_t from, size_t to, Part part, double *owed)
     }
 }
 
+/* ---- what --time could not keep apart --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Crossing { int64_t rows, groups; } Crossing;
+
+/* Rows of a part beyond a time, on its newer or older side, and the groups that they belong to; group rows are counted by the row that stands for the group. */
+static Crossing crossing(Prep *p, Part part, bool newer, int64_t time, uint8_t *seen)
+{
+    Crossing c = { 0 };
+    memset(seen, 0, p->row.n);
+    for (size_t i = 0; i < p->row.n; i++) {
+        const RowEntry *r = &p->row.p[i];
+        if (r->part != part || r->time == INT64_MIN || (newer ? r->time <= time : r->time >= time))
+            continue;
+        uint32_t root = sets_find(&p->together, (uint32_t)i);
+        c.groups += !seen[root];
+        c.rows++;
+        seen[root] = 1;
+    }
+    return c;
+}
+
+/* A held-out part begins with the newest row of its oldest group. */
+static int64_t begins(const Draw *d, Part part)
+{
+    int64_t time = INT64_MAX;
+    for (size_t i = 0; i < d->group.n; i++)
+        if (d->group.p[i].part == part)
+            time = MIN(time, d->group.p[i].time);
+    return time;
+}
+
+static void tell_times(Prep *p, const Draw *d)
+{
+    uint8_t *seen = mem_zalloc(p->row.n + 1, 1);
+    char     when[TIME_TEXT_MAX];
+    int64_t  held_out = INT64_MAX, undated = 0;
+    for (Part part = PART_VALIDATION; part <= PART_TEST; part++) {
+        const int64_t from = begins(d, part);
+        held_out = MIN(held_out, from);
+        if (from == INT64_MAX || from == INT64_MIN)
+            continue;
+        const Crossing older = crossing(p, part, false, from, seen);
+        time_to_text(from, when);
+        if (older.rows)
+            prep_tell(p, "--time: %s begins at %s; %lld rows of %lld groups are older and stand there too, with the newer rows of their group", part_name[part], when,
+                      (long long)older.rows, (long long)older.groups);
+        else
+            prep_tell(p, "--time: %s begins at %s", part_name[part], when);
+    }
+    const Crossing later = held_out == INT64_MAX ? (Crossing){ 0 } : crossing(p, PART_TRAIN, true, held_out, seen);
+    time_to_text(held_out, when);
+    if (later.rows)
+        prep_tell(p, "--time: %lld rows of %lld groups are newer than %s and yet stand in train, because their groups are larger than what is held out; give larger --test and "
+                     "--validation, or a finer --group, to keep them apart", (long long)later.rows, (long long)later.groups, when);
+    for (size_t i = 0; i < p->row.n; i++)
+        undated += p->row.p[i].part != PART_REMOVED && p->row.p[i].time == INT64_MIN;
+    if (undated)
+        prep_tell(p, "--time: %lld rows have no time in a known form and count as old", (long long)undated);
+    free(seen);
+}
+
 int divide(Prep *p, Err *e)
 {
     Draw   d = { 0 };
@@ -148,6 +211,8 @@ int divide(Prep *p, Err *e)
         if (r->part != PART_REMOVED)
             r->part = p->row.p[sets_find(&p->together, (uint32_t)i)].part;
     }
+    if (timed)
+        tell_times(p, &d);
     vec_release(&d.group);
     return 0;
 }

@@ -681,3 +681,30 @@ static int import_one(const Import *im, bool templates, Json *row, Record *out, 
 int import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e) { return import_one(im, true, row, out, note, e); }
 
 int import_known_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e) { return import_one(im, false, row, out, note, e); }
+
+bool import_question(const Import *im, const Json *row, StrBuf *out)
+{
+    const size_t begin = out->n;
+    if (im->prompt && mapping_fits(im->prompt, row) && !mapping_apply(im->prompt, row, out, NULL))
+        return out->n > begin;
+    static const char *const turns[] = { "messages", "conversations", "prompt" };
+    for (size_t t = 0; t < ARRAY_LEN(turns) && out->n == begin; t++) {
+        const Json *list = json_get(row, turns[t]);
+        for (size_t i = 0; json_kind(list) == JSON_ARRAY && i < json_len(list); i++) {
+            const Json *m = json_at(list, i);
+            const char *role = role_for(im, json_str(json_get(m, json_get(m, "role") ? "role" : "from")));
+            Str         text = json_str(json_get(m, json_get(m, "content") ? "content" : "value"));
+            if (role && strcmp(role, "user") == 0 && text.n)
+                strbuf_addf(out, "%s%.*s", out->n > begin ? "\n" : "", (int)text.n, text.p);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(column_pairs) && out->n == begin; i++) {
+        Str text = json_str(json_get(row, column_pairs[i].question)), more = json_str(json_get(row, column_pairs[i].context));
+        if (!text.n)
+            continue;
+        strbuf_add(out, text.p, text.n);
+        if (more.n)
+            strbuf_addf(out, "\n\n%.*s", (int)more.n, more.p);
+    }
+    return out->n > begin;
+}

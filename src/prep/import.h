@@ -34,5 +34,8 @@ void import_free(Import *im);
 int  import_known_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e);
 bool import_fits(const Import *im, const Json *row); /* the row has the columns of the templates, or there are none */
 int  import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e);
+/* What a row without an answer asks, as of an evaluation set: the --prompt template, all messages but answers, or the column of a question. Appends;
+ * false: it asks nothing that can be told. The row stays as it is. */
+bool import_question(const Import *im, const Json *row, StrBuf *out);
 
 #endif

@@ -121,7 +121,9 @@ int manifest_facts(Prep *p, Err *e)
     char *path = prep_path(p, "manifest.json");
     int   rc = json_read_file(&j, path, e);
     const Json *rows = json_get(j, "rows");
-    strbuf_add(&p->told, json_str(json_get(j, "told")).p, json_str(json_get(j, "told")).n);
+    const Str told = json_str(json_get(j, "told")), advice = json_str(json_get(j, "advice"));
+    strbuf_add(&p->told, told.p, told.n);
+    strbuf_add(&p->advice, advice.p, advice.n);
     p->facts.read = json_int(json_get(rows, "read"));
     for (int i = 0; i < PARTS; i++)
         p->facts.part[i] = json_int(json_get(rows, part_name[i]));

@@ -1,12 +1,14 @@
 /* pass_overlap.c - with --eval: a row that asks what an evaluation row asks would make the evaluation worthless, so it is removed. A row overlaps when
  *   - its question (of a plain text: the text) shares a run of NGRAM_WORDS words with that of an evaluation row (13, as GPT-3 and lm-eval do), or
  *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words.
- * The log says with which row, and the words that both have. */
+ * The log says with which row, and the words that both have. An evaluation row that has no answer counts by its question; one that has no question
+ * either stops the preparation before anything is read, since whoever names an evaluation set relies on it. */
 #include "prep/prep_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "prep/dedupe_near.h"
 #include "prep/dedupe_ngram.h"
@@ -23,6 +25,7 @@ typedef struct Overlap {
     NearIndex   *near;
     VEC(char *)  file;
     VEC(EvalRow) row;
+    int64_t      bare;     /* rows that count by their question alone */
 } Overlap;
 
 /* What makes a row known beforehand is its question; answers share stock phrases ("we send a return label") with everything. */
@@ -33,22 +36,45 @@ static void asked(const Record *r, StrBuf *out)
         record_answer(r, out);
 }
 
-static int index_row(Overlap *o, const Import *im, Json *row, const char *file, int64_t line, Err *e)
+/* The question of a row in any of the known shapes. */
+static int question_of(Overlap *o, const Import *im, const Feed *f, const FeedItem *item, StrBuf *text, Err *e)
 {
     Record rec = { 0 };
-    StrBuf note = { 0 }, text = { 0 };
-    bool   long_enough;
-    int    rc = (import_fits(im, row) ? import_row : import_known_row)(im, row, &rec, &note, e);
-    if (!rc) {
-        asked(&rec, &text);
-        shingles_read(o->work[0], strbuf_str(&text));
-    }
-    if (!rc && !(rc = ngram_index_add(o->runs, o->work[0], &long_enough, e)) && !(rc = near_index_add(o->near, o->work[0], e)))
-        *vec_push(&o->row) = (EvalRow){ file, line };
+    StrBuf note = { 0 };
+    Json  *row = NULL;
+    Err    why = { 0 };
+    int    rc = feed_parse(f, item, &row, e);
     if (rc)
-        err_wrap(e, "%s, line %lld", file, (long long)line);
+        return rc;
+    rc = (import_fits(im, row) ? import_row : import_known_row)(im, row, &rec, &note, &why);
+    if (!rc)
+        asked(&rec, text);
+    if (rc && !feed_parse(f, item, &row, NULL)) { /* the import took the first one apart */
+        bool asks = import_question(im, row, text);
+        json_free(row);
+        o->bare += asks;
+        rc = asks ? 0 : err_set(e, rc, "it has no question that could be compared (%s); an evaluation row needs at least one, as in {\"prompt\": ...} or {\"messages\": [...]}", why.text);
+    }
     record_clear(&rec);
     strbuf_release(&note);
+    return rc;
+}
+
+static int index_row(Overlap *o, const Import *im, const Feed *f, const FeedItem *item, const char *file, Err *e)
+{
+    const int64_t line = item->item.at.line;
+    StrBuf        text = { 0 };
+    bool          long_enough;
+    int           rc = question_of(o, im, f, item, &text, e);
+    if (!rc) {
+        shingles_read(o->work[0], strbuf_str(&text));
+        if (!(rc = ngram_index_add(o->runs, o->work[0], &long_enough, e)) && !(rc = near_index_add(o->near, o->work[0], e)))
+            *vec_push(&o->row) = (EvalRow){ file, line };
+    }
+    if (rc && !strstr(e->text, file))
+        err_wrap(e, "%s, line %lld", file, (long long)line);
+    if (rc)
+        err_wrap(e, "--eval");
     strbuf_release(&text);
     return rc;
 }
@@ -57,15 +83,13 @@ static int index_file(Overlap *o, const Import *im, const char *path, Err *e)
 {
     Feed    *f = NULL;
     FeedItem item[64];
-    size_t   n = 0;
+    size_t   n = 0, before = o->row.n;
     int      rc = feed_open(&f, path, NULL, e);
     while (!rc && !(rc = feed_read(f, item, ARRAY_LEN(item), BATCH_BYTES, &n, e)) && n)
-        for (size_t i = 0; i < n && !rc; i++) {
-            Json *row = NULL;
-            rc = feed_parse(f, &item[i], &row, e);
-            if (!rc)
-                rc = index_row(o, im, row, path, item[i].item.at.line, e);
-        }
+        for (size_t i = 0; i < n && !rc; i++)
+            rc = index_row(o, im, f, &item[i], path, e);
+    if (!rc && o->row.n == before)
+        rc = err_set(e, ERR_INPUT, "--eval: %s %s: there is nothing to compare with", path, feed_nothing(f));
     feed_close(f);
     return rc;
 }
@@ -94,6 +118,8 @@ static int overlap_open(Prep *p, void **state, Err *e)
     }
     ngram_index_build(o->runs);
     near_index_build(o->near);
+    if (o->bare)
+        log_warn("prep", "%lld of %zu evaluation rows have no answer and are compared by their question alone", (long long)o->bare, o->row.n);
     return rc;
 }
 

@@ -310,7 +310,7 @@ done:
     if (rc && lock >= 0)
         folder_leave(&p, rc);
     *facts = p.facts;
-    snprintf(facts->told, sizeof facts->told, "%s", strbuf_z(&p.told));
+    snprintf(facts->told, sizeof facts->told, "%s%s%s", strbuf_z(&p.told), p.told.n && p.advice.n ? "\n" : "", strbuf_z(&p.advice));
     lock_drop(&lock);
     free(lock_name);
     prep_close(&p);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define MILLISECONDS_FROM ((int64_t)100000000000) /* in seconds the year 5138: so large a number counts milliseconds */
 
@@ -84,4 +85,12 @@ bool time_from_text(Str s, int64_t *seconds)
         return true;
     }
     return from_date(text, seconds);
+}
+
+void time_to_text(int64_t seconds, char *out)
+{
+    time_t    when = (time_t)seconds;
+    struct tm t;
+    if (seconds < 365 * INT64_C(86400) || seconds >= INT64_C(7258118400) || !gmtime_r(&when, &t) || !strftime(out, TIME_TEXT_MAX, "%Y-%m-%d %H:%M:%SZ", &t))
+        snprintf(out, TIME_TEXT_MAX, "%lld", (long long)seconds);
 }
