@@ -3,7 +3,7 @@
  * as parts of their own with the message as parent; all are listed in meta. Quoted replies and signatures are marked as spans. A thread is named by
  * the Message-ID that it began with, as far as References and In-Reply-To tell, through all messages of the mailbox.
  * Bounds: MIME parts nested DOC_NEST_MAX / 10 deep; MAIL_PARTS_MAX parts of one message; attachments within attachments as deep as DocLimits says.
- * To know another line that opens a quotation: a row in openers[], wrote[] or copied[]. */
+ * What opens a quotation: quote.h, and wrote[] for lines that only do so with "> " below. */
 #include "docs/doc_int.h"
 
 #include <gmime/gmime.h>
@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "docs/quote.h"
 #include "formats/stranger.h"
 
 #define MAIL_PARTS_MAX 1000
@@ -22,17 +23,6 @@
 /* Ends of the line before a quotation, in the languages that mail programs write it in. */
 static const char *const wrote[] = { "wrote:", "schrieb:", "a \xc3\xa9" "crit :", "a \xc3\xa9" "crit:", "escribi\xc3\xb3:", "ha scritto:", "schreef:", "escreveu:",
                                      "skrev:", "napisa\xc5\x82:", "kirjoitti:", "writes:" };
-/* Lines behind which everything is an earlier message. */
-static const char *const openers[] = { "-----Original Message-----", "----- Original Message -----", "-----Urspr\xc3\xbcngliche Nachricht-----",
-                                       "-------- Original Message --------", "-------- Forwarded Message --------", "---------- Forwarded message",
-                                       "-----Message d'origine-----", "-----Mensaje original-----", "-----Messaggio originale-----",
-                                       "-----Oorspronkelijk bericht-----", "Begin forwarded message:", "________________________________" };
-
-/* The first two lines of an earlier message's head, as Outlook copies it without a line above. */
-static const struct { const char *from, *sent; } copied[] = {
-    { "From: ", "Sent: " }, { "From: ", "Date: " }, { "Von: ", "Gesendet: " }, { "De : ", "Envoy\xc3\xa9 : " }, { "De: ", "Enviado" }, { "Da: ", "Inviato: " },
-};
-
 static Str line_at(Str s, size_t at)
 {
     const char *nl = memchr(s.p + at, '\n', s.n - at);
@@ -58,24 +48,41 @@ static bool is_attribution(Str line)
     for (size_t i = 0; i < ARRAY_LEN(wrote); i++)
         if (str_ends(line, wrote[i]))
             return true;
-    return false;
+    return quote_attribution(line);
 }
 
+/* Outlook on the web draws a line above what it copies. */
 static bool is_opener(Str line)
 {
-    for (size_t i = 0; i < ARRAY_LEN(openers); i++)
-        if (str_starts(line, openers[i]))
-            return true;
-    return false;
+    return quote_mark(line) || str_starts(line, "________________________________");
 }
 
-static bool is_copied_head(Str s, size_t at)
+/* An attribution broken over two lines. */
+static bool is_wrapped(Str line, Str next, bool (*is)(Str))
+{
+    char         both[2 * QUOTE_LINE_MAX + 1];
+    const size_t n = line.n + 1 + next.n;
+    if (n >= sizeof both || !line.n || !next.n || is(next) || next.p[next.n - 1] != ':' || line.p[line.n - 1] == ':')
+        return false;
+    memcpy(both, line.p, line.n);
+    both[line.n] = ' ';
+    memcpy(both + line.n + 1, next.p, next.n);
+    return is((Str){ both, n });
+}
+
+/* An attribution that no other sentence looks like, and no "> " below it: the rest is the earlier message. */
+static bool introduces_rest(Str s, size_t at)
 {
     const size_t next = next_line(s, at);
-    for (size_t i = 0; i < ARRAY_LEN(copied) && next < s.n; i++)
-        if (str_starts(line_at(s, at), copied[i].from) && str_starts(line_at(s, next), copied[i].sent))
-            return true;
-    return false;
+    if (quote_attribution_sure(line_at(s, at)))
+        at = next;
+    else if (next < s.n && is_wrapped(line_at(s, at), line_at(s, next), quote_attribution_sure))
+        at = next_line(s, next);
+    else
+        return false;
+    while (at < s.n && !line_at(s, at).n)
+        at = next_line(s, at);
+    return at < s.n && !is_quoted(line_at(s, at));
 }
 
 static void mark(DocPart *p, size_t from, size_t to, DocMark what)
@@ -92,7 +99,7 @@ static void mark_body(DocPart *p, size_t at)
     size_t    attribution = SIZE_MAX; /* where the lines begin that may introduce a quotation */
     while (at < s.n) {
         const Str line = line_at(s, at);
-        if (is_opener(line) || is_copied_head(s, at)) {
+        if (is_opener(line) || quote_head(s, at, false) || introduces_rest(s, at)) {
             mark(p, at, s.n, DOC_QUOTE);
             return;
         }
@@ -113,7 +120,7 @@ static void mark_body(DocPart *p, size_t at)
         }
         if (line.n == 2 && memcmp(line.p, "--", 2) == 0) {
             size_t end = next_line(s, at);
-            while (end < s.n && !is_quoted(line_at(s, end)) && !is_opener(line_at(s, end)) && !is_copied_head(s, end) && !is_attribution(line_at(s, end)))
+            while (end < s.n && !is_quoted(line_at(s, end)) && !is_opener(line_at(s, end)) && !quote_head(s, end, false) && !is_attribution(line_at(s, end)))
                 end = next_line(s, end);
             mark(p, at, end, DOC_SIGNATURE);
             attribution = SIZE_MAX;
@@ -124,7 +131,7 @@ static void mark_body(DocPart *p, size_t at)
             attribution = at;
         } else if (line.n) {
             const size_t next = next_line(s, at);
-            attribution = next < s.n && str_starts(line, "On ") && is_attribution(line_at(s, next)) ? at : SIZE_MAX;
+            attribution = next < s.n && is_wrapped(line, line_at(s, next), quote_attribution) ? at : SIZE_MAX;
             if (attribution != SIZE_MAX) {
                 at = next_line(s, next);
                 continue;

@@ -1,7 +1,7 @@
 /* csv_dialect.c - finds delimiter, quote, escape and header of a CSV file in its beginning.
  * The delimiter is the one that cuts most records into the same number of fields, two or more. Of equals the rarer character wins: in "1,5;2,5" both cut evenly,
  * and semicolons are not in numbers. A header is recognised by a name that data sets use, by numbers below a word, or else by names that look like names and do not
- * come again below; what is not plain is marked as a guess.
+ * come again below, nor twice in the row; what is not plain is marked as a guess.
  * To add a delimiter or a well-known column name: delimiters[], known_names[]. */
 #include "formats/csv.h"
 
@@ -179,17 +179,19 @@ static bool looks_like_name(Str s)
 
 typedef struct Heads {
     size_t n;
-    bool   known, possible;    /* a well-known name among them; no number, no sentence, none twice, none empty but the first */
+    bool   known, possible;    /* a well-known name among them; no number, no sentence, none empty but the first */
+    bool   twice;              /* two are the same */
 } Heads;
 
 static Heads look_at_heads(const CsvFields *f)
 {
-    Heads h = { f->n, false, f->n > 0 };
+    Heads h = { .n = f->n, .possible = f->n > 0 };
     Map *seen = map_new();
     for (size_t i = 0; i < f->n; i++) {
         const Str s = f->field[i];
         h.known |= is_known(s);
-        h.possible &= (s.n || (i == 0 && f->n > 1)) && !is_number(s) && looks_like_name(s) && map_put(seen, s, 0);
+        h.possible &= (s.n || (i == 0 && f->n > 1)) && !is_number(s) && looks_like_name(s);
+        h.twice |= s.n && !map_put(seen, s, 0);
     }
     map_free(seen);
     return h;
@@ -224,7 +226,7 @@ static void find_header(CsvDialect *d, Str s, bool whole)
     }
     for (size_t i = 0; i < h.n; i++)
         numeric |= rows && numbers[i] == rows;        /* numbers below, and the head is none: it is possible */
-    d->header = h.possible && (h.known || numeric || !again);
+    d->header = h.possible && (h.known || numeric || (!again && !h.twice)); /* names that are plainly names stay so when two are the same: the reader refuses them */
     d->header_sure = !h.possible || h.known || numeric;
     free(numbers);
     csv_fields_release(&head);

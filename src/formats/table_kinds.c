@@ -78,6 +78,7 @@ static TableCut name_columns(Table *t, const CsvFields *f, bool header)
 {
     Map *seen = map_new();
     TableCut bad = { 0 };
+    int64_t first = 0;
     for (size_t i = 0; i < f->n && !bad.bad; i++) {
         StrBuf name = { 0 };
         if (header && f->field[i].n)
@@ -86,9 +87,10 @@ static TableCut name_columns(Table *t, const CsvFields *f, bool header)
             strbuf_addf(&name, "column_%zu", i + 1);
         if (memchr(name.p, 0, name.n))
             bad = table_bad_member(t, "line %" PRId64 ": the name of column %zu holds a zero byte; correct the header", t->line, i + 1);
-        else if (!map_put(seen, strbuf_str(&name), 0))
-            bad = table_bad_member(t, "line %" PRId64 ": two columns are named \"%s\" (column %zu is the second); rename one, or say that the file has no header",
-                                   t->line, shown(strbuf_str(&name)).text, i + 1);
+        else if (map_get(seen, strbuf_str(&name), &first))
+            bad = table_bad_member(t, "line %" PRId64 ": columns %" PRId64 " and %zu are both named \"%s\"; rename one, or say that the file has no header "
+                                   "(--header no), and they are called column_1, column_2, ...", t->line, first + 1, i + 1, shown(strbuf_str(&name)).text);
+        map_put(seen, strbuf_str(&name), (int64_t)i);
         *vec_push(&t->columns) = strbuf_take(&name);
     }
     map_free(seen);
@@ -313,6 +315,44 @@ static const char *other_file(Str s)
     return NULL;
 }
 
+/* Control characters and zero bytes: no text, whatever it is called. Wide text and older encodings are UTF-8 by now. */
+static bool is_binary(Str s)
+{
+    size_t odd = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const unsigned char c = (unsigned char)s.p[i];
+        odd += c < 0x20 && !strchr("\t\n\r\f\v\x1a\x1b", c ? c : 1);
+    }
+    return odd > 16 && odd > s.n / 25; /* a few zero bytes are a fault of a row */
+}
+
+/* The sentence about a content that is none of the kinds: what its name promises comes first. */
+static const char *not_as_named(const char *path)
+{
+    static const struct { const char *ending, *sentence; } promised[] = {
+        { "pdf", "its name says PDF, but its contents are no PDF document (they do not begin with %PDF-)" },
+        { "zip", "its name says zip, but its contents are no zip archive" },
+        { "docx", "its name says Word document, but its contents are none" },
+        { "xlsx", "its name says Excel workbook, but its contents are none" },
+        { "pptx", "its name says PowerPoint presentation, but its contents are none" },
+        { "gz", "its name says gzip, but its contents are not packed by gzip" },
+        { "tgz", "its name says gzip, but its contents are not packed by gzip" },
+        { "bz2", "its name says bzip2, but its contents are not packed by bzip2" },
+        { "xz", "its name says xz, but its contents are not packed by xz" },
+        { "zst", "its name says zstd, but its contents are not packed by zstd" },
+        { "tar", "its name says tar, but its contents are no tar archive" },
+        { "parquet", "its name says Parquet, but its contents are no Parquet file (they do not begin with PAR1)" },
+        { "html", "its name says HTML, but its contents are no HTML page" },
+        { "eml", "its name says mail, but its contents are no mail message" },
+        { "mbox", "its name says mailbox, but its contents are no mailbox" },
+    };
+    const char *dot = strrchr(path, '.');
+    for (size_t i = 0; dot && i < ARRAY_LEN(promised); i++)
+        if (strcasecmp(dot + 1, promised[i].ending) == 0)
+            return promised[i].sentence;
+    return NULL;
+}
+
 static bool begins_object(Str s)
 {
     size_t i = 1;
@@ -357,8 +397,14 @@ const KindOps *table_find_kind(Table *t, Str s, bool whole)
     if (kind == TABLE_AUTO)
         kind = find_text_kind(t, s, whole, kind_by_name(*m->name ? m->name : t->path));
     const KindOps *ops = table_ops(kind);
+    const char *said = not_as_named(*m->name ? m->name : t->path);
+    if (is_binary(s) && t->opt.kind == TABLE_AUTO) {
+        table_bad_member(t, "%s", said ? said : "this is binary data of no kind that is known here, not rows");
+        return NULL;
+    }
     if (!ops) {
-        table_bad_member(t, "it is no JSON, its lines do not fall into columns, and its name tells nothing; say which kind of data it is (jsonl, json, csv, tsv, text)");
+        table_bad_member(t, "%s", said ? said : "it is no JSON, its lines do not fall into columns, and its name tells nothing; give it the ending of what it is "
+                                                "(.jsonl, .json, .csv, .tsv, .txt)");
         return NULL;
     }
     m->kind = kind;

@@ -1,9 +1,8 @@
-/* heuristics_rules.c - the rules that look for particular text: broken ends, refusals, blanks, the prompt in the answer, quotes, JSON.
+/* heuristics_rules.c - the rules that look for particular text: refusals, blanks, the prompt in the answer, quotes, JSON.
  * To add a phrase in another language: a row of the table of its rule, letters small. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "prep/heuristics_int.h"
-#include "prep/language.h"
 
 #include <stdlib.h>
 #include <strings.h>
@@ -13,92 +12,6 @@
 static bool is_letter(char ch)
 {
     return (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
-}
-
-static bool ends_with_word(Str s, const char *word)
-{
-    const size_t n = strlen(word);
-    return s.n > n && strncasecmp(s.p + s.n - n, word, n) == 0 && s.p[s.n - n - 1] == ' ';
-}
-
-/* An odd number of lines that begin with ``` */
-static bool fence_open(Str s)
-{
-    bool open = false;
-    for (size_t at = 0; at < s.n;) {
-        const char *end = memchr(s.p + at, '\n', s.n - at);
-        const size_t len = end ? (size_t)(end - (s.p + at)) : s.n - at;
-        const Str line = text_trim((Str){ s.p + at, len });
-        open = open != (line.n >= 3 && memcmp(line.p, "```", 3) == 0);
-        at += len + 1;
-    }
-    return open;
-}
-
-/* Brackets of the last paragraph that stay open; a bracket that closes nothing is none of ours ("a)" in lists and shell patterns), an emoticon neither. */
-static bool bracket_open(Str s)
-{
-    int depth[3] = { 0 };
-    size_t from = s.n;
-    while (from > 0 && !(from >= 2 && s.p[from - 1] == '\n' && s.p[from - 2] == '\n'))
-        from--;
-    for (size_t i = from; i < s.n; i++) {
-        if (i > from && memchr("\\'\":;", s.p[i - 1], 5))
-            continue;
-        switch (s.p[i]) {
-        case '(': depth[0]++; break;
-        case '[': depth[1]++; break;
-        case '{': depth[2]++; break;
-        case ')': depth[0] -= depth[0] > 0; break;
-        case ']': depth[1] -= depth[1] > 0; break;
-        case '}': depth[2] -= depth[2] > 0; break;
-        default:  break;
-        }
-    }
-    return depth[0] > 0 || depth[1] > 0 || depth[2] > 0;
-}
-
-static float prose_breaks_off(Str s, const TextCounts *c)
-{
-    static const char *const open_words[] = {
-        "the", "a", "an", "of", "and", "or", "to", "with", "for", "that", "because", "which", "is", "are", "und", "oder", "der", "die", "das", "ein", "eine", "mit",
-        "dass", "weil", "et", "ou", "le", "la", "les", "de", "du", "des", "que", "y", "el", "los", "con", "por", "il", "di", "che", "e", "o", "os", "van", "het", "en",
-    };
-    if (s.n == 0)
-        return 0;
-    const char last = s.p[s.n - 1];
-    const bool prose = c->words >= 8 && c->letters * 10 >= c->solid * 7 && !memchr(s.p, '`', s.n);
-    if (!prose) /* a command or a table may end on anything; an open bracket in it is another rule's: shell quoting hides them */
-        return 0;
-    if (last == ',')
-        return 0.9f;
-    for (size_t i = 0; i < ARRAY_LEN(open_words); i++)
-        if (ends_with_word(s, open_words[i]))
-            return 0.9f;
-    if (str_ends(s, "...") || str_ends(s, "\xE2\x80\xA6") || bracket_open(s))
-        return 0.8f;
-    size_t ends = 0, tail = s.n;
-    for (size_t i = 1; i + 1 < s.n; i++)
-        if (s.p[i] == ' ' && strchr(".!?", s.p[i - 1]) && s.p[i - 1] && i >= 3 && (is_letter(s.p[i - 2]) || s.p[i - 2] == ')')) {
-            ends++;
-            tail = i + 1;
-        }
-    const bool one_line = tail < s.n && !memchr(s.p + tail, '\n', s.n - tail); /* behind the last sentence no list, heading or signature */
-    size_t spaces = 0;
-    for (size_t i = tail; i < s.n; i++)
-        spaces += s.p[i] == ' ';
-    return ends >= 2 && one_line && spaces >= 2 && is_letter(last) ? 0.8f : 0;
-}
-
-float ends_truncated(Str s, const TextCounts *c)
-{
-    LanguageGuess g;
-    if (fence_open(s))
-        return 1;
-    const float sure = prose_breaks_off(s, c);
-    if (sure > 0)
-        language_guess(s, &g);
-    return sure > 0 && strcmp(g.code, "code") ? sure : 0; /* a command may end on any word */
 }
 
 float says_refusal(Str s)

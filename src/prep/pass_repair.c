@@ -12,6 +12,7 @@ typedef struct Mend {
     uint64_t      count[REPAIR_KINDS];
     uint64_t      lost;   /* U+FFFD */
     bool          too_long;
+    bool          page;   /* an answer is a page in HTML, so what is asked decides whether it stays one */
     Json         *before;
 } Mend;
 
@@ -28,6 +29,15 @@ static bool looks_like_markup(void *user, TextRole role, Str text, StrBuf *out)
     Mend *m = user;
     (void)out;
     m->options.keep_markup |= role != TEXT_META && repair_about_markup(text);
+    m->page |= role == TEXT_ANSWER && repair_is_page(text);
+    return false;
+}
+
+static bool asks_for_page(void *user, TextRole role, Str text, StrBuf *out)
+{
+    Mend *m = user;
+    (void)out;
+    m->options.keep_markup |= (role == TEXT_USER || role == TEXT_SYSTEM) && !repair_is_page(text) && repair_asks_for_page(text);
     return false;
 }
 
@@ -70,6 +80,8 @@ static void repair_row(const void *state, RowWork *w)
 {
     Mend   m = { .options = *(const RepairOptions *)state, .before = json_arr_new() };
     record_each_text(&w->rec, looks_like_markup, &m);
+    if (m.page)
+        record_each_text(&w->rec, asks_for_page, &m);
     strbuf_clear(&w->held);
     int changed = record_each_text(&w->rec, mend_text, &m);
     for (size_t i = 0; i < REPAIR_KINDS; i++)

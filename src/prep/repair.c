@@ -8,6 +8,7 @@ const RepairRow repair_rows[REPAIR_KINDS] = {
     [REPAIR_LINE_ENDINGS] = { "line_endings", true, "makes every line end in LF", "texts about line endings lose their CR" },
     [REPAIR_MOJIBAKE] = { "mojibake", true, "decodes UTF-8 that was read in a one-byte code page", "a text that shows mojibake on purpose" },
     [REPAIR_CONTROLS] = { "controls", true, "removes control characters and terminal escapes", "none known" },
+    [REPAIR_HIDDEN] = { "hidden", true, "removes scripts, styles, comments and the head of a text in HTML", "an answer in HTML to a question that never says so" },
     [REPAIR_ENTITIES] = { "entities", true, "decodes HTML entities outside code", "a text on escaping that never says HTML or XML" },
     [REPAIR_TAGS] = { "tags", true, "removes leftover presentational tags", "an answer in HTML to a question that never says so" },
     [REPAIR_INVISIBLE] = { "invisible", true, "removes zero-width characters and bidi controls", "mixed right-to-left text may be shown in another order" },
@@ -29,6 +30,7 @@ static const struct { RepairFn *run; uint32_t needs; /* any of these */ } works[
     [REPAIR_LINE_ENDINGS] = { repair_line_endings, HOLDS_CR | HOLDS_HIGH },
     [REPAIR_MOJIBAKE] = { repair_mojibake, HOLDS_HIGH },
     [REPAIR_CONTROLS] = { repair_controls, HOLDS_CONTROL | HOLDS_HIGH },
+    [REPAIR_HIDDEN] = { repair_hidden, HOLDS_LESS },
     [REPAIR_ENTITIES] = { repair_entities, HOLDS_AMP },
     [REPAIR_TAGS] = { repair_tags, HOLDS_LESS },
     [REPAIR_INVISIBLE] = { repair_invisible, HOLDS_HIGH },
@@ -113,7 +115,7 @@ static bool repair_wanted(const RepairOptions *opt, int kind)
 {
     const uint32_t bit = 1u << kind;
     return !(opt->off & bit) && (repair_rows[kind].on || (opt->on & bit)) &&
-           !(opt->keep_markup && (kind == REPAIR_ENTITIES || kind == REPAIR_TAGS));
+           !(opt->keep_markup && (kind == REPAIR_HIDDEN || kind == REPAIR_ENTITIES || kind == REPAIR_TAGS));
 }
 
 static uint32_t count_replacement(Str s)

@@ -20,7 +20,7 @@ enum {
 };
 
 typedef size_t RepairFn(StrBuf *out, Str in);
-RepairFn repair_line_endings, repair_mojibake, repair_controls, repair_entities, repair_tags, repair_invisible, repair_spaces, repair_nfc, repair_quotes,
+RepairFn repair_line_endings, repair_mojibake, repair_controls, repair_hidden, repair_entities, repair_tags, repair_invisible, repair_spaces, repair_nfc, repair_quotes,
     repair_mail_quote, repair_mail_signature, repair_mail_device, repair_mail_closing, repair_mail_legal, repair_mail_tracking, repair_trailing,
     repair_blank_lines;
 

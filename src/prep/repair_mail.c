@@ -2,12 +2,12 @@
  * boilerplate. All work on lines. Invariants: nothing is removed from code fences; a text is never emptied: a repair that would leave nothing
  * does nothing. To add a language: a row of the table of each repair; phrases in lower case, matched with ASCII letters in any case. */
 #include "base/mem.h"
+#include "docs/quote.h"
 #include "prep/repair_int.h"
 
 #include <stdlib.h>
 #include <strings.h>
 
-#define LINE_MAX_ATTRIBUTION 240 /* bytes; mail programs wrap at 78, but names and addresses are long */
 #define LINE_MAX_BLOCK       100 /* a line of a signature or of names below a closing */
 #define BLOCK_LINES_MAX      12
 
@@ -59,82 +59,82 @@ static bool has_nocase(Str s, const char *part)
     return false;
 }
 
-static bool has_digit(Str s)
+/* Words of which every quotation that has no ">" holds one: looked for before the lines are laid out. */
+static bool may_quote(Str in)
 {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] >= '0' && s.p[i] <= '9')
+    static const char *const probes[] = { "--", "wrote", "schrieb", "crit", "escribi", "scritto", "schreef", "escreveu", "skrev", "napisa", "orward", "eitergeleitet", "eenviado",
+                                          "noltrato", "oorgestuurd", "Subject", "Betreff", "Objet", "Asunto", "Oggetto", "Onderwerp", "Assunto", "mne", "Emne", "Temat", "edm\xC4\x9Bt" };
+    if (memchr(in.p, '>', in.n))
+        return true;
+    for (size_t i = 0; i < ARRAY_LEN(probes) && memchr(in.p, ':', in.n); i++)
+        if (memmem(in.p, in.n, probes[i], strlen(probes[i])))
             return true;
-    return false;
+    return memmem(in.p, in.n, "--", 2) != NULL;
 }
 
-/* "On 3 May 2024, A. Person wrote:" in the languages' forms: first word, and the verb near the colon at the end. */
-static bool is_attribution(Str s)
+static bool is_rule(Str s) /* a line of dashes or underscores */
 {
-    static const struct { const char *start, *verb; } forms[] = {
-        { "on ", "wrote" },     { "am ", "schrieb" },    { "le ", "crit" },       { "el ", "escribi" },  { "il ", "scritto" }, { "em ", "escreveu" },
-        { "op ", "schreef" },   { "den ", "skrev" },     { "w dniu ", "napisa" }, { "dne ", "napsal" },  { "a(z) ", "ezt " },  { "pe ", "scris" },
-    };
-    if (s.n < 12 || s.n > LINE_MAX_ATTRIBUTION || s.p[s.n - 1] != ':' || !has_digit(s))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(forms); i++)
-        if (starts_nocase(s, forms[i].start) && has_nocase(s, forms[i].verb))
-            return true;
-    return false;
+    size_t n = 0;
+    while (n < s.n && (s.p[n] == '-' || s.p[n] == '_'))
+        n++;
+    return n >= 5 && n == s.n;
 }
 
-static bool is_header(Str s)
+static void drop_rest(Mail *m, size_t from)
 {
-    static const char *const names[] = { "from:", "von:", "de:", "da:", "van:", "fr\xC3\xA5n:", "fra:", "od:", "sent:", "gesendet:", "date:", "datum:",
-                                         "envoy\xC3\xA9", "enviado", "to:", "an:", "subject:", "betreff:" };
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (starts_nocase(s, names[i]))
-            return true;
-    return false;
+    while (from > 0 && (m->l[from - 1].t.n == 0 || is_rule(m->l[from - 1].t)))
+        from--;
+    for (size_t k = from; k < m->n; k++)
+        m->l[k].drop = true;
 }
 
-static bool is_original_mark(Str s)
+/* The lines of an attribution at line i: 1 or 2, since long ones are wrapped once; 0: none. */
+static size_t attribution_at(const Mail *m, size_t i, bool (*is)(Str))
 {
-    static const char *const words[] = { "original message", "urspr\xC3\xBCngliche nachricht", "originalnachricht", "message d'origine", "mensaje original",
-                                         "mensagem original", "messaggio originale", "oorspronkelijk bericht", "ursprungligt meddelande",
-                                         "oprindelig meddelelse", "wiadomo\xC5\x9B\xC4\x87 oryginalna" };
-    if (s.n < 8 || s.p[0] != '-' || s.p[1] != '-' || s.p[s.n - 1] != '-')
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (has_nocase(s, words[i]))
-            return true;
-    return false;
+    if (is(m->l[i].t))
+        return 1;
+    if (i + 1 >= m->n || m->l[i].t.p[m->l[i].t.n - 1] == ':' || !m->l[i + 1].t.n || m->l[i + 1].t.p[m->l[i + 1].t.n - 1] != ':' ||
+        m->l[i].t.n + m->l[i + 1].t.n >= QUOTE_LINE_MAX || is(m->l[i + 1].t))
+        return 0;
+    StrBuf two = { 0 };
+    strbuf_add(&two, m->l[i].t.p, m->l[i].t.n);
+    strbuf_addc(&two, ' ');
+    strbuf_add(&two, m->l[i + 1].t.p, m->l[i + 1].t.n);
+    bool found = is(strbuf_str(&two));
+    strbuf_release(&two);
+    return found ? 2 : 0;
+}
+
+static size_t next_text(const Mail *m, size_t i)
+{
+    while (i < m->n && m->l[i].t.n == 0)
+        i++;
+    return i;
 }
 
 size_t repair_mail_quote(StrBuf *out, Str in)
 {
-    if (!memchr(in.p, '>', in.n) && !memmem(in.p, in.n, "--", 2))
+    if (!in.n || !may_quote(in))
         return 0;
     Mail m = mail_read(in);
     for (size_t i = 0; i < m.n; i++) {
-        if (m.l[i].code || m.l[i].drop || m.l[i].t.n < 8)
+        if (m.l[i].code || m.l[i].drop || m.l[i].t.n < 4)
             continue;
-        size_t next = i + 1, heads = 0;
-        if (is_original_mark(m.l[i].t)) {
-            for (size_t k = i + 1; k < m.n && k < i + 5; k++)
-                heads += is_header(m.l[k].t);
-            for (size_t k = i; heads >= 2 && k < m.n; k++)
-                m.l[k].drop = true;
+        const size_t below = next_text(&m, i + 1), at = (size_t)(m.l[i].s.p - in.p);
+        if (quote_head(in, at, true) || (quote_mark(m.l[i].t) && below < m.n && quote_head(in, (size_t)(m.l[below].s.p - in.p), false))) {
+            drop_rest(&m, i);
+            break;
+        }
+        const size_t lines = m.l[i].t.n < 8 ? 0 : attribution_at(&m, i, quote_attribution);
+        size_t next = next_text(&m, i + MAX(lines, (size_t)1));
+        if (!lines || next >= m.n)
             continue;
+        if (m.l[next].t.p[0] != '>') { /* without quoted lines below it most such lines are sentences about writing */
+            if (!attribution_at(&m, i, quote_attribution_sure))
+                continue;
+            drop_rest(&m, i);
+            break;
         }
-        StrBuf two = { 0 }; /* long attributions are wrapped once */
-        bool found = is_attribution(m.l[i].t);
-        if (!found && i + 1 < m.n && m.l[i].t.p[m.l[i].t.n - 1] != ':' && m.l[i + 1].t.n && m.l[i + 1].t.p[m.l[i + 1].t.n - 1] == ':') {
-            strbuf_add(&two, m.l[i].t.p, MIN(m.l[i].t.n, (size_t)LINE_MAX_ATTRIBUTION + 1));
-            strbuf_addc(&two, ' ');
-            strbuf_add(&two, m.l[i + 1].t.p, MIN(m.l[i + 1].t.n, (size_t)LINE_MAX_ATTRIBUTION + 1));
-            found = is_attribution(strbuf_str(&two));
-            next++;
-        }
-        strbuf_release(&two);
-        while (next < m.n && m.l[next].t.n == 0)
-            next++;
-        if (!found || next >= m.n || m.l[next].t.p[0] != '>')
-            continue; /* without quoted lines below it the line is a sentence about writing */
         for (size_t k = next; k < m.n && (m.l[k].t.n == 0 || m.l[k].t.p[0] == '>'); k++)
             next = m.l[k].t.n ? k + 1 : next;
         for (size_t k = i; k < next; k++)

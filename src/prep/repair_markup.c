@@ -1,5 +1,7 @@
 /* repair_markup.c - HTML entities and presentational tags that an export left in plain text. Conservative: a text that speaks of markup, or
  * holds any tag that is not in tags[], or an unclosed one that may be a placeholder ("<table>"), stays as it is.
+ * A text that is HTML itself, as mails and tickets in exports are, is judged by what a reader of the page would see: what it hides (scripts, styles, comments,
+ * its head) is taken out first and does not make it a text about markup.
  * Invariant: nothing inside code fences or `inline code` is touched. To add a tag: a row of tags[]; an entity: tools/repair_tables.py. */
 #include "prep/repair_int.h"
 
@@ -25,7 +27,134 @@ static bool holds_nocase(Str text, const char *part)
     return false;
 }
 
+/* ---- what a page hides ----------------------------------------------------------------------------------------------------------------------------- */
+
+/* Elements whose content is no text, and marks: from the first string to the last. */
+static const struct { const char *open, *close; bool element; } hides[] = {
+    { "<script", "</script", true }, { "<style", "</style", true },     { "<head", "</head", true },    { "<title", "</title", true }, { "<noscript", "</noscript", true },
+    { "<svg", "</svg", true },       { "<template", "</template", true }, { "<!--", "-->", false },      { "<![", ">", false },         { "<!doctype", ">", false },
+    { "<?xml", ">", false },         { "<xml", "</xml", true },
+};
+
+static const char *find_nocase(const char *p, const char *end, const char *part)
+{
+    const size_t n = strlen(part);
+    for (; (size_t)(end - p) >= n; p++) {
+        p = memchr(p, part[0], (size_t)(end - p) - n + 1); /* '<' or '-': the same in both cases */
+        if (!p)
+            return NULL;
+        if (strncasecmp(p, part, n) == 0)
+            return p;
+    }
+    return NULL;
+}
+
+/* The length of the hidden part at p, which is '<'; 0: none. One that is not closed is none: the text may be cut, or be about the tag. */
+static size_t hidden_at(const char *p, const char *end)
+{
+    for (size_t i = 0; i < ARRAY_LEN(hides); i++) {
+        const size_t n = strlen(hides[i].open);
+        if ((size_t)(end - p) <= n || strncasecmp(p, hides[i].open, n) != 0 || (hides[i].element && !memchr(" >\t\r\n/", p[n], 6)))
+            continue;
+        const char *close = find_nocase(p + n, end, hides[i].close);
+        const char *last = close && hides[i].element ? memchr(close, '>', (size_t)(end - close)) : close;
+        return last ? (size_t)(last - p) + (hides[i].element ? 1 : strlen(hides[i].close)) : 0;
+    }
+    return 0;
+}
+
+/* The text without its hidden parts, and how many there were; only those where a page has them: behind a tag, at the start of a line or of the text. */
+static size_t take_hidden(StrBuf *out, Str in)
+{
+    const char *end = in.p + in.n;
+    size_t      count = 0, tick = 0;
+    for (size_t i = 0; i < in.n;) {
+        tick += in.p[i] == '`';
+        const size_t n = in.p[i] == '<' && !(tick & 1) ? hidden_at(in.p + i, end) : 0;
+        size_t       k = out->n;
+        while (n && k > 0 && memchr(" \t", out->p[k - 1], 2))
+            k--;
+        if (n && (k == 0 || out->p[k - 1] == '\n' || out->p[k - 1] == '>')) {
+            count++;
+            i += n;
+        } else {
+            strbuf_addc(out, in.p[i++]);
+        }
+    }
+    return count;
+}
+
+static bool begins_as_page(Str s)
+{
+    static const char *const starts[] = { "<!doctype", "<html", "<head", "<body", "<div", "<p>", "<p ", "<table", "<style", "<script", "<span", "<meta", "<center", "<font", "<!--", "<?xml" };
+    while (s.n && memchr(" \t\n", *s.p, 3))
+        s = (Str){ s.p + 1, s.n - 1 };
+    for (size_t i = 0; i < ARRAY_LEN(starts); i++)
+        if (s.n > strlen(starts[i]) && strncasecmp(s.p, starts[i], strlen(starts[i])) == 0)
+            return true;
+    return false;
+}
+
+bool repair_is_page(Str s)
+{
+    if (!s.n || !memchr(s.p, '<', s.n) || !memchr(s.p, '>', s.n) || memmem(s.p, s.n, "```", 3))
+        return false;
+    if (begins_as_page(s))
+        return true;
+    StrBuf shown = { 0 };
+    const size_t n = take_hidden(&shown, s);
+    strbuf_release(&shown);
+    return n > 0;
+}
+
+bool repair_asks_for_page(Str text)
+{
+    static const char *const words[] = { "page", "website", "web site", "site ", "webseite", "seite ", "sito ", "pagina", "p\xC3\xA1gina", "javascript", "script", "button", "form ", "code",
+                                         "function", "frontend", "front-end", "layout", "component", "stylesheet", "template", "snippet", "tag", "element", "bootstrap", "svg" };
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (holds_nocase(text, words[i]))
+            return true;
+    return repair_about_markup(text);
+}
+
+static bool says_markup(Str text);
+
 bool repair_about_markup(Str text)
+{
+    if (!repair_is_page(text))
+        return says_markup(text);
+    StrBuf shown = { 0 }, words = { 0 };
+    take_hidden(&shown, text);
+    for (size_t i = 0; i < shown.n; i++) { /* of tags and their attributes nothing is said */
+        const char *close = shown.p[i] == '<' ? memchr(shown.p + i, '>', shown.n - i) : NULL;
+        strbuf_addc(&words, close ? ' ' : shown.p[i]);
+        i = close ? (size_t)(close - shown.p) : i;
+    }
+    const bool about = says_markup(strbuf_str(&words));
+    strbuf_release(&shown);
+    strbuf_release(&words);
+    return about;
+}
+
+size_t repair_hidden(StrBuf *out, Str in)
+{
+    static const char *const about[] = { "script", "style", "tag", "code", "browser", "comment" };
+    if (!repair_is_page(in) || repair_about_markup(in))
+        return 0;
+    const size_t count = take_hidden(out, in);
+    if (!begins_as_page(in)) /* a text with something hidden in it: it must not speak of that */
+        for (size_t i = 0; count && i < ARRAY_LEN(about); i++)
+            if (holds_nocase(strbuf_str(out), about[i]))
+                return 0;
+    for (size_t i = 0; i < out->n; i++)
+        if (!memchr(" \t\n", out->p[i], 3))
+            return count;
+    return 0; /* nothing is shown at all: left for a person to see */
+}
+
+/* ---- entities and tags ------------------------------------------------------------------------------------------------------------------------------- */
+
+static bool says_markup(Str text)
 {
     static const char *const words[] = { "html", "xml", "svg", "markup", "entity", "entities", "escape ", "<script", "<?", "<!", "css", "jsx", "react ",
                                          "xpath", "href attr", "regex", "web page", "webpage", "sed ", "grep", "awk ", "tags ", "tag>" };
@@ -112,7 +241,10 @@ size_t repair_entities(StrBuf *out, Str in)
 
 typedef enum { TAG_PAIR, TAG_LOOSE, TAG_VOID } TagKind; /* must be closed; may be left open where other tags show that this is HTML; has no end */
 static const struct { const char *name; TagKind kind; const char *open, *close; } tags[] = {
-    { "a", TAG_PAIR, "", "" },       { "abbr", TAG_PAIR, "", "" },    { "b", TAG_PAIR, "", "" },       { "big", TAG_PAIR, "", "" },
+    { "a", TAG_PAIR, "", "" },       { "abbr", TAG_PAIR, "", "" },    { "b", TAG_PAIR, "", "" },       { "html", TAG_LOOSE, "", "" },
+    { "body", TAG_LOOSE, "", "" },   { "meta", TAG_VOID, "", "" },    { "link", TAG_VOID, "", "" },    { "o:p", TAG_PAIR, "", "" },
+    { "article", TAG_PAIR, "\n", "\n" }, { "section", TAG_PAIR, "\n", "\n" }, { "header", TAG_PAIR, "\n", "\n" }, { "footer", TAG_PAIR, "\n", "\n" },
+    { "main", TAG_PAIR, "\n", "\n" }, { "figure", TAG_PAIR, "\n", "\n" }, { "col", TAG_VOID, "", "" }, { "colgroup", TAG_PAIR, "", "" },       { "big", TAG_PAIR, "", "" },
     { "blockquote", TAG_PAIR, "\n", "\n" }, { "br", TAG_VOID, "\n", "\n" }, { "center", TAG_PAIR, "", "" }, { "cite", TAG_PAIR, "", "" },
     { "dd", TAG_LOOSE, " ", "\n" },  { "del", TAG_PAIR, "", "" },     { "div", TAG_PAIR, "\n", "\n" },   { "dl", TAG_PAIR, "", "\n" },
     { "dt", TAG_LOOSE, "", "\n" },   { "em", TAG_PAIR, "", "" },      { "font", TAG_PAIR, "", "" },    { "h1", TAG_PAIR, "", "\n" },
@@ -135,7 +267,7 @@ static bool tag_at(const char *p, size_t n, Tag *t)
 {
     const size_t name = 1 + (p[1] == '/');
     size_t k = name;
-    while (k < n && (((p[k] | 0x20) >= 'a' && (p[k] | 0x20) <= 'z') || (p[k] >= '1' && p[k] <= '6')))
+    while (k < n && (((p[k] | 0x20) >= 'a' && (p[k] | 0x20) <= 'z') || (p[k] >= '1' && p[k] <= '6') || p[k] == ':'))
         k++;
     for (t->row = 0; t->row < ARRAY_LEN(tags); t->row++)
         if (strlen(tags[t->row].name) == k - name && strncasecmp(tags[t->row].name, p + name, k - name) == 0)

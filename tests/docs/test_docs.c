@@ -176,6 +176,33 @@ static void test_marks(void **state)
     doc_release(&d);
 }
 
+/* How other mail programs and languages introduce the mail before: from there on the text is a quotation. */
+static void test_quotes(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {
+        "Von: Ann\nGesendet: Montag, 6. Mai 2024 09:12\nAn: Bob\nBetreff: Dienstag",   "-----Urspr\xC3\xBCngliche Nachricht-----\nVon: Ann",
+        "Am Mo., 6. Mai 2024 um 09:12 Uhr schrieb Ann Lee <ann@x.example>:",         "Am Mo., 6. Mai 2024 um 09:12 Uhr schrieb Ann Lee\n<ann@x.example>:",
+        "De : Ann\nEnvoy\xC3\xA9 : lundi 6 mai 2024 09:12\n\xC3\x80 : Bob\nObjet : mardi", "De: Ann\nEnviado el: lunes, 6 de mayo de 2024 9:12\nPara: Bob",
+        "Da: Ann\nInviato: luned\xC3\xAC 6 maggio 2024 09:12\nA: Bob",                 "Van: Ann\nVerzonden: maandag 6 mei 2024 09:12\nAan: Bob",
+        "Anfang der weitergeleiteten Nachricht:",                                   "---------- Forwarded message ---------",
+        "Op ma 6 mei 2024 om 09:12 schreef Ann Lee <ann@x.example>:",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        StrBuf mail = { 0 };
+        DocOut d;
+        Err    e = { 0 };
+        strbuf_addf(&mail, "From: a@b\nSubject: s\nContent-Type: text/plain; charset=utf-8\n\nAgreed.\n\n%s\n\nOld text\n", heads[i]);
+        if (doc_parse(DOC_MAIL, strbuf_str(&mail), NULL, &d, &e))
+            fail_msg("%s", e.text);
+        const DocPart *p = &d.part.p[0];
+        if (p->span.n != 1 || p->span.p[0].mark != DOC_QUOTE || p->span.p[0].to != p->n || strncmp(p->text + p->span.p[0].from, heads[i], strlen(heads[i])) != 0)
+            fail_msg("head %zu is not marked up to the end: %s", i, p->text);
+        doc_release(&d);
+        strbuf_release(&mail);
+    }
+}
+
 /* ---- refusals ---- */
 
 typedef struct Case { const char *bytes; size_t n; const char *sentence; } Case;
@@ -555,7 +582,7 @@ static void test_unpack(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_marks), cmocka_unit_test(test_refused), cmocka_unit_test(test_docx_odds),
+        cmocka_unit_test(test_golden), cmocka_unit_test(test_meta), cmocka_unit_test(test_marks), cmocka_unit_test(test_quotes), cmocka_unit_test(test_refused), cmocka_unit_test(test_docx_odds),
         cmocka_unit_test(test_html_odds), cmocka_unit_test(test_xlsx_odds), cmocka_unit_test(test_hostile_xml),
         cmocka_unit_test(test_hostile_zip), cmocka_unit_test(test_hostile_html), cmocka_unit_test(test_hostile_mail),
         cmocka_unit_test(test_junk_and_limits), cmocka_unit_test(test_endless_pdf),

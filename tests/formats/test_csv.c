@@ -89,7 +89,9 @@ static void test_headers(void **state)
         { "apple,red\nbanana,yellow\n",                      true,  false },
         { "apple,red\nbanana,yellow\napple,green\n",         false, false },  /* a name does not come again */
         { "Hello, how are you?,x\nFine.,y\n",                false, true },
-        { "a,a\n1,2\n",                                      false, true },   /* two columns of one name */
+        { "a,a\n1,2\n",                                      true,  true },   /* two columns of one name: plainly names, and the reader refuses them */
+        { "id,name,name\n1,x,y\n",                           true,  true },
+        { "a,a\nx,y\n",                                      false, false },  /* nothing says that these are names */
         { ",text\n0,hello\n1,bye\n",                         true,  true },   /* pandas leaves its index without a name */
         { "text\n",                                          true,  true },
     };

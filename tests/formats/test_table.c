@@ -164,7 +164,8 @@ static void test_csv(void **state)
                "2 1 ! x.csv, line 2, row 1: text follows behind the closing quote of the field that opens here; a quote inside a quoted field must be doubled\n"
                "3 2 {\"text\":\"d\",\"label\":\"e\"}\n");
     check_rows(STR_LIT("text,text\na,b\n"), "x.csv", &(TableOptions){ .csv.header = CSV_YES },
-               "1 0 ! x.csv: line 1: two columns are named \"text\" (column 2 is the second); rename one, or say that the file has no header\n");
+               "1 0 ! x.csv: line 1: columns 1 and 2 are both named \"text\"; rename one, or say that the file has no header "
+               "(--header no), and they are called column_1, column_2, ...\n");
     check_rows(STR_LIT("text,la\0bel\na,b\n"), "x.csv", &(TableOptions){ .csv.header = CSV_YES },
                "1 0 ! x.csv: line 1: the name of column 2 holds a zero byte; correct the header\n");
     check_rows(STR_LIT("text,label\n\"\0\",\0\n"), "x.csv", NULL, "2 1 {\"text\":\"\\u0000\",\"label\":\"\\u0000\"}\n");
@@ -191,7 +192,7 @@ static void test_text(void **state)
     check_rows(STR_LIT("\n\nHello,\nyou.\r\n\r\n  \nworld.\n"), "x.md", &(TableOptions){ .paragraphs = true }, "3 1 {\"text\":\"Hello,\\nyou.\"}\n7 2 {\"text\":\"world.\"}\n");
     check_rows(STR_LIT(""), "x.txt", NULL, "");
     check_rows(STR_LIT("Some words. Other words, and\nnothing in columns\n"), "LICENSE", NULL,
-               "1 0 ! LICENSE: it is no JSON, its lines do not fall into columns, and its name tells nothing; say which kind of data it is (jsonl, json, csv, tsv, text)\n");
+               "1 0 ! LICENSE: it is no JSON, its lines do not fall into columns, and its name tells nothing; give it the ending of what it is (.jsonl, .json, .csv, .tsv, .txt)\n");
     check_rows(STR_LIT("<?xml version='1.0'?><a/>"), "x", NULL, "1 0 ! x: this is an XML file, not rows; turn it into JSONL or CSV\n");
     check_rows(STR_LIT("version https://git-lfs.github.com/spec/v1\n"), "x.csv", NULL,
                "1 0 ! x.csv: this is a Git LFS pointer and not the data; fetch it with \"git lfs pull\"\n");
