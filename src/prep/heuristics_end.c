@@ -1,7 +1,7 @@
 /* heuristics_end.c - whether an answer breaks off. What can be told: an open fence, bracket or mark, an item of a list without its text, a last word or sign
  * that something has to follow in the answer's language, a last sentence without a full stop among sentences that have one. What cannot: a cut at the end of
  * a sentence or of an item, and a half word where nothing else in the answer ends with a full stop. tools/judge_truncated.py measures both kinds of error.
- * Source code and commands may end on anything: only the fence counts there.
+ * Source code and commands may end on anything: only fences, items and rows of tables count there.
  * To add a language: a row of tails[]. */
 #include "prep/heuristics_int.h"
 #include "prep/language.h"
@@ -14,9 +14,8 @@ static const struct { const char *code, *always, *hardly; } tails[] = {
     { "en",
       " the a an and or but nor of into onto upon than because although whereas unless whether as my your our their its his every very if while during per via we they "
       "he she i am which whose when i'm i'll we'll you'll we're you're they're it's that's don't ",
-      " to with for from at by that is are was were be been has had have will would can could may might must shall should this these those not also please in on between "
-      "within without through about since until before after so such more most where what how who do does did it you any some no only then there each both let "
-      "make get just even still however therefore additionally " },
+      " to with for from at by that is are was were be been has had have will would can could may might must shall should this these those not in on between "
+      "within without until so such where how you then each let please however therefore additionally " },
     { "de",
       " der den dem des eine einen einem einer eines und oder aber sondern denn weil dass da\xC3\x9F ob wenn f\xC3\xBCr ohne gegen zwischen w\xC3\xA4hrend wegen trotz sowie beziehungsweise sehr mein meine "
       "meinen ihre ihren ihrem ihrer unsere unseren unserem unserer im am zum zur beim vom ins wir ich damit indem sobald ",
@@ -46,7 +45,9 @@ static const struct { const char *code, *always, *hardly; } tails[] = {
 
 #define SURE_WORDS  3 /* in an answer that ends on a word of `always` */
 #define HARDLY_WORDS 6
-#define TAIL_WORDS  4 /* of a last sentence without an end */
+#define TAIL_WORDS  4 /* of a last sentence without an end; a shorter one only behind two that have one, and when it is no farewell */
+static const char *const farewells[] = { "thank", "regards", "wishes", "cheers", "bye", "sincerely", "yours", "hope", "welcome", "sorry", "please", "danke", "gr\xC3\xBC\xC3\x9F", "gru\xC3\x9F", "mfg", "bitte",
+                                         "merci", "cordialement", "gracias", "saludo", "grazie", "saluti", "bedankt", "groet", "dank", "obrigad", "team" };
 
 static size_t line_start(Str s, size_t at) /* of the line that s.p[at - 1] is in */
 {
@@ -264,19 +265,23 @@ static bool sentence_open(Str s)
     long         number;
     if (!ends || !utf8_is_alpha(last_letter(s, &len)))
         return false;
+    for (size_t i = tail; i < s.n; i++)
+        spaces += s.p[i] == ' ';
+    if (spaces + 1 < TAIL_WORDS && (ends < 2 || text_has_any((Str){ s.p + tail, s.n - tail }, farewells, ARRAY_LEN(farewells))))
+        return false;
     const size_t start = line_start(s, s.n);
     const Str    line = text_trim((Str){ s.p + start, s.n - start });
     if (tail < start) /* the line is no sentence of a paragraph: a heading, an item, a signature */
         return false;
-    for (size_t i = tail; i < s.n; i++)
-        spaces += s.p[i] == ' ';
-    return spaces + 1 >= TAIL_WORDS && !list_mark(line, &number) && *line.p != '|' && *line.p != '#';
+    return !list_mark(line, &number) && *line.p != '|' && *line.p != '#';
 }
 
 float ends_truncated(Str s, const TextCounts *c)
 {
     if (fence_open(s))
         return 1;
+    if (s.n && item_open(s))
+        return 0.95f;
     if (!s.n || str_ends(s, "```") || c->letters * 2 < c->solid)
         return 0;
     LanguageGuess g;
@@ -285,10 +290,10 @@ float ends_truncated(Str s, const TextCounts *c)
         return 0;
     const Str  paragraph = last_paragraph(s);
     const bool prose = c->words >= 8 && c->letters * 10 >= c->solid * 6;
-    float      sure = item_open(s) ? 0.95f : 0;
-    sure = MAX(sure, c->words >= SURE_WORDS ? sign_open(s) : 0);
+    float      sure = c->words >= SURE_WORDS ? sign_open(s) : 0;
     sure = MAX(sure, word_open(s, strcmp(g.code, "und") ? g.code : "en", c->words));
-    if (prose && (bracket_open(paragraph) || mark_open(paragraph) || sentence_open(s)))
+    const bool ended = strchr(".!?", s.p[s.n - 1]) && s.p[s.n - 1]; /* a sentence that ends with its bracket still open was written so */
+    if (prose && !ended && (bracket_open(paragraph) || mark_open(paragraph) || sentence_open(s)))
         sure = MAX(sure, 0.8f);
     return sure;
 }
