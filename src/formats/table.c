@@ -255,7 +255,6 @@ int table_parse(const Table *t, const TableItem *item, Json **row, Err *e)
 {
     static const char *const reasons[BAD_COUNT] = {
         [BAD_OPEN_QUOTE] = "a quote opens here and is never closed; close it, or double it if it belongs to the text",
-        [BAD_OPEN_QUOTE_LONG] = "a quote opens here and is not closed within the largest row that is allowed; close it, or double it if it belongs to the text",
         [BAD_BEHIND_QUOTE] = "text follows behind the closing quote of the field that opens here; a quote inside a quoted field must be doubled",
         [BAD_JSON_COMMA] = "a comma or the end of the array was expected here",
         [BAD_JSON_NO_ROW] = "an element of the array was expected here",
@@ -268,6 +267,9 @@ int table_parse(const Table *t, const TableItem *item, Json **row, Err *e)
         return err_set(e, ERR_INPUT, "%s: %.*s", m->where, (int)MIN(item->text.n, (size_t)800), item->text.p);
     if (item->bad == BAD_LONG)
         return table_say(item, m, item->bad_line, e, "the row is longer than %zu bytes, the most that is allowed; split it", t->row_max);
+    if (item->bad == BAD_OPEN_QUOTE_LONG)
+        return table_say(item, m, item->bad_line, e, "a quote opens here and is not closed within %zu bytes, the most that one row may have; close it, double it if it belongs to the "
+                         "text, or split the row", t->row_max);
     if (item->bad)
         return table_say(item, m, item->bad_line, e, "%s", reasons[item->bad]);
     return t->ops->parse(t, item, row, e);

@@ -19,7 +19,7 @@ static const struct { const char *code, *always, *hardly; } tails[] = {
     { "de",
       " der den dem des eine einen einem einer eines und oder aber sondern denn weil dass da\xC3\x9F ob wenn f\xC3\xBCr ohne gegen zwischen w\xC3\xA4hrend wegen trotz sowie beziehungsweise sehr mein meine "
       "meinen ihre ihren ihrem ihrer unsere unseren unserem unserer im am zum zur beim vom ins wir ich damit indem sobald ",
-      " die das ein mit von bei durch als wie auf an in zu um vor nach aus \xC3\xBC" "ber unter seit bis ist sind war wird werden kann k\xC3\xB6nnen muss m\xC3\xBCssen soll sollte sollten hat haben nicht auch "
+      " die das von durch als wie in \xC3\xBC" "ber unter seit bis ist sind war wird werden kann k\xC3\xB6nnen muss m\xC3\xBCssen soll sollte sollten hat haben nicht auch "
       "bitte sich sie ihr er es man nur noch so diese dieser dieses dann da welche welcher " },
     { "fr",
       " le la les un une des du de et ou mais que qui dont \xC3\xA0 au aux par dans chez car parce lorsque quand si votre vos leur leurs mon ma mes ses son sa ce cet cette ces "
@@ -45,7 +45,8 @@ static const struct { const char *code, *always, *hardly; } tails[] = {
 
 #define SURE_WORDS  3 /* in an answer that ends on a word of `always` */
 #define HARDLY_WORDS 6
-#define TAIL_WORDS  4 /* of a last sentence without an end; a shorter one only behind two that have one, and when it is no farewell */
+#define TAIL_WORDS  4 /* of a last sentence without an end; a shorter one only behind two that have one */
+#define FAREWELL_WORDS 8 /* a last sentence of so many words at most may be a farewell, which has no full stop */
 static const char *const farewells[] = { "thank", "regards", "wishes", "cheers", "bye", "sincerely", "yours", "hope", "welcome", "sorry", "please", "danke", "gr\xC3\xBC\xC3\x9F", "gru\xC3\x9F", "mfg", "bitte",
                                          "merci", "cordialement", "gracias", "saludo", "grazie", "saluti", "bedankt", "groet", "dank", "obrigad", "team" };
 
@@ -267,7 +268,7 @@ static bool sentence_open(Str s)
         return false;
     for (size_t i = tail; i < s.n; i++)
         spaces += s.p[i] == ' ';
-    if (spaces + 1 < TAIL_WORDS && (ends < 2 || text_has_any((Str){ s.p + tail, s.n - tail }, farewells, ARRAY_LEN(farewells))))
+    if ((spaces + 1 < TAIL_WORDS && ends < 2) || (spaces < FAREWELL_WORDS && text_has_any((Str){ s.p + tail, s.n - tail }, farewells, ARRAY_LEN(farewells))))
         return false;
     const size_t start = line_start(s, s.n);
     const Str    line = text_trim((Str){ s.p + start, s.n - start });

@@ -325,14 +325,13 @@ static int from_sharegpt(ImportJob *j)
 
 /* ---- questions with answers ---------------------------------------------------------------------------------------------------------------------- */
 
-static int pair_ready(ImportJob *j, Str prompt, Str completion)
+static int pair_ready(ImportJob *j, Json *prompt, Json *completion) /* two texts, stolen */
 {
-    if (!completion.n)
-        return err_set(j->e, ERR_INPUT, "missing_content: the answer is empty");
-    json_set(j->out->row, "prompt", json_str_new(prompt));
-    json_set(j->out->row, "completion", json_str_new(completion));
+    const bool empty = !json_str(completion).n;
+    json_set(j->out->row, "prompt", prompt);
+    json_set(j->out->row, "completion", completion);
     j->out->kind = REC_PAIR;
-    return 0;
+    return empty ? err_set(j->e, ERR_INPUT, "missing_content: the answer is empty") : 0;
 }
 
 static int from_pair(ImportJob *j)
@@ -341,9 +340,7 @@ static int from_pair(ImportJob *j)
     if (!rc)
         rc = need_text(j, "completion");
     if (!rc)
-        rc = pair_ready(j, json_str(json_get(j->row, "prompt")), json_str(json_get(j->row, "completion")));
-    json_drop(j->row, "prompt");
-    json_drop(j->row, "completion");
+        rc = pair_ready(j, import_take(j->row, "prompt"), import_take(j->row, "completion"));
     return rc;
 }
 
@@ -386,22 +383,24 @@ static int from_columns(ImportJob *j)
         const char *q = column_pairs[i].question, *a = column_pairs[i].answer, *c = column_pairs[i].context;
         if (!import_has(j->row, q) || !import_has(j->row, a))
             continue;
-        StrBuf ask = { 0 };
-        int    rc = need_text(j, q);
+        int rc = need_text(j, q);
         if (!rc)
             rc = need_text(j, a);
-        Str context = json_str(json_get(j->row, c)), question = json_str(json_get(j->row, q));
-        if (context.n)
-            strbuf_addf(&ask, "%.*s\n\n", (int)context.n, context.p);
-        strbuf_add(&ask, question.p, question.n);
-        if (!rc)
-            rc = pair_ready(j, strbuf_str(&ask), json_str(json_get(j->row, a)));
-        strbuf_release(&ask);
-        json_drop(j->row, q);
-        json_drop(j->row, a);
-        if (context.n)
-            json_drop(j->row, c);
-        return rc;
+        if (rc)
+            return rc;
+        Json *question = import_take(j->row, q), *answer = import_take(j->row, a);
+        if (json_str(json_get(j->row, c)).n) {
+            Json  *context = import_take(j->row, c);
+            StrBuf ask = { 0 };
+            strbuf_add(&ask, json_str(context).p, json_str(context).n);
+            strbuf_addz(&ask, "\n\n");
+            strbuf_add(&ask, json_str(question).p, json_str(question).n);
+            json_free(question);
+            json_free(context);
+            question = json_str_new(strbuf_str(&ask));
+            strbuf_release(&ask);
+        }
+        return pair_ready(j, question, answer);
     }
     BUG_ON(true); /* the table said that there are two such columns */
     return ERR_INPUT;
@@ -620,7 +619,7 @@ static int from_mapping(ImportJob *j)
         json_set(j->out->row, "messages", messages);
         j->out->kind = REC_CHAT;
     } else if (!rc) {
-        rc = pair_ready(j, strbuf_str(&a), strbuf_str(&b));
+        rc = pair_ready(j, json_str_new(strbuf_str(&a)), json_str_new(strbuf_str(&b)));
     }
     strbuf_release(&system);
     strbuf_release(&a);

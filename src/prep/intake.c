@@ -33,6 +33,14 @@ typedef struct Intake {
     double     saved;
 } Intake;
 
+/* One large row leaves no large buffers behind. */
+static void empty(StrBuf *b)
+{
+    strbuf_clear(b);
+    if (b->cap > ROW_KEEP)
+        strbuf_release(b);
+}
+
 /* ---- one row, on any thread ------------------------------------------------------------------------------------------------------------------------ */
 
 static uint64_t column_hash(const Record *r, const char *columns, StrBuf *scratch)
@@ -115,6 +123,7 @@ static void one_row(void *ctx, int64_t i, int worker)
     passes_row(in->p, w);
     if (w->rec.row)
         measure(w);
+    empty(&w->scratch);
     strbuf_release(&note);
 }
 
@@ -153,10 +162,10 @@ static int add_keys(Prep *p, const RowEntry *r, const MinHashRow *keys, Err *e)
 static int flush_batch(Intake *in, Err *e)
 {
     for (int i = 0; i < LOGS; i++) {
-        int rc = file_log_add(&in->log[i], in->buf[i].p, in->buf[i].n, e);
+        int rc = file_log_add(&in->log[i], in->buf[i].p ? in->buf[i].p : "", in->buf[i].n, e);
         if (rc)
             return rc;
-        strbuf_clear(&in->buf[i]);
+        empty(&in->buf[i]);
     }
     return 0;
 }
@@ -222,6 +231,13 @@ static int put_batch(Intake *in, size_t n, Err *e)
         } else {
             put_row(rows, w);
             strbuf_addc(rows, '\n');
+            if (rows->n - before > ROW_MAX) { /* line ends and quotes take two bytes in JSON */
+                rows->n = before;
+                row_remove(w, "import", "the row is longer than 64 MiB as a line of JSON, which hone train does not read; split it", NAN, NULL);
+                w->entry.part = PART_REMOVED;
+                w->entry.why = prep_pass_number("import");
+                put_removed(&in->buf[LOG_REMOVED], w);
+            }
         }
         w->entry.bytes = rows->n - before;
         strbuf_add(&in->buf[LOG_DECISIONS], w->log.p, w->log.n);
@@ -335,11 +351,11 @@ static void prepare_work(Intake *in, size_t n)
     for (size_t i = 0; i < n; i++) {
         RowWork *w = &in->work[i];
         record_clear(&w->rec);
-        strbuf_clear(&w->raw);
-        strbuf_clear(&w->log);
-        strbuf_clear(&w->subjects);
-        strbuf_clear(&w->held);
-        strbuf_clear(&w->why);
+        empty(&w->raw);
+        empty(&w->log);
+        empty(&w->subjects);
+        empty(&w->held);
+        empty(&w->why);
         const TablePlace *at = &in->item[i].item.at; /* row 0: what is wrong with a whole member, which has no line */
         w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, at->row ? at->line : 0 };
         w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1, .time = INT64_MIN };
@@ -366,7 +382,7 @@ static void tell(const Intake *in)
 static int open_input(Intake *in, const TablePlace *at, Err *e)
 {
     const PrepCfg *c = &in->p->cfg;
-    TableOptions   o = { .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
+    TableOptions   o = { .row_max = ROW_MAX, .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
     if (c->delimiter && *c->delimiter)
         o.csv.delimiter = strcmp(c->delimiter, "\\t") ? *c->delimiter : '\t';
     int rc = feed_open(&in->feed, in->p->input.p[in->input].path, &o, e);

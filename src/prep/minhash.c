@@ -154,6 +154,10 @@ void minhash_row(const MinHash *m, Shingles *work, Str text, MinHashRow *out)
 {
     uint32_t least[PERM_CEIL];
     size_t n;
+    if (text.n > MINHASH_TEXT_MAX) {
+        *out = (MinHashRow){ .exact = xxh3_128(text.p, text.n) };
+        return;
+    }
     shingles_read(work, text);
     const uint64_t *set = shingles_set(work, &n);
     const size_t words = shingles_words(work);

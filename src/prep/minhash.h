@@ -10,6 +10,7 @@
 
 #include "prep/minhash_shingle.h"
 
+#define MINHASH_TEXT_MAX    ((size_t)4 << 20) /* bytes of a text; of a longer one only exact copies are known: its shingles would take ten times its size */
 #define MINHASH_PERM_MAX    512    /* bands * rows at most */
 #define MINHASH_BANDS_MAX   64
 #define MINHASH_PERM_PLAN   144    /* what minhash_plan may spend */
@@ -33,7 +34,7 @@ Shingles *minhash_shingles(const MinHash *m);                     /* a work obje
 
 typedef struct MinHashRow {
     Hash128  exact;                    /* texts without words are compared by their bytes in either mode: "?" is not "!" */
-    uint32_t n_shingles;               /* distinct; 0: no near duplicates, the keys are unset */
+    uint32_t n_shingles;               /* distinct; 0: no near duplicates, the keys are unset (no words, or more than MINHASH_TEXT_MAX bytes) */
     uint32_t key[MINHASH_BANDS_MAX];   /* [bands] */
 } MinHashRow;
 

@@ -37,6 +37,8 @@ static void sketches_row(const void *state, RowWork *w)
     StrBuf          text = { 0 };
     record_text(&w->rec, &text);
     minhash_row(s->minhash, s->work[w->worker], strbuf_str(&text), w->keys);
+    if (text.n > MINHASH_TEXT_MAX)
+        row_note(w, "duplicates", "longer than 4 MiB: compared with exact copies only", (double)text.n, NULL);
     strbuf_release(&text);
 }
 

@@ -1,6 +1,6 @@
 /* pass_overlap.c - with --eval: a row that asks what an evaluation row asks would make the evaluation worthless, so it is removed. A row overlaps when
  *   - its question (of a plain text: the text) shares a run of NGRAM_WORDS words with that of an evaluation row (13, as GPT-3 and lm-eval do), or
- *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words.
+ *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words (texts of up to MINHASH_TEXT_MAX bytes).
  * The log says with which row, and the words that both have. An evaluation row that has no answer counts by its question; one that has no question
  * either stops the preparation before anything is read, since whoever names an evaluation set relies on it. */
 #include "prep/prep_int.h"
@@ -131,6 +131,16 @@ static Json *place_of(const Overlap *o, uint32_t text)
     return more;
 }
 
+#define OVERLAP_BYTES ((size_t)2000) /* more than NGRAM_WORDS words take */
+
+static size_t piece_end(Str text, size_t at)
+{
+    size_t end = MIN(text.n, at + MINHASH_TEXT_MAX);
+    while (end < text.n && end > at + 1 && ((unsigned char)text.p[end] & 0xC0) == 0x80) /* not inside a character; a word that is cut comes whole in the next piece */
+        end--;
+    return end;
+}
+
 static void overlap_row(const void *state, RowWork *w)
 {
     const Overlap *o = state;
@@ -139,9 +149,15 @@ static void overlap_row(const void *state, RowWork *w)
     NearMatches    near = { 0 };
     strbuf_clear(&w->scratch);
     asked(&w->rec, &w->scratch);
-    shingles_read(s, strbuf_str(&w->scratch));
-    near_index_find(o->near, s, &near);
-    ngram_index_find(o->runs, s, &runs);
+    const Str text = strbuf_str(&w->scratch);
+    for (size_t at = 0, end; at < text.n && !runs.n && !near.n; at = end) { /* long texts piece by piece, each with the end of the one before it */
+        const size_t from = at > OVERLAP_BYTES ? at - OVERLAP_BYTES : 0;
+        end = piece_end(text, at);
+        shingles_read(s, (Str){ text.p + from, end - from });
+        if (text.n <= MINHASH_TEXT_MAX)
+            near_index_find(o->near, s, &near);
+        ngram_index_find(o->runs, s, &runs);
+    }
     if (near.n) {
         row_remove(w, "overlap", "near duplicate of an evaluation row", near.p[0].jaccard, place_of(o, near.p[0].text));
     } else if (runs.n) {

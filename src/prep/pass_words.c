@@ -1,11 +1,13 @@
 /* pass_words.c - what is asked and what is answered as one hash each, so that settle.c finds rows that ask the same and answer differently without holding
- * their texts. The same means the same words and punctuation marks, whatever the case and the spaces. */
+ * their texts. The same means the same words and punctuation marks, whatever the case and the spaces; of texts of more than LONG_TEXT bytes, the same bytes. */
 #include "prep/prep_int.h"
 
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "prep/minhash_shingle.h"
+
+#define LONG_TEXT ((size_t)4 << 20) /* cutting it into words would take several times its size */
 
 typedef struct Words { Shingles **work; int threads; } Words; /* work: [threads] */
 
@@ -24,6 +26,8 @@ static int words_open(Prep *p, void **state, Err *e)
 
 static uint64_t hash_words(Shingles *s, Str text)
 {
+    if (text.n > LONG_TEXT)
+        return hash64(text.p, text.n) | 1;
     shingles_read(s, text);
     size_t n = shingles_words(s);
     return n ? shingles_run(s, 0, n) | 1 : 0; /* never the 0 of "none" */

@@ -13,6 +13,8 @@
 
 #define BATCH_ROWS  4096
 #define BATCH_BYTES ((size_t)8 << 20) /* of raw rows that are in work at once */
+#define ROW_MAX     ((size_t)64 << 20) /* bytes of one row: hone train reads no longer one (JSONL_LINE_MAX) */
+#define ROW_KEEP    ((size_t)1 << 20) /* bytes of a buffer that stays from row to row */
 
 typedef enum { PART_REMOVED, PART_TRAIN, PART_VALIDATION, PART_TEST, PARTS } Part;
 extern const char *const part_name[PARTS];
