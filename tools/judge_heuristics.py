@@ -25,7 +25,7 @@ void shim_speed(const char **p, const size_t *n, size_t count, int what);
 float shim_score(const char *p, size_t pn, const char *a, size_t an, float *values, uint32_t *fired)
 {
     HeuristicReport r;
-    heuristics_score((Str){ p, pn }, (Str){ a, an }, &r);
+    heuristics_score((Str){ p, pn }, (Str){ a, an }, 0, &r);
     for (int k = 0; k < HEURISTIC_KINDS; k++)
         values[k] = r.value[k];
     *fired = r.fired;
@@ -46,7 +46,7 @@ void shim_speed(const char **p, const size_t *n, size_t count, int what)
                 language_guess((Str){ p[k], n[k] }, &g);
         }
         if (what & 4)
-            heuristics_score((Str){ p[i], n[i] }, (Str){ p[i + 1], n[i + 1] }, &r);
+            heuristics_score((Str){ p[i], n[i] }, (Str){ p[i + 1], n[i + 1] }, 0, &r);
     }
     strbuf_release(&out);
 }

@@ -53,14 +53,6 @@ static void slots_grow(Dedupe *d)
         *slot_of(d, d->exact.p[i]) = (uint32_t)i + 1;
 }
 
-bool dedupe_seen(const Dedupe *d, Hash128 exact, int64_t *row)
-{
-    const uint32_t *slot = slot_of(d, exact);
-    if (*slot)
-        *row = d->row.p[d->first.p[*slot - 1]].id;
-    return *slot != 0;
-}
-
 int dedupe_add(Dedupe *d, int64_t row, const MinHashRow *h, float score, Err *e)
 {
     const size_t bands = (size_t)minhash_cfg(d->m)->bands;

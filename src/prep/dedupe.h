@@ -60,7 +60,6 @@ Dedupe *dedupe_new(const MinHash *m, size_t cache_bytes);          /* m is borro
 void    dedupe_free(Dedupe *d);
 /* Ids are >= 0 and ascending (a broken promise stops the program); gaps are fine. A NaN score is below every other. ERR_INPUT past DEDUPE_ROWS_MAX. */
 int     dedupe_add(Dedupe *d, int64_t row, const MinHashRow *h, float score, Err *e);
-bool    dedupe_seen(const Dedupe *d, Hash128 exact, int64_t *row); /* the first row with this exact hash */
 /* Once, after the last row. pool NULL: this thread alone. */
 int     dedupe_finish(Dedupe *d, Pool *pool, DedupeText text_of, void *ctx, DedupeResult *out, Err *e);
 void    dedupe_result_release(DedupeResult *r);

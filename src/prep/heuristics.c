@@ -66,7 +66,7 @@ static float script_differs(Str prompt, Str answer)
     return strcmp(g.code, "code") == 0 ? 0 : (float)inside / (float)letters;
 }
 
-void heuristics_score(Str prompt, Str answer, HeuristicReport *r)
+void heuristics_score(Str prompt, Str answer, uint32_t off, HeuristicReport *r)
 {
     static const char *const links[] = { "url", "link", "website", "http", "web site", "webseite", "source", "where can" };
     TextCounts c;
@@ -96,7 +96,7 @@ void heuristics_score(Str prompt, Str answer, HeuristicReport *r)
     const float n = (float)answer.n;
     r->score = 0.9f + 0.1f * n / (n + 200);
     for (int k = 0; k < HEURISTIC_KINDS; k++)
-        if (heuristic_fires((HeuristicKind)k, v[k], heuristic_rows[k].bound)) {
+        if (!(off >> k & 1) && heuristic_fires((HeuristicKind)k, v[k], heuristic_rows[k].bound)) {
             r->fired |= 1u << k;
             r->score *= 1 - heuristic_rows[k].weight;
         }

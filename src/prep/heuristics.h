@@ -52,7 +52,7 @@ typedef struct HeuristicReport {
     float    score;                  /* [0, 1] */
 } HeuristicReport;
 
-void heuristics_score(Str prompt, Str answer, HeuristicReport *r);
+void heuristics_score(Str prompt, Str answer, uint32_t off, HeuristicReport *r); /* off: bit n, HeuristicKind n never fires */
 bool heuristic_fires(HeuristicKind kind, float value, float bound);
 /* The kind called so, or -1. */
 int  heuristic_kind_of(const char *name);

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "prep/prep_report.h"
 
-static const char *const files[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl" };
+static const char *const files[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "measures.bin" };
 
 static Json *inputs_json(const Prep *p)
 {

@@ -5,6 +5,10 @@
 #include "prep/prep_int.h"
 
 #include <math.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "prep/before.h"
 
 static const Pass *const passes[] = { &pass_repair, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates,
                                       &pass_words };
@@ -37,6 +41,27 @@ void passes_close(Prep *p)
         }
 }
 
+int kinds_of_list(const char *option, const char *list, int (*find)(const char *), const char *(*name)(int k), uint32_t *bits, Err *e)
+{
+    Str item;
+    while (list && cfg_list_each(&list, &item)) {
+        char     *text = mem_strndup(item.p, item.n);
+        const int k = find(text);
+        free(text);
+        if (k >= 0) {
+            *bits |= 1u << k;
+            continue;
+        }
+        StrBuf names = { 0 };
+        for (int i = 0; name(i); i++)
+            strbuf_addf(&names, "%s%s", i ? ", " : "", name(i));
+        err_set(e, ERR_ARG, "%s: \"%.*s\" is none of %s", option, (int)item.n, item.p, strbuf_z(&names));
+        strbuf_release(&names);
+        return ERR_ARG;
+    }
+    return 0;
+}
+
 void row_edit(RowWork *w, const char *pass, const char *reason, Json *more)
 {
     decision_add(&w->log, w->at, pass, ACTION_EDIT, reason, NAN, more);
@@ -61,6 +86,7 @@ void row_held_edit(RowWork *w)
     if (!w->before)
         return;
     Json *more = json_obj_new();
+    before_seal(w->before, &w->rec);
     json_set(more, "before", w->before);
     w->before = NULL;
     row_edit(w, "repair", strbuf_z(&w->held), more);

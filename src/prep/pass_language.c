@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "prep/language.h"
+#include "prep/row_checks.h"
 
 typedef struct Languages { char *wanted; } Languages; /* "en,de"; "": all */
 
@@ -46,6 +47,17 @@ static bool wants(const Languages *s, const char *code)
             return true;
     }
     return !any;
+}
+
+void row_language(const Record *r, char code[4])
+{
+    LanguageGuess g;
+    StrBuf        text = { 0 };
+    record_text(r, &text);
+    language_guess(strbuf_str(&text), &g);
+    memset(code, 0, 4);
+    memcpy(code, g.code, strnlen(g.code, 4));
+    strbuf_release(&text);
 }
 
 static void language_row(const void *state, RowWork *w)

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "prep/before.h"
 #include "prep/pii_replace.h"
 
 typedef struct Pii {
@@ -125,11 +126,12 @@ static void clean_held(const Hunt *h)
 {
     Json *clean = json_arr_new();
     for (size_t i = 0; i < json_len(h->w->before); i++) {
-        StrBuf text = { 0 };
-        Str    s = json_str(json_at(h->w->before, i));
+        const Json *one = json_at(h->w->before, i);
+        StrBuf      text = { 0 };
+        Str         s = json_str(json_get(one, "text"));
         strbuf_add(&text, s.p, s.n);
         clean_kept(h, &text);
-        json_push(clean, json_str_new(strbuf_str(&text)));
+        before_add(clean, json_int(json_get(one, "at")), strbuf_str(&text));
         strbuf_release(&text);
     }
     json_free(h->w->before);

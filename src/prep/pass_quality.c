@@ -4,31 +4,45 @@
 
 #include <stdlib.h>
 
-#include "prep/heuristics.h"
+#include "base/mem.h"
+#include "prep/row_checks.h"
 
 #define REMOVES 0.5f
 
+typedef struct Quality { bool drop; uint32_t off; } Quality; /* off: bits of HeuristicKind that are not looked at */
+
+static const char *rule_name(int k) { return k < HEURISTIC_KINDS ? heuristic_rows[k].name : NULL; }
+
 static int quality_open(Prep *p, void **state, Err *e)
 {
-    static const bool drop = true, report = false;
-    (void)e;
-    *state = p->cfg.quality == QUALITY_OFF ? NULL : (void *)(uintptr_t)(p->cfg.quality == QUALITY_DROP ? &drop : &report);
+    uint32_t off = 0;
+    int      rc = kinds_of_list("--quality-skip", p->cfg.quality_skip, heuristic_kind_of, rule_name, &off, e);
+    if (rc || p->cfg.quality == QUALITY_OFF)
+        return rc;
+    Quality *s = mem_zalloc(1, sizeof *s);
+    *s = (Quality){ p->cfg.quality == QUALITY_DROP, off };
+    *state = s;
     return 0;
+}
+
+void row_quality(const Record *r, uint32_t off, HeuristicReport *out)
+{
+    StrBuf question = { 0 }, answer = { 0 };
+    *out = (HeuristicReport){ .score = 1 };
+    if (r->kind == REC_TEXT || r->kind == REC_LABEL) /* an answer that is not wanted may well be a bad one */
+        return;
+    record_question(r, &question);
+    record_answer(r, &answer);
+    heuristics_score(strbuf_str(&question), strbuf_str(&answer), off, out);
+    strbuf_release(&question);
+    strbuf_release(&answer);
 }
 
 static void quality_row(const void *state, RowWork *w)
 {
-    const bool      drop = *(const bool *)state;
+    const Quality  *s = state;
     HeuristicReport r;
-    StrBuf          question = { 0 };
-    if (w->rec.kind == REC_TEXT || w->rec.kind == REC_LABEL) { /* an answer that is not wanted may well be a bad one */
-        w->entry.quality = 1;
-        return;
-    }
-    strbuf_clear(&w->scratch);
-    record_question(&w->rec, &question);
-    record_answer(&w->rec, &w->scratch);
-    heuristics_score(strbuf_str(&question), strbuf_str(&w->scratch), &r);
+    row_quality(&w->rec, s->off, &r);
     w->entry.quality = r.score;
     for (int k = 0; k < HEURISTIC_KINDS; k++) {
         const HeuristicRow *rule = &heuristic_rows[k];
@@ -36,15 +50,14 @@ static void quality_row(const void *state, RowWork *w)
             continue;
         StrBuf why = { 0 };
         strbuf_addf(&why, "%s: %s", rule->name, rule->removes);
-        if (drop && rule->weight >= REMOVES)
+        if (s->drop && rule->weight >= REMOVES)
             row_remove(w, "quality", strbuf_z(&why), (double)r.value[k], NULL);
         else
             row_note(w, "quality", strbuf_z(&why), (double)r.value[k], NULL);
         strbuf_release(&why);
     }
-    strbuf_release(&question);
 }
 
-static void quality_close(void *state) { (void)state; }
+static void quality_close(void *state) { free(state); }
 
 const Pass pass_quality = { "quality", false, quality_open, quality_row, quality_close };

@@ -1,10 +1,11 @@
 /* pass_repair.c - texts put right (repair.h), each change told with what it was and, under "before", how the texts stood. What mail repairs take away (quoted
- * letters, signatures) is text that nobody should learn; all of it stays readable in the log. */
+ * letters, signatures) is text that nobody should learn; all of it stays readable in the log, and a reviewer can take it back. */
 #include "prep/prep_int.h"
 
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "prep/before.h"
 #include "prep/repair.h"
 
 typedef struct Mend {
@@ -13,14 +14,21 @@ typedef struct Mend {
     uint64_t      lost;   /* U+FFFD */
     bool          too_long;
     bool          page;   /* an answer is a page in HTML, so what is asked decides whether it stays one */
+    int64_t       at;     /* of the text, in the order of the walk */
     Json         *before;
 } Mend;
 
+static const char *repair_name(int k) { return k < REPAIR_KINDS ? repair_rows[k].name : NULL; }
+
 static int repair_open(Prep *p, void **state, Err *e)
 {
-    (void)e;
-    static const RepairOptions defaults;
-    *state = p->cfg.repair ? (void *)(uintptr_t)&defaults : NULL;
+    uint32_t off = 0;
+    int      rc = kinds_of_list("--repair-skip", p->cfg.repair_skip, repair_kind_of, repair_name, &off, e);
+    if (rc || !p->cfg.repair)
+        return rc;
+    RepairOptions *o = mem_zalloc(1, sizeof *o);
+    o->off = off;
+    *state = o;
     return 0;
 }
 
@@ -53,6 +61,7 @@ static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
 {
     Mend        *m = user;
     RepairReport r = { 0 };
+    const int64_t at = m->at++;
     if (role == TEXT_META)
         return false;
     bool changed = repair_text(out, text, &m->options, &r);
@@ -63,7 +72,7 @@ static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
     m->lost += r.replacement;
     m->too_long |= r.too_long;
     if (changed)
-        json_push(m->before, json_str_new(text));
+        before_add(m->before, at, text);
     return changed;
 }
 
@@ -99,6 +108,6 @@ static void repair_row(const void *state, RowWork *w)
         check_answer(w);
 }
 
-static void repair_close(void *state) { (void)state; }
+static void repair_close(void *state) { free(state); }
 
 const Pass pass_repair = { "repair", false, repair_open, repair_row, repair_close };

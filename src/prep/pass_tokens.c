@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "data/dataset.h"
+#include "prep/row_checks.h"
 
 typedef struct Tokens {
     Tok    *tok;
@@ -24,25 +25,33 @@ static int tokens_open(Prep *p, void **state, Err *e)
     return tok_open(&t->tok, p->cfg.model, e);
 }
 
+int row_tokens(const Record *r, const Tok *tok, int64_t max_length, int32_t *tokens, int32_t *trained, char note[160], Err *e)
+{
+    DataOptions o = { .objective = r->kind == REC_TEXT ? OBJECTIVE_TEXT : OBJECTIVE_SFT, .max_length = (int32_t)max_length };
+    int64_t     n, n_trained;
+    *tokens = *trained = -1;
+    note[0] = '\0';
+    if (r->kind == REC_PREFERENCE) /* not a row of supervised training */
+        return 0;
+    int rc = dataset_count_row(r->row, tok, &o, &n, &n_trained, e);
+    if (rc)
+        return rc;
+    *tokens = (int32_t)n;
+    *trained = (int32_t)n_trained;
+    if (n > max_length && r->kind != REC_TEXT) /* a text is cut into pieces */
+        snprintf(note, 160, "longer than --max-length: %lld tokens, and %lld are allowed", (long long)n, (long long)max_length);
+    return 0;
+}
+
 static void tokens_row(const void *state, RowWork *w)
 {
     const Tokens *t = state;
-    int64_t       n, trained;
     Err           err = { 0 };
-    char          text[160];
-    if (w->rec.kind == REC_PREFERENCE) /* not a row of supervised training */
-        return;
-    DataOptions o = { .objective = w->rec.kind == REC_TEXT ? OBJECTIVE_TEXT : OBJECTIVE_SFT, .max_length = (int32_t)t->max_length };
-    if (dataset_count_row(w->rec.row, t->tok, &o, &n, &trained, &err)) {
+    char          note[160];
+    if (row_tokens(&w->rec, t->tok, t->max_length, &w->entry.tokens, &w->entry.trained, note, &err))
         row_remove(w, "tokens", err.text, NAN, NULL);
-        return;
-    }
-    w->entry.tokens = (int32_t)n;
-    w->entry.trained = (int32_t)trained;
-    if (n <= t->max_length || w->rec.kind == REC_TEXT) /* a text is cut into pieces */
-        return;
-    snprintf(text, sizeof text, "longer than --max-length: %lld tokens, and %lld are allowed", (long long)n, (long long)t->max_length);
-    row_note(w, "tokens", text, (double)n, NULL);
+    else if (note[0])
+        row_note(w, "tokens", note, (double)w->entry.tokens, NULL);
 }
 
 static void tokens_close(void *state)

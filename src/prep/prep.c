@@ -17,7 +17,7 @@
 
 const char *const part_name[PARTS] = { "removed", "train", "validation", "test" };
 
-const char *const prep_passes[] = { "", "import", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "semantic", "select", NULL };
+const char *const prep_passes[] = { "", "import", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "length", "semantic", "select", NULL };
 
 uint8_t prep_pass_number(const char *pass)
 {

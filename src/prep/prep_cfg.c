@@ -1,6 +1,7 @@
 /* prep_cfg.c - see prep_cfg.h. */
 #include "prep/prep_cfg.h"
 
+#include <math.h>
 #include <stddef.h>
 
 #include "prep/select.h"
@@ -18,7 +19,9 @@ const CfgOption prep_options[] = {
     { "delimiter",  CFG_STR,    AT(delimiter),  NULL,      0, 0,     "CHAR",     "of CSV files; default: found from the content" },
     { "header",     CFG_CHOICE, AT(header),     "auto",    0, 0,     "auto|yes|no", "whether the first row of a CSV file names the columns; else: column_1, ..." },
     { "repair",     CFG_BOOL,   AT(repair),     "true",    0, 0,     NULL,       "broken characters, HTML remains, spaces, mail signatures" },
+    { "repair-skip", CFG_LIST,  AT(repair_skip), NULL,     0, 0,     "KIND[,...]", "repairs that are not made: mail_signature, tags, ..." },
     { "quality",    CFG_CHOICE, AT(quality),    "drop",    0, 0,     "off|report|drop", "empty, cut, repeated, refused answers" },
+    { "quality-skip", CFG_LIST, AT(quality_skip), NULL,    0, 0,     "RULE[,...]", "rules that are not looked at: refusal, truncated, ..." },
     { "pii",        CFG_CHOICE, AT(pii),        "replace", 0, 0,     "off|report|replace|redact|hash|drop", "personal data and secrets" },
     { "pii-skip",   CFG_LIST,   AT(pii_skip),   NULL,      0, 0,     "KIND[,...]", "kinds that stay as they are" },
     { "pii-key",    CFG_STR,    AT(pii_key),    NULL,      0, 0,     "FILE",     "secret of the replacements, made when absent; default: DATA/pii.key" },
@@ -39,6 +42,8 @@ const CfgOption prep_options[] = {
     { "label",      CFG_STR,    AT(label),      NULL,      0, 0,     "COLUMN",   "parts get the same mixture of its values" },
     { "most-per-label", CFG_INT, AT(most_per_label), "0",    0, 1e9,   NULL,       "rows that one label may have, the best of them; 0: any" },
     { "time",       CFG_STR,    AT(time),       NULL,      0, 0,     "COLUMN",   "the newest rows become the test part: dates, ISO 8601, seconds since 1970; a --group goes by its newest row" },
+    { "most-per-length", CFG_REAL, AT(most_per_length), "0", 0, 1e9,   NULL,       "rows that one length may have (64 to 127 tokens, 128 to 255, ...), the best; below 1: share of all; 0: any" },
+    { "time",       CFG_STR,    AT(time),       NULL,      0, 0,     "COLUMN",   "the newest rows become the test part: dates, ISO 8601, seconds since 1970" },
     { "subject",    CFG_STR,    AT(subject),    NULL,      0, 0,     "COLUMN",   "the person a row is about: for splitting and later erasure" },
     { "weights",    CFG_LIST,   AT(weights),    NULL,      0, 0,     "W[,...]",  "mixture: 1,0.1 uses the first input whole and a tenth of the rows of the second" },
     { "seed",       CFG_INT,    AT(seed),       "1",       0, 9e15,  NULL,       "of the split" },
@@ -56,6 +61,8 @@ int prep_cfg_check(const PrepCfg *c, Err *e)
         return err_set(e, ERR_ARG, "--score, --ask, --semantic and --select-by diverse or cover ask a model; name it with --model DIR");
     if (c->most_per_label && !(c->label && *c->label))
         return err_set(e, ERR_ARG, "--most-per-label needs --label COLUMN");
+    if (c->most_per_length >= 1 && c->most_per_length != floor(c->most_per_length))
+        return err_set(e, ERR_ARG, "--most-per-length %g must be a whole number of rows, or a share below 1", c->most_per_length);
     if (c->delimiter && *c->delimiter && strlen(c->delimiter) != 1 && strcmp(c->delimiter, "\\t"))
         return err_set(e, ERR_ARG, "--delimiter \"%s\" must be one character, or \\t for a tab", c->delimiter);
     return 0;

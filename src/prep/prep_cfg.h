@@ -11,10 +11,10 @@ typedef enum { PREP_PII_OFF, PREP_PII_REPORT, PREP_PII_REPLACE, PREP_PII_REDACT,
 typedef struct PrepCfg {
     char   *out;                                   /* the data folder */
     char   *prompt, *completion, *system, *text;   /* templates: mapping.h */
-    char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter;
+    char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *repair_skip, *quality_skip, *encoding, *delimiter;
     bool    repair, score;
     int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
-    double  near, semantic, validation, test;
+    double  near, semantic, validation, test, most_per_length;
     int64_t max_length, ask, select, most_per_label, seed, threads;
 } PrepCfg;
 

@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "formats/table.h"
 #include "prep/import.h"
+#include "prep/measures.h"
 #include "prep/prep.h"
 #include "prep/provenance.h"
 
@@ -47,7 +48,7 @@ typedef struct RowWork {
     StrBuf   log;      /* its decisions */
     StrBuf   subjects; /* its lines of subjects.jsonl */
     StrBuf   held;     /* what a repair did, and in `before` the texts that stood there: told once personal data is out of them */
-    Json    *before;
+    Json    *before;   /* before.h */
     const char *why_pass;
     StrBuf   why;      /* first reason for its removal; empty: it stays */
     StrBuf   scratch;
@@ -72,6 +73,9 @@ typedef struct Pass {
 int  passes_open(Prep *p, Err *e);
 void passes_row(const Prep *p, RowWork *w);
 void passes_close(Prep *p);
+
+/* The kinds that a list of an option names, as bits; ERR_ARG with all names when one is no kind. name: of the k-th kind, NULL past the last. */
+int  kinds_of_list(const char *option, const char *list, int (*find)(const char *), const char *(*name)(int k), uint32_t *bits, Err *e);
 
 extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 
@@ -118,12 +122,15 @@ void  prep_tell(Prep *p, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* a line for
 /* ---- the stages ---- */
 int intake(Prep *p, Err *e);         /* intake.c */
 int settle(Prep *p, Err *e);         /* settle.c */
+struct Removal;
+int balance(Prep *p, struct Removal *out, Err *e); /* balance.c: no label and no length has more rows than asked for */
 int semantic(Prep *p, Err *e);       /* semantic.c: rows of one meaning */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
 int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, the choice of training rows */
 int write_out(Prep *p, Err *e);      /* write_out.c */
 int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
-Json *statistics(const Prep *p);     /* statistics.c: tables for manifest and report, of the rows that stay; owned */
+Measure row_measure(const Prep *p, const RowEntry *r); /* statistics.c: what is kept of a row's numbers */
+Json *statistics(const Prep *p);     /* tables for manifest and report, of the rows that stay; owned */
 int manifest_facts(Prep *p, Err *e); /* of a finished folder */
 
 #endif

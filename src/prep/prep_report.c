@@ -135,7 +135,7 @@ static int sweep_decisions(Report *r, Err *e)
         } else {
             StrBuf text = { 0 };
             Str    file = json_str(json_get(row, "file")), reason = json_str(json_get(row, "reason"));
-            strbuf_addf(&text, "%.*s: %.*s", (int)file.n, file.p, (int)reason.n, reason.p);
+            strbuf_addf(&text, "%.*s%s%.*s", (int)file.n, file.p, file.n ? ": " : "", (int)reason.n, reason.p);
             *vec_push(&r->input_note) = strbuf_take(&text);
         }
         json_free(row);
@@ -312,7 +312,7 @@ static void put_before(StrBuf *out, const Json *before)
 {
     for (size_t i = 0; i < json_len(before); i++) {
         strbuf_addz(out, "<h4>Before</h4>");
-        put_cut(out, json_str(json_at(before, i)));
+        put_cut(out, json_str(json_get(json_at(before, i), "text")));
     }
 }
 

@@ -138,42 +138,6 @@ void select_release(Selection *s)
     *s = (Selection){ 0 };
 }
 
-static void kept_reason(const Selection *s, const SelectVerdict *v, StrBuf *out)
-{
-    strbuf_addf(out, "kept as number %lld of %zu: ", (long long)v->place, s->n);
-    switch (s->way) {
-    case SELECT_RANDOM:  strbuf_addz(out, "the draw fell on it"); return;
-    case SELECT_LONGEST: strbuf_addf(out, "its answer has %.0f tokens, rank %lld", v->value, (long long)v->rank); return;
-    case SELECT_BEST:
-    case SELECT_DIVERSE:
-    case SELECT_COVER:
-    case SELECT_WAYS:    break;
-    }
-    strbuf_addf(out, "score %.4g, rank %lld", v->value, (long long)v->rank);
-    if (s->way == SELECT_DIVERSE && v->near >= 0)
-        strbuf_addf(out, ", nearest kept row %lld (cosine %.3f)", (long long)v->near + 1, (double)v->cosine);
-}
-
-void select_reason(const Selection *s, size_t row, StrBuf *out)
-{
-    BUG_ON(row >= s->rows);
-    const SelectVerdict *v = &s->verdict[row];
-    switch (v->why) {
-    case SELECT_KEPT: kept_reason(s, v, out); break;
-    case SELECT_RANKED_OUT:
-        if (s->way == SELECT_RANDOM)
-            strbuf_addz(out, "left out: the draw fell on others");
-        else
-            strbuf_addf(out, "left out: rank %lld, %zu rows are kept", (long long)v->rank, s->n);
-        break;
-    case SELECT_TOO_NEAR: strbuf_addf(out, "left out: says nearly the same as row %lld (cosine %.3f)", (long long)v->near + 1, (double)v->cosine); break;
-    case SELECT_COVERED:  strbuf_addf(out, "left out: row %lld stands for it (cosine %.3f)", (long long)v->near + 1, (double)v->cosine); break;
-    case SELECT_NO_HELP:  strbuf_addf(out, "barred: with its prompt the answer is no likelier than without (IFD %.4g)", v->value); break;
-    case SELECT_CUT:      strbuf_addz(out, "barred: longer than what was scored, so its score is that of a part"); break;
-    case SELECT_NO_SCORE: strbuf_addz(out, "barred: it has no score"); break;
-    }
-}
-
 void select_by_ifd(const RowScore *from, size_t n, IfdKind kind, double *score, SelectWhy *barred)
 {
     for (size_t i = 0; i < n; i++) {

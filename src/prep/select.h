@@ -76,7 +76,6 @@ int  select_rows(Selection *s, SelectWay way, const SelectInput *in, const Selec
 /* The way's choice in out[0] and of as many rows as it has: random in out[1], longest in out[2]. With no row to choose ERR_INPUT. */
 int  select_with_controls(Selection out[3], SelectWay way, const SelectInput *in, const SelectOptions *o, Err *e);
 void select_release(Selection *s);
-void select_reason(const Selection *s, size_t row, StrBuf *out); /* one sentence without a full stop; rows are numbered from 1 in it */
 
 /* The rule of the IFD papers on what score_rows found: score[i] is the named IFD; cut rows, those without one and those with 1 or more are barred. */
 typedef enum { IFD_LOSS, IFD_PERPLEXITY } IfdKind;

@@ -1,5 +1,5 @@
 /* settle.c - judges rows beside each other: of a cluster of duplicates the best stays, an input uses no more than its share of the mixture,
- * and a label has no more rows than asked for.
+ * and no label and no length has more rows than asked for (balance.c).
  * Decisions and removed rows are put behind those of the intake; when this stage is stopped, the next start cuts them off again and repeats it. */
 #include "prep/prep_int.h"
 
@@ -98,42 +98,6 @@ static void settle_share(Settle *s, int32_t input)
     vec_release(&v);
 }
 
-/* ---- balance --------------------------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct Labelled { uint64_t label, draw; float quality; size_t row; } Labelled;
-
-static int by_label_and_quality(const void *a, const void *b)
-{
-    const Labelled *x = a, *y = b;
-    if (x->label != y->label)
-        return x->label < y->label ? -1 : 1;
-    if (x->quality != y->quality)
-        return x->quality > y->quality ? -1 : 1;
-    return x->draw != y->draw ? (x->draw < y->draw ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
-}
-
-/* --most-per-label: of each label the best rows stay; rows without one are left alone. */
-static void settle_balance(Settle *s)
-{
-    Prep         *p = s->p;
-    VEC(Labelled) v = { 0 };
-    int64_t       so_far = 0;
-    for (size_t i = 0; i < p->row.n; i++) {
-        const RowEntry *r = &p->row.p[i];
-        uint64_t        both[2] = { (uint64_t)p->cfg.seed, r->content };
-        if (r->label && r->part != PART_REMOVED)
-            *vec_push(&v) = (Labelled){ r->label, hash64(both, sizeof both), r->quality, i };
-    }
-    if (v.n)
-        qsort(v.p, v.n, sizeof *v.p, by_label_and_quality);
-    for (size_t i = 0; i < v.n; i++) {
-        so_far = i && v.p[i].label == v.p[i - 1].label ? so_far + 1 : 1;
-        if (so_far > p->cfg.most_per_label)
-            removal_add(&s->out, &p->row.p[v.p[i].row], "balance", "its label has enough rows", (double)v.p[i].quality, NULL);
-    }
-    vec_release(&v);
-}
-
 /* ---- contradictions --------------------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Asking { uint64_t asked, answered; size_t row; } Asking;
@@ -198,8 +162,8 @@ int settle(Prep *p, Err *e)
     for (size_t i = 0; i < p->input.n && !rc; i++)
         if (p->input.p[i].weight < 1)
             settle_share(&s, (int32_t)i);
-    if (!rc && p->cfg.most_per_label)
-        settle_balance(&s);
+    if (!rc)
+        rc = balance(p, &s.out, e);
     if (!rc)
         rc = settle_contradictions(&s, e);
     if (!rc)

@@ -41,6 +41,22 @@ static int put_part(Prep *p, const FileMap *rows, Part part, Err *e)
     return rc;
 }
 
+static bool numbers_of(const void *user, size_t i, Measure *m)
+{
+    const Prep *p = user;
+    *m = row_measure(p, &p->row.p[i]);
+    return true;
+}
+
+/* Of the rows that left, too. */
+static int put_measures(Prep *p, Err *e)
+{
+    char *path = prep_path(p, "measures.bin");
+    int   rc = measures_write(path, numbers_of, p, p->row.n, e);
+    free(path);
+    return rc;
+}
+
 int write_out(Prep *p, Err *e)
 {
     FileMap rows = { 0 };
@@ -48,6 +64,8 @@ int write_out(Prep *p, Err *e)
     int     rc = file_map(&rows, path, e);
     for (Part part = PART_TRAIN; part < PARTS && !rc; part++)
         rc = put_part(p, &rows, part, e);
+    if (!rc)
+        rc = put_measures(p, e);
     for (size_t i = 0; i < p->row.n; i++) {
         p->facts.part[p->row.p[i].part]++;
         p->facts.why[p->row.p[i].why]++;

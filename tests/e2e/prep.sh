@@ -131,6 +131,29 @@ has "$work/q/train.jsonl" '"prompt":"I used it for a week.\\nIs that too long?"'
 most=$(cat "$work"/balance/{train,validation,test}.jsonl | grep -o '"topic":"[^"]*"' | sort | uniq -c | sort -rn | awk 'NR == 1 { print $1 }')
 [ "$most" = 30 ] || fail "a label has $most rows"
 
+# by length: bins are powers of two of the bytes of question and answer; awk judges. A cap in rows, and as a share of what then stays
+for i in $(seq 200); do printf '{"prompt":"%s?","completion":"%s."}\n' "$(rows $i $i | cut -c12-$((20 + (i % 4 > 2 ? 2 : i % 4) * 40)) | tr -d '"{}:,')" "Answer $i"; done > "$work/lengths.jsonl"
+"$hone" prep "$work/lengths.jsonl" -o "$work/len0" --pii off --duplicates off --quality off > /dev/null || fail "lengths"
+bins() { cat "$1"/{train,validation,test}.jsonl | sed 's/.*"prompt":"\([^"]*\)","completion":"\([^"]*\)".*/\1\2/' | awk '{ b = 0; for (n = length($0); n > 0; n = int(n / 2)) b++; print b }' | sort -n | uniq -c; }
+[ "$(bins "$work/len0" | wc -l)" -ge 3 ] || fail "the rows have too few lengths: $(bins "$work/len0")"
+"$hone" prep "$work/lengths.jsonl" -o "$work/len1" --pii off --duplicates off --quality off --most-per-length 20 > "$work/said" || fail "lengths by rows"
+[ "$(bins "$work/len1" | awk '{ print $1 }' | sort -u)" = "$(bins "$work/len0" | awk '{ print $1 < 20 ? $1 : 20 }' | sort -u)" ] || fail "lengths: $(bins "$work/len1")"
+has "$work/said" 'removed: length '
+has "$work/len1/removed.jsonl" '"pass":"length","reason":"its length has enough rows"'
+has "$work/len1/decisions.jsonl" '"pass":"length","action":"remove","reason":"its length has enough rows",.*"length":"[0-9]* to [0-9]* bytes"'
+has "$work/len1/report.html" 'at most 20 rows of each length stay'
+"$hone" prep "$work/lengths.jsonl" -o "$work/len2" --pii off --duplicates off --quality off --most-per-length 0.4 > /dev/null || fail "lengths by share"
+bins "$work/len2" | awk '{ n += $1; if ($1 > most) most = $1 } END { exit !(most <= 0.4 * n && most + 1 > 0.4 * n - 1) }' || fail "a share of 0.4: $(bins "$work/len2")"
+expect 2 'so one of them always has' "$hone" prep "$work/lengths.jsonl" -o "$work/x9" --pii off --duplicates off --quality off --most-per-length 0.05
+expect 2 'must be a whole number of rows' "$hone" prep "$work/lengths.jsonl" -o "$work/x9" --most-per-length 20.5
+
+# --- single repairs and rules are switched off by name
+"$hone" prep "$work/q.jsonl" -o "$work/skip" --repair-skip entities,tags --quality-skip truncated --validation 0 --test 0 > /dev/null || fail "skip"
+has "$work/skip/train.jsonl" 'page &quot;Service&quot;,<br>second'
+has "$work/skip/train.jsonl" '"id":3,'
+expect 2 '--repair-skip: "colour" is none of utf8, line_endings' "$hone" prep "$work/q.jsonl" -o "$work/x9" --repair-skip colour
+expect 2 '--quality-skip: "colour" is none of empty, echo' "$hone" prep "$work/q.jsonl" -o "$work/x9" --quality-skip colour
+
 # --- documents: each becomes rows of text that say where they come from; one that cannot be read is left out by name
 golden=$here/../docs/golden
 documents=$(find "$golden" -name '*.docx' -o -name '*.html' -o -name '*.pdf' -o -name '*.eml' | sort)

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     const size_t cut = n ? data[0] * n / 256 : 0;
     HeuristicReport r;
-    heuristics_score((Str){ s.p, cut }, (Str){ s.p + cut, n - cut }, &r);
+    heuristics_score((Str){ s.p, cut }, (Str){ s.p + cut, n - cut }, 0, &r);
     BUG_ON(!(r.score >= 0 && r.score <= 1));
     for (int k = 0; k < HEURISTIC_KINDS; k++)
         BUG_ON(!(r.value[k] >= 0 && r.value[k] < 1e9f));

@@ -98,7 +98,7 @@ static void test_rules(void **state)
         HeuristicReport r;
         const int k = heuristic_kind_of(rows[i].rule);
         assert_true(k >= 0);
-        heuristics_score(str_of(rows[i].prompt), str_of(rows[i].answer), &r);
+        heuristics_score(str_of(rows[i].prompt), str_of(rows[i].answer), 0, &r);
         if (((r.fired >> k) & 1) != rows[i].fires)
             fail_msg("row %zu, %s: value %.3f, bound %.3f: %s -> %s", i, rows[i].rule, (double)r.value[k], (double)heuristic_rows[k].bound, rows[i].prompt, rows[i].answer);
         assert_true(heuristic_fires((HeuristicKind)k, r.value[k], heuristic_rows[k].bound) == rows[i].fires);
@@ -112,7 +112,7 @@ static void test_length_ratio(void **state)
     HeuristicReport r;
     while (b.n < 4000)
         strbuf_addf(&b, "word%zu ", b.n);
-    heuristics_score(STR_LIT("Hi"), strbuf_str(&b), &r);
+    heuristics_score(STR_LIT("Hi"), strbuf_str(&b), 0, &r);
     assert_true(fabs((double)r.value[HEURISTIC_LENGTH] - log10((double)b.n / 3)) < 0.01 && (r.fired >> HEURISTIC_LENGTH & 1));
     strbuf_release(&b);
 }
@@ -121,16 +121,16 @@ static void test_score(void **state)
 {
     (void)state;
     HeuristicReport good, longer, bad;
-    heuristics_score(STR_LIT("Explain the bridge"), str_of(LONG_A), &good);
-    heuristics_score(STR_LIT("Explain the bridge"), str_of(LONG_A " It is still the widest of its kind."), &longer);
-    heuristics_score(STR_LIT("Explain the bridge"), STR_LIT("As an AI language model, I cannot explain bridges."), &bad);
+    heuristics_score(STR_LIT("Explain the bridge"), str_of(LONG_A), 0, &good);
+    heuristics_score(STR_LIT("Explain the bridge"), str_of(LONG_A " It is still the widest of its kind."), 0, &longer);
+    heuristics_score(STR_LIT("Explain the bridge"), STR_LIT("As an AI language model, I cannot explain bridges."), 0, &bad);
     assert_true(good.fired == 0 && longer.score > good.score && good.score > bad.score && longer.score <= 1);
     const float n = (float)strlen(LONG_A);
     assert_true(fabsf(good.score - (0.9f + 0.1f * n / (n + 200))) < 1e-6f);
     assert_true(fabsf(bad.score - (0.9f + 0.1f * 50 / 250) * (1 - heuristic_rows[HEURISTIC_REFUSAL].weight)) < 1e-6f);
-    heuristics_score((Str){ 0 }, (Str){ 0 }, &bad);
+    heuristics_score((Str){ 0 }, (Str){ 0 }, 0, &bad);
     assert_true(bad.score == 0);
-    heuristics_score(STR_LIT("\xFF\xFE"), STR_LIT("\xC3\xFF ok"), &bad);
+    heuristics_score(STR_LIT("\xFF\xFE"), STR_LIT("\xC3\xFF ok"), 0, &bad);
     assert_true(bad.score > 0);
 }
 

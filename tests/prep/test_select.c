@@ -83,15 +83,10 @@ static Selection choose(SelectWay way, SelectOptions o)
     assert_int_equal(s.n, again.n);
     assert_memory_equal(s.row, again.row, s.n * sizeof *s.row);
     size_t kept = 0;
-    for (size_t i = 0; i < s.rows; i++) { /* every row has a reason, and it fits what was chosen */
-        StrBuf text = { 0 };
-        select_reason(&s, i, &text);
-        assert_true(text.n > 10);
+    for (size_t i = 0; i < s.rows; i++) { /* each row's verdict fits what was chosen */
         kept += s.verdict[i].why == SELECT_KEPT;
-        assert_int_equal(s.verdict[i].why == SELECT_KEPT, str_starts(strbuf_str(&text), "kept"));
         if (s.verdict[i].why == SELECT_KEPT)
             assert_int_equal(s.row[s.verdict[i].place - 1], (int64_t)i);
-        strbuf_release(&text);
     }
     assert_int_equal(kept, s.n);
     select_release(&again);
