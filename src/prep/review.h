@@ -1,11 +1,13 @@
 /* review.h - a person looks through a prepared data set (prep.h) and has the last word on its rows.
- * Main struct: Review. It maps the files of DATA and keeps 16 bytes of memory for a row and 16 for a decision (32 while opening), so ten million rows
- * open on a laptop; texts stay on disk. Nothing of DATA changes while rows are judged: what people decide is appended, one line each, to
- *   DATA/review.jsonl     {"n": 7, "row": 12, "reviewer": "Ann", "action": "reject", "time": "2026-11-28T09:30:00Z", "text"?, "row_new"?, "undoes"?}
+ * Main struct: Review. It maps the files of DATA and keeps 16 bytes of memory for a row (24 when it was scored) and 16 for a decision (32 while opening), so
+ * ten million rows open on a laptop; texts stay on disk. Nothing of DATA changes while rows are judged: what people decide is appended, one line each, to
+ *   DATA/review.jsonl     {"n": 7, "row": 12, "reviewer": "Ann", "action": "reject", "time": "2026-11-28T09:30:00Z", "text"?, "row_new"?, "row_old"?, ...}
  * and to the log of decisions (provenance.h, pass "review"), and is on disk (fsync) before the caller hears of success.
  *   accept    the row stays, or comes back if it was removed
  *   reject    the row leaves
- *   edit      it says "row_new" instead; whether it stays is not decided by that
+ *   edit      it says "row_new" instead; whether it stays is not decided by that. "row_old" (or "raw_old") is what it said before
+ *   restore   an edit is taken back: "edit" 0 that of the repair pass (before.h), else that of action number "edit"; "row_new" is the row after that.
+ *             What stood in the place of a replaced personal datum is written nowhere (pass_pii.c), so a replacement cannot be taken back from here
  *   label     "text" becomes its label: meta's --label column, or meta.label
  *   comment   "text"
  *   undo      the reviewer's action "undoes" does not count
@@ -27,7 +29,7 @@
 #define REVIEW_REASONS_MAX 4000                 /* kinds of decision told apart; what comes then counts as "(others)" of its pass and action */
 #define REVIEW_PEOPLE_MAX  200
 
-typedef enum { REVIEW_ACCEPT, REVIEW_REJECT, REVIEW_EDIT, REVIEW_LABEL, REVIEW_COMMENT, REVIEW_UNDO, REVIEW_KINDS } ReviewKind;
+typedef enum { REVIEW_ACCEPT, REVIEW_REJECT, REVIEW_EDIT, REVIEW_RESTORE, REVIEW_LABEL, REVIEW_COMMENT, REVIEW_UNDO, REVIEW_KINDS } ReviewKind;
 const char *review_kind_name(ReviewKind k);
 bool        review_kind_find(Str name, ReviewKind *k);
 
@@ -43,6 +45,13 @@ typedef struct ReviewOptions {
 int  review_open(Review **r, const char *dir, const ReviewOptions *o, Err *e);
 void review_close(Review *r);
 
+/* The order of a list: by id, or by a number of each row; rows without one come last. LOSS and IFD: scores.jsonl (hone prep --score). QUALITY, LENGTH (bytes
+ * of question and answer), TOKENS: measures.h. SIMILARITY: the greatest score of the row's decisions about duplicates, meaning and overlap. SCORE: of the
+ * first decision that the filter is about. REASON: by pass, action and reason of the decision that removed it, or else of its first. */
+typedef enum { SORT_ID, SORT_LOSS, SORT_IFD, SORT_QUALITY, SORT_LENGTH, SORT_TOKENS, SORT_SIMILARITY, SORT_SCORE, SORT_REASON, SORTS } ReviewSort;
+bool        review_sort_find(Str name, ReviewSort *s);
+const char *review_sort_name(ReviewSort s);
+
 /* Which rows: all conditions hold; pass, reason, action and score hold of one and the same decision. */
 typedef enum { LOOK_ANY, LOOK_OPEN, LOOK_JUDGED, LOOK_ACCEPTED, LOOK_REJECTED, LOOK_EDITED, LOOK_COMMENTED, LOOK_DISAGREE, LOOK_CHANGED, LOOKS } ReviewLook;
 typedef struct ReviewFilter {
@@ -55,18 +64,22 @@ typedef struct ReviewFilter {
     Str        label;          /* given in the review */
     Str        column, value;  /* meta's column has this value: a language, a label, a customer */
     Str        text;           /* in any text of the row, letters of either case */
+    ReviewSort sort;
+    bool       down;           /* the greatest first */
     uint64_t   turn;           /* a list stays as it is while it is worked through; another number makes it anew */
 } ReviewFilter;
 #define REVIEW_ALL ((ReviewFilter){ .kind = -1, .least = NAN, .most = NAN })
 bool        review_look_find(Str name, ReviewLook *l);
 
 /* {"dir", "rows", "parts": {..}, "kinds": [{"pass","action","reason","rows"}], "reviewers": [{"name","judged"}], "judged", "changes", "columns",
- *  "model", "agreement": [{"a","b","rows","agree","kappa","low","high"}]} */
+ *  "model", "sorts": [those with numbers], "agreement": [{"a","b","rows","agree","kappa","low","high"}]} */
 void review_facts(Review *r, Json **out);
 /* {"count", "complete", "done" (0..1), "judged", "rows": [{"id","part","head","verdict"...}]}: rows [from, from + n) of those that fit. A search goes on for a
- * fifth of a second per call; call again until complete. ERR_ARG: n above REVIEW_PAGE_MAX, a text too long. */
+ * fifth of a second per call; call again until complete. A sorted list has no rows before it is complete; sorting takes a second for some five million rows.
+ * ERR_ARG: n above REVIEW_PAGE_MAX, a text too long. */
 int  review_rows(Review *r, const ReviewFilter *f, size_t from, size_t n, Json **out, Err *e);
-/* {"id","part","file","line","row" or "raw","removed","decisions","history","verdicts","edited","personal","tokens"}. ERR_ARG: no such row. */
+/* {"id","part","file","line","row" or "raw","removed","decisions","history","verdicts","edited","personal","measure","tokens"}; an edit among decisions and
+ * history has "diff" and either "back": true (it can be taken back) or "no_back": why not. ERR_ARG: no such row. */
 int  review_row(Review *r, int64_t id, Json **out, Err *e);
 
 typedef struct ReviewAct {
@@ -74,20 +87,37 @@ typedef struct ReviewAct {
     int64_t    row;        /* of UNDO: not looked at */
     Str        reviewer, text;
     const Json *row_new;   /* of EDIT: a canonical row; its id and meta are those of the row */
+    int64_t     edit;      /* of RESTORE: 0 the repair, n the action of this number */
 } ReviewAct;
 /* *row: the row that it was about. ERR_ARG: what was asked for cannot be done, ERR_IO: it is not on disk and does not count. */
 int  review_act(Review *r, const ReviewAct *a, int64_t *row, Err *e);
 
 typedef struct ReviewApplied {
-    int64_t back, left, edited, labelled;
+    int64_t back, left, edited, labelled, restored; /* edited counts restored rows, too */
+    int64_t personal;       /* edited rows with what looks like personal data and was not there before; kinds are in decisions.jsonl, values nowhere */
+    int64_t too_long;       /* edited rows that --max-length would cut */
+    int64_t refused;        /* edited rows that training would refuse: they left */
+    Err     uncounted;      /* why tokens of edited rows were not counted; code 0: they were, or nobody asked */
     int64_t held;           /* accepted, but what belongs to them lies in two parts: they stay removed */
     int64_t disagree;       /* rows whose reviewers differ; the last verdict was followed */
     int64_t part[4];        /* rows now: removed, train, validation, test */
 } ReviewApplied;
 /* Follows the last verdicts: writes the parts, removed.jsonl and manifest.json anew beside the old ones and swaps them in. Accepted rows go to train, or
  * where near-duplicates of theirs, rows of the same --group or of the same --subject lie. Killed at any point, the next call (or review_open) goes on;
- * a second call changes nothing. */
-int  review_apply(const char *dir, ReviewApplied *facts, Err *e);
+ * a second call changes nothing.
+ * Edited rows go through the passes again that look at one row without changing it (review_check.c): shape, personal data, tokens; findings become lines of
+ * decisions.jsonl. Statistics and the subject index follow. ERR_ARG, and nothing was changed: the index needs the key and it is not there. */
+typedef struct ReviewApplyOptions {
+    const char *model;      /* tokenizer; NULL or "": the one that the folder was made with */
+    const char *pii_key;    /* NULL or "": as the folder was made */
+} ReviewApplyOptions;
+int  review_apply(const char *dir, const ReviewApplyOptions *o, ReviewApplied *facts, Err *e);
+
+/* Rows are erased: no text of theirs is left in any file of DATA (parts, removed, decisions, review, subjects, scores, controls, measures, report). Their
+ * numbers stay in the logs with the word "erased". keep: the rows stay as they are, and only what they said earlier goes (texts before repairs and edits,
+ * comments), so that no edit of theirs can be taken back. What was exported or trained before is not reached. ERR_ARG, and nothing was changed: a row is not
+ * there, or verdicts wait for review_apply. */
+int  review_erase(const char *dir, const int64_t *id, size_t n, bool keep, Err *e);
 
 /* ---- agreement of two people ---- */
 typedef struct ReviewKappa { int64_t n; double agree, kappa, low, high; } ReviewKappa;

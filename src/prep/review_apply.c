@@ -1,7 +1,4 @@
-/* review_apply.c - the last verdicts take effect.
- * Order, so that a kill at any point loses nothing: the new files are written into a folder beside the old ones and flushed; the folder appears under its name
- * DATA/review-apply at once (that is the decision); its files are renamed over the old ones one by one; the empty folder goes. Whoever opens DATA next
- * finds the folder and goes on with the renaming; what stands in a folder of another name was never decided and is cleared.
+/* review_apply.c - the last verdicts take effect: where each row goes, what it says there, and the files anew (review_swap.c: all or none).
  * Invariant: a row is in exactly one part, before and after; the outcome hangs on the files and the actions alone, so a repetition changes nothing. */
 #include "prep/review_int.h"
 
@@ -9,18 +6,21 @@
 #include <stdlib.h>
 
 #include "base/hash.h"
-#include "prep/prep_report.h"
+#include "prep/provenance.h"
 #include "prep/record.h"
 
-#define DECIDED "review-apply"
 #define BLOCK   ((size_t)4 << 20)
-
-static const char *const swapped[] = { "removed.jsonl", "train.jsonl", "validation.jsonl", "test.jsonl", "manifest.json" }; /* the summary last */
 
 typedef struct Accepted { uint32_t row, set; uint8_t home; } Accepted;   /* set: smallest index of those it goes with; home: where it goes when nothing binds it */
 
+/* What the check of an edited row found. */
+typedef struct Edited { uint32_t row; bool restored; char *refused; Measure measure; } Edited;
+
 typedef struct Apply {
     Review  *r;
+    ReviewApplyOptions options;
+    VEC(Edited) edited;         /* ascending by row */
+    StrBuf   log, subjects;     /* lines that those files get */
     uint8_t *to;                /* [rows] the part each row goes to */
     bool     dirty[RP_PARTS];   /* the part's file is written anew */
     VEC(Accepted) in;
@@ -176,6 +176,7 @@ static void decide_rows(Apply *a)
         if (s.edit != NO_ACTION && s.edit >= r->applied) {
             a->dirty[part] = true;
             a->facts.edited++;
+            *vec_push(&a->edited) = (Edited){ .row = row, .restored = r->action.p[s.edit].kind == REVIEW_RESTORE };
         }
         if (s.label != NO_ACTION && s.label >= r->applied) {
             a->dirty[part] = true;
@@ -209,6 +210,69 @@ static void place_accepted(Apply *a)
     }
 }
 
+/* ---- edited rows are checked ---------------------------------------------------------------------------------------------------------------------------- */
+
+static int check_one(Apply *a, ReviewCheck *c, Edited *x, ReviewChecked *found, Err *e)
+{
+    Json *whole = NULL, *owner = NULL, *before = NULL, *after = NULL;
+    int   rc = review_parse(a->r, x->row, &whole, &before, e);
+    if (!rc)
+        rc = review_content(a->r, x->row, &owner, &after, e);
+    if (!rc)
+        rc = review_check_row(c, x->row, before, after, x->restored && !json_int(json_get(owner, "edit")), found, e);
+    if (!rc) {
+        strbuf_add(&a->log, found->log.p, found->log.n);
+        strbuf_add(&a->subjects, found->subjects.p, found->subjects.n);
+        x->measure = found->measure;
+        x->refused = found->refused.n ? mem_strdup(found->refused.p) : NULL;
+        a->facts.restored += x->restored;
+        a->facts.personal += found->personal;
+        a->facts.too_long += found->too_long;
+    }
+    json_free(whole);
+    json_free(owner);
+    return rc;
+}
+
+static int check_edited(Apply *a, Err *e)
+{
+    ReviewCheck  *c = NULL;
+    ReviewChecked found = { 0 };
+    int           rc = a->edited.n ? review_check_open(&c, a->r, &a->options, &a->facts.uncounted, e) : 0;
+    for (size_t i = 0; i < a->edited.n && !rc; i++)
+        rc = check_one(a, c, &a->edited.p[i], &found, e);
+    review_check_close(c);
+    review_checked_release(&found);
+    return rc;
+}
+
+/* What training would refuse is in no part. */
+static void take_refused_out(Apply *a)
+{
+    for (size_t i = 0; i < a->edited.n; i++) {
+        const Edited *x = &a->edited.p[i];
+        if (!x->refused || a->to[x->row] == RP_REMOVED)
+            continue;
+        a->to[x->row] = RP_REMOVED;
+        a->dirty[RP_REMOVED] = true;
+        a->facts.refused++;
+        a->facts.back -= a->r->row.p[x->row].part == RP_REMOVED;
+    }
+}
+
+static const Edited *edited_of(const Apply *a, uint32_t row)
+{
+    size_t lo = 0, hi = a->edited.n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (a->edited.p[mid].row < row)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < a->edited.n && a->edited.p[lo].row == row ? &a->edited.p[lo] : NULL;
+}
+
 /* ---- the new files ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static void set_label(const Review *r, const RowState *s, Json *content)
@@ -221,14 +285,19 @@ static void set_label(const Review *r, const RowState *s, Json *content)
     json_set(json_get(content, "meta"), column, json_str_new(map_key(r->labels, r->action.p[s->label].label)));
 }
 
-static void put_rejected(const Apply *a, uint32_t row, const RowState *s, const Json *content, StrBuf *out)
+static void put_left(const Apply *a, uint32_t row, const RowState *s, const Json *content, StrBuf *out)
 {
     const Review    *r = a->r;
     const ReviewRow *w = &r->row.p[row];
+    const Edited    *x = edited_of(a, row);
     StrBuf           reason = { 0 };
-    Str              who = map_key(r->people, (size_t)s->who);
-    strbuf_addf(&reason, "rejected by %.*s", (int)who.n, who.p);
-    strbuf_addf(out, "{\"id\":%u,\"pass\":\"review\",\"reason\":", w->id);
+    Str              who = s->who >= 0 ? map_key(r->people, (size_t)s->who) : (Str){ 0 };
+    const bool       refused = x && x->refused && s->verdict != REVIEW_REJECT;
+    if (refused)
+        strbuf_addz(&reason, x->refused);
+    else
+        strbuf_addf(&reason, "rejected by %.*s", (int)who.n, who.p);
+    strbuf_addf(out, "{\"id\":%u,\"pass\":\"%s\",\"reason\":", w->id, refused ? "tokens" : "review");
     json_write_string(out, strbuf_str(&reason));
     strbuf_addz(out, ",\"file\":");
     json_write_string(out, str_of(review_source(r, row)));
@@ -257,7 +326,7 @@ static int put_changed(const Apply *a, uint32_t row, StrBuf *out, Err *e)
         json_write(out, content, false);
         strbuf_addc(out, '\n');
     } else if (part != RP_REMOVED) {
-        put_rejected(a, row, &s, content, out);
+        put_left(a, row, &s, content, out);
     } else {
         if (content) {
             json_set(whole, "row", json_ref(content));
@@ -313,17 +382,6 @@ static int put_part(const Apply *a, uint8_t part, const char *folder, Err *e)
     return rc;
 }
 
-static int set_hash(Json *files, const char *folder, const char *name, Err *e)
-{
-    char  hash[SHA256_HEX];
-    char *path = path_join(folder, name);
-    int   rc = sha256_file(path, hash, e);
-    if (!rc)
-        json_set(files, name, json_str_new(str_of(hash)));
-    free(path);
-    return rc;
-}
-
 static Json *part_object(Json *j, const char *key)
 {
     if (json_kind(json_get(j, key)) != JSON_OBJECT)
@@ -331,76 +389,80 @@ static Json *part_object(Json *j, const char *key)
     return json_get(j, key);
 }
 
-static int put_manifest(Apply *a, const char *folder, Err *e)
+/* The numbers of a row as it is after this. */
+static bool numbers_of(const Apply *a, uint32_t row, Measure *m)
+{
+    const Edited *x = edited_of(a, row);
+    const int64_t id = a->r->row.p[row].id;
+    if (id > (int64_t)a->r->measures.n)
+        return false;
+    *m = x ? x->measure : a->r->measures.row[id - 1];
+    return true;
+}
+
+static bool staying(const void *user, size_t i, Measure *m)
+{
+    const Apply *a = user;
+    return a->to[i] != RP_REMOVED && numbers_of(a, (uint32_t)i, m);
+}
+
+static bool by_row_id(const void *user, size_t i, Measure *m)
+{
+    const Apply *a = user;
+    uint32_t     row;
+    if (review_find(a->r, (int64_t)i + 1, &row))
+        return numbers_of(a, row, m);
+    *m = a->r->measures.row[i];
+    return true;
+}
+
+static void sum_up(Apply *a)
 {
     Review *r = a->r;
-    Json   *j = r->manifest, *files = part_object(j, "files"), *rows = part_object(j, "rows"), *review = part_object(j, "review");
-    StrBuf  text = { 0 };
-    char   *path = path_join(folder, "manifest.json");
-    int     rc = set_hash(files, r->dir, "decisions.jsonl", e);
-    for (int p = 0; p < RP_PARTS && !rc; p++) {
-        if (a->dirty[p])
-            rc = set_hash(files, folder, review_file[p], e);
+    Json   *rows = part_object(r->manifest, "rows"), *review = part_object(r->manifest, "review");
+    const struct { const char *key; int64_t more; } sums[] = {
+        { "back", a->facts.back }, { "left", a->facts.left }, { "edited", a->facts.edited }, { "restored", a->facts.restored }, { "labelled", a->facts.labelled },
+        { "personal", a->facts.personal }, { "too_long", a->facts.too_long }, { "refused", a->facts.refused },
+    };
+    part_object(r->manifest, "files");
+    for (int p = 0; p < RP_PARTS; p++)
         json_set(rows, review_part[p], json_int_new(a->facts.part[p]));
-    }
     json_set(review, "actions", json_int_new((int64_t)r->action.n));
-    json_set(review, "back", json_int_new(json_int(json_get(review, "back")) + a->facts.back));
-    json_set(review, "left", json_int_new(json_int(json_get(review, "left")) + a->facts.left));
-    json_set(review, "edited", json_int_new(json_int(json_get(review, "edited")) + a->facts.edited));
-    json_set(review, "labelled", json_int_new(json_int(json_get(review, "labelled")) + a->facts.labelled));
+    for (size_t i = 0; i < ARRAY_LEN(sums); i++)
+        json_set(review, sums[i].key, json_int_new(json_int(json_get(review, sums[i].key)) + sums[i].more));
     json_set(review, "held", json_int_new(a->facts.held));
     json_set(review, "disagree", json_int_new(a->facts.disagree));
     json_set(review, "agreement", review_agreement(r));
-    json_write(&text, j, true);
-    strbuf_addc(&text, '\n');
-    if (!rc)
-        rc = file_write_atomic(path, text.p, text.n, e);
-    strbuf_release(&text);
-    free(path);
-    return rc;
+    if (r->measures.n)
+        json_set(r->manifest, "statistics", measures_statistics(staying, a, r->row.n));
+    else
+        json_drop(r->manifest, "statistics"); /* an older hone made the folder; its tables are not true any more */
 }
 
 static int write_folder(Apply *a, Err *e)
 {
-    char *tmp = NULL, *decided = path_join(a->r->dir, DECIDED);
-    int   rc = folder_begin(&tmp, decided, e);
+    Review *r = a->r;
+    char   *folder = NULL;
+    int     rc = swap_begin(r, &folder, e);
     for (uint8_t p = 0; p < RP_PARTS && !rc; p++)
         if (a->dirty[p])
-            rc = put_part(a, p, tmp, e);
-    if (!rc)
-        rc = put_manifest(a, tmp, e);
-    if (!rc)
-        rc = folder_commit(&tmp, decided, e);
-    folder_abort(&tmp);
-    free(decided);
-    return rc;
-}
-
-/* ---- the swap ----------------------------------------------------------------------------------------------------------------------------------------- */
-
-int review_apply_resume(const char *dir, Err *e)
-{
-    char *decided = path_join(dir, DECIDED);
-    int   rc = 0;
-    for (size_t i = 0; i < ARRAY_LEN(swapped) && !rc && file_is_dir(decided); i++) {
-        char *from = path_join(decided, swapped[i]), *to = path_join(dir, swapped[i]);
-        if (file_exists(from))
-            rc = file_rename(from, to, e);
-        free(from);
-        free(to);
+            rc = put_part(a, p, folder, e);
+    if (!rc && a->log.n)
+        rc = swap_longer(r, folder, "decisions.jsonl", strbuf_str(&a->log), e);
+    if (!rc && a->subjects.n)
+        rc = swap_longer(r, folder, "subjects.jsonl", strbuf_str(&a->subjects), e);
+    if (!rc && a->edited.n && r->measures.n) {
+        char *path = path_join(folder, "measures.bin");
+        rc = measures_write(path, by_row_id, a, r->measures.n, e);
+        free(path);
     }
-    if (!rc && file_is_dir(decided) && !(rc = file_sync(dir, e)))
-        rc = dir_remove(decided, e);
-    free(decided);
-    return rc;
-}
-
-/* The page for people is made of the files, so it is made anew. */
-static int renew_report(const Review *r, Err *e)
-{
-    char *path = path_join(r->dir, "report.html");
-    int   rc = file_exists(path) ? prep_report_write(r->dir, r->manifest, e) : 0;
-    free(path);
+    if (!rc) {
+        sum_up(a);
+        rc = swap_manifest(r, folder, e);
+    }
+    if (!rc)
+        rc = swap_commit(r, &folder, e);
+    swap_abort(&folder);
     return rc;
 }
 
@@ -410,9 +472,9 @@ static void count_parts(Apply *a)
         a->facts.part[a->to[row]]++;
 }
 
-int review_apply(const char *dir, ReviewApplied *facts, Err *e)
+int review_apply(const char *dir, const ReviewApplyOptions *o, ReviewApplied *facts, Err *e)
 {
-    Apply a = { .keys = map_new() };
+    Apply a = { .keys = map_new(), .options = *o };
     *facts = (ReviewApplied){ 0 };
     int rc = review_open(&a.r, dir, &(ReviewOptions){ 0 }, e);
     if (rc)
@@ -422,15 +484,23 @@ int review_apply(const char *dir, ReviewApplied *facts, Err *e)
     if ((rc = bind_all(&a, e)))
         goto done;
     place_accepted(&a);
+    if ((rc = check_edited(&a, e)))
+        goto done;
+    take_refused_out(&a);
     count_parts(&a);
-    if ((int64_t)a.r->action.n > a.r->applied && !(rc = write_folder(&a, e)) && !(rc = review_apply_resume(a.r->dir, e)))
-        rc = renew_report(a.r, e);
+    if ((int64_t)a.r->action.n > a.r->applied && !(rc = write_folder(&a, e)))
+        rc = swap_report(a.r, e);
     *facts = a.facts;
 done:
     review_close(a.r);
     map_free(a.keys);
     vec_release(&a.in);
     vec_release(&a.mask);
+    for (size_t i = 0; i < a.edited.n; i++)
+        free(a.edited.p[i].refused);
+    vec_release(&a.edited);
+    strbuf_release(&a.log);
+    strbuf_release(&a.subjects);
     free(a.to);
     return rc;
 }

@@ -383,6 +383,41 @@ static void find_columns(Review *r)
     map_free(seen);
 }
 
+/* ---- numbers beside the rows -------------------------------------------------------------------------------------------------------------------------- */
+
+static int index_score(Review *r, void *ctx, Str line, uint64_t off, const char *where, Err *e)
+{
+    Json    *j = NULL;
+    int64_t  id = 0;
+    uint32_t row;
+    double   loss = NAN, ifd = NAN;
+    int      rc = json_parse(&j, line, where, e);
+    (void)ctx, (void)off;
+    if (!rc && !(rc = json_need_int(j, "id", &id, where, e)) && !(rc = json_opt_num(j, "loss", &loss, where, e)))
+        rc = json_opt_num(j, "ifd_loss", &ifd, where, e);
+    if (!rc && review_find(r, id, &row))
+        r->score[row] = (ReviewScore){ (float)loss, (float)ifd };
+    json_free(j);
+    return rc;
+}
+
+/* scores.jsonl, of training rows, when hone prep was asked for them. */
+static int index_scores(Review *r, Err *e)
+{
+    char   *path = path_join(r->dir, "scores.jsonl");
+    FileMap m = { 0 };
+    int     rc = 0;
+    if (file_exists(path) && !(rc = file_map(&m, path, e))) {
+        r->score = mem_alloc((r->row.n + 1) * sizeof *r->score);
+        for (size_t i = 0; i < r->row.n; i++)
+            r->score[i] = (ReviewScore){ NAN, NAN };
+        rc = each_line(r, &m, "scores.jsonl", index_score, NULL, e);
+    }
+    file_unmap(&m);
+    free(path);
+    return rc;
+}
+
 static int take_lock(Review *r, Err *e)
 {
     char *path = path_join(r->dir, "review.lock");
@@ -402,8 +437,9 @@ int review_open(Review **out, const char *dir, const ReviewOptions *o, Err *e)
     *out = NULL;
     int rc = file_is_dir(dir) ? take_lock(r, e) : 0;
     if (!rc && !r->read_only)
-        rc = review_apply_resume(r->dir, e);
-    if (!rc && !(rc = read_manifest(r, e)) && !(rc = index_rows(r, e)) && !(rc = index_marks(r, e)))
+        rc = swap_resume(r->dir, e);
+    if (!rc && !(rc = read_manifest(r, e)) && !(rc = index_rows(r, e)) && !(rc = index_marks(r, e)) && !(rc = index_scores(r, e)) &&
+        !(rc = measures_open(&r->measures, r->dir, e)))
         rc = review_log_open(r, e);
     if (!rc)
         rc = pii_scanner_new(&r->pii, &(PiiOptions){ 0 }, e);
@@ -428,6 +464,8 @@ void review_close(Review *r)
     for (int p = 0; p < RP_PARTS; p++)
         file_unmap(&r->map[p]);
     file_unmap(&r->decisions);
+    measures_close(&r->measures);
+    free(r->score);
     for (size_t i = 0; i < r->reason.n; i++) {
         free(r->reason.p[i].pass);
         free(r->reason.p[i].action);
@@ -436,6 +474,7 @@ void review_close(Review *r)
     for (int i = 0; i < VIEWS; i++) {
         free(r->view[i].key);
         vec_release(&r->view[i].row);
+        vec_release(&r->view[i].order);
     }
     vec_release(&r->reason);
     vec_release(&r->row);

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "prep/pii.h"
+#include "prep/measures.h"
 #include "prep/prep_cfg.h"
 #include "prep/review.h"
 #include "tokenizer/tok.h"
@@ -43,11 +44,14 @@ typedef struct ReviewAction {
 } ReviewAction;
 
 #define VIEWS 8
+typedef struct ReviewKeyed { float key; uint32_t row; } ReviewKeyed; /* key NAN: none */
+typedef struct ReviewScore { float loss, ifd; } ReviewScore;         /* NAN: none */
 typedef struct ReviewView {
     char    *key;        /* the filter, written out; NULL: free */
     uint64_t used;       /* the larger, the later */
     uint32_t next;       /* rows looked at so far */
     VEC(uint32_t) row;   /* that fit, ascending */
+    VEC(ReviewKeyed) order; /* the same in the order asked for, once all are found; empty when that is by id */
 } ReviewView;
 
 struct Review {
@@ -66,6 +70,8 @@ struct Review {
     Tok         *tok;
     PiiScanner  *pii;
     char        *model;
+    Measures     measures;
+    ReviewScore *score;        /* [rows] of scores.jsonl; NULL: there is none */
     Json        *columns;      /* names of meta's columns, of the first rows */
 
     pthread_mutex_t mu;        /* over what follows */
@@ -104,13 +110,20 @@ typedef struct RowState {
 } RowState;
 void review_state(const Review *r, uint32_t row, RowState *s);
 int  review_verdict_of(const Review *r, uint32_t row, int who);   /* -1: none */
+bool review_kind_writes(int kind);                                /* it has a row_new */
 int  review_action_json(const Review *r, const ReviewAction *a, Json **out, Err *e);
+/* What a row says, in canonical form with the id and the meta of `old` (NULL: none; then any kind is good). ERR_ARG: it is no such row. */
+int  review_canonical(int64_t id, const Json *old, const Json *said, Json **out, Err *e);
+/* The row after an edit was taken back: 0 the repair's, n that of action n. content: the row as people left it, NULL for a raw one. ERR_ARG: why not. */
+int  review_restore(const Review *r, uint32_t row, const Json *content, int64_t edit, Json **out, Err *e);
+Json *review_copy(const Json *j);
 uint32_t review_last(const Review *r, uint32_t row);
 /* The row as people left it: the last edit, or what the file says; owner: owned. *content NULL: a raw row. */
 int  review_content(const Review *r, uint32_t row, Json **owner, Json **content, Err *e);
 /* Whether review_apply would do something to a row that stands like this. */
 bool review_pending(const Review *r, uint32_t row, const RowState *s);
 static inline uint32_t review_marks_end(const Review *r, uint32_t row) { return row + 1 < r->row.n ? r->row.p[row + 1].mark : (uint32_t)r->mark.n; }
+bool  review_texts_known(const Json *content);                    /* its texts can be walked (record_each_text): nobody changed it into something else */
 Json *review_agreement(const Review *r);                          /* review_agree.c */
 
 /* ---- review_diff.c ---- */
@@ -120,7 +133,33 @@ Json *review_agreement(const Review *r);                          /* review_agre
 #define DIFF_EDITS_MAX 2000
 Json *review_diff(Str a, Str b);
 
-/* ---- review_apply.c ---- */
-int  review_apply_resume(const char *dir, Err *e); /* finishes what was killed after its commit, forgets what was killed before */
+/* ---- review_check.c ---- */
+typedef struct ReviewCheck ReviewCheck;
+typedef struct ReviewChecked {
+    StrBuf  log, subjects;     /* lines for decisions.jsonl and subjects.jsonl, appended */
+    StrBuf  refused;           /* why training would refuse the row; empty: it would not */
+    bool    personal, too_long;
+    Measure measure;
+} ReviewChecked;
+int  review_check_open(ReviewCheck **c, const Review *r, const ReviewApplyOptions *o, Err *uncounted, Err *e);
+/* before: what the file says, NULL for a raw row; after: what the edit made of it. from_log: it took a repair back, so all of it stood in the folder. */
+int  review_check_row(ReviewCheck *c, uint32_t row, const Json *before, const Json *after, bool from_log, ReviewChecked *out, Err *e);
+void review_check_close(ReviewCheck *c);
+void review_checked_release(ReviewChecked *out);
+
+/* ---- review_swap.c ---- */
+/* New files take the places of the old ones all at once: swap_begin, write into the folder, swap_commit (that is the decision; then they are renamed one by
+ * one). A kill before it changes nothing, after it the next review_open goes on (swap_resume). */
+int  swap_begin(const Review *r, char **folder, Err *e);
+int  swap_commit(const Review *r, char **folder, Err *e);
+void swap_abort(char **folder);
+int  swap_resume(const char *dir, Err *e);
+int  swap_manifest(const Review *r, const char *folder, Err *e);  /* r->manifest with the hashes of what is in the folder */
+/* DATA/name and more behind it. */
+int  swap_longer(const Review *r, const char *folder, const char *name, Str more, Err *e);
+/* DATA/name line by line: line returns what stands there instead ({NULL, 0}: nothing). No file: nothing is done. */
+typedef int (*SwapLineFn)(void *user, Str line, Str *instead, Err *e);
+int  swap_lines(const Review *r, const char *folder, const char *name, SwapLineFn line, void *user, Err *e);
+int  swap_report(const Review *r, Err *e);                        /* report.html, where there is one */
 
 #endif

@@ -9,17 +9,19 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "prep/import.h"
 #include "prep/provenance.h"
 
-static const struct { const char *name; Action action; const char *reason; bool verdict; } kinds[REVIEW_KINDS] = {
-    [REVIEW_ACCEPT]  = { "accept",  ACTION_KEEP,   "accepted",  true },
-    [REVIEW_REJECT]  = { "reject",  ACTION_REMOVE, "rejected",  true },
-    [REVIEW_EDIT]    = { "edit",    ACTION_EDIT,   "edited",    false },
-    [REVIEW_LABEL]   = { "label",   ACTION_NOTE,   "labelled",  false },
-    [REVIEW_COMMENT] = { "comment", ACTION_NOTE,   "commented", false },
-    [REVIEW_UNDO]    = { "undo",    ACTION_NOTE,   "took back", false },
+static const struct { const char *name; Action action; const char *reason; bool verdict, writes; } kinds[REVIEW_KINDS] = {
+    [REVIEW_ACCEPT]  = { "accept",  ACTION_KEEP,   "accepted",  true,  false },
+    [REVIEW_REJECT]  = { "reject",  ACTION_REMOVE, "rejected",  true,  false },
+    [REVIEW_EDIT]    = { "edit",    ACTION_EDIT,   "edited",    false, true },
+    [REVIEW_RESTORE] = { "restore", ACTION_EDIT,   "an edit taken back", false, true },
+    [REVIEW_LABEL]   = { "label",   ACTION_NOTE,   "labelled",  false, false },
+    [REVIEW_COMMENT] = { "comment", ACTION_NOTE,   "commented", false, false },
+    [REVIEW_UNDO]    = { "undo",    ACTION_NOTE,   "took back", false, false },
 };
+
+bool review_kind_writes(int kind) { return kinds[kind].writes; }
 
 const char *review_kind_name(ReviewKind k)
 {
@@ -63,7 +65,7 @@ void review_state(const Review *r, uint32_t row, RowState *s)
             heard[a->who] = true;
             s->differ = s->differ || a->kind != s->verdict;
         }
-        if (a->kind == REVIEW_EDIT && s->edit == NO_ACTION)
+        if (kinds[a->kind].writes && s->edit == NO_ACTION)
             s->edit = i;
         if (a->kind == REVIEW_LABEL && s->label == NO_ACTION)
             s->label = i;
@@ -155,9 +157,10 @@ static int read_action(Review *r, Str line, uint64_t off, const char *where, Err
     Str        who, action, text = { 0 };
     ReviewKind kind = REVIEW_UNDO;
     int        person = 0, label = 0;
+    bool       erased = false;
     int rc = json_parse(&j, line, where, e);
     if (rc || (rc = json_need_int(j, "n", &n, where, e)) || (rc = json_need_int(j, "row", &row, where, e)) || (rc = json_need_str(j, "reviewer", &who, where, e)) ||
-        (rc = json_need_str(j, "action", &action, where, e)) || (rc = json_opt_str(j, "text", &text, where, e)) || (rc = json_opt_int(j, "undoes", &undoes, where, e)))
+        (rc = json_need_str(j, "action", &action, where, e)) || (rc = json_opt_str(j, "text", &text, where, e)) || (rc = json_opt_int(j, "undoes", &undoes, where, e)) || (rc = json_opt_bool(j, "erased", &erased, where, e)))
         goto done;
     if (n != (int64_t)r->action.n + 1)
         rc = err_set(e, ERR_INPUT, "%s: \"n\" is %lld and should be %zu; lines were taken out or put in", where, (long long)n, r->action.n + 1);
@@ -167,15 +170,15 @@ static int read_action(Review *r, Str line, uint64_t off, const char *where, Err
         rc = err_set(e, ERR_INPUT, "%s: \"%.*s\" is no action of a review", where, (int)MIN(action.n, 40), action.p);
     else if ((person = index_of(r->people, who, REVIEW_PEOPLE_MAX, "reviewers", e)) < 0)
         rc = person;
-    else if (kind == REVIEW_LABEL && (label = index_of(r->labels, text, UINT16_MAX, "labels", e)) < 0)
+    else if (kind == REVIEW_LABEL && !erased && (label = index_of(r->labels, text, UINT16_MAX, "labels", e)) < 0)
         rc = label;
     else if (kind == REVIEW_UNDO)
         rc = check_undo(r, undoes, person, where, e);
-    else if (kind == REVIEW_EDIT && (json_kind(json_get(j, "row_new")) != JSON_OBJECT || json_int(json_get(json_get(j, "row_new"), "id")) != row))
+    else if (kinds[kind].writes && !erased && (json_kind(json_get(j, "row_new")) != JSON_OBJECT || json_int(json_get(json_get(j, "row_new"), "id")) != row))
         rc = err_set(e, ERR_INPUT, "%s: an edit needs a \"row_new\" with the id %lld", where, (long long)row);
     if (!rc) {
         uint32_t at = NO_ACTION;
-        if (!review_find(r, row, &at))
+        if (!review_find(r, row, &at) || erased) /* what it said is gone, and in the files */
             at = NO_ACTION;
         take_effect(r, (ReviewAction){ .off = off, .bytes = (uint32_t)line.n, .row = at, .who = (uint16_t)person, .label = (uint16_t)label, .kind = (uint8_t)kind },
                     kind == REVIEW_UNDO ? undoes : 0);
@@ -329,50 +332,13 @@ static int check_text(Str s, const char *what, size_t max, bool lines, Err *e)
     return 0;
 }
 
-/* row_new in canonical form, with the row's own id and meta. */
-static int check_edit(const Review *r, uint32_t row, const Json *row_new, Json **out, Err *e)
+/* row_new in canonical form, and what the row said before: *old is borrowed from *owner; NULL: it could not be read. */
+static int check_edit(const Review *r, uint32_t row, const ReviewAct *in, Json **owner, Json **old, Json **out, Err *e)
 {
-    static const ImportOptions none = { 0 };
-    Import  *im = NULL;
-    Record   rec = { 0 };
-    StrBuf   note = { 0 };
-    Json    *owner = NULL, *old = NULL, *bare = json_obj_new(), *value;
-    JsonIter it = { 0 };
-    Str      key;
-    int      rc = review_content(r, row, &owner, &old, e);
-    if (!rc && json_kind(row_new) != JSON_OBJECT)
-        rc = err_set(e, ERR_ARG, "the edited row should be an object, it is %s", json_kind_name(row_new));
-    while (!rc && json_each(row_new, &it, &key, &value))
-        if (!str_eqz(key, "id") && !str_eqz(key, "meta"))
-            json_set(bare, key.p, json_ref(value));
-    if (!rc && !(rc = import_new(&im, &none, e))) {
-        rc = import_row(im, bare, &rec, &note, e);
-        bare = NULL;
-    }
-    if (!rc && note.n)
-        rc = err_set(e, ERR_ARG, "the edited row is not in its canonical form: %s", strbuf_z(&note));
-    if (!rc && json_get(rec.row, "meta"))
-        rc = err_set(e, ERR_ARG, "the edited row has keys that its shape (%s) does not know", record_kind_name(rec.kind));
-    if (!rc && old && record_kind_of(old) != (int)rec.kind)
-        rc = err_set(e, ERR_ARG, "the edited row is of another kind (%s) than the row", record_kind_name(rec.kind));
-    if (rc == ERR_INPUT)
-        rc = e->code = ERR_ARG;
-    if (!rc) {
-        *out = json_obj_new();
-        json_set(*out, "id", json_int_new(r->row.p[row].id));
-        it = (JsonIter){ 0 };
-        while (json_each(rec.row, &it, &key, &value))
-            if (!str_eqz(key, "id"))
-                json_set(*out, key.p, json_ref(value));
-        if (json_get(old, "meta"))
-            json_set(*out, "meta", json_ref(json_get(old, "meta")));
-    }
-    record_clear(&rec);
-    import_free(im);
-    strbuf_release(&note);
-    json_free(bare);
-    json_free(owner);
-    return rc;
+    int rc = review_content(r, row, owner, old, e);
+    if (!rc && in->kind == REVIEW_RESTORE)
+        return review_restore(r, row, *old, in->edit, out, e);
+    return rc ? rc : review_canonical(r->row.p[row].id, *old, in->row_new, out, e);
 }
 
 static int check_accept(const Review *r, uint32_t row, Err *e)
@@ -399,7 +365,7 @@ static int find_undo(const Review *r, int who, int64_t *undoes, Err *e)
     return err_set(e, ERR_ARG, "there is nothing of yours to take back");
 }
 
-static int put_action(Review *r, const ReviewAct *in, ReviewAction a, int64_t undoes, Json *row_new, Err *e)
+static int put_action(Review *r, const ReviewAct *in, ReviewAction a, int64_t undoes, Json *row_new, const Json *owner, const Json *old, Err *e)
 {
     char          when[32];
     const int64_t n = (int64_t)r->action.n + 1;
@@ -416,8 +382,14 @@ static int put_action(Review *r, const ReviewAct *in, ReviewAction a, int64_t un
         json_set(j, "text", json_str_new(in->text));
     if (undoes)
         json_set(j, "undoes", json_int_new(undoes));
+    if (in->kind == REVIEW_RESTORE)
+        json_set(j, "edit", json_int_new(in->edit));
     if (row_new)
         json_set(j, "row_new", row_new);
+    if (row_new && old)
+        json_set(j, "row_old", review_copy(old));
+    else if (row_new && json_get(owner, "raw"))
+        json_set(j, "raw_old", json_ref(json_get(owner, "raw")));
     json_write(&line, j, false);
     a.off = r->log.size;
     a.bytes = (uint32_t)line.n;
@@ -435,7 +407,7 @@ static int put_action(Review *r, const ReviewAct *in, ReviewAction a, int64_t un
 static int act(Review *r, const ReviewAct *in, int64_t *row, Err *e)
 {
     ReviewAction a = { .row = NO_ACTION, .kind = (uint8_t)in->kind };
-    Json        *row_new = NULL;
+    Json        *row_new = NULL, *owner = NULL, *old = NULL;
     int64_t      undoes = 0;
     int          rc = check_text(in->reviewer, "reviewer's name", REVIEW_NAME_MAX, false, e), who, label = 0;
     if (!rc && in->kind == REVIEW_LABEL)
@@ -455,17 +427,19 @@ static int act(Review *r, const ReviewAct *in, int64_t *row, Err *e)
     if (!rc && in->kind == REVIEW_LABEL && (label = index_of(r->labels, in->text, UINT16_MAX, "labels", e)) < 0)
         rc = label;
     a.label = (uint16_t)MAX(label, 0);
-    if (!rc && in->kind == REVIEW_EDIT)
-        rc = check_edit(r, a.row, in->row_new, &row_new, e);
+    if (!rc && kinds[in->kind].writes)
+        rc = check_edit(r, a.row, in, &owner, &old, &row_new, e);
     if (!rc && in->kind == REVIEW_ACCEPT)
         rc = check_accept(r, a.row, e);
     if (!rc && in->kind == REVIEW_UNDO)
         rc = find_undo(r, a.who, &undoes, e);
-    if (rc)
-        return rc;
-    const uint32_t about = undoes ? r->action.p[undoes - 1].row : a.row;
-    *row = about == NO_ACTION ? 0 : r->row.p[about].id;
-    return put_action(r, in, a, undoes, row_new, e);
+    if (!rc) {
+        const uint32_t about = undoes ? r->action.p[undoes - 1].row : a.row;
+        *row = about == NO_ACTION ? 0 : r->row.p[about].id;
+        rc = put_action(r, in, a, undoes, row_new, owner, old, e);
+    }
+    json_free(owner);
+    return rc;
 }
 
 int review_act(Review *r, const ReviewAct *a, int64_t *row, Err *e)

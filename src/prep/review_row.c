@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/utf8.h"
 #include "data/data_int.h"
 #include "prep/record.h"
 
@@ -60,6 +61,21 @@ static void count_people(const Review *r, Json *out)
     free(judged);
 }
 
+/* Orders that tell rows of this folder apart. */
+static Json *sorts_json(const Review *r)
+{
+    Json      *out = json_arr_new();
+    bool       tokens = false;
+    const bool has[SORTS] = { [SORT_LOSS] = r->score, [SORT_IFD] = r->score, [SORT_QUALITY] = r->measures.n && r->cfg.quality != QUALITY_OFF, [SORT_LENGTH] = r->measures.n,
+                              [SORT_SIMILARITY] = r->mark.n, [SORT_SCORE] = r->mark.n, [SORT_REASON] = r->mark.n };
+    for (size_t i = 0; i < r->measures.n && !tokens; i++)
+        tokens = r->measures.row[i].tokens >= 0;
+    for (int s = 0; s < SORTS; s++)
+        if (s == SORT_ID || has[s] || (s == SORT_TOKENS && tokens))
+            json_push(out, json_str_new(str_of(review_sort_name((ReviewSort)s))));
+    return out;
+}
+
 void review_facts(Review *r, Json **out)
 {
     Json *j = json_obj_new(), *parts = json_obj_new();
@@ -73,6 +89,7 @@ void review_facts(Review *r, Json **out)
     json_set(j, "columns", json_ref(r->columns));
     json_set(j, "label_column", json_str_new(str_of(r->cfg.label && *r->cfg.label ? r->cfg.label : "")));
     json_set(j, "model", r->model ? json_str_new(str_of(path_base(r->model))) : json_null_new());
+    json_set(j, "sorts", sorts_json(r));
     json_set(j, "agreement", review_agreement(r));
     count_people(r, j);
     pthread_mutex_unlock(&r->mu);
@@ -104,12 +121,17 @@ static bool roles_known(const Json *messages)
     return true;
 }
 
+bool review_texts_known(const Json *content)
+{
+    return content && record_kind_of(content) >= 0 && roles_known(json_get(content, "messages")) && roles_known(json_get(content, "chosen")) &&
+           roles_known(json_get(content, "rejected"));
+}
+
 /* The texts of a row; none of one that somebody changed into no canonical row. Borrowed from it. */
 static void gather_texts(Json *content, Gather *now)
 {
     Record rec = { .row = content };
-    if (content && record_kind_of(content) >= 0 && roles_known(json_get(content, "messages")) && roles_known(json_get(content, "chosen")) &&
-        roles_known(json_get(content, "rejected")))
+    if (review_texts_known(content))
         record_each_text(&rec, gather, now);
 }
 
@@ -124,7 +146,8 @@ static double alike(Str a, Str b)
     return a.n + b.n ? 2.0 * (double)(head + tail) / (double)(a.n + b.n) : 1;
 }
 
-/* "before" is a text, a list of texts, or an object of texts by place; each is compared with the text of the row now that it is most like. */
+/* "before" is what before.h says; of a folder that an older hone or somebody else made a text, a list of texts, or an object of texts by place. A text without
+ * a place is compared with the text of the row now that it is most like. */
 static void diff_one(const Gather *now, Str before, Json *out)
 {
     size_t best = now->text.n;
@@ -153,15 +176,31 @@ static Json *diffs_json(const Json *before, Json *content)
             diff_one(&now, json_str(value), out);
     for (size_t i = 0; json_kind(before) == JSON_ARRAY && i < json_len(before); i++) {
         const Json *item = json_at(before, i);
+        const Json *at = json_get(item, "at");
         Str         text = json_kind(item) == JSON_OBJECT ? json_str(json_get(item, "text")) : json_str(item);
-        if (text.p)
+        if (text.p && at && json_int(at) >= 0 && (size_t)json_int(at) < now.text.n)
+            json_push(out, review_diff(text, now.text.p[json_int(at)]));
+        else if (text.p)
             diff_one(&now, text, out);
     }
     vec_release(&now.text);
     return out;
 }
 
-static int decisions_json(const Review *r, uint32_t row, Json *content, Json **out, Err *e)
+/* Whether an edit can be taken back, and if not, why. */
+static void add_back(const Review *r, uint32_t row, const Json *content, int64_t edit, Json *j)
+{
+    Json *restored = NULL;
+    Err   why = { 0 };
+    if (review_restore(r, row, content, edit, &restored, &why))
+        json_set(j, "no_back", json_str_new(str_of(why.text)));
+    else
+        json_set(j, "back", json_bool_new(true));
+    json_free(restored);
+}
+
+/* content: what the file says, now: what people made of it. */
+static int decisions_json(const Review *r, uint32_t row, Json *content, const Json *now, Json **out, Err *e)
 {
     int rc = 0;
     *out = json_arr_new();
@@ -171,7 +210,14 @@ static int decisions_json(const Review *r, uint32_t row, Json *content, Json **o
         snprintf(where, sizeof where, "decisions.jsonl, byte %llu", (unsigned long long)mark_off(&r->mark.p[i]));
         if ((rc = json_parse(&j, review_mark_line(r, &r->mark.p[i]), where, e)))
             break;
+        const ReviewReason *k = &r->reason.p[r->mark.p[i].kind];
         json_set(j, "kind", json_int_new(r->mark.p[i].kind));
+        if (!strcmp(k->action, "edit") && !strcmp(k->pass, "repair"))
+            add_back(r, row, now, 0, j);
+        else if (!strcmp(k->action, "edit"))
+            json_set(j, "no_back", json_str_new(!strcmp(k->pass, "pii") ? STR_LIT("What stood here is written nowhere in this folder, only in the input, if you kept it. Edit the "
+                                                                                 "text, or prepare the data anew with --pii-skip KIND.")
+                                                                        : STR_LIT("It changed the form of the row, not its words; the input has it as it was.")));
         if (json_get(j, "before")) {
             json_set(j, "diff", diffs_json(json_get(j, "before"), content));
             json_drop(j, "before");
@@ -183,7 +229,24 @@ static int decisions_json(const Review *r, uint32_t row, Json *content, Json **o
 
 /* ---- what people did with it -------------------------------------------------------------------------------------------------------------------------- */
 
-static int history_json(const Review *r, uint32_t row, Json **out, Err *e)
+/* Text by text; a turn that was put in or taken out stands alone. */
+static Json *edit_diff(Json *old, Json *new)
+{
+    Gather a = { 0 }, b = { 0 };
+    Json  *out = json_arr_new();
+    gather_texts(old, &a);
+    gather_texts(new, &b);
+    for (size_t i = 0; i < MAX(a.text.n, b.text.n); i++) {
+        Str x = i < a.text.n ? a.text.p[i] : (Str){ "", 0 }, y = i < b.text.n ? b.text.p[i] : (Str){ "", 0 };
+        if (!str_eq(x, y))
+            json_push(out, review_diff(x, y));
+    }
+    vec_release(&a.text);
+    vec_release(&b.text);
+    return out;
+}
+
+static int history_json(const Review *r, uint32_t row, const Json *now, Json **out, Err *e)
 {
     VEC(uint32_t) chain = { 0 };
     int rc = 0;
@@ -192,9 +255,15 @@ static int history_json(const Review *r, uint32_t row, Json **out, Err *e)
         *vec_push(&chain) = i;
     for (size_t i = chain.n; i-- > 0 && !rc;) {
         Json *j = NULL;
-        if ((rc = review_action_json(r, &r->action.p[chain.p[i]], &j, e)))
+        const ReviewAction *a = &r->action.p[chain.p[i]];
+        if ((rc = review_action_json(r, a, &j, e)))
             break;
+        if (review_kind_writes(a->kind) && !a->undone) {
+            add_back(r, row, now, chain.p[i] + 1, j);
+            json_set(j, "diff", edit_diff(json_get(j, "row_old"), json_get(j, "row_new")));
+        }
         json_drop(j, "row_new");
+        json_drop(j, "row_old");
         json_set(j, "undone", json_bool_new(r->action.p[chain.p[i]].undone));
         json_push(*out, j);
     }
@@ -321,14 +390,41 @@ static void add_removal(Json *j, const Json *whole)
         json_set(j, "raw", json_ref(json_get(whole, "raw")));
 }
 
+static void put_number(Json *j, const char *key, double v)
+{
+    if (isfinite(v) && v >= 0)
+        json_set(j, key, json_num_new(v));
+}
+
+/* What lists are sorted by. */
+static Json *measure_json(const Review *r, uint32_t row)
+{
+    Json          *j = json_obj_new();
+    const uint32_t id = r->row.p[row].id;
+    if (id <= r->measures.n) {
+        const Measure *m = &r->measures.row[id - 1];
+        Str            language = { m->language, strnlen(m->language, sizeof m->language) };
+        put_number(j, "length", (double)m->question + m->answer);
+        put_number(j, "tokens", m->tokens);
+        put_number(j, "quality", (double)m->quality);
+        if (language.n && utf8_valid(language, NULL))
+            json_set(j, "language", json_str_new(language));
+    }
+    if (r->score) {
+        put_number(j, "loss", (double)r->score[row].loss);
+        put_number(j, "ifd", (double)r->score[row].ifd);
+    }
+    return j;
+}
+
 static int row_json(Review *r, uint32_t row, Json *j, Err *e)
 {
     const ReviewRow *w = &r->row.p[row];
     Json            *whole = NULL, *file_content = NULL, *owner = NULL, *content = NULL, *decisions = NULL, *history = NULL;
     RowState         s;
     int              rc = review_parse(r, row, &whole, &file_content, e);
-    if (rc || (rc = review_content(r, row, &owner, &content, e)) || (rc = decisions_json(r, row, file_content, &decisions, e)) ||
-        (rc = history_json(r, row, &history, e)))
+    if (rc || (rc = review_content(r, row, &owner, &content, e)) || (rc = decisions_json(r, row, file_content, content, &decisions, e)) ||
+        (rc = history_json(r, row, content, &history, e)))
         goto done;
     review_state(r, row, &s);
     json_set(j, "id", json_int_new(w->id));
@@ -350,6 +446,7 @@ static int row_json(Review *r, uint32_t row, Json *j, Err *e)
         json_set(j, "label", json_str_new(map_key(r->labels, r->action.p[s.label].label)));
     json_set(j, "decisions", json_ref(decisions));
     json_set(j, "history", json_ref(history));
+    json_set(j, "measure", measure_json(r, row));
     if (content)
         json_set(j, "personal", personal_json(r, content));
     if (r->tok && content)

@@ -28,6 +28,20 @@ bool review_look_find(Str name, ReviewLook *l)
     return false;
 }
 
+static const char *const sorts[SORTS] = { "id", "loss", "ifd", "quality", "length", "tokens", "similarity", "score", "reason" };
+
+bool review_sort_find(Str name, ReviewSort *s)
+{
+    for (int i = 0; i < SORTS; i++)
+        if (str_eqz(name, sorts[i])) {
+            *s = (ReviewSort)i;
+            return true;
+        }
+    return false;
+}
+
+const char *review_sort_name(ReviewSort s) { return sorts[s]; }
+
 /* ---- a text without regard to case ------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Letter { char form[2][12]; uint8_t n[2]; } Letter;
@@ -212,7 +226,7 @@ static char *view_key(const ReviewFilter *f)
 {
     StrBuf k = { 0 };
     const Str texts[] = { f->pass, f->action, f->look == LOOK_OPEN ? f->reviewer : (Str){ 0 }, f->label, f->column, f->value, f->text };
-    strbuf_addf(&k, "%u %d %a %a %d %llu", f->parts, f->kind, f->least, f->most, (int)f->look, (unsigned long long)f->turn);
+    strbuf_addf(&k, "%u %d %a %a %d %d %d %llu", f->parts, f->kind, f->least, f->most, (int)f->look, (int)f->sort, f->down, (unsigned long long)f->turn);
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         strbuf_addf(&k, " %zu:", texts[i].n);
         strbuf_add(&k, texts[i].p, texts[i].n);
@@ -236,6 +250,7 @@ static ReviewView *view_of(Review *r, const ReviewFilter *f)
     }
     free(v->key);
     vec_release(&v->row);
+    vec_release(&v->order);
     *v = (ReviewView){ .key = key, .used = ++r->clock };
     return v;
 }
@@ -261,6 +276,99 @@ static void view_go_on(Review *r, ReviewView *v, const ReviewFilter *f)
     }
     vec_release(&m.line.letter);
     vec_release(&m.text.letter);
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* The greatest score of its decisions of these passes. */
+static float similarity_of(const Review *r, uint32_t row)
+{
+    static const char *const passes[] = { "duplicates", "semantic", "overlap" };
+    float most = NAN;
+    for (uint32_t i = r->row.p[row].mark, end = review_marks_end(r, row); i < end; i++)
+        for (size_t p = 0; p < ARRAY_LEN(passes); p++)
+            if (!strcmp(r->reason.p[r->mark.p[i].kind].pass, passes[p]) && !(r->mark.p[i].score <= most)) /* not less than NAN */
+                most = isnan(r->mark.p[i].score) ? most : r->mark.p[i].score;
+    return most;
+}
+
+static float score_of(const Review *r, const ReviewFilter *f, uint32_t row)
+{
+    for (uint32_t i = r->row.p[row].mark, end = review_marks_end(r, row); i < end; i++)
+        if (mark_fits(r, f, &r->mark.p[i]) && !isnan(r->mark.p[i].score))
+            return r->mark.p[i].score;
+    return NAN;
+}
+
+/* rank: of each kind of decision, in the order of its words. */
+static float reason_of(const Review *r, const float *rank, uint32_t row)
+{
+    const uint32_t first = r->row.p[row].mark, end = review_marks_end(r, row);
+    for (uint32_t i = first; i < end; i++)
+        if (!strcmp(r->reason.p[r->mark.p[i].kind].action, "remove"))
+            return rank[r->mark.p[i].kind];
+    return first < end ? rank[r->mark.p[first].kind] : NAN;
+}
+
+static float number_of(const Review *r, const ReviewFilter *f, const float *rank, uint32_t row)
+{
+    const uint32_t id = r->row.p[row].id;
+    const Measure *m = id <= r->measures.n ? &r->measures.row[id - 1] : NULL;
+    switch (f->sort) {
+    case SORT_LOSS:       return r->score ? r->score[row].loss : NAN;
+    case SORT_IFD:        return r->score ? r->score[row].ifd : NAN;
+    case SORT_QUALITY:    return m ? m->quality : NAN;
+    case SORT_LENGTH:     return m ? (float)m->question + (float)m->answer : NAN;
+    case SORT_TOKENS:     return m && m->tokens >= 0 ? (float)m->tokens : NAN;
+    case SORT_SIMILARITY: return similarity_of(r, row);
+    case SORT_SCORE:      return score_of(r, f, row);
+    case SORT_REASON:     return reason_of(r, rank, row);
+    default:              return NAN;
+    }
+}
+
+static int by_words(const void *a, const void *b)
+{
+    const ReviewReason *x = *(const ReviewReason *const *)a, *y = *(const ReviewReason *const *)b;
+    int c = strcmp(x->pass, y->pass);
+    c = c ? c : strcmp(x->action, y->action);
+    return c ? c : strcmp(x->reason, y->reason);
+}
+
+static float *rank_kinds(const Review *r)
+{
+    float               *rank = mem_zalloc(r->reason.n + 1, sizeof *rank);
+    const ReviewReason **at = mem_zalloc(r->reason.n + 1, sizeof *at);
+    for (size_t i = 0; i < r->reason.n; i++)
+        at[i] = &r->reason.p[i];
+    if (r->reason.n)
+        qsort(at, r->reason.n, sizeof *at, by_words);
+    for (size_t i = 0; i < r->reason.n; i++)
+        rank[at[i] - r->reason.p] = (float)i;
+    free(at);
+    return rank;
+}
+
+static int by_key(const void *a, const void *b, void *down)
+{
+    const ReviewKeyed *x = a, *y = b;
+    const bool         no_x = isnan(x->key), no_y = isnan(y->key);
+    if (no_x != no_y)
+        return no_x - no_y;
+    if (!no_x && (x->key < y->key || x->key > y->key))
+        return (x->key < y->key) == !*(const bool *)down ? -1 : 1;
+    return x->row < y->row ? -1 : 1; /* no row stands twice */
+}
+
+static void view_sort(const Review *r, ReviewView *v, const ReviewFilter *f)
+{
+    float *rank = rank_kinds(r);
+    bool   down = f->down;
+    for (size_t i = 0; i < v->row.n; i++)
+        *vec_push(&v->order) = (ReviewKeyed){ number_of(r, f, rank, v->row.p[i]), v->row.p[i] };
+    if (v->order.n)
+        qsort_r(v->order.p, v->order.n, sizeof *v->order.p, by_key, &down);
+    free(rank);
 }
 
 /* Rows of the view that someone judged; both lists are walked by whichever is shorter. */
@@ -317,7 +425,7 @@ static void add_heads(Json *j, const Json *content, const Json *whole)
     strbuf_release(&answer);
 }
 
-static Json *row_line(Review *r, const ReviewFilter *f, uint32_t row)
+static Json *row_line(Review *r, const ReviewFilter *f, uint32_t row, float key)
 {
     const ReviewRow *w = &r->row.p[row];
     Json            *j = json_obj_new(), *owner = NULL, *content = NULL;
@@ -338,6 +446,8 @@ static Json *row_line(Review *r, const ReviewFilter *f, uint32_t row)
     if (s.label != NO_ACTION)
         json_set(j, "label", json_str_new(map_key(r->labels, r->action.p[s.label].label)));
     json_set(j, "decisions", json_int_new(review_marks_end(r, row) - w->mark));
+    if (!isnan(key) && f->sort != SORT_REASON)
+        json_set(j, "key", json_num_new((double)key));
     if (review_content(r, row, &owner, &content, &err))
         json_set(j, "error", json_str_new(str_of(err.text)));
     else
@@ -368,12 +478,16 @@ int review_rows(Review *r, const ReviewFilter *f, size_t from, size_t n, Json **
     pthread_mutex_lock(&r->mu);
     ReviewView *v = view_of(r, f);
     view_go_on(r, v, f);
-    Json *rows = json_arr_new();
-    for (size_t i = from; i < v->row.n && i - from < n; i++)
-        json_push(rows, row_line(r, f, v->row.p[i]));
+    Json      *rows = json_arr_new();
+    const bool sorted = f->sort != SORT_ID, complete = v->next == r->row.n;
+    if (sorted && complete && !v->order.n)
+        view_sort(r, v, f);
+    const size_t count = sorted ? v->order.n : v->row.n;
+    for (size_t i = from; i < count && i - from < n; i++)
+        json_push(rows, sorted ? row_line(r, f, v->order.p[i].row, v->order.p[i].key) : row_line(r, f, v->row.p[i], NAN));
     *out = json_obj_new();
-    json_set(*out, "count", json_int_new((int64_t)v->row.n));
-    json_set(*out, "complete", json_bool_new(v->next == r->row.n));
+    json_set(*out, "count", json_int_new((int64_t)count));
+    json_set(*out, "complete", json_bool_new(complete));
     json_set(*out, "done", json_num_new(r->row.n ? (double)v->next / (double)r->row.n : 1));
     json_set(*out, "judged", json_int_new(view_judged(r, v)));
     json_set(*out, "rows", rows);

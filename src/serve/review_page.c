@@ -68,12 +68,16 @@ static bool take_whole(const HttpRequest *r, const char *key, int64_t min, int64
 
 static bool take_filter(const HttpRequest *r, ReviewFilter *f, HttpAnswer *a)
 {
-    int64_t parts = 0, kind = -1, turn = 0;
-    Str     look = http_query(r, "look");
+    int64_t parts = 0, kind = -1, turn = 0, down = 0;
+    Str     look = http_query(r, "look"), sort = http_query(r, "sort");
     *f = REVIEW_ALL;
     if (!take_whole(r, "parts", 0, 15, &parts, a) || !take_whole(r, "kind", -1, UINT16_MAX, &kind, a) || !take_whole(r, "turn", 0, (int64_t)1 << 50, &turn, a) ||
-        !take_num(r, "least", &f->least, a) || !take_num(r, "most", &f->most, a))
+        !take_whole(r, "down", 0, 1, &down, a) || !take_num(r, "least", &f->least, a) || !take_num(r, "most", &f->most, a))
         return false;
+    if (sort.n && !review_sort_find(sort, &f->sort)) {
+        http_refuse(a, 400, "\"sort\" is none of those that the page offers");
+        return false;
+    }
     if (look.n && !review_look_find(look, &f->look)) {
         http_refuse(a, 400, "\"look\" is none of those that the page offers");
         return false;
@@ -81,6 +85,7 @@ static bool take_filter(const HttpRequest *r, ReviewFilter *f, HttpAnswer *a)
     f->parts = (unsigned)parts;
     f->kind = (int)kind;
     f->turn = (uint64_t)turn;
+    f->down = down;
     f->pass = http_query(r, "pass");
     f->action = http_query(r, "action");
     f->reviewer = http_query(r, "reviewer");
@@ -136,7 +141,7 @@ static int read_act(const Json *j, ReviewAct *act, Err *e)
     if (json_kind(j) != JSON_OBJECT)
         return err_set(e, ERR_ARG, "the request should be an object, it is %s", json_kind_name(j));
     if ((rc = json_need_str(j, "action", &action, where, e)) || (rc = json_need_str(j, "reviewer", &act->reviewer, where, e)) ||
-        (rc = json_opt_int(j, "row", &act->row, where, e)) || (rc = json_opt_str(j, "text", &act->text, where, e)))
+        (rc = json_opt_int(j, "row", &act->row, where, e)) || (rc = json_opt_str(j, "text", &act->text, where, e)) || (rc = json_opt_int(j, "edit", &act->edit, where, e)))
         return rc;
     if (!review_kind_find(action, &act->kind))
         return err_set(e, ERR_ARG, "the request: \"%.*s\" is no action", (int)MIN(action.n, 40), action.p);

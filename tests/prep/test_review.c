@@ -5,6 +5,7 @@
 
 #include "base/file_test.h"
 #include "base/mem.h"
+#include "prep/before.h"
 #include "prep/review_int.h"
 #include "review_sample.h"
 
@@ -78,6 +79,17 @@ static char *ids(Review *r, ReviewFilter f)
         strbuf_addf(&b, "%s%lld", i ? " " : "", (long long)json_int(json_get(json_at(rows, i), "id")));
     json_free(j);
     return strbuf_take(&b);
+}
+
+static void restores(Review *r, const char *who, int64_t row, int64_t edit, const char *says)
+{
+    Err     e = { 0 };
+    int64_t about;
+    int     rc = review_act(r, &(ReviewAct){ .kind = REVIEW_RESTORE, .row = row, .reviewer = str_of(who), .edit = edit }, &about, &e);
+    if (says)
+        check_says(&e, ERR_ARG, says);
+    else if (rc)
+        fail_msg("%s", e.text);
 }
 
 static void check_ids(Review *r, ReviewFilter f, const char *want)
@@ -255,7 +267,7 @@ static void test_strange_rows(void **state)
         review_close(r);
         ReviewApplied a;
         Err           e;
-        if (review_apply(dir, &a, &e))
+        if (review_apply(dir, &(ReviewApplyOptions){ 0 }, &a, &e))
             fail_msg("%s", e.text);
         assert_int_equal(a.left, 1);
         check_dir_done(dir);
@@ -271,7 +283,7 @@ static void test_strange_rows(void **state)
     assert_int_equal(review_row(r, 33, &j, &e), ERR_INPUT);
     check_says(&e, ERR_INPUT, "another \"id\" (34)");
     review_close(r);
-    assert_int_equal(review_apply(dir, &a, &e), ERR_INPUT);
+    assert_int_equal(review_apply(dir, &(ReviewApplyOptions){ 0 }, &a, &e), ERR_INPUT);
     check_says(&e, ERR_INPUT, "accepts row 40");
     check_dir_done(dir);
 }
@@ -707,7 +719,7 @@ static ReviewApplied apply(const char *dir)
 {
     ReviewApplied f;
     Err           e;
-    if (review_apply(dir, &f, &e))
+    if (review_apply(dir, &(ReviewApplyOptions){ 0 }, &f, &e))
         fail_msg("%s", e.text);
     return f;
 }
@@ -866,7 +878,7 @@ static void test_apply_killed_while_writing(void **state)
             setrlimit(RLIMIT_FSIZE, &(struct rlimit){ size, size });
             ReviewApplied f;
             Err           e;
-            _exit(review_apply(dir, &f, &e) ? 1 : 0);
+            _exit(review_apply(dir, &(ReviewApplyOptions){ 0 }, &f, &e) ? 1 : 0);
         }
         int status;
         assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -946,7 +958,7 @@ static void test_apply_on_a_full_disk(void **state)
         ReviewApplied f;
         Err           e;
         file_test_fail_after(room);
-        int rc = review_apply(dir, &f, &e);
+        int rc = review_apply(dir, &(ReviewApplyOptions){ 0 }, &f, &e);
         file_test_fail_after(-1);
         if (!rc)
             break;
@@ -958,6 +970,317 @@ static void test_apply_on_a_full_disk(void **state)
     places(dir, at);
     assert_string_equal(at + 1, "tRtttttttttttttttttttttt" "vvRv" "xxxx" "xRttRvvR");
     free(before);
+    check_dir_done(dir);
+}
+
+/* --- edits taken back ------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Row 9 as the repair pass would have logged it: the answer had an entity and a space too many, and the question nothing. */
+static void add_repair(const char *dir)
+{
+    StrBuf log = { 0 };
+    Json  *row = NULL, *more = json_obj_new(), *before = json_arr_new();
+    char  *old = read_all(dir, "decisions.jsonl");
+    Err    e;
+    sample_row(&log, 9);
+    assert_int_equal(json_parse(&row, strbuf_str(&log), "row", &e), 0);
+    strbuf_clear(&log);
+    strbuf_addz(&log, old);
+    before_add(before, 1, STR_LIT("Antwort&nbsp;9,  see the page."));
+    before_seal(before, &(Record){ .row = row });
+    json_set(more, "before", before);
+    sample_decision(&log, 9, "repair", ACTION_EDIT, "entities, spaces", NAN, more);
+    sample_put(dir, "decisions.jsonl", &log);
+    json_free(row);
+    free(old);
+    strbuf_release(&log);
+}
+
+static char *answer_of(Review *r, int64_t id)
+{
+    Json  *j = row_of(r, id);
+    Str    s = json_str(json_get(json_at(json_get(json_get(j, "row"), "messages"), 1), "content"));
+    char  *text = mem_strndup(s.p, s.n);
+    json_free(j);
+    return text;
+}
+
+static void check_answer(Review *r, int64_t id, const char *want)
+{
+    char *got = answer_of(r, id);
+    assert_string_equal(got, want);
+    free(got);
+}
+
+static const Json *edit_in(const Json *row, const char *list, const char *pass_or_action)
+{
+    const Json *found = NULL;
+    for (size_t i = 0; i < json_len(json_get(row, list)); i++) {
+        const Json *d = json_at(json_get(row, list), i);
+        if (!json_bool(json_get(d, "undone")) && (str_eqz(json_str(json_get(d, "pass")), pass_or_action) || str_eqz(json_str(json_get(d, "action")), pass_or_action)))
+            found = d;
+    }
+    return found;
+}
+
+#define ROW_9(answer) "{\"messages\":[{\"role\":\"user\",\"content\":\"Frage 9: Wo finde ich die \xC3\x9C" "bersicht?\"},{\"role\":\"assistant\",\"content\":\"" answer "\"}]}"
+
+static void test_restore(void **state)
+{
+    char *dir = sample(false);
+    (void)state;
+    add_repair(dir);
+    Review *r = opened(dir);
+    Json   *row = row_of(r, 9);
+    assert_true(json_bool(json_get(edit_in(row, "decisions", "repair"), "back")));
+    json_free(row);
+    /* a repair: taken back, taken back that, and both on disk */
+    restores(r, "Ann", 9, 0, NULL);
+    check_answer(r, 9, "Antwort&nbsp;9,  see the page.");
+    restores(r, "Ann", 9, 0, "edited since");
+    restores(r, "Ann", 9, 1, NULL);
+    check_answer(r, 9, "Antwort 9, see the page.");
+    does(r, "Ann", REVIEW_UNDO, 0, NULL);
+    check_answer(r, 9, "Antwort&nbsp;9,  see the page.");
+    /* of another row, of another action, of an older log */
+    restores(r, "Ann", 8, 1, "no edit of row 8");
+    restores(r, "Ann", 9, 99, "no edit of row 9");
+    restores(r, "Ann", 10, 0, "an older hone wrote it");
+    restores(r, "Ann", 11, 0, "no repair changed row 11");
+    review_close(r);
+    ReviewApplied f = apply(dir);
+    assert_int_equal(f.edited, 1);
+    assert_int_equal(f.restored, 1);
+    assert_int_equal(f.personal, 0);
+    char *train = read_all(dir, "train.jsonl");
+    assert_non_null(strstr(train, "\"content\":\"Antwort&nbsp;9,  see the page.\""));
+    free(train);
+    /* in the files it can be taken back all the same */
+    r = opened(dir);
+    row = row_of(r, 9);
+    assert_true(json_bool(json_get(edit_in(row, "history", "restore"), "back")));
+    assert_null(json_get(edit_in(row, "decisions", "repair"), "back"));
+    json_free(row);
+    restores(r, "Ben", 9, 1, NULL);
+    check_answer(r, 9, "Antwort 9, see the page.");
+    /* a person's edit, in the files; a label meanwhile stays */
+    edits(r, "Ben", 9, ROW_9("Antwort neun."), NULL);
+    does(r, "Ben", REVIEW_LABEL, 9, "nine");
+    review_close(r);
+    assert_int_equal(apply(dir).edited, 1);
+    r = opened(dir);
+    check_answer(r, 9, "Antwort neun.");
+    restores(r, "Ann", 9, 0, "edited since");
+    edits(r, "Ann", 9, ROW_9("Antwort IX."), NULL);
+    restores(r, "Ann", 9, 5, "edited since");
+    does(r, "Ann", REVIEW_UNDO, 0, NULL);
+    restores(r, "Ann", 9, 5, NULL);
+    check_answer(r, 9, "Antwort 9, see the page.");
+    review_close(r);
+    apply(dir);
+    train = read_all(dir, "train.jsonl");
+    assert_non_null(strstr(train, "\"content\":\"Antwort 9, see the page.\"}],\"meta\":{\"language\":\"de\",\"customer\":\"c9\",\"label\":\"nine\"}}"));
+    free(train);
+    /* a row that could not be read has nothing to go back to; what it said is kept */
+    r = opened(dir);
+    edits(r, "Ann", SAMPLE_RAW, "{\"prompt\":\"a\",\"completion\":\"b\"}", NULL);
+    restores(r, "Ann", SAMPLE_RAW, (int64_t)r->action.n, "could not be read before");
+    review_close(r);
+    char *log = read_all(dir, "review.jsonl");
+    assert_non_null(strstr(log, "\"raw_old\":\"no,row,at all\""));
+    free(log);
+    check_dir_done(dir);
+}
+
+/* --- edited rows are checked ------------------------------------------------------------------------------------------------------------------------ */
+
+static const uint32_t lengths[SAMPLE_ROWS] = { 5, 900, 30, 31, 12 };
+
+static bool sample_measure(const void *user, size_t i, Measure *m)
+{
+    (void)user;
+    *m = (Measure){ i < 5 ? lengths[i] : 64, 10, i == 3 ? 7 : -1, i == 3 ? 3 : -1, i % 2 ? 0.5f : 0.25f, "de" };
+    return i != 6;
+}
+
+static void add_measures(const char *dir)
+{
+    char *path = path_join(dir, "measures.bin");
+    Err   e;
+    assert_int_equal(measures_write(path, sample_measure, NULL, SAMPLE_ROWS, &e), 0);
+    free(path);
+}
+
+static void test_apply_checks_edits(void **state)
+{
+    char         *dir = sample(false), *key = path_join(dir, "elsewhere.key");
+    ReviewApplied f;
+    Err           e = { 0 };
+    (void)state;
+    add_measures(dir);
+    Review *r = opened(dir);
+    edits(r, "Ann", 9, ROW_9("Schreiben Sie an karla.nord@beispielfirma.de, bitte."), NULL);
+    edits(r, "Ann", 7, "{\"prompt\":\"How do I stop it?\",\"completion\":\"Under Settings.\"}", NULL);
+    review_close(r);
+    char *before = outcome(dir);
+    assert_int_equal(review_apply(dir, &(ReviewApplyOptions){ 0 }, &f, &e), ERR_ARG);
+    check_says(&e, ERR_ARG, "pii.key is not there; give --pii-key FILE");
+    char *now = outcome(dir);
+    assert_string_equal(now, before);
+    free(now);
+    free(before);
+    assert_int_equal(file_write_atomic(key, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n", 65, &e), 0);
+    if (review_apply(dir, &(ReviewApplyOptions){ .pii_key = key }, &f, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(f.edited, 2);
+    assert_int_equal(f.personal, 1);
+    char *log = read_all(dir, "decisions.jsonl"), *subjects = read_all(dir, "subjects.jsonl"), *manifest = read_all(dir, "manifest.json");
+    assert_non_null(strstr(log, "{\"row\":9,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"pii\",\"action\":\"note\",\"reason\":\"an edit brought in email\",\"kinds\":{\"email\":1}}\n"));
+    assert_null(strstr(log, "karla"));
+    assert_non_null(strstr(subjects, "\"kind\":\"email\",\"row\":9}\n"));
+    assert_null(strstr(subjects, "karla"));
+    /* the numbers and the tables follow the edit: row 7 had none and has some now */
+    assert_non_null(strstr(manifest, "\"statistics\""));
+    r = opened(dir);
+    assert_int_equal(r->measures.n, SAMPLE_ROWS);
+    assert_int_equal(r->measures.row[6].question, strlen("How do I stop it?"));
+    assert_int_equal(r->measures.row[6].answer, strlen("Under Settings."));
+    assert_true(r->measures.row[6].quality > 0.5f);
+    assert_int_equal(r->measures.row[1].question, 900);
+    review_close(r);
+    free(log);
+    free(subjects);
+    free(manifest);
+    free(key);
+    check_dir_done(dir);
+}
+
+/* --- the order of lists ------------------------------------------------------------------------------------------------------------------------------ */
+
+static void check_order(Review *r, ReviewSort sort, bool down, const char *begins)
+{
+    ReviewFilter f = REVIEW_ALL;
+    f.sort = sort;
+    f.down = down;
+    char *got = ids(r, f);
+    if (strncmp(got, begins, strlen(begins)))
+        fail_msg("order %s: %s", review_sort_name(sort), got);
+    free(got);
+}
+
+static void test_orders(void **state)
+{
+    char      *dir = sample(false);
+    StrBuf     scores = { 0 };
+    ReviewSort s;
+    (void)state;
+    strbuf_addz(&scores, "{\"id\":1,\"loss\":2.5,\"ifd_loss\":0.9,\"note\":\"\"}\n{\"id\":4,\"loss\":0.5,\"ifd_loss\":1.25}\n{\"id\":6,\"note\":\"too short\"}\n{\"id\":12,\"loss\":1.5,\"ifd_loss\":0.25}\n");
+    sample_put(dir, "scores.jsonl", &scores);
+    add_measures(dir);
+    Review *r = opened(dir);
+    check_order(r, SORT_ID, false, "1 2 3 4 ");
+    check_order(r, SORT_LOSS, false, "4 12 1 2 3 5 6 7 "); /* rows without a number come last, by id */
+    check_order(r, SORT_LOSS, true, "1 12 4 2 3 5 ");
+    check_order(r, SORT_IFD, true, "4 1 12 2 3 5 ");
+    check_order(r, SORT_LENGTH, false, "7 1 5 3 4 6 8 9 ");
+    check_order(r, SORT_LENGTH, true, "2 6 8 9 ");
+    check_order(r, SORT_TOKENS, true, "4 1 2 3 5 ");
+    check_order(r, SORT_QUALITY, true, "2 4 6 8 ");
+    check_order(r, SORT_SIMILARITY, true, "36 33 39 1 2 ");
+    check_order(r, SORT_REASON, false, "36 33 39 40 2 4 6 8 12 "); /* duplicates: exact, near; import; quality: note, remove; repair */
+    ReviewFilter f = REVIEW_ALL;
+    f.sort = SORT_SCORE;
+    f.pass = STR_LIT("quality");
+    f.action = STR_LIT("note");
+    f.down = true;
+    f.parts = 1u << RP_TRAIN;
+    check_ids(r, f, "24 22 20 18 16 14 12 10 8 6 4 2");
+    assert_true(review_sort_find(STR_LIT("ifd"), &s) && s == SORT_IFD);
+    assert_false(review_sort_find(STR_LIT("colour"), &s));
+    Json *facts = facts_of(r);
+    assert_int_equal(json_len(json_get(facts, "sorts")), 9);
+    json_free(facts);
+    review_close(r);
+    check_dir_done(dir);
+    strbuf_release(&scores);
+}
+
+/* --- erasure ------------------------------------------------------------------------------------------------------------------------------------------ */
+
+static bool folder_holds(const char *dir, const char *text)
+{
+    FileList l;
+    Err      e;
+    bool     found = false;
+    assert_int_equal(file_list(&l, dir, &e), 0);
+    for (size_t i = 0; i < l.n; i++) {
+        char   *path = path_join(dir, l.name[i]);
+        FileMap m = { 0 };
+        if (!file_is_dir(path) && !file_map(&m, path, &e) && m.n && memmem(m.p, m.n, text, strlen(text)))
+            found = true;
+        file_unmap(&m);
+        free(path);
+    }
+    file_list_release(&l);
+    return found;
+}
+
+static void test_erase(void **state)
+{
+    char  *dir = sample(false);
+    StrBuf b = { 0 };
+    Err    e = { 0 };
+    (void)state;
+    add_repair(dir);
+    add_measures(dir);
+    strbuf_addz(&b, "{\"key\":\"aa\",\"kind\":\"email\",\"row\":9}\n{\"key\":\"aa\",\"kind\":\"email\",\"row\":90}\n");
+    sample_put(dir, "subjects.jsonl", &b);
+    strbuf_clear(&b);
+    strbuf_addz(&b, "{\"id\":9,\"loss\":1}\n{\"id\":10,\"loss\":2}\n");
+    sample_put(dir, "scores.jsonl", &b);
+    strbuf_clear(&b);
+    strbuf_addz(&b, "old");
+    sample_put(dir, "report.html", &b);
+    Review *r = opened(dir);
+    edits(r, "Ann", 9, ROW_9("Antwort neun."), NULL);
+    does(r, "Ann", REVIEW_COMMENT, 9, "ask Karla Nord");
+    does(r, "Ann", REVIEW_LABEL, 9, "nine");
+    does(r, "Ben", REVIEW_REJECT, 10, NULL);
+    review_close(r);
+    assert_int_equal(review_erase(dir, (int64_t[]){ 9 }, 1, false, &e), ERR_ARG);
+    check_says(&e, ERR_ARG, "give --apply first");
+    apply(dir);
+    /* only what it said earlier */
+    assert_true(folder_holds(dir, "Antwort&nbsp;9") && folder_holds(dir, "Karla") && folder_holds(dir, "Antwort 9, see the page."));
+    assert_int_equal(review_erase(dir, (int64_t[]){ 9, 99 }, 2, true, &e), ERR_ARG);
+    check_says(&e, ERR_ARG, "has no row 99; nothing was erased");
+    assert_int_equal(review_erase(dir, (int64_t[]){ 9 }, 1, true, &e), 0);
+    assert_false(folder_holds(dir, "Antwort&nbsp;9") || folder_holds(dir, "Karla") || folder_holds(dir, "Antwort 9, see the page."));
+    r = opened(dir);
+    check_answer(r, 9, "Antwort neun.");
+    assert_int_equal(r->action.n, 4);
+    restores(r, "Ann", 9, 1, "no edit of row 9");
+    restores(r, "Ann", 9, 0, "not in the log any more");
+    edits(r, "Ann", 9, ROW_9("Antwort IX."), NULL); /* the log goes on with the next number */
+    does(r, "Ann", REVIEW_ACCEPT, 10, NULL);
+    review_close(r);
+    apply(dir);
+    /* all of it */
+    assert_int_equal(review_erase(dir, (int64_t[]){ 9, 33 }, 2, false, &e), 0);
+    assert_false(folder_holds(dir, "Antwort IX") || folder_holds(dir, "Antwort neun") || folder_holds(dir, "Frage 9:") || folder_holds(dir, "Frage 33:") || folder_holds(dir, "c33") ||
+                 folder_holds(dir, "nine"));
+    assert_true(folder_holds(dir, "Frage 10:") && folder_holds(dir, "\"row\":90}") && folder_holds(dir, "{\"id\":10,\"loss\":2}"));
+    assert_false(folder_holds(dir, "\"email\",\"row\":9}") || folder_holds(dir, "{\"id\":9,"));
+    r = opened(dir);
+    assert_int_equal(r->row.n, SAMPLE_ROWS - 2);
+    assert_int_equal(r->action.n, 6);
+    assert_int_equal(r->measures.row[8].question, 0);
+    assert_int_equal(json_int(json_get(json_get(r->manifest, "rows"), "erased")), 2);
+    assert_int_equal(json_int(json_get(json_get(r->manifest, "rows"), "train")), 23);
+    does(r, "Ann", REVIEW_REJECT, 10, NULL);
+    review_close(r);
+    assert_int_equal(apply(dir).left, 1);
+    strbuf_release(&b);
     check_dir_done(dir);
 }
 
@@ -982,6 +1305,10 @@ int main(void)
         cmocka_unit_test(test_apply_killed_while_writing),
         cmocka_unit_test(test_apply_killed_while_swapping),
         cmocka_unit_test(test_apply_on_a_full_disk),
+        cmocka_unit_test(test_restore),
+        cmocka_unit_test(test_apply_checks_edits),
+        cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_erase),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

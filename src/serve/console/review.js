@@ -6,7 +6,10 @@
 const $ = id => document.getElementById(id);
 const ITEM = 66, PAGE = 60, TALLEST = 12e6; // px of an item, rows per fetch, px that every browser can scroll
 const PARTS = ['removed', 'train', 'validation', 'test'];
-const WORDS = { accept: 'accepted', reject: 'rejected', edit: 'edited', label: 'labelled', comment: 'commented', undo: 'taken back' };
+const MEASURES = { length: 'bytes', tokens: 'tokens', quality: 'quality', language: 'language', loss: 'loss', ifd: 'IFD' };
+const WORDS = { accept: 'accepted', reject: 'rejected', edit: 'edited', restore: 'set back', label: 'labelled', comment: 'commented', undo: 'taken back' };
+
+const SORTS = { id: 'by number', loss: 'by loss', ifd: 'by IFD', quality: 'by quality', length: 'by length', tokens: 'by tokens', similarity: 'by similarity', score: 'by the decision’s score', reason: 'by reason' };
 
 let facts = null, name = '', turn = Date.now();
 let filter = {}, pages = new Map(), count = 0, complete = true, asked = new Map();
@@ -25,6 +28,7 @@ function el(tag, attrs = {}, ...children) {
   return e;
 }
 
+const short = v => Number.isInteger(v) ? number(v) : String(Number(v.toPrecision(3)));
 const number = n => Number(n).toLocaleString('en-US');
 const cookie = key => document.cookie.split('; ').filter(c => c.startsWith(key + '=')).map(c => decodeURIComponent(c.slice(key.length + 1)))[0] || '';
 
@@ -105,6 +109,9 @@ function readFilter() {
   if ($('column').value && $('value').value) { f.column = $('column').value; f.value = $('value').value; }
   if ($('label').value) f.label = $('label').value;
   if ($('text').value) f.text = $('text').value;
+  if ($('sort').value !== 'id') f.sort = $('sort').value;
+  if ($('sort').value !== 'id' && $('down').getAttribute('aria-pressed') === 'true') f.down = 1;
+  $('down').hidden = $('sort').value === 'id';
   const more = ['least', 'most', 'column', 'label'].filter(k => f[k]).length;
   $('more-on').textContent = more ? '(' + more + ' in use)' : '';
   return f;
@@ -184,7 +191,8 @@ function item(i, g) {
   const e = el('div', { class: 'item', role: 'option', id: 'item-' + i, 'aria-selected': i === selected, 'aria-setsize': count, 'aria-posinset': i + 1, onclick: () => select(i) });
   e.style.top = i * ITEM - g.v + g.list.scrollTop + 'px';
   if (r)
-    e.append(el('div', { class: 'top' }, el('span', { class: 'id' }, '#' + r.id), el('span', { class: r.part === 'removed' ? 'is-reject' : '' }, r.part), state(r)),
+    e.append(el('div', { class: 'top' }, el('span', { class: 'id' }, '#' + r.id), el('span', { class: r.part === 'removed' ? 'is-reject' : '' }, r.part),
+      'key' in r ? el('span', { class: 'key', title: SORTS[filter.sort] }, short(r.key)) : null, state(r)),
       el('p', {}, r.error || r.head || r.answer || '(no text)'), el('p', { class: 'answer' }, r.head ? r.answer || '(no answer)' : ''));
   return e;
 }
@@ -299,26 +307,37 @@ function diffNode(steps) {
 }
 
 function decisionNode(d) {
-  const known = ['row', 'file', 'line', 'pass', 'action', 'reason', 'score', 'diff', 'kind', 'before', 'kept'];
+  const known = ['row', 'file', 'line', 'pass', 'action', 'reason', 'score', 'diff', 'kind', 'before', 'kept', 'back', 'no_back'];
   const rest = Object.entries(d).filter(([k]) => !known.includes(k)).map(([k, v]) => k + ': ' + (typeof v === 'string' ? v : JSON.stringify(v))).join(' · ');
   const color = { remove: 'reject', edit: 'flat', keep: 'accept' }[d.action] || '';
   return el('div', { class: 'decision' },
     el('div', { class: 'line' }, el('span', { class: 'chip ' + color }, d.action), el('b', {}, d.pass), el('span', {}, d.reason),
       'score' in d ? el('span', { class: 'score' }, 'score ' + Number(d.score).toPrecision(3)) : null,
-      d.kept ? el('button', { type: 'button', class: 'link', onclick: () => open(d.kept) }, 'row ' + d.kept + ' stays') : null),
-    rest ? el('div', { class: 'facts' }, rest.slice(0, 600)) : null, ...(d.diff || []).map(diffNode));
+      d.kept ? el('button', { type: 'button', class: 'link', onclick: () => open(d.kept) }, 'row ' + d.kept + ' stays') : null, backNode(d, 0)),
+    noBackNode(d), rest ? el('div', { class: 'facts' }, rest.slice(0, 600)) : null, ...(d.diff || []).map(diffNode));
+}
+
+// An edit can be taken back, or it is said why not.
+const backNode = (d, edit) => d.back ? el('button', { type: 'button', class: 'link', onclick: () => takeBack(edit) }, 'Take it back') : null;
+const noBackNode = d => d.no_back ? el('div', { class: 'no-back' }, 'Cannot be taken back: ' + d.no_back) : null;
+
+// What b takes back: the last edit of a person, or else the repair. undefined: there is none.
+function lastEdit(row) {
+  const person = row ? row.history.filter(h => h.back && h.action === 'edit').pop() : null;
+  return person ? person.n : row && row.decisions.some(d => d.back) ? 0 : undefined;
 }
 
 function historyNode(h) {
   return el('div', { class: 'decision' }, el('div', { class: 'line' + (h.undone ? ' undone' : '') },
-    el('span', { class: 'chip ' + ({ accept: 'accept', reject: 'reject' }[h.action] || '') }, WORDS[h.action] || h.action), el('b', {}, h.reviewer), el('span', { class: 'score' }, (h.time || '').replace('T', ' ').replace('Z', ' UTC'))),
-    h.text ? el('div', { class: 'text' }, h.text) : null);
+    el('span', { class: 'chip ' + ({ accept: 'accept', reject: 'reject' }[h.action] || '') }, WORDS[h.action] || h.action), el('b', {}, h.reviewer), el('span', { class: 'score' }, (h.time || '').replace('T', ' ').replace('Z', ' UTC')), backNode(h, h.n)),
+    h.text ? el('div', { class: 'text' }, h.text) : null, h.back ? null : noBackNode(h), h.raw_old ? el('div', { class: 'diff' }, h.raw_old) : null, ...(h.diff || []).map(diffNode));
 }
 
 function show(row) {
   shown = row;
   const box = $('row');
   for (const id of ['accept', 'reject', 'edit', 'labelit', 'comment']) $(id).disabled = !row;
+  $('back').disabled = !row || editing || lastEdit(row) === undefined;
   $('accept').setAttribute('aria-pressed', false);
   $('reject').setAttribute('aria-pressed', false);
   if (!row) { box.replaceChildren(el('p', { class: 'nothing' }, 'No row fits these filters.')); return; }
@@ -337,13 +356,15 @@ function show(row) {
   if (asTokens && row.tokens && !editing) body.push(...tokenNodes(row.tokens));
   else body.push(...list.map(t => turnNode(t, row)));
   if (!row.row && !editing) body.push(el('article', { class: 'turn' }, el('h3', {}, 'as it stands in the file; it could not be read'), textNode(row.raw, row, true)));
-  if (editing) body.push(el('div', { class: 'editbar' }, el('button', { type: 'button', class: 'strong', onclick: saveEdit }, 'Save the edit'), el('button', { type: 'button', onclick: leaveEdit }, 'Cancel')));
-  const meta = Object.entries((row.row || {}).meta || {});
+  if (editing) body.push(el('div', { class: 'editbar' }, el('button', { type: 'button', class: 'strong', onclick: saveEdit }, 'Save the edit'), el('button', { type: 'button', onclick: leaveEdit }, 'Cancel'),
+    el('p', {}, 'What stands here now stays in review.jsonl, so that the edit can be taken back.')));
+  const meta = Object.entries((row.row || {}).meta || {}), measured = Object.entries(row.measure || {});
   if (row.original && !editing) {
     const before = turns(row.original).map(t => t.text || '').join('\n'), after = list.map(t => t.text || '').join('\n');
     if (before !== after) body.push(el('h2', { class: 'small' }, 'Before the edit'), el('div', { class: 'diff soft' }, before));
   }
   if (meta.length) body.push(el('h2', { class: 'small' }, 'Beside the row'), el('table', {}, el('tbody', {}, ...meta.map(([k, v]) => el('tr', {}, el('th', { scope: 'row' }, k), el('td', {}, typeof v === 'string' ? v : JSON.stringify(v)))))));
+  if (measured.length) body.push(el('p', { class: 'token-note' }, measured.map(([k, v]) => MEASURES[k] + ' ' + (typeof v === 'number' ? short(v) : v)).join(' · ')));
   if (row.decisions.length) body.push(el('h2', { class: 'small' }, 'Decisions'), el('div', {}, ...row.decisions.map(decisionNode)));
   if (row.history.length) body.push(el('h2', { class: 'small' }, 'Review'), el('div', {}, ...row.history.map(historyNode)));
   if (others.length && mine && others.some(v => v.verdict !== mine.verdict)) head.append(el('span', { class: 'chip flat' }, '≠ you differ'));
@@ -364,7 +385,7 @@ async function send(action, extra, row) {
   if ((action !== 'undo' && !row) || (!name && !await askName())) return false;
   try {
     const done = await ask('/api/act', { action, reviewer: name, row, ...extra });
-    if (action === 'edit') editing = false;
+    if (action === 'edit' || action === 'restore') editing = false;
     say('Row ' + done.row + ' ' + WORDS[action] + '. Saved.');
     refresh(done.row).catch(alarm);
     return done.row;
@@ -401,6 +422,11 @@ async function undo() {
   if (row === false) return;
   for (const [p, rows] of pages) { const i = rows.findIndex(r => r.id === row); if (i >= 0) { select(p * PAGE + i); return; } }
   open(row);
+}
+
+function takeBack(edit) {
+  if (editing || !shown || edit === undefined) return;
+  act('restore', { edit });
 }
 
 function startEdit() {
@@ -486,11 +512,33 @@ function drawFilters() {
     ...passes.map(p => el('optgroup', { label: p }, el('option', { value: 'pass:' + p }, p + ': all (' + number(sum(facts.kinds.filter(k => k.pass === p))) + ')'),
       ...facts.kinds.map((k, i) => [k, i]).filter(([k]) => k.pass === p).sort((a, b) => b[0].rows - a[0].rows)
         .map(([k, i]) => el('option', { value: 'kind:' + i }, k.action + ': ' + k.reason.slice(0, 90) + ' (' + number(k.rows) + ')')))));
+  $('sort').append(...facts.sorts.map(s => el('option', { value: s }, SORTS[s])));
+  drawDown(false);
   $('column').append(el('option', { value: '' }, 'any'), ...facts.columns.map(c => el('option', { value: c }, c)));
+}
+
+function turnRound() {
+  if ($('sort').value === 'id') return;
+  const down = $('down').getAttribute('aria-pressed') !== 'true';
+  drawDown(down);
+  refilter();
+}
+
+function drawDown(down) {
+  $('down').setAttribute('aria-pressed', down);
+  $('down').textContent = down ? '↓' : '↑';
+  $('down').title = (down ? 'Greatest first' : 'Smallest first') + ' (o)';
+}
+
+// What one looks for stands on top: the worst quality, the hardest row, the longest, the most alike.
+function sortChosen() {
+  drawDown(!['id', 'quality', 'reason'].includes($('sort').value));
+  refilter();
 }
 
 function clearFilters() {
   $('filters').reset();
+  $('sort').value = 'id';
   for (const b of $('parts').querySelectorAll('button')) b.setAttribute('aria-pressed', false);
   refilter();
 }
@@ -498,7 +546,7 @@ function clearFilters() {
 // ---- keys ----
 
 const keys = {
-  j: () => select(selected + 1), k: () => select(selected - 1), a: () => judge('accept'), r: () => judge('reject'), e: startEdit, l: label, c: comment, u: undo, t: tokens,
+  j: () => select(selected + 1), k: () => select(selected - 1), a: () => judge('accept'), r: () => judge('reject'), e: startEdit, l: label, c: comment, u: undo, b: () => takeBack(lastEdit(shown)), o: turnRound, t: tokens,
   '/': () => { $('text').focus(); $('text').select(); }, '?': () => $('keys').showModal(),
 };
 
@@ -533,10 +581,11 @@ async function start() {
   }
   drawFilters();
   drawFacts();
-  for (const [id, fn] of Object.entries({ accept: () => judge('accept'), reject: () => judge('reject'), edit: startEdit, labelit: label, comment, undo, tokens, who: askName,
+  for (const [id, fn] of Object.entries({ accept: () => judge('accept'), reject: () => judge('reject'), edit: startEdit, labelit: label, comment, undo, back: () => takeBack(lastEdit(shown)), down: turnRound, tokens, who: askName,
     help: keys['?'], agreement: keys['?'], clear: clearFilters })) $(id).addEventListener('click', fn);
   for (const id of ['text', 'least', 'most', 'value']) $(id).addEventListener('input', soon);
   for (const id of ['kind', 'look', 'column', 'label']) $(id).addEventListener('change', refilter);
+  $('sort').addEventListener('change', sortChosen);
   $('filters').addEventListener('submit', e => { e.preventDefault(); refilter(); });
   $('list').addEventListener('scroll', () => requestAnimationFrame(drawList));
   $('keys').querySelector('form').addEventListener('submit', e => { e.preventDefault(); $('keys').close(); });
