@@ -55,11 +55,11 @@ static bool lz4_length(size_t *length, const uint8_t **in, const uint8_t *end)
     return true;
 }
 
-/* Sequences of a token, literals and a copy from what was written before; the last has literals alone. Returns the bytes written, or SIZE_MAX. */
-static size_t lz4_block(uint8_t *out, size_t room, const uint8_t *in, size_t n)
+/* Sequences of a token, literals and a copy from what was written before; the last has literals alone. Writes from out[at] on, within `room` bytes in all;
+ * copies may reach back before `at`. Returns where it ended, or SIZE_MAX. */
+static size_t lz4_block(uint8_t *out, size_t at, size_t room, const uint8_t *in, size_t n)
 {
     const uint8_t *end = in + n;
-    size_t at = 0;
     while (in < end) {
         uint8_t token = *in++;
         size_t literals = token >> 4, length = token & 15;
@@ -84,7 +84,7 @@ static size_t lz4_block(uint8_t *out, size_t room, const uint8_t *in, size_t n)
 
 static bool unpack_lz4_raw(uint8_t *out, size_t size, const uint8_t *in, size_t n)
 {
-    return lz4_block(out, size, in, n) == size;
+    return lz4_block(out, 0, size, in, n) == size;
 }
 
 static size_t big_u32(const uint8_t *p)
@@ -106,7 +106,7 @@ static bool unpack_hadoop(uint8_t *out, size_t size, const uint8_t *in, size_t n
             size_t packed = end - in < 4 ? 0 : big_u32(in);
             if (!packed || packed > (size_t)(end - in) - 4)
                 return false;
-            size_t got = lz4_block(out + at, piece - at, in + 4, packed);
+            size_t got = lz4_block(out + at, 0, piece - at, in + 4, packed);
             if (got == SIZE_MAX || !got)
                 return false;
             at += got;
@@ -136,4 +136,39 @@ int pq_decompress(uint8_t *out, size_t size, Str in, int codec, Err *e)
     if (!codecs[codec].unpack(out, size, (const uint8_t *)in.p, in.n))
         return err_set(e, ERR_INPUT, "the %s compressed bytes are damaged or do not give the %zu bytes that were announced", codecs[codec].name, size);
     return 0;
+}
+
+/* LZ4's frame, as Arrow has it: magic, flags, a byte of block size, the content's size if flag 3 says so, a byte of checksum; blocks behind their sizes (the top
+ * bit: not compressed), each with a checksum if flag 4 says so; a size of 0 ends it, and a checksum may follow. Checksums are not compared: what is needed is
+ * the announced number of bytes (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md). */
+bool pq_lz4_frame(uint8_t *out, size_t size, Str packed_frame)
+{
+    const uint8_t *in = (const uint8_t *)packed_frame.p, *end = in + packed_frame.n;
+    size_t at = 0;
+    if (packed_frame.n < 15 || pq_u32(in) != 0x184d2204 || in[4] >> 6 != 1 || in[4] & 1)   /* version 1, no dictionary */
+        return false;
+    const bool block_checks = in[4] >> 4 & 1, sized = in[4] >> 3 & 1;
+    in += sized ? 15 : 7;
+    while (end - in >= 4) {
+        const uint32_t word = pq_u32(in);
+        const size_t   packed = word & 0x7fffffff;
+        in += 4;
+        if (!word)
+            return at == size;
+        if (packed > (size_t)(end - in))
+            return false;
+        if (word >> 31) {
+            if (packed > size - at)
+                return false;
+            memcpy(out + at, in, packed);
+            at += packed;
+        } else if ((at = lz4_block(out, at, size, in, packed)) == SIZE_MAX) {
+            return false;
+        }
+        in += packed;
+        if (block_checks && end - in < 4)
+            return false;
+        in += block_checks ? 4 : 0;
+    }
+    return false;
 }

@@ -126,6 +126,7 @@ void pq_column_release(PqColumn *c);
 
 /* Exactly `size` bytes out of in, or an Err. */
 int  pq_decompress(uint8_t *out, size_t size, Str in, int codec, Err *e);
+bool pq_lz4_frame(uint8_t *out, size_t size, Str in);                             /* LZ4's frame, which Arrow has; false: damaged */
 
 /* Values of one page, or of the dictionary. */
 typedef struct PqValues {
