@@ -4,7 +4,7 @@
 
 It writes a file of 600 rows with broken characters, personal data, duplicates and a row that cannot be read, gives it to `hone prep`, judges the result and
 applies the verdicts. Needs playwright (pip install playwright==1.65.2) and Debian's chromium. Checks: the address works once and leaves the address bar, keys walk and judge, each verdict is in
-review.jsonl before the page says so, undo, edit, label, comment, search, filters, a second reviewer and kappa, the applied files, no console errors (the
+review.jsonl before the page says so, undo, edit, edits and repairs taken back, orders of the list, label, comment, search, filters, a second reviewer and kappa, the applied files, no console errors (the
 content policy among them), no overflow at 1280 and 800 px, contrast of text in both colour schemes, every control has a name, what is in focus is visible."""
 import argparse
 import atexit
@@ -194,7 +194,45 @@ def main():
         page.wait_for_selector('.diff del')
         check(page.locator('.diff ins, .diff del').count() > 0, 'the difference of a repair is shown')
         page.screenshot(path=pictures / 'repair.png')
+        repaired = row_now(page)
+        def answer():
+            return page.locator('#row article.turn.assistant .text').last.inner_text()
+        good = answer()
+        key(page, 'b', f'Row {repaired} set back')
+        page.wait_for_function("g => [...document.querySelectorAll('#row article.turn.assistant .text')].pop().innerText !== g", arg=good)
+        check('â€' in answer(), 'b takes the repair back: ' + answer()[-40:])
+        check(lines(log)[-1]['action'] == 'restore' and lines(log)[-1]['edit'] == 0, 'and that is on disk')
+        page.wait_for_selector('.no-back')
+        page.screenshot(path=pictures / 'restored.png')
+        page.locator('.decision', has_text='set back').locator('button.link').click()
+        page.wait_for_function("g => [...document.querySelectorAll('#row article.turn.assistant .text')].pop().innerText === g", arg=good)
+        check(True, 'taking that back gives the repaired text again')
+        key(page, 'e')
+        page.wait_for_selector('#row textarea')
+        page.locator('#row textarea').last.fill('An answer of my own.')
+        key(page, 'Control+Enter', 'edited')
+        page.wait_for_selector('text=An answer of my own.')
+        page.screenshot(path=pictures / 'edited.png')
+        key(page, 'b', f'Row {repaired} set back')
+        page.wait_for_function("g => [...document.querySelectorAll('#row article.turn.assistant .text')].pop().innerText === g", arg=good)
+        check(True, 'b takes an edit of a person back')
         page.select_option('#kind', '')
+        page.wait_for_timeout(300)
+        for order in page.evaluate("() => [...document.querySelectorAll('#sort option')].map(o => o.value).filter(v => v !== 'id')"):
+            page.select_option('#sort', order)
+            page.wait_for_function("() => /^[\\d,]+ rows$/.test(document.getElementById('count').textContent) && document.querySelector('.item .top')")
+            page.wait_for_timeout(150)
+            texts = page.locator('.item .key').all_inner_texts()
+            values = [float(t.replace(',', '')) for t in texts]
+            down = page.get_attribute('#down', 'aria-pressed') == 'true'
+            check(values == sorted(values, reverse=down) and (values or order in ('reason', 'score')), f'order {order}, {"down" if down else "up"}: {texts[:4]}')
+            if order in ('length', 'quality'):
+                page.screenshot(path=pictures / f'order-{order}.png')
+                key(page, 'o')
+                page.wait_for_timeout(250)
+                turned = [float(t.replace(',', '')) for t in page.locator('.item .key').all_inner_texts()]
+                check(turned == sorted(turned, reverse=not down), f'o turns it round: {turned[:4]}')
+        page.select_option('#sort', 'id')
         page.wait_for_timeout(300)
 
         other = browser.new_context(viewport={'width': 1280, 'height': 800})

@@ -52,6 +52,41 @@ cp "$work/d/train.jsonl" "$work/first"
 cmp -s "$work/first" "$work/d/train.jsonl" || fail "a second apply changed rows"
 "$hone" inspect "$work/d/train.jsonl" > /dev/null || fail "the applied rows are no training data"
 
+# --- edits: checked when they are applied, taken back, sorted by, and erased without a trace
+make_model
+printf '%s\n' '{"prompt":"Where is it?","completion":"It&nbsp;is itâ€™s in the drawer of the desk."}' '{"prompt":"When do you open again?","completion":"We open at nine in the morning."}' \
+    '{"prompt":"Who can help me with that?","completion":"The desk on the second floor helps you."}' > "$work/few.jsonl"
+"$hone" prep "$work/few.jsonl" -o "$work/e" --model "$work/model" --max-length 60 --validation 0 --test 0 --quality off > /dev/null || fail "hone prep"
+grep -q '"before":\[{"at":1,"text":"It&nbsp;is itâ€™s' "$work/e/decisions.jsonl" || fail "the log has no text before the repair"
+mv "$work/d" "$work/d0"; ln -s e "$work/d"
+start
+says "$token" GET "/api/rows?sort=tokens&down=1" "" '"count":3'
+says "$token" GET "/api/rows?sort=colour" "" 'HTTP/1.1 400'
+says "$token" POST /api/act '{"action":"restore","reviewer":"Ann","row":1,"edit":0}' '{"row":1}'
+says "$token" POST /api/act '{"action":"restore","reviewer":"Ann","row":2,"edit":0}' 'no repair changed row 2'
+says "$token" POST /api/act '{"action":"edit","reviewer":"Ann","row":2,"row_new":{"prompt":"When do you open again?","completion":"Ask Anna Schmidt, anna.schmidt@web.de."}}' '{"row":2}'
+says "$token" POST /api/act "{\"action\":\"edit\",\"reviewer\":\"Ann\",\"row\":3,\"row_new\":{\"prompt\":\"Who?\",\"completion\":\"$(printf 'lamp %.0s' $(seq 80)).\"}}" '{"row":3}'
+kill -TERM $server; wait $server || fail "a stopped review ends with $?"
+before=$(grep -c . "$work/e/subjects.jsonl" || true)
+"$hone" prep review "$work/e" --apply > "$work/said" || fail "apply"
+for text in '3 edited (1 by taking an edit back)' '1 edited rows hold what looks like personal data' '1 edited rows are longer than --max-length'; do grep -q "$text" "$work/said" || { cat "$work/said"; fail "apply does not say $text"; }; done
+grep -q 'It&nbsp;is itâ€™s in the drawer' "$work/e/train.jsonl" || fail "the repair was not taken back"
+grep -q '"pass":"pii","action":"note","reason":"an edit brought in email, person"' "$work/e/decisions.jsonl" || fail "personal data of an edit is not told"
+[ "$(grep -c . "$work/e/subjects.jsonl")" -gt "$before" ] || fail "subjects.jsonl did not follow the edit"
+! grep -q 'Anna' "$work/e/decisions.jsonl" || fail "the log of decisions holds a value"
+grep -q '"Tokens of an example, rows"' "$work/e/manifest.json" || fail "no statistics"
+[ "$("$hone" prep "$work/e/train.jsonl" -o "$work/e2" --model "$work/model" --max-length 60 --validation 0 --test 0 --quality off --no-repair --pii off > /dev/null; sed -n '/"statistics"/,/^  }/p' "$work/e2/manifest.json" | cksum)" = \
+  "$(sed -n '/"statistics"/,/^  }/p' "$work/e/manifest.json" | cksum)" ] || fail "apply's statistics are not those of a new preparation"
+"$hone" prep review "$work/e" --forget 2 > /dev/null || fail "forget"
+! grep -rq 'nine in the morning' "$work/e" || fail "an earlier text is left in $(grep -rl 'nine in the morning' "$work/e")"
+"$hone" prep review "$work/e" --erase 2,1 > /dev/null || fail "erase"
+! grep -rqE 'Anna Schmidt|anna.schmidt|open again|drawer of the desk' "$work/e" || fail "erased rows are left in $(grep -rlE 'Anna|open again|drawer' "$work/e")"
+[ "$(wc -l < "$work/e/train.jsonl")" = 1 ] || fail "erase took the wrong rows"
+expect 2 "has no row 2" "$hone" prep review "$work/e" --erase 2
+expect 2 "no number of a row" "$hone" prep review "$work/e" --erase x
+expect 2 "three things" "$hone" prep review "$work/e" --erase 1 --apply
+rm "$work/d"; mv "$work/d0" "$work/d"
+
 expect 2 "DATA is missing" "$hone" prep review
 expect 2 "no such folder" "$hone" prep review "$work/none"
 expect 2 "no finished data folder" "$hone" prep review "$work"
