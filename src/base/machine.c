@@ -76,6 +76,12 @@ size_t memory_free(void)
     return isinf(least) ? SIZE_MAX : (size_t)least;
 }
 
+size_t memory_unwritten(size_t free)
+{
+    const double bytes = number_in("/proc/sys/vm/dirty_bytes", NULL), percent = number_in("/proc/sys/vm/dirty_ratio", NULL);
+    return bytes > 0 ? (size_t)MIN(bytes, (double)free) : (size_t)((double)free * (percent < 0 ? 20 : percent) / 100); /* 20: the kernel's own */
+}
+
 int64_t disk_free(const char *path)
 {
     struct statvfs s;

@@ -31,10 +31,11 @@ static Json *rows_json(const TrainRun *r, const PlanRow *row, int n)
         Json *j = json_obj_new();
         json_set(j, "method", json_str_new(str_of(method_name(r, &row[i]))));
         json_set(j, "optim", json_str_new(str_of(optim_name(&row[i]))));
-        json_set(j, "activations", json_str_new(str_of(row[i].checkpoint ? "checkpoint" : "keep")));
+        json_set(j, "activations", json_str_new(str_of(train_activations[row[i].activations])));
         json_set(j, "compute", json_str_new(str_of(compute_name(row[i].compute))));
         json_set(j, "micro_tokens", json_int_new(row[i].micro_tokens));
         json_set(j, "memory_bytes", json_int_new((int64_t)row[i].memory));
+        json_set(j, "file_bytes", json_int_new(row[i].file));
         json_set(j, "train_seconds", json_num_new(row[i].train_seconds));
         json_set(j, "fits", json_bool_new(row[i].fits));
         json_set(j, "best", json_bool_new(row[i].best));
@@ -73,15 +74,22 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
     printf("time      %lld steps %s, evaluations %s, samples %s, reading and saving %s\n", (long long)r->total_steps, a, b, c, d);
     size_print(a, (size_t)p->disk);
     size_print(b, (size_t)MAX(p->disk_free, 0));
-    printf("disk      %s, %s free\n", a, p->disk_free < 0 ? "unknown" : b);
+    printf("disk      %s, ", a);
+    if (p->file) {
+        size_print(a, (size_t)p->file);
+        printf("%s of it for the inputs of blocks while the run goes, ", a);
+    }
+    printf("%s free\n", p->disk_free < 0 ? "unknown" : b);
     if (isfinite(p->joules))
         printf("energy    about %.3g Wh\n", p->joules / 3600);
     printf("\n  method  optim      activations  compute  micro-tokens      memory    training\n");
     for (int i = 0; i < n; i++) {
+        if (row[i].activations == ACTIVATIONS_SPILL && row[i - 1].fits) /* the row before is the same with the inputs in memory, which is enough then */
+            continue;
         size_print(a, row[i].memory);
         time_print(b, row[i].train_seconds);
         printf("%c %-7s %-10s %-12s %-8s %12lld %11s %11s%s\n", row[i].best ? '*' : ' ', method_name(r, &row[i]), optim_name(&row[i]),
-               row[i].checkpoint ? "checkpoint" : "keep", compute_name(row[i].compute), (long long)row[i].micro_tokens, a, b, row[i].fits ? "" : "  does not fit");
+               train_activations[row[i].activations], compute_name(row[i].compute), (long long)row[i].micro_tokens, a, b, row[i].fits ? "" : "  does not fit");
     }
 }
 

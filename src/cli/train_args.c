@@ -50,16 +50,22 @@ void time_print(char out[32], double seconds)
 
 void train_plan_print(FILE *f, const TrainRun *r)
 {
+    static const char *const way[] = {
+        [ACTIVATIONS_KEEP] = "all activations kept",
+        [ACTIVATIONS_CHECKPOINT] = "blocks computed twice",
+        [ACTIVATIONS_SPILL] = "blocks computed twice, their inputs in a file",
+        [ACTIVATIONS_STREAM] = "blocks computed twice, their inputs in a file, weights read anew for each",
+    };
     const TrainPlan *p = &r->plan;
     char             memory[32], pass[32], seconds[32] = "";
     size_print(memory, p->memory);
     size_print(pass, p->pass);
-    fprintf(f, "takes     %s of memory, %s of them for micro-batches of %lld tokens (%s)", memory, pass, (long long)r->cfg.micro_tokens,
-            r->cfg.activations == ACTIVATIONS_KEEP ? "all activations kept" :
-            r->cfg.activations == ACTIVATIONS_CHECKPOINT ? "blocks computed twice" : "blocks computed twice, weights read anew for each");
+    fprintf(f, "takes     %s of memory, %s of them for micro-batches of %lld tokens (%s)", memory, pass, (long long)r->cfg.micro_tokens, way[r->cfg.activations]);
     if (p->timed) {
         time_print(seconds, p->seconds);
         fprintf(f, "; about %s at %.0f tokens/s", seconds, p->tokens_per_second);
+        if (p->wait_seconds > 0.01 * p->train_seconds)
+            fprintf(f, ", %.0f %% of the training waits for the disk under %s", 100 * p->wait_seconds / p->train_seconds, r->cfg.out);
     }
     fprintf(f, "\n");
 }

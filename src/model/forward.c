@@ -1,7 +1,8 @@
 /* forward.c - whole passes made of blocks: hidden states, log-probabilities, and the training pass with or without checkpointing.
  * One policy value decides what is kept; no op knows of it. Under CHECKPOINT_BLOCKS the arena holds each block's input, and a block's
- * inside lives only while that block runs (Chen et al. 2016); gradients of activations live no longer than that in either case. Both policies run the
- * same ops in the same order, so gradients have the same bits. */
+ * inside lives only while that block runs (Chen et al. 2016); gradients of activations live no longer than that in any case. Under SPILL_INPUTS it
+ * holds two of those inputs, and the others lie in a file from the first run of their block to the second. All policies run the same ops in the same
+ * order on the same numbers, so gradients have the same bits. */
 #include "model/lora.h"
 #include "model/model_int.h"
 
@@ -23,17 +24,15 @@ static const Tensor *rows_at(const Model *m, int layer, const Tensor *row)
     return layer == m->cfg.layers - 1 ? row : NULL;
 }
 
-/* Runs one block without a tape and leaves only its output: out is taken first, so that the rest can be rewound. NULL, here as in every op:
+/* Runs one block without a tape; only `out` [its rows, hidden] is left, which lies before all else the block takes. NULL, here as in every op:
  * the arena was refused memory; the pass reports it at its end (tarena_failed). */
-static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const Step *s, const Tensor *row)
+static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, Tensor *out, const Step *s, const Tensor *row)
 {
     Tape t;
     tape_init(&t, m->be, a, false);
-    const Tensor *last = rows_at(m, layer, row);
-    Tensor    *out = x ? tape_new(&t, last ? tensor_numel(last) : tensor_rows(x), m->cfg.hidden) : NULL;
     TArenaMark mark = tarena_mark(a);
     stream_begin(m, layer + 1);
-    Tensor    *y = out ? block_forward(&t, m, layer, x, s, last) : NULL;
+    Tensor    *y = x && out ? block_forward(&t, m, layer, x, s, rows_at(m, layer, row)) : NULL;
     stream_end(m, layer);
     if (y)
         m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(out));
@@ -45,8 +44,13 @@ static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, const 
 Tensor *model_hidden(Tape *t, const Model *m, const Step *s, const Tensor *row)
 {
     Tensor *x = embed(t, m, s);
-    for (int i = 0; i < m->cfg.layers; i++)
-        x = t->recording ? block_forward(t, m, i, x, s, rows_at(m, i, row)) : block_run(m, t->arena, i, x, s, row);
+    for (int i = 0; i < m->cfg.layers; i++) {
+        const Tensor *last = rows_at(m, i, row);
+        if (t->recording)
+            x = block_forward(t, m, i, x, s, last);
+        else
+            x = block_run(m, t->arena, i, x, x ? tape_new(t, last ? tensor_numel(last) : tensor_rows(x), m->cfg.hidden) : NULL, s, row);
+    }
     return nn_norm(t, m, &m->final_norm, x);
 }
 
@@ -104,39 +108,50 @@ static void routes_counted(const Step *s)
         s->route->frozen = true;
 }
 
-static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
-                             Tensor **logp, Err *e)
+uint64_t model_spill_bytes(const Model *m, int64_t tokens)
+{
+    return (uint64_t)(m->cfg.layers - 1) * (uint64_t)tokens * (uint64_t)m->cfg.hidden * sizeof(float);
+}
+
+/* Every block runs twice. file NULL: the arena holds all inputs; else two, those of odd and of even blocks in turn, and the others lie in the file. On
+ * the way back the input that comes next is asked for while a block runs. */
+static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef, Spill *file, Tensor **logp, Err *e)
 {
     const int     n = (int)m->cfg.layers;
     const int64_t dim[2] = { s->ids->dim[0], m->cfg.hidden };
+    const size_t  nbytes = (size_t)(dim[0] * dim[1]) * sizeof(float);
     const bool    embed_wants = adapter_embed(s->adapter, m)->wants_grad || (m->pos_embed && m->pos_embed->wants_grad);
-    Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output */
+    Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output, which has fewer rows */
     Tape          t;
+    int           rc;
+    BUG_ON(row->dim[0] > dim[0] || (file && !m->be->host));
 
-    tape_init(&t, m->be, a, false);
-    x[0] = embed(&t, m, s);
-    for (int i = 0; i < n; i++)
-        x[i + 1] = block_run(m, a, i, x[i], s, row);
-    tape_release(&t);
-    routes_counted(s);
-
-    if (tarena_failed(a, e)) {
-        free(x);
-        return e->code;
-    }
-    /* Two gradient buffers change places: that of a block's output and that of its input. The last block's output has fewer rows. */
-    BUG_ON(row->dim[0] > dim[0]);
-    Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = tarena_tensor(a, NULL, DT_F32, 2, dim);
+    for (int i = 0; i <= n; i++)
+        x[i] = file && i > 1 ? x[i - 2] : tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ file || i < n ? dim[0] : row->dim[0], dim[1] });
+    /* Two gradient buffers change places: that of a block's output and that of its input. A file's second is the place of x[n], once the head has run. */
+    Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = file ? x[n] : tarena_tensor(a, NULL, DT_F32, 2, dim);
     *logp = tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ row->dim[0], 1 });
-    int rc = tarena_failed(a, e) ? e->code : 0;
-    if (rc)
+    if ((rc = tarena_failed(a, e) ? e->code : 0))
         goto done;
+    Tensor last = tensor_row_view(x[n], 0, row->dim[0]), glast = tensor_row_view(gout, 0, row->dim[0]);
 
     TArenaMark mark = tarena_mark(a);
-    Tensor glast = tensor_row_view(gout, 0, row->dim[0]);
+    tape_init(&t, m->be, a, false);
+    Tensor *first = embed(&t, m, s);
+    if (first)
+        m->be->copy_rows(m->be, x[0], 0, first, 0, dim[0]);
+    tape_release(&t);
+    tarena_rewind(a, mark);
+    for (int i = 0; i < n && !tarena_failed(a, NULL); i++) {
+        if (file && i < n - 1 && (rc = spill_put(file, (uint64_t)i * nbytes, x[i]->data, nbytes, e)))
+            goto done;
+        block_run(m, a, i, x[i], i == n - 1 ? &last : x[i + 1], s, row);
+    }
+    routes_counted(s);
+
     m->be->fill(m->be, &glast, 0);
     tape_init(&t, m->be, a, true);
-    Tensor *lp = head_both_ways(&t, m, s, leaf(a, x[n], &glast), target, coef);
+    Tensor *lp = head_both_ways(&t, m, s, leaf(a, &last, &glast), target, coef);
     if (!tarena_failed(a, NULL)) {
         m->be->copy_rows(m->be, *logp, 0, lp, 0, row->dim[0]);
         tape_backward(&t);
@@ -146,11 +161,16 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
 
     for (int i = n - 1; i >= 0 && !tarena_failed(a, NULL); i--) {
         const bool wanted = i > 0 || embed_wants;
+        Tensor    *in = file ? x[n - 1] : x[i];
+        if (file && i < n - 1 && (rc = spill_get(file, (uint64_t)i * nbytes, in->data, nbytes, e)))
+            goto done;
+        if (file && i > 0)
+            spill_expect(file, (uint64_t)(i - 1) * nbytes, nbytes);
         if (wanted)
             m->be->fill(m->be, gin, 0);
         tape_init(&t, m->be, a, true);
         stream_begin(m, i - 1);
-        Tensor *out = block_forward(&t, m, i, leaf(a, x[i], wanted ? gin : NULL), s, rows_at(m, i, row));
+        Tensor *out = block_forward(&t, m, i, leaf(a, in, wanted ? gin : NULL), s, rows_at(m, i, row));
         if (!tarena_failed(a, NULL)) {
             out->grad = i == n - 1 ? &glast : gout;
             tape_backward(&t);
@@ -164,7 +184,7 @@ static int pass_checkpointed(const Model *m, TArena *a, const Step *s, const Ten
     }
     if (embed_wants) {
         tape_init(&t, m->be, a, true);
-        Tensor *first = embed(&t, m, s);
+        first = embed(&t, m, s);
         if (!tarena_failed(a, NULL)) {
             first->grad = gout;
             tape_backward(&t);
@@ -225,8 +245,10 @@ static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row
 int model_train_pass(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
                      ActivationPolicy policy, Tensor **logp, Err *e)
 {
-    return policy == CHECKPOINT_BLOCKS ? pass_checkpointed(m, scratch, s, row, target, coef, logp, e)
-                                       : pass_kept(m, scratch, s, row, target, coef, logp, e);
+    if (policy == KEEP_ALL)
+        return pass_kept(m, scratch, s, row, target, coef, logp, e);
+    BUG_ON(policy == SPILL_INPUTS && !s->spill);
+    return pass_twice(m, scratch, s, row, target, coef, policy == SPILL_INPUTS ? s->spill : NULL, logp, e);
 }
 
 int kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, DType type, Err *e)

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "base/spill.h"
 #include "base/str.h"
 #include "formats/hf_dir.h"
 #include "formats/pack_bnb.h"
@@ -150,6 +151,7 @@ typedef struct Step {
     RopeTable     rope[ROPE_SETS];      /* the model's, or this step's own where angles depend on the length of each text */
     const Tensor *rope_row;             /* I32 [T]: row of the tables */
     RouteStats   *route;                /* training a mixture of experts: zeroed but for coef, for one pass; NULL: nothing is counted */
+    Spill        *spill;                /* under SPILL_INPUTS: where they go; model_spill_bytes of room */
 } Step;
 
 typedef struct ModelOptions {
@@ -197,11 +199,14 @@ Tensor *model_head_logp(Tape *t, const Model *m, const struct Adapter *a, Tensor
 /* log p(target[i] | text up to row[i]) for n rows, no gradient. */
 int   model_logp(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, Tensor **logp, Err *e);
 
-typedef enum { KEEP_ALL, CHECKPOINT_BLOCKS } ActivationPolicy;
-/* Forward and backward of loss = sum_i coef[i] * logp[i] (and the load-balancing loss of s->route, if its coef is not 0); gradients are added to every wanting weight's grad. The result is the
- * same under both policies; CHECKPOINT_BLOCKS keeps only each block's input and runs the block again. */
+/* What is held for the way back: everything; each block's input, and the block runs again; the same, with the inputs in a file until then. */
+typedef enum { KEEP_ALL, CHECKPOINT_BLOCKS, SPILL_INPUTS } ActivationPolicy;
+/* Forward and backward of loss = sum_i coef[i] * logp[i] (and the load-balancing loss of s->route, if its coef is not 0); gradients are added to every wanting weight's grad.
+ * Every policy gives the same bits. */
 int   model_train_pass(const Model *m, TArena *scratch, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef,
                        ActivationPolicy policy, Tensor **logp, Err *e);
+/* Bytes that a pass over so many tokens puts into its file and gets from it again: the inputs of all blocks but the last. */
+uint64_t model_spill_bytes(const Model *m, int64_t tokens);
 
 int   kv_open(KvCache *kv, const Model *m, int slots, int32_t capacity, DType type, Err *e);   /* F32; F16, Q8_0: half, about a quarter of the memory, rounded */
 void  kv_close(KvCache *kv);

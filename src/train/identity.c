@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/clock.h"
+
 /* Feeds token t of the example and gives log p of the next one. */
 static int decode_one(PassCtx *p, KvCache *kv, const Example *x, int32_t t, int32_t plan, float *logp, Err *e)
 {
@@ -51,6 +53,27 @@ int identity_check(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens
                 *largest = isnan(*largest) ? *largest : off;
         }
     }
+    kv_close(&kv);
+    return rc;
+}
+
+int identity_time(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens, double *seconds, Err *e)
+{
+    const Example *x = &d->ex[example];
+    const int32_t  cold = 2, n = MIN(x->n - 1, cold + tokens);
+    KvCache        kv;
+    double         started = 0;
+    if (n <= cold)
+        return err_set(e, ERR_INPUT, "an example of %d tokens is too short to time decoding", x->n);
+    int rc = kv_open(&kv, p->model, 1, n, DT_F32, e);
+    if (rc)
+        return rc;
+    for (int32_t t = 0; t < n && !rc; t++) {
+        float ignored;
+        started = t == cold ? clock_seconds() : started;
+        rc = decode_one(p, &kv, x, t, x->n, &ignored, e);
+    }
+    *seconds = (clock_seconds() - started) / (n - cold);
     kv_close(&kv);
     return rc;
 }

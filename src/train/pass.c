@@ -8,7 +8,7 @@
 
 void pass_open(PassCtx *p, const Model *m, const Adapter *a)
 {
-    *p = (PassCtx){ .model = m, .adapter = a };
+    *p = (PassCtx){ .model = m, .adapter = a, .spill = { .fd = -1 } };
     tarena_init(&p->scratch, m->be);
 }
 
@@ -18,6 +18,7 @@ void pass_close(PassCtx *p)
         tarena_release(&p->scratch);
     microbatch_release(&p->batch);
     free(p->logp);
+    spill_close(&p->spill);
     *p = (PassCtx){ 0 };
 }
 
@@ -55,6 +56,7 @@ static int run(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n,
     Step s;
     step_init(&s, m, &p->scratch, ids, pos, b->n_seg, b->seg_start, b->seg_len);
     s.adapter = p->adapter;
+    s.spill = &p->spill;
     if (train && m->cfg.experts) {
         p->route = (RouteStats){ .coef = (float)(p->aux_coef * b->n_rows / (double)total_trained) };
         s.route = &p->route;

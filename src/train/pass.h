@@ -17,6 +17,7 @@ typedef struct PassCtx {
     Compute        compute;      /* of training passes; evaluation is f32, as the result will be used */
     double         aux_coef;     /* of the routers' load-balancing loss in training; 0: none */
     RouteStats     route;        /* what the routers of the last training pass chose */
+    Spill          spill;        /* the file of SPILL_INPUTS; closed with the pass */
 } PassCtx;
 
 void pass_open(PassCtx *p, const Model *m, const Adapter *a);

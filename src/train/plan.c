@@ -2,9 +2,10 @@
 #include "train/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/mem.h"
@@ -117,6 +118,7 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim opt
     out->state = backend_dry_bytes(be).resident;
     pass_open(&ctx, &m, own_state ? own : r->adapter);
     ctx.aux_coef = r->cfg.router_aux_loss;
+    ctx.spill.fd = SPILL_DRY;
     for (size_t i = 0; i < train.v.n && !rc; i++)
         rc = pass_train(&ctx, r->train, train.v.p[i].example, train.v.p[i].n, 1, policy, &ignored, &ignored, e);
     for (size_t i = 0; i < eval.v.n && !rc; i++)
@@ -260,29 +262,71 @@ static bool next_micro(int64_t *micro, int64_t longest)
     return true;
 }
 
+/* Of the disk, for the inputs of blocks: no micro-batch has more tokens. */
+static int64_t file_bytes(const TrainRun *r, int activations, int64_t micro)
+{
+    return train_policy(activations) == SPILL_INPUTS ? (int64_t)model_spill_bytes(r->model, r->cfg.packing ? MIN(micro, r->train->stats.tokens) : r->longest) : 0;
+}
+
+static int no_choice(const TrainRun *r, int64_t file, Err *e)
+{
+    const TrainPlan *p = &r->plan;
+    const size_t     mib = (p->smallest >> 20) + 2;
+    char             most[32], need[32], have[32], disk[128] = "";
+    size_print(most, p->limit);
+    size_print(need, (size_t)file);
+    size_print(have, (size_t)MAX(p->disk_free, 0));
+    if (file)
+        snprintf(disk, sizeof disk, "; with %s of disk it would need less, but only %s are free there", need, have);
+    return err_set(e, ERR_MEM, "this run needs at least %zuMiB of memory (--memory %zuMiB), and %s %s%s%s", mib, mib,
+                   r->cfg.memory ? "--memory allows" : "the machine has", most, disk,
+                   r->cfg.activations != ACTIVATIONS_AUTO ? "; --activations auto takes the first way that fits" :
+                   r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW ? "; optim adamw_8bit, method lora or a smaller max-length need less" :
+                   r->free_micro ? "; a smaller max-length or rank needs less" : "; leave micro-tokens to hone, or choose fewer");
+}
+
+/* What the disk must have for the run besides a file; of one that goes on, most of it is there. */
+static int64_t disk_rest(const TrainRun *r)
+{
+    char      *path = path_join(r->cfg.out, "checkpoints");
+    const bool began = file_is_dir(path);
+    free(path);
+    return began ? 0 : r->plan.disk;
+}
+
 static int choose(TrainRun *r, const TrainHooks *h, Err *e)
 {
-    TrainPlan *p = &r->plan;
-    const int  asked = r->cfg.activations;
+    TrainPlan    *p = &r->plan;
+    const int     asked = r->cfg.activations;
+    const bool    in_memory = spill_in_memory(r->cfg.out);
+    const int64_t rest = disk_rest(r);
+    int64_t       lacking = 0; /* the least disk that another choice would need */
     const bool can_stream = mapped_blocks(r->model) > 0;
     int64_t    micro = r->cfg.micro_tokens;
     int        rc = 0;
     if (asked == ACTIVATIONS_STREAM && !can_stream)
         return err_set(e, ERR_ARG, "activations stream reads a block's weights anew from the model's file, but those of %s are held in memory%s; use "
-                       "activations checkpoint", r->cfg.model,
+                       "activations spill", r->cfg.model,
                        r->cfg.method == METHOD_FULL ? " to be trained" : r->model->nf4 ? ", packed for method qlora" : ", since hone computes with another form of them");
     p->smallest = SIZE_MAX;
     do {
         for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_STREAM; a++) {
-            DryRun d;
+            DryRun        d;
+            const int64_t file = file_bytes(r, a, micro);
             if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream)
                 continue;
-            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, a == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, false, &d, e)))
+            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, &d, e)))
                 return rc;
-            const size_t bytes = MAX(total(p->standing + mapped(r, a), &d), memory_peak());
-            p->smallest = MIN(p->smallest, bytes);
-            if (bytes > p->limit)
+            const size_t bytes = MAX(total(p->standing + mapped(r, a), &d), memory_peak()), with_file = bytes + (in_memory ? (size_t)file : 0);
+            if (asked == ACTIVATIONS_AUTO && file && p->disk_free >= 0 && rest + file > p->disk_free) {
+                lacking = with_file < p->smallest && (!lacking || rest + file < lacking) ? rest + file : lacking;
                 continue;
+            }
+            p->smallest = MIN(p->smallest, with_file);
+            if (with_file > p->limit)
+                continue;
+            if (in_memory && file)
+                log_warn("train", "%s lies in memory, so the file that block inputs are put into takes memory as well; choose an --out on a disk", r->cfg.out);
             if (micro != r->cfg.micro_tokens)
                 log_warn("train", "micro-tokens is %lld instead of %lld, since there is not the memory for more; give --micro-tokens %lld to repeat this run elsewhere",
                          (long long)micro, (long long)r->cfg.micro_tokens, (long long)micro);
@@ -291,17 +335,13 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             r->cfg.micro_tokens = micro;
             p->pass = d.pass;
             p->aside = d.aside;
+            p->file = file;
+            p->disk += file;
             p->memory = bytes;
             return 0;
         }
     } while (r->free_micro && next_micro(&micro, r->longest));
-    char most[32];
-    size_print(most, p->limit);
-    return err_set(e, ERR_MEM, "this run needs at least %zuMiB of memory (--memory %zuMiB), and %s %s%s", (p->smallest >> 20) + 2, (p->smallest >> 20) + 2,
-                   r->cfg.memory ? "--memory allows" : "the machine has", most,
-                   r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW ? "; optim adamw_8bit, method lora or a smaller max-length need less" :
-                   asked == ACTIVATIONS_AUTO && r->free_micro ? "; a smaller max-length or rank needs less"
-                                                              : "; leave activations and micro-tokens to hone, or choose smaller ones");
+    return no_choice(r, lacking, e);
 }
 
 int plan_check_full(const char *model, int optim, Err *e)
@@ -360,10 +400,12 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     p->standing = memory_held();
     const size_t more = memory_free();
     p->limit = r->cfg.memory ? (size_t)r->cfg.memory : more == SIZE_MAX ? SIZE_MAX : p->standing + more;
+    plan_disk(r);
     if ((rc = choose(r, h, e)))
         return rc;
     train_count_steps(r);
-    plan_disk(r);
+    if (p->file && (rc = spill_open(&r->pass.spill, r->cfg.out, (uint64_t)p->file, e)))
+        return err_wrap(e, "activations %s", train_activations[r->cfg.activations]);
     if (!tarena_reserve(&r->pass.scratch, p->pass)) {
         tarena_failed(&r->pass.scratch, e);
         return err_wrap(e, "reserving the memory of a training pass");
@@ -399,10 +441,10 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
     const bool    both = r->plan.timed && !backend_check(r->be, other, NULL);
     int rc = 0;
     *n = 0;
-    for (int k = 0; k < PLAN_ROWS; k++)
-        row[k].train_seconds = NAN;
     if (both)
         plan_rate(r, other);
+    if (r->plan.timed && !r->plan.file)
+        plan_rate_file(r, file_bytes(r, ACTIVATIONS_SPILL, r->cfg.micro_tokens));
     for (int way = 0; way < 2; way++) {
         const bool as_full = way ? !full : full;
         int64_t    micro = MAX(r->longest, MIN(r->cfg.batch_tokens, MAX(r->cfg.micro_tokens, 1024)));
@@ -410,9 +452,10 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
             continue;
         do {
             const bool first = *n == 0 || row[*n - 1].full != as_full; /* the other compute beside the usual micro-batch only */
-            for (int c = 0; c < (first && both ? 4 : 2) && *n < PLAN_ROWS; c++)
-                row[(*n)++] = (PlanRow){ .full = as_full, .checkpoint = c % 2, .compute = c < 2 ? own : other, .micro_tokens = micro,
-                                         .train_seconds = plan_way_seconds(r, as_full, c % 2, c < 2 ? own : other) };
+            for (int c = 0; c < (first && both ? 2 : 1); c++)
+                for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_SPILL && *n < PLAN_ROWS; a++)
+                    row[(*n)++] = (PlanRow){ .full = as_full, .activations = a, .compute = c ? other : own, .micro_tokens = micro, .file = file_bytes(r, a, micro),
+                                             .train_seconds = plan_way_seconds(r, as_full, a, c ? other : own, micro) };
         } while (*n < PLAN_ROWS / 2 * (way + 1) && next_micro(&micro, r->longest));
     }
     tarena_release(&r->pass.scratch);
@@ -422,11 +465,10 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
         /* Training all weights is offered with moments of 8 bits where it fits only so. */
         for (Optim optim = (Optim)r->cfg.optim; optim <= OPTIM_ADAMW_8BIT && !row[k].fits; optim++) {
             DryRun d;
-            if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, row[k].checkpoint ? CHECKPOINT_BLOCKS : KEEP_ALL, true,
-                              &d, e)))
+            if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, train_policy(row[k].activations), true, &d, e)))
                 return rc;
             const size_t bytes = total(standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
-            row[k].fits = bytes <= r->plan.limit;
+            row[k].fits = bytes <= r->plan.limit && (!row[k].file || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
             if (row[k].fits || optim == (Optim)r->cfg.optim) {
                 row[k].optim = optim;
                 row[k].memory = bytes;
@@ -454,7 +496,7 @@ Json *plan_json(const TrainPlan *p)
         { "seconds", offsetof(TrainPlan, seconds) },           { "tokens_per_second", offsetof(TrainPlan, tokens_per_second) },
         { "train_seconds", offsetof(TrainPlan, train_seconds) }, { "eval_seconds", offsetof(TrainPlan, eval_seconds) },
         { "sample_seconds", offsetof(TrainPlan, sample_seconds) }, { "save_seconds", offsetof(TrainPlan, save_seconds) },
-        { "open_seconds", offsetof(TrainPlan, open_seconds) },
+        { "open_seconds", offsetof(TrainPlan, open_seconds) },     { "wait_seconds", offsetof(TrainPlan, wait_seconds) },
     };
     Json *j = json_obj_new();
     for (size_t i = 0; i < ARRAY_LEN(bytes); i++)
@@ -462,6 +504,7 @@ Json *plan_json(const TrainPlan *p)
     for (size_t i = 0; i < ARRAY_LEN(times) && p->timed; i++)
         json_set(j, times[i].key, json_num_new(*(const double *)(const void *)((const char *)p + times[i].off)));
     json_set(j, "disk_bytes", json_int_new(p->disk));
+    json_set(j, "file_bytes", json_int_new(p->file));
     if (p->disk_free >= 0)
         json_set(j, "disk_free_bytes", json_int_new(p->disk_free));
     if (isfinite(p->joules))

@@ -2,7 +2,8 @@
  * backend, disk, energy. Main struct: TrainPlan. The dry run is the run's own code on the backend that computes nothing (tensor/dry/dry.h), over
  * the micro-batches that the run will meet; nothing here changes what the run computes.
  * What is left to the planner (activations: auto, micro-tokens: 0) is chosen here: the first that fits of micro-tokens from the usual down to the longest
- * example, each with all activations kept before computing blocks twice. Both policies give the same bits, other micro-tokens do not. */
+ * example, each with all activations kept, then with blocks computed twice, then with their inputs in a file, then with weights read anew. These ways give the
+ * same bits, other micro-tokens do not. */
 #ifndef HONE_PLAN_H
 #define HONE_PLAN_H
 
@@ -18,25 +19,28 @@ typedef struct TrainPlan {
     size_t  standing;           /* of it: program, weights, adapter, gradients, moments, data, the backend's scratch */
     size_t  pass, aside;        /* the arena of a micro-batch; what evaluations, answers and saving take beside it */
     size_t  limit, smallest;    /* what it may take, and the least that any choice would */
-    int64_t disk, disk_free;    /* bytes */
+    int64_t disk, disk_free;    /* bytes; before the run's file of block inputs was opened */
+    int64_t file;               /* of disk: that file */
     bool    planned, timed;     /* the above is filled in; what follows was measured */
     double  seconds;            /* from opening the model to the end, if no evaluation stops the run early */
     double  train_seconds, eval_seconds, sample_seconds, save_seconds, open_seconds, tokens_per_second;
+    double  wait_seconds;       /* of train_seconds: the disk is waited for */
     struct PlanRates *rates;    /* what those follow from; owned by the run; NULL: not measured */
     double  joules;             /* NaN: the machine does not say */
 } TrainPlan;
 
 /* One way to train that could have been chosen. */
 typedef struct PlanRow {
-    bool    full, checkpoint;
-    int     optim;              /* Optim */
+    bool    full;
+    int     activations, optim; /* Activations, but not stream; Optim */
     Compute compute;
     int64_t micro_tokens;
     size_t  memory;
+    int64_t file;
     double  train_seconds;
     bool    fits, best;
 } PlanRow;
-#define PLAN_ROWS 24
+#define PLAN_ROWS 36
 
 /* Chooses, and fills r->plan. The arena of the passes is reserved: after this nothing grows any more. ERR_MEM: nothing fits, with the least that would. */
 int   plan_make(struct TrainRun *r, const struct TrainHooks *h, bool timed, Err *e);
@@ -57,10 +61,13 @@ typedef struct PlanRates {
     double step;                  /* zeroing, norm and update of an optimizer step */
     double decode;                /* a token of an answer */
     double hash, write;           /* a byte */
+    double flush;                 /* a small file made durable */
+    double put, get;              /* a byte of block inputs past the system's cache; 0, NaN: not measured */
 } PlanRates;
 Model model_slice(const Model *m, int first, int layers);         /* the same model with `layers` blocks from `first` on; lives as long as m */
 int   plan_time(struct TrainRun *r, Err *e);
 void   plan_rate(struct TrainRun *r, Compute c);                  /* measures another compute, shortly */
-double plan_way_seconds(const struct TrainRun *r, bool full, bool checkpoint, Compute c); /* of training; NaN: not measured */
+void   plan_rate_file(struct TrainRun *r, int64_t file);          /* measures the disk as a place for a file of so many bytes */
+double plan_way_seconds(const struct TrainRun *r, bool full, int activations, Compute c, int64_t micro); /* of training; NaN: not measured */
 
 #endif

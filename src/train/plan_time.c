@@ -22,7 +22,12 @@
 #define SHARE         0.015
 #define MOST_SECONDS  20.0
 #define BINS_MOST     24    /* micro-batches measured */
-#define DECODED       8     /* tokens */
+#define DECODED       16    /* tokens */
+#define FILE_SAMPLE   ((int64_t)32 << 20) /* bytes with which the disk is tried as a place for block inputs */
+#define WRITTEN       ((size_t)32 << 20) /* bytes, at most, with which writing is tried */
+#define FLUSHED       3     /* small files */
+#define SAVE_FLUSHES  15    /* fsyncs of a checkpoint with its three journals, and of writing what is best so far (strace -e fsync) */
+#define BEST_FLUSHES  8
 #define ATTN_COST     2.0   /* a multiplication of attention takes so many times as long as one of a large product */
 
 /* --- work -------------------------------------------------------------------------------------------------------------------------------------- */
@@ -87,10 +92,10 @@ static void rate_passes(TrainRun *r, const DataSet *d, const PackPlan *p, bool t
     Work         done = { 0 };
     for (int64_t k = 0, most = MIN(p->n_bins, BINS_MOST); k < most && (k == 0 || clock_seconds() - began < budget * (double)k / (double)(k + 1)); k++) {
         const int64_t  b = k * p->n_bins / most, *example = p->item + p->first[b], n = p->first[b + 1] - p->first[b];
-        const double   one = pass_seconds(r, 1, d, example, n, train, policy);
-        if (k == 0) {
-            const double again = pass_seconds(r, 1, d, example, n, train, policy); /* the first one came to cold caches */
-            *deep = (int)MAX(MIN(layers, 2), MIN((double)layers, budget / 3 / MAX(again, 1e-6)));
+        double         one = pass_seconds(r, 1, d, example, n, train, policy);
+        if (k == 0) { /* the first one came to cold caches */
+            one = pass_seconds(r, 1, d, example, n, train, policy);
+            *deep = (int)MAX(MIN(layers, 2), MIN((double)layers, budget / 3 / MAX(one, 1e-6)));
         }
         const double some = pass_seconds(r, *deep, d, example, n, train, policy);
         const Work   w = work_of(r, d, example, n);
@@ -133,44 +138,52 @@ static double optimizer_seconds(TrainRun *r)
     return seconds;
 }
 
-/* Seconds of one token decoded with a cache, through `layers` blocks. */
+/* Seconds of one token decoded with a cache, through `layers` blocks; 0: no example is long enough. */
 static double decode_seconds(TrainRun *r, const DataSet *d, int layers)
 {
     Model    m = model_slice(r->model, 0, layers);
     PassCtx *p = &r->pass;
-    double   t[2] = { 0 }, ignored;
-    Err      e = { 0 };
+    double   seconds = 0;
+    int64_t  i = 0;
+    while (i + 1 < (int64_t)d->n && d->ex[i].n < DECODED)
+        i++;
     p->model = &m;
-    for (int i = 0; i < 2; i++) {
-        const double started = clock_seconds();
-        if (identity_check(p, d, 0, i ? 2 + DECODED : 2, &ignored, &e))
-            break;
-        t[i] = clock_seconds() - started;
-    }
+    if (identity_time(p, d, i, DECODED, &seconds, NULL))
+        seconds = 0;
     p->model = r->model;
-    const int32_t n = MIN(d->ex[0].n, 2 + DECODED) - MIN(d->ex[0].n, 2);
-    return e.code || n < 1 ? 0 : MAX(t[1] - t[0], 0) / n;
+    return seconds;
 }
 
-/* A byte hashed, and a byte written and flushed, where the run will write. */
-static void rate_disk(const TrainRun *r, PlanRates *rate, size_t expected)
+/* Seconds until n bytes of a new file are on the disk; 0: no file can be made there. */
+static double durable_seconds(const char *dir, const char *bytes, size_t n)
 {
-    const size_t n = MAX(MIN(expected / 100, (size_t)32 << 20), (size_t)1 << 20);
-    char        *buf = mem_zalloc(n, 1), hex[SHA256_HEX], *dir = path_absolute(r->cfg.out);
-    Sha256       h;
-    double       started = clock_seconds();
-    sha256_init(&h);
-    sha256_add(&h, buf, MIN(n, (size_t)4 << 20));
-    sha256_hex(&h, hex);
-    rate->hash = (clock_seconds() - started) / (double)MIN(n, (size_t)4 << 20);
-    while (!file_is_dir(dir) && strrchr(dir, '/') > dir)
-        *strrchr(dir, '/') = '\0';
-    const int fd = open(file_is_dir(dir) ? dir : ".", O_TMPFILE | O_WRONLY, 0600);
-    started = clock_seconds();
-    if (fd >= 0 && write(fd, buf, n) == (ssize_t)n && fsync(fd) == 0)
-        rate->write = (clock_seconds() - started) / (double)n;
+    const int    fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    const double started = clock_seconds();
+    const bool   done = fd >= 0 && write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
+    const double seconds = clock_seconds() - started;
     if (fd >= 0)
         close(fd);
+    return done ? seconds : 0;
+}
+
+/* A byte hashed, and, where the run will write, a flush and a byte written: a small file is all flush, so its time is taken off that of a large one. */
+static void rate_disk(const TrainRun *r, PlanRates *rate, size_t expected)
+{
+    const size_t n = MAX(MIN(expected, WRITTEN), (size_t)1 << 20), hashed = MIN(n, (size_t)4 << 20);
+    char        *buf = mem_alloc(n), hex[SHA256_HEX], *dir = path_absolute(r->cfg.out);
+    Sha256       h;
+    while (!file_is_dir(dir) && strrchr(dir, '/') > dir)
+        *strrchr(dir, '/') = '\0';
+    const char *where = file_is_dir(dir) ? dir : ".";
+    memset(buf, 1, n);
+    const double started = clock_seconds();
+    sha256_init(&h);
+    sha256_add(&h, buf, hashed);
+    sha256_hex(&h, hex);
+    rate->hash = (clock_seconds() - started) / (double)hashed;
+    for (int i = 0; i < FLUSHED; i++)
+        rate->flush += durable_seconds(where, buf, 4096) / FLUSHED;
+    rate->write = MAX(durable_seconds(where, buf, n) - rate->flush, 0) / (double)n;
     free(dir);
     free(buf);
 }
@@ -212,6 +225,18 @@ static double train_seconds(const TrainRun *r, const Work *w, double epochs, Com
     return epochs * (w->block * rate->block[c] + w->head * rate->head[c]) + (double)r->total_steps * rate->step;
 }
 
+/* Of training that computes for so many seconds: how long it waits for a disk that takes the block inputs of micro-batches of so many tokens slower than they
+ * are made, or gives them back slower than they are used. Of a micro-batch's inputs the disk takes what may not wait in memory to be written, and gives what memory no longer holds; both go on
+ * while blocks run: once before the way back, and at least twice as long on it. */
+static double disk_wait(const TrainRun *r, double batches, double tokens, double compute_seconds, bool full)
+{
+    const PlanRates *rate = r->plan.rates;
+    const double     inputs = (double)model_spill_bytes(r->model, (int64_t)tokens), one = compute_seconds / MAX(batches, 1), forward = one / (full ? 4 : 3);
+    const size_t     room = memory_free();
+    const double     put = MAX(inputs - (double)memory_unwritten(room), 0) * rate->put, get = MAX(inputs - (double)room, 0) * rate->get;
+    return batches * ((put > forward ? put - forward : 0) + (get > one - forward ? get - (one - forward) : 0)); /* not measured: NaN, which is not more */
+}
+
 static void sum_up(TrainRun *r, const PackPlan *epoch)
 {
     TrainPlan       *p = &r->plan;
@@ -222,6 +247,9 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
     const int64_t    saves = 1 + times_done(r->cfg.eval_every, r->cfg.save_every, n);
     const double     best = r->adapter ? 4 * (double)r->opt.n_values : (double)(model_param_count(r->model) * (int64_t)dtype_size(r->model->file_dtype));
     p->train_seconds = train_seconds(r, &w, epochs, r->pass.compute);
+    const double batches = epochs * (double)epoch->n_bins;
+    p->wait_seconds = p->file ? disk_wait(r, batches, epochs * w.tokens / MAX(batches, 1), p->train_seconds, r->cfg.method == METHOD_FULL) : 0;
+    p->train_seconds += p->wait_seconds;
     if (evals) {
         const Work e = work_of(r, r->held_out, NULL, (int64_t)r->held_out->n);
         p->eval_seconds = (double)evals * (e.block * rate->eval_block + e.head * rate->eval_head);
@@ -229,8 +257,9 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
     }
     const DataSet *d = r->held_out ? r->held_out : r->train;
     p->eval_seconds += MIN(d->ex[0].n, IDENTITY_TOKENS) * rate->decode;
-    p->save_seconds = train_base_bytes(r->cfg.model) * rate->hash + (double)saves * (double)ckpt_bytes(&r->opt) * (rate->hash + rate->write) +
-                      (double)MAX(evals, 1) * best * rate->write;
+    p->save_seconds = train_base_bytes(r->cfg.model) * rate->hash +
+                      (double)saves * (SAVE_FLUSHES * rate->flush + (double)ckpt_bytes(&r->opt) * (rate->hash + rate->write)) +
+                      (double)MAX(evals, 1) * (BEST_FLUSHES * rate->flush + best * rate->write);
     p->tokens_per_second = epochs * w.tokens / MAX(p->train_seconds, 1e-9);
     p->seconds = p->open_seconds + p->train_seconds + p->eval_seconds + p->sample_seconds + p->save_seconds;
 }
@@ -238,7 +267,7 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
 int plan_time(TrainRun *r, Err *e)
 {
     TrainPlan             *p = &r->plan;
-    const ActivationPolicy policy = r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS;
+    const ActivationPolicy policy = train_policy(r->cfg.activations);
     const int              layers = (int)r->model->cfg.layers;
     PackPlan               epoch, eval;
     int                    deep = 1;
@@ -259,8 +288,10 @@ int plan_time(TrainRun *r, Err *e)
     rate->step = optimizer_seconds(r);
     const DataSet *d = r->held_out ? r->held_out : r->train;
     const double   first = decode_seconds(r, d, 1), some = deep > 1 ? decode_seconds(r, d, deep) : first;
-    rate->decode = deep > 1 ? first + (some - first) / (deep - 1) * (layers - 1) : first;
+    rate->decode = deep > 1 ? first + MAX(some - first, 0) / (deep - 1) * (layers - 1) : first;
     rate_disk(r, rate, ckpt_bytes(&r->opt));
+    if (p->file)
+        plan_rate_file(r, p->file);
     p->open_seconds = clock_seconds() - r->opened_at;
     sum_up(r, &epoch);
     p->joules = (energy_joules() - joules) / (clock_seconds() - began) * p->seconds;
@@ -276,22 +307,31 @@ void plan_rate(TrainRun *r, Compute c)
     int           deep;
     train_plan_epoch(r, &epoch, 0);
     r->pass.compute = c;
-    rate_passes(r, r->train, &epoch, true, r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, LEAST_SECONDS, &r->plan.rates->block[c],
-                &r->plan.rates->head[c], &deep);
+    rate_passes(r, r->train, &epoch, true, train_policy(r->cfg.activations), LEAST_SECONDS, &r->plan.rates->block[c], &r->plan.rates->head[c], &deep);
     r->pass.compute = own;
     pack_plan_release(&epoch);
 }
 
+void plan_rate_file(TrainRun *r, int64_t file)
+{
+    const size_t n = (size_t)MAX(MIN(file, FILE_SAMPLE), 1);
+    spill_measure(r->cfg.out, n, &r->plan.rates->put, &r->plan.rates->get);
+    r->plan.rates->put /= (double)n;
+    r->plan.rates->get /= (double)n;
+}
+
 /* The training seconds of another way, told from those measured; other micro-tokens are taken to cost the same. Blocks computed twice cost one forward pass more; gradients of all weights one product more for each linear. */
-double plan_way_seconds(const TrainRun *r, bool full, bool checkpoint, Compute c)
+double plan_way_seconds(const TrainRun *r, bool full, int activations, Compute c, int64_t micro)
 {
     const TrainPlan *p = &r->plan;
-    const bool       is_full = r->cfg.method == METHOD_FULL, is_checkpoint = r->cfg.activations != ACTIVATIONS_KEEP;
+    const bool       is_full = r->cfg.method == METHOD_FULL, checkpoint = activations != ACTIVATIONS_KEEP, is_checkpoint = r->cfg.activations != ACTIVATIONS_KEEP;
     if (!p->timed)
         return NAN;
     const Work   w = work_of(r, r->train, NULL, (int64_t)r->train->n);
     const bool   as_eval = p->rates->eval_block > 0 && c == COMPUTE_F32;
     const double forward = as_eval ? p->rates->eval_block : p->rates->block[c] / (3 + is_checkpoint);
     const double epochs = p->tokens_per_second * p->train_seconds / w.tokens;
-    return train_seconds(r, &w, epochs, c) + epochs * forward * w.block * ((int)checkpoint - (int)is_checkpoint + (int)full - (int)is_full);
+    const double seconds = train_seconds(r, &w, epochs, c) + epochs * forward * w.block * ((int)checkpoint - (int)is_checkpoint + (int)full - (int)is_full);
+    const double tokens = r->cfg.packing ? (double)micro * (1 - r->pad_share) : w.tokens / (double)r->train->n;
+    return seconds + (train_policy(activations) == SPILL_INPUTS ? disk_wait(r, epochs * w.tokens / tokens, tokens, seconds, full) : 0);
 }

@@ -171,7 +171,8 @@ static int open_adapter(TrainRun *r, Err *e)
     return rc;
 }
 
-/* What was left to hone when an unfinished run began was chosen then; it goes on with that. */
+/* Micro-tokens that were left to hone when an unfinished run began were chosen then, and it goes on with them. Activations do not change the result;
+ * they are chosen anew, by the memory there is now. */
 static int take_chosen(TrainCfg *c, Err *e)
 {
     char    *path = path_join(c->out ? c->out : "", "recipe.yaml"), *text = NULL;
@@ -180,12 +181,8 @@ static int take_chosen(TrainCfg *c, Err *e)
     int      rc = 0;
     cfg_defaults(train_options, &then);
     if (c->out && *c->out && file_exists(path) && !(rc = file_read_text(path, &text, &n, e)) &&
-        !(rc = cfg_parse_yaml(train_options, &then, (Str){ text, n }, path, NULL, e))) {
-        if (c->activations == ACTIVATIONS_AUTO)
-            c->activations = then.activations;
-        if (c->micro_tokens == 0)
-            c->micro_tokens = then.micro_tokens;
-    }
+        !(rc = cfg_parse_yaml(train_options, &then, (Str){ text, n }, path, NULL, e)) && c->micro_tokens == 0)
+        c->micro_tokens = then.micro_tokens;
     cfg_release(train_options, &then);
     free(text);
     free(path);
@@ -299,7 +296,9 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     optimizer_zero_grad(&r->opt);
     for (int64_t b = c->bin; b < last && !rc; b++)
         rc = pass_train(&r->pass, r->train, c->plan.item + c->plan.first[b], c->plan.first[b + 1] - c->plan.first[b], trained,
-                        r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, &nll, &balance, e);
+                        train_policy(r->cfg.activations), &nll, &balance, e);
+    if (rc == ERR_IO) /* what was put aside is lost, and with it this step; the checkpoint is not */
+        err_set(e, rc, "%s; when it is mended, run the same command again to go on from the last checkpoint", e->text);
     if (rc)
         return rc;
     p->event = TRAIN_STEP;

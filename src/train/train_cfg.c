@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-const char *const train_activations[] = { "auto", "keep", "checkpoint", "stream" };
+const char *const train_activations[] = { "auto", "keep", "checkpoint", "spill", "stream" };
 
 #define AT(f) offsetof(TrainCfg, f)
 
@@ -40,7 +40,7 @@ const CfgOption train_options[] = {
     { "rslora",           CFG_BOOL,   AT(rslora),           "false", 0, 0,    NULL,          "scale by alpha / sqrt(rank) instead; advised from rank 64" },
     { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP, not a router" },
     { "router-aux-loss",  CFG_REAL,   AT(router_aux_loss),  "-1",   -1, 1000, NULL,          "mixtures of experts: weight of the load-balancing loss; below 0: as config.json says" },
-    { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint|stream", "keep all for the backward pass; or compute blocks twice; or that, and read frozen weights anew for each block; auto: the first that fits" },
+    { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint|spill|stream", "keep all for the backward pass; or compute blocks twice; or that, and put their inputs into a file; or that, and read frozen weights anew for each block; auto: the first that fits; does not change the result" },
     { "compute",          CFG_CHOICE, AT(compute),          "f32",  0, 0,     "f32|bf16",    "what large products of training are computed in; bf16 rounds the numbers that enter them (sums stay f32) and needs AVX512-BF16" },
     { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
     { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
@@ -106,6 +106,13 @@ int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e)
     return 0;
 }
 
+ActivationPolicy train_policy(int activations)
+{
+    return activations == ACTIVATIONS_KEEP ? KEEP_ALL : activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : SPILL_INPUTS;
+}
+
+static const char *const free_to_differ[] = { "threads", "memory", "activations", "out" };
+
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
 {
     for (const CfgOption *o = train_options; o->name; o++) {
@@ -123,7 +130,10 @@ const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
             break;
         }
         }
-        if (!same && strcmp(o->name, "threads") != 0 && strcmp(o->name, "memory") != 0 && strcmp(o->name, "out") != 0)
+        bool matters = !same;
+        for (size_t i = 0; i < ARRAY_LEN(free_to_differ); i++)
+            matters &= strcmp(o->name, free_to_differ[i]) != 0;
+        if (matters)
             return o->name;
     }
     return NULL;

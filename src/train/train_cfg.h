@@ -7,10 +7,11 @@
 #include "data/dataset.h"
 #include "model/lora.h"
 
+/* Each of the activations after auto does what the one before it does, and one thing more. */
 typedef enum { METHOD_LORA, METHOD_QLORA, METHOD_FULL } Method;
 typedef enum { GOAL_AUTO, GOAL_SFT, GOAL_TEXT } Goal;
 typedef enum { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_CONSTANT } ScheduleKind;
-typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT, ACTIVATIONS_STREAM } Activations;
+typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT, ACTIVATIONS_SPILL, ACTIVATIONS_STREAM } Activations;
 typedef enum { OPTIM_ADAMW, OPTIM_ADAMW_8BIT } Optim;
 extern const char *const train_activations[];
 
@@ -34,7 +35,8 @@ extern const CfgOption train_options[];
 int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e);
 /* The same for the sizes of a batch, once the longest example (in tokens, held-out ones too) is known. */
 int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e);
-/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory); NULL: same. */
+ActivationPolicy train_policy(int activations); /* not of auto */
+/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, activations); NULL: same. */
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b);
 
 #endif

@@ -3,6 +3,9 @@
 #include "golden/golden.h"
 #include "model/model_int.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define LOGITS_TOL 1e-5  /* largest difference / largest logit; f32 against f32 in another order gives about 1e-6 */
 #define GRAD_TOL   1e-4  /* |difference| / |gradient|, Frobenius */
 
@@ -166,6 +169,10 @@ static double train_pass(Fixture *f, ActivationPolicy policy, int32_t first_seq,
     step_init(&s, f->m, &f->a, golden_put(&f->a, DT_I32, g->ids + first, total), golden_put(&f->a, DT_I32, g->pos + first, total), last_seq - first_seq,
               start, g->len + first_seq);
     s.adapter = f->ad;
+    Spill file = { .fd = -1 };
+    if (policy == SPILL_INPUTS)
+        must(spill_open(&file, P_tmpdir, model_spill_bytes(f->m, total), &e));
+    s.spill = &file;
     must(model_train_pass(f->m, &f->a, &s, golden_put(&f->a, DT_I32, row, n), golden_put(&f->a, DT_I32, target, n),
                           golden_put(&f->a, DT_F32, coef, n), policy, &logp, &e));
     float lp[256];
@@ -173,6 +180,7 @@ static double train_pass(Fixture *f, ActivationPolicy policy, int32_t first_seq,
     for (int32_t i = 0; i < n; i++)
         nll -= (double)lp[i];
     tarena_rewind(&f->a, mark);
+    spill_close(&file);
     return nll / g->n_rows;
 }
 
@@ -249,7 +257,7 @@ static float *all_gradients(const char *family, bool adapter, ActivationPolicy p
     return v;
 }
 
-static void test_checkpointing_changes_nothing(void **state)
+static void test_policies_change_nothing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(golden_family); i++)
@@ -257,13 +265,56 @@ static void test_checkpointing_changes_nothing(void **state)
             int64_t n;
             double  loss_a, loss_b;
             float  *a = all_gradients(golden_family[i], adapter, KEEP_ALL, false, &n, &loss_a);
-            float  *b = all_gradients(golden_family[i], adapter, CHECKPOINT_BLOCKS, false, &n, &loss_b);
-            assert_true(loss_a == loss_b);
-            for (int64_t k = 0; k < n; k++)
-                assert_true(a[k] == b[k]);
+            for (ActivationPolicy policy = CHECKPOINT_BLOCKS; policy <= SPILL_INPUTS; policy++) {
+                float *b = all_gradients(golden_family[i], adapter, policy, false, &n, &loss_b);
+                assert_true(loss_a == loss_b);
+                assert_memory_equal(a, b, (size_t)n * sizeof *a);
+                free(b);
+            }
             free(a);
-            free(b);
         }
+}
+
+/* The arena holds every block's input and, in full length, two gradients; or two inputs and one gradient. A disk that fails is told. */
+static void test_spilled_inputs_leave_the_arena(void **state)
+{
+    (void)state;
+    Fixture      f = open_family("llama", false);
+    Leaf         leaf[256];
+    Err          e = { 0 };
+    Tensor      *logp;
+    Spill        file;
+    size_t       high[2];
+    const int    layers = (int)f.m->cfg.layers;
+    float        coef[256] = { 0 };
+    leaves(&f, leaf);
+    for (int k = 0; k < 2; k++) { /* checkpointed; spilled; on a full disk */
+        TArena a;
+        tarena_init(&a, be);
+        Step s;
+        step_init(&s, f.m, &a, golden_put(&a, DT_I32, f.g.ids, f.g.total), golden_put(&a, DT_I32, f.g.pos, f.g.total), f.g.n_seq, f.g.start, f.g.len);
+        must(spill_open(&file, P_tmpdir, model_spill_bytes(f.m, f.g.total), &e));
+        assert_int_equal(file.size, (uint64_t)(layers - 1) * (uint64_t)f.g.total * (uint64_t)f.m->cfg.hidden * sizeof(float));
+        s.spill = &file;
+        if (k == 2) {
+            close(file.fd);
+            file.fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+            assert_true(file.fd >= 0);
+        }
+        int rc = model_train_pass(f.m, &a, &s, golden_put(&a, DT_I32, f.g.row, f.g.n_rows), golden_put(&a, DT_I32, f.g.target, f.g.n_rows),
+                                  golden_put(&a, DT_F32, coef, f.g.n_rows), k ? SPILL_INPUTS : CHECKPOINT_BLOCKS, &logp, &e);
+        assert_int_equal(rc, k < 2 ? 0 : ERR_IO);
+        if (k < 2)
+            high[k] = a.high;
+        else
+            assert_non_null(strstr(e.text, "No space left on device"));
+        spill_close(&file);
+        tarena_release(&a);
+    }
+    const size_t one = (size_t)(f.g.total * f.m->cfg.hidden) * sizeof(float);
+    print_message("%s: the arena's peak is %zu bytes with %d inputs in it, %zu with two\n", be->name, high[0], layers, high[1]);
+    assert_int_equal(high[0] - high[1], (size_t)(layers - 1) * one + (size_t)(f.g.n_rows * f.m->cfg.hidden) * sizeof(float));
+    close_family(&f);
 }
 
 /* Unequal lengths, one at a time or all at once: the same mean over trained tokens, the same gradient. */
@@ -463,7 +514,8 @@ int main(void)
         cmocka_unit_test(test_logits),
         cmocka_unit_test(test_packed_equals_alone),
         cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_checkpointing_changes_nothing),
+        cmocka_unit_test(test_policies_change_nothing),
+        cmocka_unit_test(test_spilled_inputs_leave_the_arena),
         cmocka_unit_test(test_accumulation_equals_one_batch),
         cmocka_unit_test(test_cached_decode_equals_full),
         cmocka_unit_test(test_merged_equals_unmerged),

@@ -64,8 +64,13 @@ static void check_balance(const char *family, bool adapter, ActivationPolicy pol
     step_init(&s, m, &a, golden_put(&a, DT_I32, g.ids, g.total), golden_put(&a, DT_I32, g.pos, g.total), g.n_seq, g.start, g.len);
     s.adapter = ad;
     s.route = &route;
+    Spill file = { .fd = -1 };
+    if (policy == SPILL_INPUTS)
+        must(spill_open(&file, P_tmpdir, model_spill_bytes(m, g.total), &e));
+    s.spill = &file;
     must(model_train_pass(m, &a, &s, golden_put(&a, DT_I32, g.row, g.n_rows), golden_put(&a, DT_I32, g.target, g.n_rows),
                           golden_put(&a, DT_F32, coef, g.n_rows), policy, &logp, &e));
+    spill_close(&file);
     tensor_get(logp, lp);
     for (int32_t i = 0; i < g.n_rows; i++)
         nll -= (double)lp[i] / g.n_rows;
@@ -106,6 +111,7 @@ static void test_balance(void **state)
         for (int adapter = 0; adapter < 2; adapter++) {
             check_balance(mixture[i], adapter, KEEP_ALL);
             check_balance(mixture[i], adapter, CHECKPOINT_BLOCKS);
+            check_balance(mixture[i], adapter, SPILL_INPUTS);
         }
 }
 
