@@ -41,13 +41,15 @@ typedef struct PiiSpan {
 typedef VEC(PiiSpan) PiiSpans;
 
 typedef struct PiiOptions {
-    uint64_t off;           /* bit k set: kind k is not looked for; 0: all kinds */
-    int      least;         /* findings below this confidence are left out; 0 means 50, 1 reports everything */
+    uint64_t    off;        /* bit k set: kind k is not looked for; 0: all kinds */
+    int         least;      /* findings below this confidence are left out; 0 means 50, 1 reports everything */
+    const char *countries;  /* where the texts come from, "DE,FR" (ISO 3166; UK is GB): how a number without a country code is read; NULL, "": from anywhere */
+    const struct PiiAllow *allow; /* pii_allow.h: what lies within one of these texts is no finding; borrowed, outlives the scanner; NULL: none */
 } PiiOptions;
 
 typedef struct PiiScanner PiiScanner;
 
-int  pii_scanner_new(PiiScanner **out, const PiiOptions *o, Err *e); /* ERR_ARG: least outside 0..100 */
+int  pii_scanner_new(PiiScanner **out, const PiiOptions *o, Err *e); /* ERR_ARG: least outside 0..100, a country that no rule knows */
 void pii_scanner_free(PiiScanner *s);
 
 /* Replaces *out by the findings of a text, ordered by place, none overlapping another. Of two that overlap the one with the higher confidence

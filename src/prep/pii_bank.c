@@ -63,6 +63,23 @@ static const char countries[] =
     "GRGTGUGWGYHKHNHRHTHUIDIEILIMINIQIRISITJEJMJOJPKEKGKHKIKMKNKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMGMKMLMMMNMOMQMRMSMTMUMVMWMXMYMZNANCNENGNINLNONPNZOMPAPE"
     "PFPGPHPKPLPMPRPSPTPYQARERORSRURWSASBSCSDSESGSHSISKSLSMSNSOSRSTSVSYSZTDTGTHTJTLTMTNTOTRTTTWTZUAUGUSUYUZVAVCVEVGVIVNVUWSXKYEYTZAZMZW";
 
+/* The first four letters of the codes of banks that many accounts are with; with a country behind them they are no word. Letters alone, as most codes are,
+ * could else be one: DOCUMENT has Montenegro inside. */
+static const char *const banks =
+    "AAREABNAAGRIAKBKALBPARSPASNBAXABBACABARCBAWABBPIBBRUBBVABCITBCYPBDFEBFKKBILABIQUBKAUBKCHBKIDBLFLBLUXBMARBNLIBNPABOFABOFIBPKOBPMIBPPIBREXBROMBSABBSCHBSUI"
+    "BUNQBYLACAIXCBCNCCBPCCFRCCRTCEPACEKOCESPCFFRCHASCITICMBRCMCICMFRCOBACOKSCPBKCRESCRGECRLYCRPPDABADEGUDEUTDNBADNBNDRESDTABESSEETHNFABAFBBLFIOBFNDEFORTFTSB"
+    "FVLBGENBGENOGEBAGIBAGKCCGOSKHANDHASPHBUKHELAHSBCHYPTHYVEINGBINGDINGBIRVTJYBAKBCAKBNBKKBAKOMBKREDLAPBLBBWLOYDLUMIMALAMARKMIDLMONTMSBCMYMBNABZNBADNDEANEDSNOLA"
+    "NORDNTSBNWBKOBKLOKOYOPSKOTPVPASCPBNKPKOPPOFIPPABPSSTPSTBQNTORABORAIFREVORZBARZSTSBOSSCRLSEPASKANSKBNSMTBSNSBSOGESOLASOBKSPKASPAASSKMSTSPSWEDSWQBTATRTRIO"
+    "TRWITSIBUBSBUBSWUNCRUNLAVBOEVOWAVRNAWELAWFBIWIREZKBKZUNO";
+
+static bool known_bank(const char *p)
+{
+    for (size_t k = 0; banks[k]; k += 4)
+        if (memcmp(banks + k, p, 4) == 0)
+            return true;
+    return false;
+}
+
 void pii_match_bic(PiiText *t, size_t i, size_t end)
 {
     const char *p = t->p;
@@ -77,7 +94,8 @@ void pii_match_bic(PiiText *t, size_t i, size_t end)
     if (!country || !pii_alone(t, i, end))
         return;
     const bool near = pii_context(t, i, end, "=bic|swift|bank|iban|banque|banca|banco");
-    pii_add(t, i, end, PII_BIC, near ? 90 : digit ? 40 : 15, "bic");
+    const bool office = end - i == 11 && memcmp(p + i + 8, "XXX", 3) == 0; /* the head office */
+    pii_add(t, i, end, PII_BIC, near ? 90 : known_bank(p + i) || office ? 80 : digit ? 40 : 15, "bic");
 }
 
 /* Issuer ranges by their first four digits, and the lengths they issue, as bits of (length - 12). ISO/IEC 7812; ranges as published by the

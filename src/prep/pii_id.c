@@ -324,6 +324,8 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "uk-nhs", PII_HEALTH_ID, { "999+999+9999", "9999999999" }, C(uk_nhs), 35, 94, "=nhs|health service|patient" },
     { "uk-driver", PII_DRIVER_ID, { "AAAAA999999AXXAA", "AAAAA999999AAXAA", "AAAA9999999AXXAA" }, C(uk_driver), 75, 95, "driv|licen" },
     { "us-ssn", PII_SOCIAL_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_ssn), 75, 95, "social|=ssn|security" },
+    /* named as such it is one, also when no such number was ever given out: examples, typing errors */
+    { "us-ssn-named", PII_SOCIAL_ID, { "999=-99=-9999", "999= 99= 9999" }, NONE, 3, 85, "social sec|=ssn|=ssns|social-sec" },
     { "us-ssn-plain", PII_SOCIAL_ID, { "999999999" }, C(us_ssn), 5, 75, "social sec|=ssn|=ssns" },
     { "us-itin", PII_TAX_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_itin), 70, 95, "=itin|taxpayer|tax" },
     { "us-driver", PII_DRIVER_ID, { "A9999999", "A99999999", "99999999" }, NONE, 5, 65, "driver|licence number|license number|=dl" },
@@ -406,6 +408,17 @@ static bool may_begin(const char *shape, char c)
     }
 }
 
+/* Without a context word. A number from the country of the texts is believed more, when it has a check; one from another country only when hardly anything
+ * else looks like it. */
+static int plain_confidence(const PiiText *t, const struct Id *x)
+{
+    switch (pii_home(t->s, x->rule)) {
+    case HOME_HERE: return x->check ? MIN(x->plain + 30, x->near) : x->plain;
+    case HOME_AWAY: return x->plain < 80 ? MIN(x->plain, 40) : x->plain;
+    default:        return x->plain;
+    }
+}
+
 void pii_match_id(PiiText *t, size_t i)
 {
     char buf[PII_SHAPE_MAX + 1];
@@ -423,7 +436,7 @@ void pii_match_id(PiiText *t, size_t i)
             const size_t len = may_begin(x->shape[f], t->p[i]) ? pii_shape(x->shape[f], t->p + i, t->n - i, buf, &n) : 0;
             if (!len || (x->check && !x->check(buf, n)) || !pii_alone(t, i, i + len))
                 continue;
-            const int c = pii_context(t, i, i + len, x->context) ? x->near : x->plain;
+            const int c = pii_context(t, i, i + len, x->context) ? x->near : plain_confidence(t, x);
             if (c >= t->s->least)
                 pii_add(t, i, i + len, x->kind, c, x->rule);
             break;

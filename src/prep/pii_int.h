@@ -12,25 +12,35 @@ typedef struct PiiText {
     const char       *p;
     size_t            n;
     PiiSpans         *out;  /* candidates, still overlapping */
+    bool              small;    /* no capital stands in the text */
     size_t            name_end; /* names: words before this place belong to a name already found */
     struct { size_t begin, end; } recent[16]; /* names: the last words of names found so far */
     size_t            n_recent;
 } PiiText;
 
 /* The phrases that may stand before a name, in lists by their last byte, so that few are compared. Made by pii_phrases_index. */
-enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_PHRASES };
-typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128]; } PiiPhrases;
+enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SELF, PII_HAIL, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_PHRASES };
+typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128], small[128]; } PiiPhrases; /* small: pii_small_due */
 void pii_phrases_index(PiiPhrases *x);
 bool pii_preceded(const PiiText *t, size_t i, int set);     /* the text before i, blanks left out, ends with a phrase of the set */
 
 struct PiiScanner {
     uint64_t   off;
     int        least;
+    uint32_t   home;        /* bit k: country k of pii_country.c is one that the texts come from; 0: nobody said */
+    const struct PiiAllow *allow;
     PiiWords  *words;       /* given names, family names, places, and what stands beside them */
     PiiPhrases phrases;
 };
 
 static inline bool pii_wants(const PiiText *t, PiiKind k) { return !(t->s->off >> k & 1); }
+
+/* Does a rule's number belong where the texts come from? `country`: two small letters of the rule's name ("de" of "de-tax-id"). HOME_OPEN: nobody said where
+ * they come from, or the rule is of no country. pii_country.c */
+typedef enum { HOME_OPEN, HOME_HERE, HOME_AWAY } PiiHome;
+int     pii_countries_read(const char *list, uint32_t *home, Err *e);
+PiiHome pii_home(const PiiScanner *s, const char *country);
+
 void pii_add(PiiText *t, size_t begin, size_t end, PiiKind k, int confidence, const char *rule);
 
 /* ASCII classes by one table; bytes of 0x80 and above have none. */
@@ -53,6 +63,7 @@ size_t pii_space(const char *p, size_t n, size_t i);        /* length of the bla
 
 /* Nothing that would make [begin, end) a piece of something longer stands beside it: no letter or digit, no "-x", "_", "/x", ".5". */
 bool pii_alone(const PiiText *t, size_t begin, size_t end);
+bool pii_closed(const PiiText *t, size_t end);              /* the text, the line or the clause ends there */
 
 /* One of the words (lower case, separated by '|'; a word in front of which '=' stands must be whole, others may begin or end inside a word)
  * stands at most 80 bytes before `begin` or 32 after `end`, letters compared without case in ASCII. */
@@ -95,5 +106,12 @@ void pii_match_birth(PiiText *t, size_t i);
 void pii_match_coordinates(PiiText *t, size_t i);
 void pii_match_address(PiiText *t, size_t i, size_t end);   /* a word with a capital or a digit */
 void pii_match_name(PiiText *t, size_t i, size_t end);      /* a word with a capital */
+
+/* Names in small letters, as people write in a chat. A word that begins at i is worth pii_match_small when pii_small_due says so: what stands before it
+ * ends like a phrase that names follow, or the whole text has no capital (PiiText.small). pii_small.c */
+void pii_small_index(PiiPhrases *x, int set, const char *phrase);
+bool pii_small_due(const PiiText *t, size_t i);
+void pii_match_small(PiiText *t, size_t i);
+bool pii_no_capital(Str text);
 
 #endif

@@ -39,6 +39,20 @@ static const char *const namings[] = {
     "mam na imię", "jag heter", "jeg hedder",
     "jeg heter", "chamo-me", "nimeni on",
 };
+/* How people say who they are. Also behind such words stands much else: only names of the tables count. */
+static const char *const selves[] = {
+    "its", "it's", "it\xE2\x80\x99s", "it is", "i am", "i'm", "i\xE2\x80\x99m", "im", "this is", "that's me", "speaking with", "speaking to", "my name", "name",
+    "ich bin", "bin der", "bin die", "bin", "hier ist", "hier spricht", "es spricht", "spricht", "hier", "heisst", "heißt", "name ist", "wir sind",
+    "je suis", "c'est", "c\xE2\x80\x99" "est", "moi c'est", "ici", "mon nom est", "nom est",
+    "soy", "habla", "le habla", "aquí", "aqui", "mi nombre es", "nombre es",
+    "sono", "qui", "parla", "il mio nome è", "nome è",
+    "ik ben", "spreekt met", "hier is", "ik heet", "naam is", "jestem", "mówi", "tu", "z tej strony",
+    "jag är", "här är", "jeg er", "det er", "minä olen", "olen", "sou", "sou o", "sou a", "meu nome é", "aqui é", "fala",
+};
+static const char *const hails[] = {
+    "hi", "hello", "hey", "hiya", "hallo", "hej", "hei", "hoi", "hola", "ciao", "salut", "bonjour", "moin", "servus", "dear", "liebe", "lieber", "cześć", "czesc", "olá",
+    "beste", "cher", "chère", "caro", "cara", "querido", "querida", "guten tag", "guten morgen", "good morning",
+};
 static const char *const before_code[] = {
     "zip:", "zip code:", "zip code is", "zip is", "zip code", "postcode:", "postcode is", "postcode", "postal code:", "postal code is", "plz:",
     "plz", "postleitzahl:", "postleitzahl",
@@ -67,6 +81,8 @@ static const struct { const char *const *row; size_t rows; const char *skip; } p
     [PII_FAREWELL]     = { farewells, ARRAY_LEN(farewells), " \t\r\n,.!-" },
     [PII_INTRODUCTION] = { introductions, ARRAY_LEN(introductions), " \t\"" },
     [PII_NAMING]       = { namings, ARRAY_LEN(namings), " \t\":" },
+    [PII_SELF]         = { selves, ARRAY_LEN(selves), " \t\"" },
+    [PII_HAIL]         = { hails, ARRAY_LEN(hails), " \t," },
     [PII_BEFORE_CODE]  = { before_code, ARRAY_LEN(before_code), " " },
     [PII_SMALL_TITLE]  = { small_titles, ARRAY_LEN(small_titles), " " },
     [PII_BEFORE_PLACE] = { place_before, ARRAY_LEN(place_before), " " },
@@ -81,6 +97,7 @@ void pii_phrases_index(PiiPhrases *x)
             uint8_t *head = &x->head[set][(unsigned char)s[strlen(s) - 1]];
             x->next[set][a + 1] = *head;
             *head = (uint8_t)(a + 1);
+            pii_small_index(x, set, s);
         }
     }
 }
@@ -179,18 +196,21 @@ static void read_chain(const PiiText *t, Chain *c, size_t i)
 
 static bool is_family(unsigned w) { return (w & WORD_FAMILY) && !(w & WORD_STOP); }
 
-/* How many elements from `from` on make a name: initials, particles and names of the tables, and one word that only has a capital. */
-static size_t name_length(const Chain *c, size_t from, size_t unknown)
+/* How many elements from `from` on make a name: initials, particles and names of the tables, and `unknown` words that only have a capital. Behind a family
+ * name such a word belongs to it where the clause ends ("Anna Schmidt Ibarretxe,"), and else is the next word of the sentence ("Anna Schmidt Rechnung 5"). */
+static size_t name_length(const PiiText *t, const Chain *c, size_t from, size_t unknown)
 {
     size_t k = from, last = from;
+    bool family = false;
     for (; k < c->n && k < from + 5; k++) {
         const unsigned w = c->words[k], what = c->what[k];
         if (what & PARTICLE || what & INITIAL)
             ;
-        else if (w & WORD_STOP || (what & TITLE && !(w & (WORD_GIVEN | WORD_FAMILY))))
+        else if (w & WORD_STOP || (k > from && w & WORD_WARE) || (what & TITLE && !(w & (WORD_GIVEN | WORD_FAMILY))))
             break;
-        else if (!(w & (WORD_GIVEN | WORD_FAMILY)) && !unknown--)
+        else if (!(w & (WORD_GIVEN | WORD_FAMILY)) && (!unknown-- || (family && !pii_closed(t, c->end[k]))))
             break;
+        family |= k > from && is_family(w);
         if (!(what & PARTICLE))
             last = k + 1;
     }
@@ -227,7 +247,16 @@ static bool heard(const PiiText *t, size_t begin, size_t end)
 static bool names_a_thing(const PiiText *t, size_t end)
 {
     const size_t at = end < t->n && (t->p[end] == '-' || t->p[end] == ' ') ? end + 1 : end, stop = pii_word_end(t->p, t->n, at);
-    return at > end && stop > at && pii_upper_at(t->p, t->n, at) && pii_words_find(t->s->words, (Str){ t->p + at, stop - at }) & WORD_THING;
+    return at > end && stop > at && pii_upper_at(t->p, t->n, at) && pii_words_find(t->s->words, (Str){ t->p + at, stop - at }) & (WORD_THING | WORD_WARE);
+}
+
+/* In a heading of Markdown a given name alone is a word more often. */
+static bool in_heading(const PiiText *t, size_t i)
+{
+    size_t b = i;
+    while (b > 0 && i - b < 60 && t->p[b - 1] != '\n' && t->p[b - 1] != '#')
+        b--;
+    return b > 0 && t->p[b - 1] == '#' && (b == 1 || t->p[b - 2] == '#' || t->p[b - 2] == '\n');
 }
 
 /* Where the name begins whose first word with a capital stands at i: up to three particles before it. */
@@ -250,7 +279,10 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
     while (first < c->n && c->what[first] & TITLE)
         first++;
     if (first && first < c->n) {
-        const size_t n = name_length(c, first, 2);
+        /* behind "Frau" and "Herr" stands German, in which the next noun has a capital as well */
+        const char *t0 = t->p + c->begin[0];
+        const bool german = memcmp(t0, "Frau", MIN(c->end[0] - c->begin[0], (size_t)4)) == 0 || memcmp(t0, "Herr", MIN(c->end[0] - c->begin[0], (size_t)4)) == 0;
+        const size_t n = name_length(t, c, first, german ? 1 : 2);
         const size_t title = c->end[0] - c->begin[0];
         if (n)
             add_name(t, c, first, n, c->words[first] & (WORD_GIVEN | WORD_FAMILY) ? 95 : title > 2
@@ -261,7 +293,7 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         size_t from = 1;
         while (from < c->n && c->what[from] & (TITLE | GREETING) && !(c->words[from] & WORD_GIVEN))
             from++;
-        const size_t n = from < c->n ? name_length(c, from, from == 1) : 0;
+        const size_t n = from < c->n ? name_length(t, c, from, from == 1) : 0;
         if (!n)
             return;
         const size_t end = c->end[from + n - 1];
@@ -271,7 +303,7 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
             add_name(t, c, from, n, known ? 90 : 65, "person-greeting");
         return;
     }
-    const size_t n = name_length(c, 0, 2);
+    const size_t n = name_length(t, c, 0, 2);
     if (!n || c->words[0] & WORD_STOP)
         return;
     const size_t whole = particles_before(t, i);
@@ -287,6 +319,8 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
         if (closed || c->words[0] & WORD_GIVEN)
             add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
+    } else if (c->words[0] & WORD_GIVEN && (n > 1 || !(c->words[0] & WORD_PLAIN)) && pii_preceded(t, i, PII_SELF)) {
+        add_name(t, c, 0, n, n > 1 || !(c->words[0] & WORD_PLACE) ? 82 : 55, "person-self");
     } else if (pii_preceded(t, i, PII_INTRODUCTION)) {
         const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY);
         if (known || (n > 1 && !(c->words[0] & WORD_PLACE) && !(c->what[0] & SHOUTED)))
@@ -319,7 +353,7 @@ static void by_tables(PiiText *t, const Chain *c)
     const bool shouted = c->what[0] & SHOUTED, initial = c->what[0] & INITIAL;
     if (w & WORD_STOP || c->what[0] & PARTICLE)
         return;
-    size_t n = name_length(c, 0, 1);
+    size_t n = name_length(t, c, 0, 1);
     if (names_a_thing(t, c->end[n ? n - 1 : 0]))
         return;
     bool family = false, second = false;
@@ -327,6 +361,8 @@ static void by_tables(PiiText *t, const Chain *c)
         family |= is_family(c->words[k]);
         second |= (c->what[k] & CAPITAL) != 0;
     }
+    if (w & WORD_BRAND && !family)
+        return;     /* "Ford Focus" */
     if (initial) {
         if (n > 1 && second)
             add_name(t, c, 0, n, family ? 72 : 48, "person-initial");
@@ -340,7 +376,7 @@ static void by_tables(PiiText *t, const Chain *c)
         } else if (second && !(shouted && !family))
             add_name(t, c, 0, n, family ? 92 : 74, family ? "person-names" : "person-given");
         else
-            add_name(t, c, 0, 1, shouted ? 35 : c->end[0] - c->begin[0] < 3 ? 40 : w & WORD_PLACE ? 45 : 62, "person-given");
+            add_name(t, c, 0, 1, shouted ? 35 : c->end[0] - c->begin[0] < 3 || in_heading(t, c->begin[0]) ? 40 : w & WORD_PLACE ? 45 : 62, "person-given");
     } else if (is_family(w)) {
         if (n == 2 && c->words[1] & WORD_GIVEN && !(c->words[1] & WORD_PLAIN) && !(w & WORD_PLAIN))
             add_name(t, c, 0, n, 70, "person-turned");

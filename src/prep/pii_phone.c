@@ -115,7 +115,8 @@ static bool international(const char *d, size_t n)
     return n >= 8;
 }
 
-/* National forms: the groups as digits per group, '*' any number of groups; the digits must begin with `head`. */
+/* National forms: the groups as digits per group, 'A' to 'C' for ten to twelve; the digits must begin with `head`. One that stays below 50 is believed
+ * beside a context word, or when the texts come from its country (HOME_MORE). */
 static const struct { const char *rule, *groups, *head; char sep; int confidence; } national[] = {
     { "phone-fr", "2 2 2 2 2", "0",  0,  70 },                                  /* 06 12 34 56 78 */
     { "phone-us", "3 3 4",     "",   '-', 65 }, { "phone-us", "3 3 4", "", '.', 65 }, { "phone-us", "3 3 4", "", '(', 75 },
@@ -129,13 +130,28 @@ static const struct { const char *rule, *groups, *head; char sep; int confidence
     { "phone-be", "4 2 2 2",   "04", 0,  65 }, { "phone-be", "2 3 2 2", "0", 0, 65 }, { "phone-be", "3 2 2 2", "0", 0, 65 },
     { "phone-se", "3 3 2 2",   "0",  0,  60 }, { "phone-se", "2 3 3 2", "0", 0, 60 },
     { "phone-it", "3 7",       "3",  ' ', 50 }, { "phone-it", "3 3 4", "3", ' ', 55 },
+    /* so many other numbers look like these that the country must be known */
+    { "phone-de", "A", "0", 0, 40 }, { "phone-de", "B", "0", 0, 40 }, { "phone-de", "C", "0", 0, 40 }, { "phone-at", "B", "0", 0, 40 }, { "phone-at", "C", "06", 0, 40 },
+    { "phone-ch", "A", "0", 0, 40 }, { "phone-fr", "A", "0", 0, 40 }, { "phone-nl", "A", "0", 0, 40 }, { "phone-be", "9", "0", 0, 30 }, { "phone-be", "A", "04", 0, 40 },
+    { "phone-uk", "B", "0", 0, 40 }, { "phone-uk", "A", "0", 0, 40 }, { "phone-se", "A", "0", 0, 40 }, { "phone-fi", "A", "0", 0, 40 }, { "phone-ie", "A", "08", 0, 40 },
+    { "phone-it", "A", "3", 0, 30 }, { "phone-it", "A", "0", 0, 30 }, { "phone-it", "2 8", "0", 0, 40 }, { "phone-it", "3 7", "0", 0, 40 },
+    { "phone-es", "9", "6", 0, 30 }, { "phone-es", "9", "7", 0, 30 }, { "phone-es", "9", "9", 0, 30 }, { "phone-es", "3 3 3", "7", ' ', 40 },
+    { "phone-es", "3 3 3", "9", ' ', 40 }, { "phone-es", "2 3 2 2", "9", 0, 40 }, { "phone-es", "3 2 2 2", "8", 0, 40 },
+    { "phone-pl", "9", "", 0, 25 },  { "phone-pl", "3 3 3", "", ' ', 30 }, { "phone-pl", "3 3 3", "", '-', 30 }, { "phone-pl", "2 3 2 2", "", 0, 35 },
+    { "phone-pt", "9", "9", 0, 30 }, { "phone-pt", "9", "2", 0, 30 }, { "phone-pt", "3 3 3", "9", ' ', 40 }, { "phone-pt", "3 3 3", "2", ' ', 40 },
+    { "phone-cz", "3 3 3", "", ' ', 30 }, { "phone-cz", "9", "", 0, 25 },
+    { "phone-dk", "8", "", 0, 25 },  { "phone-dk", "2 2 2 2", "", ' ', 35 }, { "phone-no", "8", "", 0, 25 }, { "phone-no", "3 2 3", "", ' ', 35 },
+    { "phone-no", "2 2 2 2", "", ' ', 35 },
+    { "phone-us", "A", "", 0, 25 },  { "phone-us", "3 3 4", "", ' ', 45 }, { "phone-us", "3 4", "", '-', 25 },
+    { "phone-ca", "A", "", 0, 25 },  { "phone-ca", "3 3 4", "", ' ', 45 }, { "phone-ca", "3 3 4", "", '-', 45 },
 };
+#define HOME_MORE 30
 
 static bool groups_are(const Number *x, const char *groups)
 {
     size_t g = 0;
     for (; *groups; groups++)
-        if (*groups != ' ' && (g == x->groups || x->group[g++] != (size_t)(*groups - '0')))
+        if (*groups != ' ' && (g == x->groups || x->group[g++] != (size_t)(*groups >= 'A' ? *groups - 'A' + 10 : *groups - '0')))
             return false;
     return g == x->groups;
 }
@@ -163,18 +179,22 @@ static bool is_date(const Number *x)
     return (year_first || year_last) && (pii_day(a, b) || pii_day(b, a));
 }
 
-static int national_form(const Number *x, const char **rule)
+static int national_form(const PiiText *t, const Number *x, const char **rule)
 {
     int best = 0;
     for (size_t r = 0; r < ARRAY_LEN(national); r++) {
+        const PiiHome home = pii_home(t->s, national[r].rule + strlen("phone-"));
+        const int confidence = national[r].confidence + (home == HOME_HERE ? HOME_MORE : 0);
+        if (home == HOME_AWAY)
+            continue;
         if (memcmp(x->d, national[r].head, strlen(national[r].head)) != 0 || !groups_are(x, national[r].groups))
             continue;
         if ((national[r].sep == '(') != (national[r].sep && x->brackets) || (national[r].sep && national[r].sep != '(' && x->sep != national[r].sep))
             continue;
-        if (strcmp(national[r].rule, "phone-us") == 0 && !nanp(x->d, x->n))
+        if ((strcmp(national[r].rule, "phone-us") == 0 || strcmp(national[r].rule, "phone-ca") == 0) && x->n > 7 && !nanp(x->d, x->n))
             continue;
-        if (national[r].confidence > best) {
-            best = national[r].confidence;
+        if (confidence > best) {
+            best = confidence;
             *rule = national[r].rule;
         }
     }
@@ -226,17 +246,18 @@ void pii_match_phone(PiiText *t, size_t i)
         rule = "phone-international";
         confidence = x.sep ? 75 : 55;
     } else if (!x.plus && x.n <= 15) {
-        confidence = national_form(&x, &rule);
+        confidence = national_form(t, &x, &rule);
         const bool trunk = x.d[0] == '0' && x.d[1] != '0' && x.n >= 8 && x.n <= 12 && x.groups <= 5;
         /* an area code, then the number: 030 1234567, 0176/12345678, (0711) 123-45 */
-        if (!confidence && trunk && x.group[0] >= 3 && x.group[0] <= 5 && x.groups > 1 && x.sep != '.') {
+        if (confidence < 50 && trunk && x.group[0] >= 3 && x.group[0] <= 5 && x.groups > 1 && x.sep != '.') {
             rule = "phone-trunk";
             confidence = x.brackets || x.sep == '/' ? 65 : 55;
         }
-        if (x.n >= 7 && x.n <= 13 && (x.d[0] == '0' || x.groups > 2 || x.n > 8
+        /* 3-2-4 is how a social security number is written, whatever it is called near by */
+        if (x.n >= 7 && x.n <= 13 && !(x.groups == 3 && x.group[0] == 3 && x.group[1] == 2 && x.group[2] == 4) && (x.d[0] == '0' || x.groups > 2 || x.n > 8
                 || (x.groups == 2 && x.group[1] == 4)) && pii_context(t, b, end, context))
-            confidence = MAX(confidence + 25, trunk ? 80 : x.n >= 8 ? 65 : 55);
-        else if (!confidence && trunk && x.n >= 10)
+            confidence = MAX(confidence + (confidence >= 50 ? 25 : 0), trunk ? 80 : x.n >= 8 ? 65 : 55);
+        else if (confidence < 40 && trunk && x.n >= 10)
             confidence = 40;
     } else if (x.plus && x.n >= 7 && x.n <= 15 && pii_context(t, b, end, context)) {
         confidence = 60;

@@ -1,6 +1,7 @@
 /* pii_scan.c - one walk over a text that calls the matchers where their triggers stand, then the choice among findings that overlap.
  * Triggers: '@', ':' (addresses of the Internet), a word with a digit in it or right behind "+" or "(", a word with a capital letter. Words of small
  * letters, which are most of a text, cost one table look-up a byte. Invariant: *out is ordered and free of overlaps. */
+#include "prep/pii_allow.h"
 #include "prep/pii_int.h"
 #include "prep/secrets.h"
 
@@ -14,6 +15,12 @@ int pii_scanner_new(PiiScanner **out, const PiiOptions *o, Err *e)
     PiiScanner *s = mem_zalloc(1, sizeof *s);
     s->off = o ? o->off : 0;
     s->least = o && o->least ? o->least : 50;
+    s->allow = o ? o->allow : NULL;
+    const int rc = pii_countries_read(o ? o->countries : NULL, &s->home, e);
+    if (rc) {
+        free(s);
+        return rc;
+    }
     s->words = pii_words_new();
     pii_phrases_index(&s->phrases);
     *out = s;
@@ -74,6 +81,8 @@ static size_t match_word(PiiText *t, size_t i)
 {
     const char *p = t->p;
     size_t end = i;
+    if (!ch_is(p[i], CH_UPPER | CH_DIGIT) && pii_small_due(t, i))
+        pii_match_small(t, i);
     while (end < t->n && ch_is(p[end], CH_LOWER))
         end++;
     if (end > i + 5 && !pii_word_char(p, t->n, end))
@@ -154,6 +163,16 @@ static size_t choose(PiiSpan *s, size_t n)
     return kept;
 }
 
+/* Before the choice: what overlapped an allowed finding may stand for itself. */
+static void leave_allowed(const PiiAllow *a, Str text, PiiSpans *v)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < v->n; i++)
+        if (!pii_allow_holds(a, text, &v->p[i]))
+            v->p[kept++] = v->p[i];
+    v->n = kept;
+}
+
 static void resolve(PiiSpans *v)
 {
     size_t kept = 0;
@@ -176,10 +195,12 @@ int pii_scan(const PiiScanner *s, Str text, PiiSpans *out, Err *e)
     if (text.n > PII_TEXT_MAX)
         return err_set(e, ERR_INPUT, "personal data: a text of %zu bytes is longer than the most that is scanned, %zu; cut it into records",
                 text.n, PII_TEXT_MAX);
-    PiiText t = { .s = s, .p = text.p, .n = text.n, .out = out };
+    PiiText t = { .s = s, .p = text.p, .n = text.n, .out = out, .small = pii_no_capital(text) };
     walk(&t);
     if (pii_wants(&t, PII_SECRET))
         secrets_scan(text, s->least, out);
+    if (s->allow)
+        leave_allowed(s->allow, text, out);
     resolve(out);
     return 0;
 }

@@ -94,6 +94,11 @@ bool pii_alone(const PiiText *t, size_t begin, size_t end)
     return true;
 }
 
+bool pii_closed(const PiiText *t, size_t end)
+{
+    return end >= t->n || (t->p[end] != 0 && strchr(",;:.!?)\n\r\"", t->p[end]) != NULL);
+}
+
 /* One alternative at s[i]; whole words must not go on to either side. */
 static bool stands(const char *s, size_t n, size_t i, const char *w, size_t nw, bool whole)
 {

@@ -48,6 +48,38 @@ static const char *const things[] = {
     "Way|Weg",
 };
 
+/* What is sold and used under a name: "Walker Card", "Emma Matratze". */
+static const char *const wares[] = {
+    "Account|Album|App|Bag|Bar|Bed|Bike|Bond|Boots|Box|Bundle|Cable|Camera|Cap|Capital|Card|Cards|Chair|Charger|Checking|Club|Coat|Collection|Credit|Debit|Deluxe",
+    "Desk|Display|Dress|Edition|Effect|Engine|Fund|Game|Gift|Glasses|Headphones|Insurance|Jacket|Jeans|Keyboard|Lamp|Laptop|Line|Lite|Loan|Lounge|Machine|Mattress",
+    "Max|Method|Mini|Model|Monitor|Mortgage|Mug|Original|Package|Pen|Phone|Pillow|Plan|Player|Plus|Policy|Portal|Premium|Printer|Pro|Program|Programme|Project",
+    "Protocol|Range|Rewards|Router|Savings|Screen|Series|Shirt|Shoes|Sofa|Software|Speaker|Standard|Subscription|Suite|System|Table|Tablet|Theorem|Theme|Tool",
+    "Toolkit|Ultra|Voucher|Wallet|Watch|Wear",
+    "Angebot|Anhänger|Bett|Drucker|Formel|Gerät|Hose|Jacke|Kamera|Karte|Kaffeemaschine|Kleid|Kollektion|Konto|Lampe|Lautsprecher|Linie|Matratze|Modell|Paket|Produkt",
+    "Programm|Reihe|Satz|Schrank|Schuhe|Serie|Sessel|Software|Stuhl|Tarif|Tasche|Tisch|Uhr|Verfahren|Vertrag|Waschmaschine",
+    "Carte|Collection|Forfait|Gamme|Offre|Compte|Canapé|Lampe|Robe|Montre|Carta|Collezione|Conto|Divano|Linea|Piano|Offerta|Tarjeta|Cuenta|Colección|Oferta|Línea",
+    "Kaart|Collectie|Rekening|Bank|Stoel|Lijn|Karta|Konto|Kolekcja|Oferta|Seria",
+};
+
+/* Makes and machines with the name of a person, and a few models that are read as one. */
+static const char *const brands[] = {
+    "Adidas|Alexa|Armani|Audi|Austin|Bentley|Bosch|Boss|Braun|Bugatti|Cadillac|Canon|Chanel|Chevrolet|Chrysler|Citroen|Citroën|Cortana|Dacia|Daimler|Dell|Dior|Dodge",
+    "Dyson|Ferrari|Fiat|Ford|Garmin|Gillette|Grundig|Gucci|Haribo|Heinz|Honda|Hyundai|Jaguar|Jenkins|Kawasaki|Kellogg|Kia|Lamborghini|Lancia|Lenovo|Levi|Liebherr",
+    "Lincoln|Lindt|Makita|Martini|Maserati|Maytag|Mazda|Mercedes|Michelin|Miele|Milka|Mitsubishi|Nestlé|Nikon|Nissan|Opel|Peugeot|Philips|Porsche|Prada|Pirelli|Puma",
+    "Renault|Rover|Royce|Saab|Samsung|Seat|Siemens|Siri|Skoda|Subaru|Suzuki|Tesla|Toyota|Vespa|Volvo|Yamaha|Zara",
+};
+
+/* Names that are words of the languages, too, beside those that the tables mark themselves. Gathered by their use in small letters in translated programs. */
+static const char *const ordinary[] = {
+    "Alfa|Alpha|Alta|Andra|Ange|Ante|Antal|Arch|Art|Aura|Avril|Abril|Azul|Bail|Bara|Barre|Basa|Beste|Bent|Beta|Blank|Block|Branch|Brett|Buena|Canal|Cap|Cara|Card|Case",
+    "Cases|Char|Cherry|Cross|Cure|Dalla|Dash|Dass|Deb|Deja|Del|Delle|Dell|Dessa|Día|Doc|Dock|Door|Edit|Edita|Ela|Elif|Elige|Ella|Eller|Emit|Enda|English|Era|Esa|Esta",
+    "Este|Estes|Ether|Evita|Fair|Fem|Felder|Fields|Focus|Font|Fresh|Fuente|Fügen|Geo|Grab|Grund|Handler|Handy|Harte|Haven|Hay|Held|Hence|Holder|Hook|Hung|Inta",
+    "Isla|Junk|Justo|Kader|Keer|Kinder|Korte|Kroon|Langer|Leone|Leta|Letta|Leva|Levar|Lies|Lijn|Link|Linke|Lone|Lundi|Magic|Malen|Manca|Manda|Manus|Marks|Marshal|Master",
+    "Math|Máximo|Máxima|Mayo|Mesa|Meta|Minor|Mist|Misti|Moet|Moon|Mörk|Munda|Nell|Nella|Nelle|Nello|Neo|Nya|Oddly|Office|Om|Org|Oude|Over|Över|Pages|Parts|Pass",
+    "Peer|Pop|Powers|Press|Reader|Rein|Reiter|Repo|Roll|Roma|Roots|Rossa|Ruta|Sai|Said|Salud|Sane|Sauber|Segundo|Segura|Sep|Sim|Sina|Skip|Skugga|Solo|Stack|Steuer",
+    "Styr|Sunder|Sunny|Tal|Tecla|Tera|Tierra|Tilde|Till|Tiny|Toma|Tone|Toner|Tract|Uma|Unknown|Vara|Velden|Vere|Vero|Versa|Versie|Vid|Vida|Visar|Weeks|Wel|Werd|Worth|Zwart",
+};
+
 /* Streets: Via Roma 12, Calle de Alcalá 5; 12 Baker Street. */
 static const char *const fronts[] = {
     "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|"
@@ -138,6 +170,9 @@ static const struct { const char *const *row; size_t rows; unsigned flags; size_
     { greetings,     ARRAY_LEN(greetings),     WORD_GREETING, 0 },
     { particles,     ARRAY_LEN(particles),     WORD_PARTICLE, 0 },
     { things,        ARRAY_LEN(things),        WORD_THING,   0 },
+    { wares,         ARRAY_LEN(wares),         WORD_WARE,    0 },
+    { brands,        ARRAY_LEN(brands),        WORD_BRAND,   0 },
+    { ordinary,      ARRAY_LEN(ordinary),      WORD_PLAIN,   0 },
     { fronts,        ARRAY_LEN(fronts),        WORD_FRONT,   0 },
     { links,         ARRAY_LEN(links),         WORD_LINK,    0 },
     { behind,        ARRAY_LEN(behind),        WORD_BEHIND,  0 },

@@ -16,6 +16,8 @@ enum {
     WORD_THING = 2048,      /* behind a name it makes a street or a company of it */
     WORD_FRONT = 4096,      /* stands before the name of a street: "Via", "rue" */
     WORD_LINK = 8192,       /* small words inside the name of a street: "de", "della" */
+    WORD_WARE = 65536,      /* behind a word it makes goods or a service of it: "Card", "Edition" */
+    WORD_BRAND = 131072,    /* a name that a make bears: alone it is no person */
     WORD_BEHIND = 16384, WORD_BEHIND_RARE = 32768 /* stands behind the name of a street; rare ones need a place behind them */
 };
 
