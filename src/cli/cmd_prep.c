@@ -78,9 +78,9 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
     if (*f->told)
         printf("%s\n", f->told);
     if (f->left_out)
-        printf("%lld inputs could not be read or gave no row; the report says which and why\n", (long long)f->left_out);
+        printf("%lld input%s could not be read or gave no row; the report says which and why\n", (long long)f->left_out, f->left_out == 1 ? "" : "s");
     if (f->cut_short)
-        printf("%lld inputs are damaged: only the rows before the damage were used; the report says which and where\n", (long long)f->cut_short);
+        printf("of %lld input%s a part could not be read and is missing; the report says which and why\n", (long long)f->cut_short, f->cut_short == 1 ? "" : "s");
     printf("see %s/report.html; then: hone train --model DIR --data %s/train.jsonl", a->cfg.out, a->cfg.out);
     if (f->part[2])
         printf(" --eval %s/validation.jsonl", a->cfg.out);

@@ -206,8 +206,10 @@ static int read_parquet(Feed *f, FeedItem *items, size_t max_items, size_t *n, E
         if (f->next_group == parquet_groups(f->parquet))
             return 0;
         int rc = parquet_group_read(f->parquet, f->next_group++, &f->group, e);
-        if (rc)
+        if (rc) {
+            f->next_group = parquet_groups(f->parquet); /* rows have their numbers from those before them, so nothing is read behind a group that is damaged */
             return err_wrap(e, "%s", f->path);
+        }
     }
     while (*n < max_items && f->in_group < parquet_group_rows(f->group)) {
         f->given++;
@@ -228,6 +230,11 @@ int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size
         items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at] };
     }
     return 0;
+}
+
+bool feed_refused(const Feed *f, const FeedItem *item)
+{
+    return f->table && item->item.bad && !item->item.at.row && !*table_member(f->table, item->item.at.member)->name;
 }
 
 bool feed_ready(const FeedItem *item) { return item->row; }
@@ -261,7 +268,14 @@ static int skip_rows(Feed *f, const TablePlace *at, Err *e)
     int        rc = 0;
     while (!rc && n && (now.member < at->member || (now.member == at->member && now.row < at->row))) {
         size_t left = now.member == at->member ? (size_t)(at->row - now.row) : 1; /* a member ends where it ends */
-        rc = table_read(f->table, item, MIN(left, ARRAY_LEN(item)), (size_t)8 << 20, &n, e);
+        Err skipped = { 0 };
+        rc = table_read(f->table, item, MIN(left, ARRAY_LEN(item)), (size_t)8 << 20, &n, &skipped);
+        if (rc == ERR_INPUT) { /* a part that cannot be read was told of when it was met first */
+            rc = 0;
+            n = 1;
+        } else if (rc) {
+            err_set(e, rc, "%s", skipped.text);
+        }
         now = table_place(f->table);
     }
     if (!rc && (now.member != at->member || now.row != at->row))

@@ -589,12 +589,15 @@ static int no_shape(ImportJob *j)
 {
     StrBuf   list = { .max = 300 };
     JsonIter it = { 0 };
-    Str      key;
+    Str      key, two[2] = { STR_LIT("question"), STR_LIT("answer") }; /* for the example: the row's own columns when it has just these */
     Json    *value;
-    while (json_each(j->row, &it, &key, &value))
+    for (size_t n = 0; json_each(j->row, &it, &key, &value); n++) {
         strbuf_addf(&list, "%s%.*s", list.n ? ", " : "", (int)key.n, key.p);
+        if (json_len(j->row) == 2 && key.n <= 60)
+            two[n] = key;
+    }
     err_set(j->e, ERR_INPUT, "missing_messages_list: the row has none of the known shapes (its columns: %s%s); say which column is what, as in "
-                             "--prompt \"{question}\" --completion \"{answer}\"", list.n ? strbuf_z(&list) : "none", list.over ? ", ..." : "");
+                             "--prompt \"{%.*s}\" --completion \"{%.*s}\"", list.n ? strbuf_z(&list) : "none", list.over ? ", ..." : "", (int)two[0].n, two[0].p, (int)two[1].n, two[1].p);
     strbuf_release(&list);
     return ERR_INPUT;
 }

@@ -17,6 +17,7 @@
 #include "prep/time_text.h"
 
 #define SAVE_SECONDS 5.0
+#define PARTS_SAID   5 /* of one file that cannot be read, on the screen */
 
 /* The files that grow, and how long they were at the last save. */
 enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_SUBJECTS, LOG_INDEX, LOG_KEYS, LOGS };
@@ -209,6 +210,15 @@ static int check_columns(const Prep *p, Err *e)
         return err_set(e, ERR_ARG, "--time %s: no row has a time there in a form that is known (2026-01-31, 2026-01-31T09:30:00Z, 31.01.2026, seconds since 1970); the rows have %s",
                        p->cfg.time, strbuf_z(&p->columns));
     return 0;
+}
+
+/* A column of a template that no row of the beginning has is a slip of the pen, too. */
+static int check_templates(const Prep *p, Err *e)
+{
+    for (size_t i = 0; i < p->row.n; i++)
+        if (p->row.p[i].why != prep_pass_number("import"))
+            return 0;
+    return p->row.n && strstr(strbuf_z(&p->first_why), " asks for the column ") ? err_set(e, ERR_ARG, "%s", strbuf_z(&p->first_why)) : 0;
 }
 
 static int put_batch(Intake *in, size_t n, Err *e)
@@ -423,36 +433,69 @@ static int64_t rows_here(const Intake *in)
     return n;
 }
 
-/* A file that is damaged in the middle keeps what came before; that the rest is missing is told at once, at the end and in the log. */
-static int cut_short(Intake *in, const Err *why, Err *e)
+/* A part of a file that cannot be read, a member of an archive or all behind a damage, leaves what comes before it and behind it; it is told at once, at the
+ * end and in the log. */
+static int leave_part(Intake *in, const Err *why, int64_t rows, int64_t parts, Err *e)
 {
-    const char    *path = in->p->input.p[in->input].path;
-    const int64_t  rows = rows_here(in);
-    StrBuf         text = { 0 };
-    if (!rows)
-        return leave_out(in, why, e);
-    strbuf_addf(&text, "%s; the %lld rows before that are used and the rest of the file is left out: to have it, get a whole copy and prepare anew", why->text, (long long)rows);
+    const char *path = in->p->input.p[in->input].path;
+    StrBuf      text = { 0 };
+    strbuf_addf(&text, "%s; this part is left out", why->text);
+    if (rows)
+        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)rows);
     decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, strbuf_z(&text), NAN, NULL);
-    log_warn("prep", "%s", strbuf_z(&text));
+    if (parts <= PARTS_SAID)
+        log_warn("prep", "%s%s", strbuf_z(&text), parts == PARTS_SAID ? " (further parts of this file are in the log)" : "");
     strbuf_release(&text);
-    in->p->facts.cut_short++;
-    return 0;
+    in->p->facts.cut_short += parts == 1;
+    return flush_batch(in, e);
+}
+
+/* The next rows; parts that cannot be read are passed over. *first: what was wrong with the first of them. */
+static int next_rows(Intake *in, size_t *n, Err *first, int64_t *parts, Err *e)
+{
+    for (;;) {
+        Err why = { 0 };
+        int rc = feed_read(in->feed, in->item, BATCH_ROWS, BATCH_BYTES, n, &why);
+        if (!rc && *n && feed_refused(in->feed, &in->item[0])) {
+            Json *none = NULL;
+            rc = feed_parse(in->feed, &in->item[0], &none, &why);
+            *n = 0;
+        }
+        if (!rc)
+            return 0;
+        if (rc != ERR_INPUT)
+            return err_set(e, rc, "%s", why.text);
+        if (!first->code)
+            *first = why;
+        const int64_t rows = rows_here(in);
+        ++*parts;
+        if (rows && (rc = leave_part(in, &why, rows, *parts, e)))
+            return rc;
+    }
 }
 
 static int read_input(Intake *in, const TablePlace *from, Err *e)
 {
-    Prep  *p = in->p;
-    size_t n = 0;
-    Err    why = { 0 };
-    int    rc = open_input(in, from, &why);
+    Prep   *p = in->p;
+    size_t  n = 0;
+    int64_t parts = 0; /* that could not be read */
+    Err     why = { 0 };
+    int     rc = open_input(in, from, &why);
     if (rc == ERR_INPUT)
         return leave_out(in, &why, e);
-    while (!rc && !(rc = feed_read(in->feed, in->item, BATCH_ROWS, BATCH_BYTES, &n, &why)) && n) {
+    if (rc)
+        *e = why;
+    while (!rc && !(rc = next_rows(in, &n, &why, &parts, e)) && n) {
+        if (parts && !rows_here(in)) /* of a file that begins with such a part */
+            rc = leave_part(in, &why, 0, 1, e);
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
-        rc = put_batch(in, n, e);
-        if (!rc && p->input.n == 1 && p->row.n == n) /* at once, not after hours */
-            rc = check_columns(p, e);
+        if (!rc)
+            rc = put_batch(in, n, e);
+        if (!rc && p->input.n == 1 && p->row.n == n) { /* at once, not after hours */
+            rc = check_templates(p, e);
+            rc = rc ? rc : check_columns(p, e);
+        }
         tell(in);
         if (!rc && prep_stop_asked(p))
             rc = err_set(e, ERR_STOP, "stopped after %zu rows; the same command goes on from there", p->row.n);
@@ -461,10 +504,9 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
             rc = rc ? rc : saved;
         }
     }
-    if (why.code && rc == why.code)
-        rc = rc == ERR_INPUT ? cut_short(in, &why, e) : err_set(e, rc, "%s", why.text);
-    else if (!rc && !rows_here(in)) {
-        err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
+    if (!rc && !rows_here(in)) {
+        if (!why.code)
+            err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
         rc = leave_out(in, &why, e);
     }
     if (!rc) {
@@ -494,6 +536,8 @@ int intake(Prep *p, Err *e)
         in.input++;
         rc = save(&in, e);
     }
+    if (!rc)
+        rc = check_templates(p, e);
     if (!rc)
         rc = check_columns(p, e);
     for (size_t i = 0; i < BATCH_ROWS; i++) {

@@ -180,23 +180,32 @@ static void folder_clear(const Prep *p)
     }
 }
 
+static void remove_key(const Prep *p) /* only where the folder was empty before: then it is this run's */
+{
+    char *key = prep_path(p, "pii.key");
+    dir_remove(key, NULL);
+    free(key);
+}
+
 /* After an error: a run that was refused takes away what it made, so that the next try finds no half of a folder; one that left no row says so in
  * work/failed. Hours of reading are never taken away for what a later stage found. */
 static void folder_leave(const Prep *p, int rc)
 {
     if (p->none_left) {
-        char *failed = prep_path(p, "work/failed");
-        file_write_atomic(failed, "", 0, NULL);
+        char *work = prep_path(p, "work"), *failed = prep_path(p, "work/failed");
+        if (p->fresh)
+            remove_key(p);
+        if (!dir_remove(work, NULL) && !dir_make(work, NULL))
+            file_write_atomic(failed, "", 0, NULL);
         free(failed);
+        free(work);
     } else if (p->fresh && (rc == ERR_ARG || (rc == ERR_INPUT && !p->row.n))) {
-        char    *key = prep_path(p, "pii.key");
         FileList list = { 0 };
         folder_clear(p);
-        dir_remove(key, NULL); /* the folder was empty: it is this run's */
+        remove_key(p);
         if (p->new_folder && !file_list(&list, p->cfg.out, NULL) && !list.n)
             dir_remove(p->cfg.out, NULL);
         file_list_release(&list);
-        free(key);
     }
 }
 

@@ -36,7 +36,7 @@ typedef struct PrepFacts {
     int64_t why[PREP_PASSES];                 /* rows that left, by pass: prep_pass_name */
     bool    pairs;                            /* some rows are prompt and completion: training sets nothing between them by itself */
     int64_t left_out;                         /* inputs that could not be opened or gave no row, of several */
-    int64_t cut_short;                        /* inputs that are damaged in the middle: the rows before that are used */
+    int64_t cut_short;                        /* inputs of which a part could not be read (damaged, or a member that is refused): the others are used */
     double  seconds;
     uint64_t bytes;                           /* of the inputs */
     char    told[PREP_TOLD_MAX];              /* lines for the person who waits: what a pass found out about the data as a whole; "": nothing */

@@ -234,7 +234,12 @@ static void make_rows(Reader *r, SlackRows *out)
 int slack_read(const char *path, bool *is, SlackRows *out, Err *e)
 {
     Reader r = { .users = json_obj_new() };
-    int    rc = sweep(&r, path, false, is, e);
+    Err    why = { 0 };
+    int    rc = sweep(&r, path, false, is, &why);
+    if (rc == ERR_INPUT && !*is) /* an archive of another kind, whose reader says what is wrong with it and keeps what is not */
+        rc = 0;
+    else if (rc)
+        err_set(e, rc, "%s", why.text);
     if (!rc && *is)
         rc = sweep(&r, path, true, is, e);
     if (!rc && *is)

@@ -340,7 +340,7 @@ static void test_row_bound(void **state)
     strbuf_addf(&text, "a,b\n1,2\n3,%s\n5,\"%s\n7,8\n", xs, xs);
     check_rows(strbuf_str(&text), "x.csv", &small,
                "2 1 {\"a\":\"1\",\"b\":\"2\"}\n3 2 ! x.csv, line 3, row 2: the row is longer than 300000 bytes, the most that is allowed; split it\n"
-               "4 3 ! x.csv, line 4, row 3: a quote opens here and is not closed within the largest row that is allowed; close it, or double it if it belongs to the text\n"
+               "4 3 ! x.csv, line 4, row 3: a quote opens here and is not closed within 300000 bytes, the most that one row may have; close it, double it if it belongs to the text, or split the row\n"
                "5 4 {\"a\":\"7\",\"b\":\"8\"}\n");
     strbuf_clear(&text);
     strbuf_addf(&text, "a\n\n%s\n\nb", xs);
