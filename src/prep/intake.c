@@ -481,7 +481,7 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     int64_t parts = 0; /* that could not be read */
     Err     why = { 0 };
     int     rc = open_input(in, from, &why);
-    if (rc == ERR_INPUT)
+    if (rc == ERR_INPUT || rc == ERR_WORK) /* ERR_WORK: the process that read a document crashed or passed a limit */
         return leave_out(in, &why, e);
     if (rc)
         *e = why;

@@ -199,7 +199,7 @@ static void folder_leave(const Prep *p, int rc)
             file_write_atomic(failed, "", 0, NULL);
         free(failed);
         free(work);
-    } else if (p->fresh && (rc == ERR_ARG || (rc == ERR_INPUT && !p->row.n))) {
+    } else if (p->fresh && (rc == ERR_ARG || ((rc == ERR_INPUT || rc == ERR_WORK) && !p->row.n))) {
         FileList list = { 0 };
         folder_clear(p);
         remove_key(p);
