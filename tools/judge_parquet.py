@@ -167,10 +167,11 @@ def speed(tool, folder):
     return 0
 
 
-if len(sys.argv) < 2 or not os.access(sys.argv[1], os.X_OK):
-    sys.exit(__doc__)
-if sys.argv[2:3] == ["files"]:
-    sys.exit(compare_files(sys.argv[1], sys.argv[3:]) > 0)
-if sys.argv[2:3] == ["speed"] and len(sys.argv) == 4:
-    sys.exit(speed(sys.argv[1], sys.argv[3]))
-sys.exit(sweep(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000, int(sys.argv[3]) if len(sys.argv) > 3 else 0) > 0)
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or not os.access(sys.argv[1], os.X_OK):
+        sys.exit(__doc__)
+    if sys.argv[2:3] == ["files"]:
+        sys.exit(compare_files(sys.argv[1], sys.argv[3:]) > 0)
+    if sys.argv[2:3] == ["speed"] and len(sys.argv) == 4:
+        sys.exit(speed(sys.argv[1], sys.argv[3]))
+    sys.exit(sweep(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000, int(sys.argv[3]) if len(sys.argv) > 3 else 0) > 0)

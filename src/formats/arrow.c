@@ -1,7 +1,7 @@
 /* arrow.c - opens an Arrow file or stream and its record batches: the buffers of every column are found, unpacked where they are packed, and measured against
  * the length that the metadata claims. See arrow_int.h for the other files.
  * Invariants: an ArrowFile is complete after opening and never changes; a batch owns what was unpacked for it and borrows the rest from the file. Which
- * dictionaries a batch uses: of each id the last whole one before it and the deltas behind that; of a file whose dictionaries stand behind, the first. */
+ * dictionaries a batch uses: of each id the last whole one before it and the deltas behind that. A file lists all its dictionaries before its batches. */
 #include "formats/arrow_int.h"
 
 #include "base/mem.h"
@@ -239,7 +239,7 @@ static int take_dictionary(Take *t, ArColumn *c)
     const ArrowFile *file = t->b->f;
     size_t           first = SIZE_MAX, n = 0;
     void            *parts = NULL, *columns = NULL;
-    for (size_t i = 0; i < file->message.n && (i < t->up_to || first == SIZE_MAX); i++) {
+    for (size_t i = 0; i < t->up_to; i++) {
         const ArMessage *m = &file->message.p[i];
         if (!m->is_dictionary || m->id != c->field->dictionary || (m->is_delta && first == SIZE_MAX))
             continue;

@@ -3,8 +3,8 @@
  *
  * The file is mapped; a record batch is opened as a whole and then gives its rows in any order, to any number of threads. What a value becomes is as in
  * parquet.h: structs and maps with text keys are objects, lists are arrays, dates and times ISO 8601 text, decimals exact text, bytes must be text; a dictionary's
- * values stand for themselves. Buffers may be packed by LZ4 or Zstandard.
- * Refused, by name: union, interval, duration, run-end encoded, list view, big-endian files, streams older than 2019 (Arrow 0.15), Feather 1.
+ * values stand for themselves, a duration is a number of its unit. Buffers may be packed by LZ4 or Zstandard.
+ * Refused, by name: union, interval, run-end encoded, list view, big-endian files, Feather 1.
  *
  * Memory: while a batch lives, its buffers that are packed, unpacked; above group_max it is refused before it is allocated. Bounds: those of parquet.h
  * (nodes, depth, rows of a batch, bytes of a row). Every offset is checked where it is used. */

@@ -87,7 +87,7 @@ static const struct { ArLayout layout; int logical; PqType type; const char *ref
     [T_INTERVAL] = { 0, 0, 0, "an interval" },                      [T_LIST] = { AR_LIST, 0, 0, NULL },
     [T_STRUCT] = { AR_STRUCT, 0, 0, NULL },                         [T_UNION] = { 0, 0, 0, "a union" },
     [T_FIXED_BINARY] = { AR_FIXED, PQ_L_NONE, PQ_FIXED, NULL },     [T_FIXED_LIST] = { AR_FIXED_LIST, 0, 0, NULL },
-    [T_MAP] = { AR_MAP, 0, 0, NULL },                               [T_DURATION] = { 0, 0, 0, "a duration" },
+    [T_MAP] = { AR_MAP, 0, 0, NULL },                               [T_DURATION] = { AR_FIXED, PQ_L_NONE, PQ_INT64, NULL },
     [T_LARGE_BINARY] = { AR_LARGE_BYTES, PQ_L_NONE, PQ_BYTE_ARRAY, NULL }, [T_LARGE_UTF8] = { AR_LARGE_BYTES, PQ_L_STRING, PQ_BYTE_ARRAY, NULL },
     [T_LARGE_LIST] = { AR_LARGE_LIST, 0, 0, NULL },                 [T_RUN_END] = { 0, 0, 0, "run-end encoded" },
     [T_BINARY_VIEW] = { AR_VIEW, PQ_L_NONE, PQ_BYTE_ARRAY, NULL },  [T_UTF8_VIEW] = { AR_VIEW, PQ_L_STRING, PQ_BYTE_ARRAY, NULL },
@@ -163,6 +163,9 @@ static int read_type(ArField *f, Fb *b, int type, size_t t, Err *e)
         bits = 64;
         set_unit(f, fb_int(b, t, 0, 2, 0));
         l->utc = fb_ref(b, t, 1);
+        break;
+    case T_DURATION:                                       /* a number of its unit, as in Parquet, which has no such type */
+        bits = 64;
         break;
     case T_FIXED_BINARY:
         bits = 8 * fb_int(b, t, 0, 4, 0);
@@ -331,45 +334,76 @@ static int read_message(ArrowFile *f, size_t meta, size_t n, size_t end, int64_t
     return 0;
 }
 
-/* A file is a stream between a magic and a footer; the footer repeats what stands in the stream. */
-static int stream_of(const ArrowFile *f, size_t *at, size_t *end, Err *e)
+/* The message that begins at `at`, within `end`: a mark, the length of the metadata (before 2019 without the mark), the metadata, the body. *next: behind it;
+ * 0: the stream says that it is over. */
+static int message_at(ArrowFile *f, size_t at, size_t end, size_t *next, Err *e)
 {
-    static const char magic[] = "ARROW1";
-    *at = 0;
-    *end = f->map.n;
-    if (f->map.n < 8 || memcmp(f->map.p, magic, 6))
+    int64_t    body = 0;
+    const bool marked = end - at >= 8 && pq_u32(f->map.p + at) == UINT32_MAX;
+    *next = 0;
+    if (end - at < 8)
+        return err_set(e, ERR_INPUT, "the message at byte %zu is cut; the file is not whole", at);
+    const uint32_t n = pq_u32(f->map.p + at + (marked ? 4 : 0));
+    const size_t   meta = at + (marked ? 8 : 4);
+    if (!n)
         return 0;
-    if (f->map.n < 8 + 10 || memcmp(f->map.p + f->map.n - 6, magic, 6))
+    if (n > end - meta)
+        return err_set(e, ERR_INPUT, "the message at byte %zu is cut; the file is not whole", at);
+    int rc = read_message(f, meta, n, end, &body, e);
+    *next = meta + n + (size_t)body;
+    return rc;
+}
+
+static int index_stream(ArrowFile *f, Err *e)
+{
+    size_t at = 0, next = 0;
+    int    rc = 0;
+    for (; !rc && f->map.n - at >= 4; at = MIN((next + 7) & ~(size_t)7, f->map.n)) {
+        rc = f->map.n - at < 8 && !pq_u32(f->map.p + at) ? 0 : message_at(f, at, f->map.n, &next, e);
+        if (!next)
+            break;
+    }
+    return rc;
+}
+
+/* Blocks of the footer: where a message begins (8 bytes), the length of its metadata, 4 bytes of nothing, and of its body. */
+static int index_blocks(ArrowFile *f, Fb *footer, size_t root, int slot, size_t end, Err *e)
+{
+    uint32_t       n;
+    const uint8_t *block = fb_vector(footer, root, slot, 24, &n);
+    size_t         next;
+    int            rc = 0;
+    for (uint32_t i = 0; i < n && !rc; i++) {
+        const uint64_t at = pq_u64(block + (size_t)i * 24);
+        rc = at > end ? err_set(e, ERR_INPUT, "the footer names a batch beyond the end of the file; it is damaged") : message_at(f, (size_t)at, end, &next, e);
+    }
+    return rc;
+}
+
+/* A file has a footer that says where everything is: its schema, dictionaries and batches. */
+static int index_file(ArrowFile *f, Err *e)
+{
+    if (f->map.n < 8 + 10 || memcmp(f->map.p + f->map.n - 6, "ARROW1", 6))
         return err_set(e, ERR_INPUT, "the file does not end as an Arrow file; it was cut, or its writer did not finish");
-    const uint32_t footer = pq_u32(f->map.p + f->map.n - 10);
-    if (footer > f->map.n - 18)
+    const uint32_t n = pq_u32(f->map.p + f->map.n - 10);
+    if (n > f->map.n - 18)
         return err_set(e, ERR_INPUT, "the footer is longer than the file; it is damaged");
-    *at = 8;
-    *end = f->map.n - 10 - footer;
-    return 0;
+    const size_t end = f->map.n - 10 - n;
+    Fb           b = { f->map.p + end, n, false };
+    const size_t root = fb_u32(&b, 0);
+    int rc = read_schema(f, &b, fb_ref(&b, root, 1), e);
+    if (!rc)
+        rc = index_blocks(f, &b, root, 2, end, e);
+    if (!rc)
+        rc = index_blocks(f, &b, root, 3, end, e);
+    return !rc && b.bad ? err_set(e, ERR_INPUT, "the footer reaches beyond its end; the file is damaged") : rc;
 }
 
 int ar_file_index(ArrowFile *f, Err *e)
 {
-    size_t at, end;
-    int    rc = stream_of(f, &at, &end, e);
-    while (!rc && end - at >= 8) {
-        int64_t        body = 0;
-        const uint32_t mark = pq_u32(f->map.p + at), n = pq_u32(f->map.p + at + 4);
-        if (mark != UINT32_MAX)
-            return err_set(e, ERR_INPUT, at <= 8 ? "no Arrow message begins here; streams from before 2019 (Arrow 0.15) are not read" : "no message begins at byte %zu; the file is damaged", at);
-        if (!n)
-            break;
-        at += 8;
-        if (n > end - at)
-            return err_set(e, ERR_INPUT, "the message at byte %zu is cut; the file is not whole", at);
-        rc = read_message(f, at, n, end, &body, e);
-        at += n + (size_t)body;
-        at = MIN((at + 7) & ~(size_t)7, end);
-    }
-    if (!rc && !f->root.child)
-        rc = err_set(e, ERR_INPUT, "there is no schema in it; the file is damaged");
-    return rc;
+    const bool is_file = f->map.n >= 6 && !memcmp(f->map.p, "ARROW1", 6);
+    int        rc = is_file ? index_file(f, e) : index_stream(f, e);
+    return !rc && !f->root.child ? err_set(e, ERR_INPUT, "there is no schema in it; the file is damaged") : rc;
 }
 
 bool arrow_is(Str head)

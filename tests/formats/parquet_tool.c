@@ -1,8 +1,10 @@
-/* parquet_tool.c - for tools/judge_parquet.py and by hand: one Parquet file to JSON lines, its schema, or JSON lines to a Parquet file.
- *   parquet_tool read FILE [COLUMN...]     parquet_tool schema FILE     parquet_tool time FILE
+/* parquet_tool.c - for tools/judge_parquet.py, tools/judge_arrow.py and by hand: one Parquet or Arrow file to JSON lines, its schema, or JSON lines to a Parquet
+ * file.
+ *   parquet_tool read FILE [COLUMN...]     parquet_tool schema FILE     parquet_tool time FILE     parquet_tool arrow FILE
  *   parquet_tool write zstd|snappy|none ROWS.jsonl FILE [GROUP_ROWS]
  * `time` makes every row and prints their number and the seconds from opening to the last row. */
 #include "base/clock.h"
+#include "formats/arrow.h"
 #include "formats/jsonl.h"
 #include "formats/parquet.h"
 
@@ -30,6 +32,32 @@ static int each_row(const ParquetFile *f, bool print, Err *e)
         }
         parquet_group_free(g);
     }
+    strbuf_release(&line);
+    return rc;
+}
+
+static int arrow_rows_of(const char *path, Err *e)
+{
+    ArrowFile *f = NULL;
+    StrBuf     line = {0};
+    int rc = arrow_open(&f, path, e);
+    for (size_t i = 0; !rc && i < arrow_batches(f); i++) {
+        ArrowBatch *b = NULL;
+        rc = arrow_batch_read(f, i, &b, e);
+        for (int64_t r = 0; !rc && r < arrow_batch_rows(b); r++) {
+            Json *row = NULL;
+            rc = arrow_row(b, r, &row, e);
+            if (!rc) {
+                strbuf_clear(&line);
+                json_write(&line, row, false);
+                strbuf_addc(&line, '\n');
+                fwrite(line.p, 1, line.n, stdout);
+            }
+            json_free(row);
+        }
+        arrow_batch_free(b);
+    }
+    arrow_close(f);
     strbuf_release(&line);
     return rc;
 }
@@ -73,6 +101,8 @@ int main(int argc, char **argv)
     int rc;
     if (!strcmp(verb, "write") && argc > 4) {
         rc = write_rows(argc, argv, &e);
+    } else if (!strcmp(verb, "arrow")) {
+        rc = arrow_rows_of(argv[2], &e);
     } else if (!strcmp(verb, "read") || !strcmp(verb, "schema") || !strcmp(verb, "time")) {
         double start = clock_seconds();
         ParquetOptions o = { .columns = (const char *const *)argv + 3, .n_columns = (size_t)argc - 3 };
@@ -91,7 +121,7 @@ int main(int argc, char **argv)
             printf("%" PRId64 " rows %.6f s\n", parquet_rows(f), clock_seconds() - start);
         parquet_close(f);
     } else {
-        fprintf(stderr, "usage: parquet_tool read|schema|time FILE [COLUMN...] | write zstd|snappy|none ROWS.jsonl FILE [GROUP_ROWS]\n");
+        fprintf(stderr, "usage: parquet_tool read|schema|time FILE [COLUMN...] | arrow FILE | write zstd|snappy|none ROWS.jsonl FILE [GROUP_ROWS]\n");
         return 2;
     }
     if (rc)
