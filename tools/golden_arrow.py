@@ -3,12 +3,17 @@
 each beside the rows that it holds as JSON lines (FILE.jsonl).
 
   golden_arrow.py FOLDER"""
+import gzip
+import io
 import json
 import os
 import random
 import sys
+import tarfile
+import zipfile
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 import parquet_tables as pt
 
@@ -63,8 +68,40 @@ def types():
     })
 
 
+def packed(folder):
+    """Parquet and Arrow files inside of archives; three.zip has a cut one between two good ones."""
+    to = os.path.join(folder, "packed")
+    os.makedirs(to, exist_ok=True)
+    with open(os.path.join(folder, "types-stream-plain.arrow"), "rb") as f, open(os.path.join(to, "stream.arrow.gz"), "wb") as out:
+        out.write(gzip.compress(f.read(), mtime=0))
+    table = pa.table({"prompt": [f"Where is {i}?" for i in range(500)], "completion": [f"There, at {i}." * (i % 4) for i in range(500)]})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=200)
+    parquet = sink.getvalue().to_pybytes()
+    with open(os.path.join(to, "rows.jsonl"), "w") as out:
+        for row in pt.rows(table):
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+    when = (2026, 1, 1, 0, 0, 0)
+    with zipfile.ZipFile(os.path.join(to, "rows.zip"), "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr(zipfile.ZipInfo("data/rows.parquet", when), parquet)
+    with tarfile.open(os.path.join(to, "rows.tar"), "w") as t:
+        info = tarfile.TarInfo("rows.parquet")
+        info.size = len(parquet)
+        t.addfile(info, io.BytesIO(parquet))
+    small = pa.BufferOutputStream()
+    with pa.ipc.new_stream(small, table.schema) as w:
+        w.write_table(table.slice(0, 2))
+    small = small.getvalue().to_pybytes()
+    with zipfile.ZipFile(os.path.join(to, "three.zip"), "w", zipfile.ZIP_DEFLATED) as z:
+        z.writestr(zipfile.ZipInfo("a.arrow", when), small)
+        z.writestr(zipfile.ZipInfo("b.arrow", when), small[:-300])
+        z.writestr(zipfile.ZipInfo("c.jsonl", when), '{"prompt": "last"}\n')
+
+
 def main():
     folder = sys.argv[1]
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets of text hangs on it
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     os.makedirs(folder, exist_ok=True)
     for stream in (True, False):
         for packing in PACKINGS:
@@ -74,6 +111,10 @@ def main():
     put(folder, "replaced", pa.table({"x": pa.chunked_array([one, two])}), True, None, 100)
     grown = [pa.DictionaryArray.from_arrays(pa.array(i, pa.int8()), pa.array(d)) for i, d in (([0, 1], ["a", "b"]), ([2, 0], ["a", "b", "c"]), ([3, 2], ["a", "b", "c", "d"]))]
     put(folder, "deltas", pa.table({"x": pa.chunked_array(grown)}), True, "zstd", 100, deltas=True)
+    os.makedirs(os.path.join(folder, "refused"), exist_ok=True)
+    what = pa.UnionArray.from_dense(pa.array([0, 1], pa.int8()), pa.array([0, 0], pa.int32()), [pa.array([1]), pa.array(["a"])])
+    write(pa.table({"id": [1, 2], "what": what}), os.path.join(folder, "refused", "union.stream"), True, None, 10)
+    packed(folder)
     for i in range(8):
         rng = random.Random(i)
         n = rng.choice([1, 9, 40])

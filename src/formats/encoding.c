@@ -41,7 +41,6 @@ struct Decoder {
     Str          ready;
     StrBuf       out;
     uint64_t     offset;                      /* of ready's first byte, in the output */
-    uint64_t     same_until;
     VEC(Mark)    marks;
     size_t       marks_pos;
     EncodingReport report;
@@ -280,7 +279,6 @@ static void step_lines(Decoder *d)
         d->pos += good;
         return;
     }
-    d->same_until = MIN(d->same_until, d->offset);
     if (!d->found && !d->only_utf8)
         find_old(d, d->pos);
     for (size_t i = 0; i < n;) {
@@ -364,7 +362,7 @@ static void find_line_end(Decoder *d)
 int decoder_open(Decoder **out, EncodingRead read, void *ctx, const char *encoding, const char *where, Err *e)
 {
     Decoder *d = mem_zalloc(1, sizeof *d);
-    *d = (Decoder){ .read = read, .ctx = ctx, .where = mem_strdup(where), .raw = mem_alloc(DECODER_RAW), .unit = 1, .line = 1, .same_until = UINT64_MAX };
+    *d = (Decoder){ .read = read, .ctx = ctx, .where = mem_strdup(where), .raw = mem_alloc(DECODER_RAW), .unit = 1, .line = 1 };
     d->report.name = "UTF-8";
     int rc = 0;
     fill(d);
@@ -388,8 +386,6 @@ int decoder_open(Decoder **out, EncodingRead read, void *ctx, const char *encodi
         if (!rc && !d->whole)
             find_old(d, d->pos);
     }
-    if (d->whole || d->pairs)
-        d->same_until = 0;
     if (rc) {
         decoder_close(d);
         d = NULL;
@@ -425,26 +421,6 @@ uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to)
         d->marks_pos = 0;
     }
     return n;
-}
-
-uint64_t decoder_same_until(const Decoder *d)
-{
-    return d->same_until;
-}
-
-void decoder_restart(Decoder *d, uint64_t offset, int64_t line)
-{
-    BUG_ON(d->whole || offset > d->same_until);
-    d->pos = d->end = 0;
-    d->eof = false;
-    d->failed = (Err){ 0 };
-    d->ready = (Str){ 0 };
-    d->offset = offset;
-    d->line = line;
-    vec_clear(&d->marks);
-    d->marks_pos = 0;
-    d->report.converted = d->report.replaced = (EncodingLines){ 0 };
-    d->report.characters = 0;
 }
 
 void decoder_close(Decoder *d)

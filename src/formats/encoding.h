@@ -48,10 +48,6 @@ char decoder_line_end(const Decoder *d);                     /* '\n', or '\r' wh
 const EncodingReport *decoder_report(const Decoder *d);
 /* The number of U+FFFD put in at output bytes [from, to); each range is asked once, in order. */
 uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to);
-/* Output bytes below this offset equal the input's at the same offset. */
-uint64_t decoder_same_until(const Decoder *d);
-/* The input was moved to `offset` (below decoder_same_until, at the start of line `line`): forget what was read ahead. */
-void decoder_restart(Decoder *d, uint64_t offset, int64_t line);
 void decoder_close(Decoder *d);
 
 /* A whole text at once; report may be NULL. */

@@ -279,14 +279,16 @@ bool source_is_plain(const Source *s)
     return s->plain;
 }
 
-int source_seek(Source *s, uint64_t offset, Err *e)
+Str source_bytes(const Source *s)
 {
-    BUG_ON(!s->plain || s->top != s->bottom);
-    if (offset > s->bottom->end)
-        return err_set(e, ERR_INPUT, "%s: reading was to go on at byte %" PRIu64 ", but the file has only %zu; it has changed since", s->name, offset, s->bottom->end);
-    s->bottom->pos = (size_t)offset;
-    s->forgotten = MIN(s->forgotten, s->bottom->pos);
-    return 0;
+    BUG_ON(!s->plain);
+    return (Str){ (const char *)s->bottom->bytes, s->bottom->end };
+}
+
+/* see_through has filled the buffer of the layer on top. */
+Str source_peek(const Source *s)
+{
+    return s->top ? (Str){ (const char *)s->top->bytes + s->top->pos, MIN(s->top->end - s->top->pos, (size_t)SOURCE_MAGIC) } : (Str){ 0 };
 }
 
 void source_progress(const Source *s, uint64_t *done, uint64_t *total)

@@ -1,5 +1,5 @@
 /* source.h - the bytes of a data file, whatever it is packed in: plain, gzip, zstd, bzip2, xz, and the members of zip and tar archives, also a
- * gzip member inside of them. What it is says the content, never the name. Nothing is unpacked to disk; memory holds a few blocks.
+ * gzip member inside of them. What it is says the content, never the name. Nothing is unpacked to disk here; memory holds a few blocks.
  *
  *   Source *s;  source_open(&s, path, NULL, e);
  *   while ((rc = source_next(s, e)) > 0)                      // a plain or compressed file has one member
@@ -34,8 +34,9 @@ int  source_read(Source *s, void *p, size_t cap, size_t *n, Err *e); /* up to ca
 const char *source_member(const Source *s);            /* name of the member inside an archive; "" where the file is no archive */
 const char *source_where(const Source *s);             /* "FILE" or "FILE: MEMBER", for errors */
 const char *source_packing(const Source *s);           /* "plain", "gzip", "zip archive", ... */
-bool source_is_plain(const Source *s);                 /* the bytes are the file's own: source_seek works */
-int  source_seek(Source *s, uint64_t offset, Err *e);  /* plain only: the next read begins at this byte */
+bool source_is_plain(const Source *s);                 /* the bytes are the file's own */
+Str  source_bytes(const Source *s);                    /* of a plain file: all of them, as long as the source is open */
+Str  source_peek(const Source *s);                     /* the beginning of the member, before anything of it was read: 512 bytes, or all there are */
 void source_progress(const Source *s, uint64_t *done, uint64_t *total); /* bytes of the packed file */
 uint64_t source_skipped(const Source *s);              /* members passed over so far */
 void source_close(Source *s);                          /* NULL is fine */

@@ -23,8 +23,10 @@ static Table *table_new(const char *name, const TableOptions *opt)
         t->opt = *opt;
     t->encoding = t->opt.encoding ? mem_strdup(t->opt.encoding) : NULL;
     t->array = t->opt.array ? mem_strdup(t->opt.array) : NULL;
+    t->spool = t->opt.spool ? mem_strdup(t->opt.spool) : NULL;
     t->opt.encoding = t->encoding;
     t->opt.array = t->array;
+    t->opt.spool = t->spool;
     t->row_max = t->opt.row_max ? MIN(t->opt.row_max, TABLE_ROW_MAX) : TABLE_ROW_MAX;
     t->row = t->line = 1;
     return t;
@@ -62,6 +64,7 @@ void table_close(Table *t)
     if (!t)
         return;
     decoder_close(t->decoder);
+    columnar_close(t->columnar);
     source_close(t->source);
     for (size_t i = 0; i < t->members.n; i++) {
         free(t->members.p[i]->name);
@@ -75,6 +78,7 @@ void table_close(Table *t)
     free(t->window);
     free(t->encoding);
     free(t->array);
+    free(t->spool);
     free(t->path);
     free(t);
 }
@@ -118,11 +122,24 @@ static void end_member(Table *t)
     if (t->encoding && t->member)
         t->member->encoding.name = t->encoding;   /* the decoder's copy goes */
     decoder_close(t->decoder);
+    columnar_close(t->columnar);
     t->decoder = NULL;
+    t->columnar = NULL;
     t->pos = t->end = 0;
     t->row = t->line = 1;
     t->cut_line = false;
     t->json = (TableJson){ 0 };
+}
+
+/* A plain file is looked at where it lies, a packed one is unpacked. */
+static int begin_columnar(Table *t, Err *e)
+{
+    const char *dir = t->spool ? t->spool : getenv("TMPDIR");
+    TableMember *m = t->member;
+    m->kind = !strcmp(columnar_name(source_peek(t->source)), "parquet") ? TABLE_PARQUET : TABLE_ARROW;
+    int rc = source_is_plain(t->source) ? columnar_open(&t->columnar, source_bytes(t->source), m->where, e)
+                                        : columnar_unpack(&t->columnar, t->source, dir && *dir ? dir : "/tmp", m->where, e);
+    return rc ? rc : 1;
 }
 
 /* Begins the next member: 1, 0 at the end, or an error; then the one behind it may still be read. */
@@ -138,6 +155,8 @@ static int next_member(Table *t, Err *e)
     m->encoding.name = "UTF-8";
     t->member = m;
     table_forget_columns(t);
+    if (t->opt.kind == TABLE_AUTO && columnar_name(source_peek(t->source)))
+        return begin_columnar(t, e);
     rc = decoder_open(&t->decoder, read_source, t->source, t->encoding, m->where, e);
     if (rc)
         return rc;
@@ -153,9 +172,7 @@ static int next_member(Table *t, Err *e)
 
 static TablePlace place_of(const Table *t, const TableCut *c)
 {
-    TablePlace at = { .member = (uint32_t)(t->members.n - 1), .offset = t->base + t->pos, .row = c && c->whole_member ? 0 : t->row, .line = t->line };
-    at.direct = t->ops && t->ops->seekable && source_is_plain(t->source) && at.offset <= decoder_same_until(t->decoder);
-    return at;
+    return (TablePlace){ .member = (uint32_t)(t->members.n - 1), .offset = t->base + t->pos, .row = c && c->whole_member ? 0 : t->row, .line = t->line };
 }
 
 static void take_item(Table *t, const TableCut *c, TableItem *item)
@@ -164,6 +181,24 @@ static void take_item(Table *t, const TableCut *c, TableItem *item)
     item->replaced = decoder_replaced(t->decoder, item->at.offset, item->at.offset + c->used);
     if (!c->whole_member)
         t->member->rows = t->row++;
+}
+
+/* Rows of one row group, which live until the next is decoded. *n == 0: the member is at its end. */
+static int take_columnar(Table *t, TableItem *items, size_t max_items, size_t *n, Err *e)
+{
+    const uint32_t member = (uint32_t)(t->members.n - 1);
+    while (!columnar_group(t->columnar) || t->row > columnar_first(t->columnar) + columnar_group(t->columnar)) {
+        const int rc = columnar_next(t->columnar, e);
+        if (rc <= 0) {
+            end_member(t);
+            return rc;
+        }
+    }
+    const int64_t end = columnar_first(t->columnar) + columnar_group(t->columnar);
+    for (; *n < max_items && t->row <= end; t->row++)
+        items[(*n)++] = (TableItem){ .at = { .member = member, .row = t->row, .line = t->row } };
+    t->member->rows = t->row - 1;
+    return 0;
 }
 
 /* Cuts one row into *item. 1: done; 0: more text is needed; -1: the member is at its end. */
@@ -211,17 +246,22 @@ static int cut_one(Table *t, TableItem *item)
     }
 }
 
-/* As table_read, but begins no member with an index of members_max or more. */
-static int read_rows(Table *t, TableItem *items, size_t max_items, size_t max_bytes, size_t members_max, size_t *n, Err *e)
+int table_read(Table *t, TableItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
 {
     const size_t most = t->row_max + WINDOW_SLACK;
     size_t want = MIN(MAX(max_bytes, WINDOW_MIN), most), bytes = 0;
     *n = 0;
     while (*n == 0) {
-        if (!t->decoder) {
-            int rc = t->members.n < members_max ? next_member(t, e) : 0;
+        if (!t->decoder && !t->columnar) {
+            int rc = next_member(t, e);
             if (rc <= 0)
                 return rc;
+        }
+        if (t->columnar) {
+            int rc = take_columnar(t, items, max_items, n, e);
+            if (rc)
+                return rc;
+            continue;
         }
         fill(t, want);
         int got = 0;
@@ -246,11 +286,6 @@ static int read_rows(Table *t, TableItem *items, size_t max_items, size_t max_by
     return 0;
 }
 
-int table_read(Table *t, TableItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
-{
-    return read_rows(t, items, max_items, max_bytes, SIZE_MAX, n, e);
-}
-
 int table_parse(const Table *t, const TableItem *item, Json **row, Err *e)
 {
     static const char *const reasons[BAD_COUNT] = {
@@ -272,7 +307,7 @@ int table_parse(const Table *t, const TableItem *item, Json **row, Err *e)
                          "text, or split the row", t->row_max);
     if (item->bad)
         return table_say(item, m, item->bad_line, e, "%s", reasons[item->bad]);
-    return t->ops->parse(t, item, row, e);
+    return t->columnar ? columnar_row(t->columnar, item->at.row - 1, row, e) : t->ops->parse(t, item, row, e);
 }
 
 int table_say(const TableItem *item, const TableMember *m, int64_t line, Err *e, const char *fmt, ...)
@@ -302,75 +337,11 @@ TableCut table_bad_member(Table *t, const char *fmt, ...)
 
 TablePlace table_place(const Table *t)
 {
+    if (t->columnar)
+        return (TablePlace){ .member = (uint32_t)(t->members.n - 1), .row = t->row, .line = t->row };
     if (!t->decoder)
         return (TablePlace){ .member = (uint32_t)t->members.n, .row = 1, .line = 1 };
     return place_of(t, NULL);
-}
-
-static int changed(const Table *t, const TablePlace *at, Err *e)
-{
-    return err_set(e, ERR_INPUT, "%s: reading was to go on at line %" PRId64 ", row %" PRId64 ", but no row begins there; the file has changed since", t->path, at->line, at->row);
-}
-
-/* Moves to a byte of the file. 1: done, 0: this place must be reached by reading. */
-static int jump(Table *t, const TablePlace *at, Err *e)
-{
-    TableItem first;
-    size_t n;
-    if (!t->decoder && t->members.n == 0) {          /* the file's start tells kind, encoding, dialect and columns */
-        int rc = table_read(t, &first, 1, 1, &n, e);
-        if (rc || !n)
-            return rc ? rc : changed(t, at, e);
-    }
-    if (!t->decoder || !t->ops->seekable || at->offset < t->start || at->offset > decoder_same_until(t->decoder) || !source_is_plain(t->source))
-        return 0;
-    if (at->offset > t->start) {
-        char before = 0;
-        int rc = source_seek(t->source, at->offset - 1, e);
-        if (!rc)
-            rc = source_read(t->source, &before, 1, &n, e);
-        if (rc || before != t->line_end)
-            return rc ? rc : changed(t, at, e);
-    } else {
-        int rc = source_seek(t->source, at->offset, e);
-        if (rc)
-            return rc;
-    }
-    decoder_restart(t->decoder, at->offset, at->line);
-    t->pos = t->end = 0;
-    t->base = at->offset;
-    t->last = t->cut_line = false;
-    t->failed = (Err){ 0 };
-    t->row = at->row;
-    t->line = at->line;
-    return 1;
-}
-
-int table_seek(Table *t, const TablePlace *at, Err *e)
-{
-    if (at->row < 1 || at->line < 1)
-        return changed(t, at, e);
-    if (at->direct && at->member == 0 && (at->row > 1 || t->members.n)) {
-        int rc = jump(t, at, e);
-        if (rc)
-            return rc < 0 ? rc : 0;
-    }
-    for (;;) {
-        const TablePlace here = table_place(t);
-        TableItem items[64];
-        if (here.member == at->member && here.row == at->row)
-            return here.offset <= at->offset && here.line <= at->line ? 0 : changed(t, at, e);
-        if (here.member > at->member || (here.member == at->member && here.row > at->row))
-            return err_set(e, ERR_INPUT, "%s: row %" PRId64 " has been passed already; open the file anew to go back to it", t->path, at->row);
-        size_t most = ARRAY_LEN(items), n = 0;
-        if (here.member == at->member)
-            most = (size_t)MIN((int64_t)most, at->row - here.row);
-        int rc = read_rows(t, items, most, WINDOW_MIN, (size_t)here.member + 1, &n, e);
-        if (rc && rc != ERR_INPUT)                    /* a member that cannot be read was told of when it was passed first */
-            return rc;
-        if (!rc && !n && table_place(t).member == here.member)
-            return changed(t, at, e);
-    }
 }
 
 /* ---- asking ---- */
@@ -395,4 +366,6 @@ size_t table_columns(const Table *t, const char *const **names)
 void table_progress(const Table *t, uint64_t *done, uint64_t *total)
 {
     source_progress(t->source, done, total);
+    if (t->columnar && source_is_plain(t->source) && columnar_rows(t->columnar)) /* it is not read from its start to its end */
+        *done = (uint64_t)((double)*total * (double)(t->row - 1) / (double)columnar_rows(t->columnar));
 }

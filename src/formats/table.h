@@ -1,4 +1,5 @@
-/* table.h - rows of data out of any file: JSONL, JSON, CSV, TSV, plain text, packed or not (source.h), in any encoding (encoding.h), as JSON objects.
+/* table.h - rows of data out of any file: JSONL, JSON, CSV, TSV, plain text in any encoding (encoding.h), Parquet and Arrow (columnar.h), packed or not (source.h),
+ * as JSON objects.
  *
  * In two steps, so that the costly one runs on all cores: table_read cuts raw rows out of the stream, cheaply and in order; table_parse turns one of them into an
  * object and may be called from any number of threads at once, between two calls of table_read.
@@ -14,7 +15,8 @@
  *
  * Bounds: a row TABLE_ROW_MAX bytes of UTF-8; nesting and duplicate keys as base/json.h; columns and fields as csv.h; unpacking as source.h. Memory: one
  * window of max_bytes or one row, whichever is larger, doubled at most.
- * Parquet has its own reader (parquet.h): its rows come by groups, not out of a stream of text.
+ * Of Parquet and Arrow files table_read gives places without a text, within one row group at a time; a line is a row there. Memory: a decoded group. Packed
+ * ones are unpacked into a nameless file in the folder `spool`, within the bounds of unpacking.
  * To add a kind of file: one row in kinds[] of table_kinds.c. */
 #ifndef HONE_TABLE_H
 #define HONE_TABLE_H
@@ -33,6 +35,7 @@ typedef enum {
     TABLE_CSV,
     TABLE_TSV,               /* CSV whose delimiter is the tab */
     TABLE_TEXT,              /* {"text": ...}: one row per file, or per paragraph */
+    TABLE_PARQUET, TABLE_ARROW, /* found from the content alone */
 } TableKind;
 
 const char *table_kind_name(TableKind kind);                 /* "jsonl", ... */
@@ -45,19 +48,19 @@ typedef struct TableOptions { /* zeroed: find everything out */
     const char  *array;      /* JSON: the key of the array that holds the rows, at the top level */
     bool         paragraphs; /* text: one row per paragraph (blank lines between) */
     SourceLimits limits;
+    const char  *spool;      /* folder for what has to be unpacked to disk; NULL: $TMPDIR or /tmp */
     size_t       row_max;    /* 0: TABLE_ROW_MAX; may only be smaller */
 } TableOptions;
 
-/* A place to go on from. Plain numbers: may be kept in a file. */
+/* Where a row stands. Plain numbers: may be kept in a file. */
 typedef struct TablePlace {
     uint32_t member;         /* index, from 0 */
-    bool     direct;         /* offset is a byte of the file itself (not packed, nothing converted before it) */
-    uint64_t offset;         /* of the row's first byte: in the file when direct, otherwise in the member's text as UTF-8 */
+    uint64_t offset;         /* of the row's first byte in the member's text as UTF-8 */
     int64_t  row, line;      /* from 1 */
 } TablePlace;
 
 typedef struct TableItem {
-    Str        text;         /* the raw row; borrowed until the next table_read, table_seek or table_close */
+    Str        text;         /* the raw row; borrowed until the next table_read or table_close */
     TablePlace at;
     uint32_t   replaced;     /* U+FFFD put into this row for bytes that fit no encoding */
     int        bad;          /* for table_parse: 0, or why there is no row here ... */
@@ -83,9 +86,6 @@ int  table_read(Table *t, TableItem *items, size_t max_items, size_t max_bytes, 
 /* One item to an owned object. ERR_INPUT "FILE, line 7, row 6: ..." when the row is bad. Thread-safe. */
 int  table_parse(const Table *t, const TableItem *item, Json **row, Err *e);
 TablePlace table_place(const Table *t);                       /* of the row that table_read gives next */
-/* Goes to a place of the same file: at once where it is direct, otherwise by reading on up to it, so then it must lie ahead. ERR_INPUT when the file has
- * no such row any more. */
-int  table_seek(Table *t, const TablePlace *at, Err *e);
 size_t             table_members(const Table *t);             /* met so far */
 const TableMember *table_member(const Table *t, size_t i);    /* stays valid until table_close */
 size_t             table_columns(const Table *t, const char *const **names); /* of the current member, when it is CSV or TSV; else 0 */

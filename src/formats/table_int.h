@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/vec.h"
+#include "formats/columnar.h"
 #include "formats/table.h"
 
 #include <stdlib.h>
@@ -49,9 +50,10 @@ struct Table {
     char         *path;
     Source       *source;
     TableOptions  opt;
-    char         *encoding, *array;                /* owned copies of opt's strings */
+    char         *encoding, *array, *spool;        /* owned copies of opt's strings */
     size_t        row_max;
 
+    Columnar     *columnar;                        /* of a Parquet or Arrow member; then there is no decoder */
     Decoder      *decoder;                         /* NULL between members */
     char         *window;                          /* unread text in [pos, end) */
     size_t        pos, end, cap;
@@ -77,7 +79,6 @@ struct KindOps {
     TableKind   kind;
     const char *name;
     const char *endings;                           /* of file names, with spaces around each */
-    bool        seekable;                          /* a row can be read without what stands before it, but for the start of the file */
     TableCut  (*cut)(Table *t, Str s, bool last);  /* s.n > 0, or last. Must use up text; or give CUT_MORE, but not when last or s.n > t->row_max; or CUT_END, and so
                                                       when nothing is left */
     int       (*parse)(const Table *t, const TableItem *item, Json **row, Err *e);

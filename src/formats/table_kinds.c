@@ -222,11 +222,11 @@ static int parse_text(const Table *t, const TableItem *item, Json **row, Err *e)
 /* ---- the kinds ---- */
 
 static const KindOps kinds[] = {
-    { TABLE_JSONL, "jsonl", " jsonl ndjson ldjson jsonlines ", true,  cut_jsonl,      parse_json },
-    { TABLE_JSON,  "json",  " json ",                          false, table_cut_json, parse_json },
-    { TABLE_CSV,   "csv",   " csv ",                           true,  cut_csv,        parse_csv },
-    { TABLE_TSV,   "tsv",   " tsv tab ",                       true,  cut_csv,        parse_csv },
-    { TABLE_TEXT,  "text",  " txt text md markdown rst log ",  false, cut_text,       parse_text },
+    { TABLE_JSONL, "jsonl", " jsonl ndjson ldjson jsonlines ", cut_jsonl,      parse_json },
+    { TABLE_JSON,  "json",  " json ",                          table_cut_json, parse_json },
+    { TABLE_CSV,   "csv",   " csv ",                           cut_csv,        parse_csv },
+    { TABLE_TSV,   "tsv",   " tsv tab ",                       cut_csv,        parse_csv },
+    { TABLE_TEXT,  "text",  " txt text md markdown rst log ",  cut_text,       parse_text },
 };
 
 const KindOps *table_ops(TableKind kind)
@@ -240,7 +240,7 @@ const KindOps *table_ops(TableKind kind)
 const char *table_kind_name(TableKind kind)
 {
     const KindOps *ops = table_ops(kind);
-    return ops ? ops->name : "auto";
+    return ops ? ops->name : kind == TABLE_PARQUET ? "parquet" : kind == TABLE_ARROW ? "arrow" : "auto";
 }
 
 bool table_kind_of(const char *name, TableKind *kind)
@@ -298,7 +298,7 @@ static TableKind lines_or_one(Str s, bool whole, TableKind by_name)
 static const char *other_file(Str s)
 {
     static const struct { const char *bytes, *what; } others[] = {
-        { "PAR1", "a Parquet file, which is read on its own only, not packed or inside of an archive" },
+        { "PAR1", "a Parquet file and not of the kind that was asked for" },
         { "version https://git-lfs", "a Git LFS pointer and not the data; fetch it with \"git lfs pull\"" },
         { "%PDF-", "a PDF document; documents are read by their own reader, not as rows" },
         { "<?xml", "an XML file, not rows; turn it into JSONL or CSV" },
@@ -306,7 +306,7 @@ static const char *other_file(Str s)
         { "<!doctype html", "an HTML page, not rows" },
         { "<html", "an HTML page, not rows" },
         { "SQLite format 3", "an SQLite database; export its table as CSV" },
-        { "ARROW1", "an Arrow file; save it as Parquet or JSONL" },
+        { "ARROW1", "an Arrow file and not of the kind that was asked for" },
         { "Obj\x01", "an Avro file; save it as Parquet or JSONL" },
     };
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
@@ -341,6 +341,8 @@ static const char *not_as_named(const char *path)
         { "xz", "its name says xz, but its contents are not packed by xz" },
         { "zst", "its name says zstd, but its contents are not packed by zstd" },
         { "tar", "its name says tar, but its contents are no tar archive" },
+        { "arrow", "its name says Arrow, but its contents are no Arrow file or stream" },
+        { "feather", "its name says Feather, but its contents are no Arrow file" },
         { "parquet", "its name says Parquet, but its contents are no Parquet file (they do not begin with PAR1)" },
         { "html", "its name says HTML, but its contents are no HTML page" },
         { "eml", "its name says mail, but its contents are no mail message" },

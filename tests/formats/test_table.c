@@ -379,67 +379,80 @@ static void test_huge_row(void **state)
     free(text);
 }
 
-/* From every place on, the same rows come as in one go: in the file itself by a jump, in a packed or converted one by reading. */
-static void check_resume(const char *path, const TableOptions *opt, bool direct)
+/* Parquet and Arrow: the rows are those of the file's own reader, wherever it lies. tests/formats/golden/arrow/types-*.jsonl has them. */
+static void check_columnar(const char *path, TableKind kind, const char *member, const char *rows)
 {
-    Table *t;
-    TableItem items[100];
-    Err e = { 0 };
-    size_t n;
-    assert_int_equal(table_open(&t, path, opt, &e), 0);
-    char *all = dump_table(t, 100, 1 << 20);
-    table_close(t);
-    assert_int_equal(table_open(&t, path, opt, &e), 0);
-    const char *from = all;
-    while (!table_read(t, items, ARRAY_LEN(items), 200, &n, &e) && n)
-        for (size_t i = 0; i <= n; i++) {
-            const TablePlace at = i < n ? items[i].at : table_place(t);
-            Table *again;
-            assert_int_equal(table_open(&again, path, opt, &e), 0);
-            if (at.row == 0 || (i == n && !*from)) {
-                table_close(again);
-                continue;
-            }
-            if (i < n)
-                assert_int_equal(at.direct, direct);
-            if (table_seek(again, &at, &e))
+    Table    *t;
+    TableItem items[2];
+    Err       e = { 0 };
+    size_t    n, row = 0;
+    char     *want, *at, *dir = check_dir();
+    assert_int_equal(file_read_text(rows, &want, &n, &e), 0);
+    at = want;
+    assert_int_equal(table_open(&t, path, &(TableOptions){ .spool = dir }, &e), 0);
+    for (;;) {
+        if (table_read(t, items, ARRAY_LEN(items), 1 << 20, &n, &e))
+            fail_msg("%s", e.text);
+        if (!n)
+            break;
+        for (size_t i = 0; i < n; i++, row++) {
+            Json  *got = NULL, *line = NULL;
+            StrBuf a = { 0 }, b = { 0 };
+            char  *end = strchr(at, '\n');
+            assert_int_equal(items[i].at.row, row + 1);
+            if (table_parse(t, &items[i], &got, &e))
                 fail_msg("%s", e.text);
-            char *rest = dump_table(again, 100, 1 << 20);
-            check_text(rest, from);
-            free(rest);
-            table_close(again);
-            if (i < n)
-                from = strchr(from, '\n') + 1;
+            assert_int_equal(json_parse(&line, (Str){ at, (size_t)(end - at) }, rows, &e), 0);
+            json_write(&a, got, false);
+            json_write(&b, line, false);
+            assert_string_equal(strbuf_z(&a), strbuf_z(&b));
+            at = end + 1;
+            json_free(got);
+            json_free(line);
+            strbuf_release(&a);
+            strbuf_release(&b);
         }
+    }
+    assert_int_equal(*at, 0);
+    assert_int_equal(table_members(t), 1);
+    assert_int_equal(table_member(t, 0)->kind, kind);
+    assert_int_equal(table_member(t, 0)->rows, row);
+    assert_string_equal(table_member(t, 0)->name, member);
     table_close(t);
-    free(all);
+    free(want);
+    check_dir_done(dir); /* what was unpacked left nothing */
 }
 
-static void test_resume(void **state)
+static void test_columnar(void **state)
 {
     (void)state;
-    check_resume(GOLDEN "packed/rows.jsonl", NULL, true);
-    check_resume(GOLDEN "csv/comma_crlf.csv", NULL, true);
-    check_resume(GOLDEN "csv/bom.csv", NULL, true);
-    check_resume(GOLDEN "csv/decimal_commas.csv", NULL, true);
-    check_resume(GOLDEN "packed/rows.zst", NULL, false);
-    check_resume(GOLDEN "packed/members.tar.gz", NULL, false);
-    check_resume(GOLDEN "encodings/french_cp1252.txt", &(TableOptions){ .paragraphs = true }, false);
-    Table *t;
-    Err e = { 0 };
-    char *dir = check_dir(), *path = path_join(dir, "x.jsonl");
-    assert_int_equal(file_write_atomic(path, "{\"a\":1}\n{\"a\":22}\n", 17, &e), 0);
-    assert_int_equal(table_open(&t, path, NULL, &e), 0);
-    assert_int_equal(table_seek(t, &(TablePlace){ .direct = true, .offset = 9, .row = 2, .line = 2 }, &e), ERR_INPUT);
-    check_says(&e, ERR_INPUT, "reading was to go on at line 2, row 2, but no row begins there; the file has changed since");
-    assert_int_equal(table_seek(t, &(TablePlace){ .direct = true, .offset = 100, .row = 2, .line = 2 }, &e), ERR_INPUT);
-    assert_int_equal(table_seek(t, &(TablePlace){ .direct = true, .offset = 8, .row = 2, .line = 2 }, &e), 0);
-    char *rest = dump_table(t, 100, 1000);
-    check_text(rest, "2 2 {\"a\":22}\n");
-    free(rest);
+    check_columnar(TEST_DIR "/formats/golden/arrow/types-stream-zstd.arrow", TABLE_ARROW, "", TEST_DIR "/formats/golden/arrow/types-stream-zstd.jsonl");
+    check_columnar(TEST_DIR "/formats/golden/arrow/types-file-lz4.arrow", TABLE_ARROW, "", TEST_DIR "/formats/golden/arrow/types-file-lz4.jsonl");
+    check_columnar(TEST_DIR "/formats/golden/arrow/packed/stream.arrow.gz", TABLE_ARROW, "", TEST_DIR "/formats/golden/arrow/types-stream-plain.jsonl");
+    check_columnar(TEST_DIR "/formats/golden/arrow/packed/rows.zip", TABLE_PARQUET, "data/rows.parquet", TEST_DIR "/formats/golden/arrow/packed/rows.jsonl");
+    check_columnar(TEST_DIR "/formats/golden/arrow/packed/rows.tar", TABLE_PARQUET, "rows.parquet", TEST_DIR "/formats/golden/arrow/packed/rows.jsonl");
+    /* a damaged one among others, and no room */
+    Table    *t;
+    TableItem items[4];
+    Err       e = { 0 };
+    size_t    n;
+    assert_int_equal(table_open(&t, TEST_DIR "/formats/golden/arrow/packed/three.zip", NULL, &e), 0);
+    assert_int_equal(table_read(t, items, 4, 1 << 20, &n, &e), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(table_read(t, items, 4, 1 << 20, &n, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "three.zip: b.arrow: the message at byte");
+    assert_int_equal(table_read(t, items, 4, 1 << 20, &n, &e), 0);
+    assert_int_equal(n, 1);
+    assert_int_equal(table_read(t, items, 4, 1 << 20, &n, &e), 0);
+    assert_int_equal(n, 0);
     table_close(t);
-    check_dir_done(dir);
-    free(path);
+    assert_int_equal(table_open(&t, TEST_DIR "/formats/golden/arrow/packed/rows.zip", &(TableOptions){ .spool = "/nowhere" }, &e), 0);
+    assert_int_equal(table_read(t, items, 4, 1 << 20, &n, &e), ERR_IO);
+    check_says(&e, ERR_IO, "/nowhere: no file can be made there to unpack into");
+    table_close(t);
+    assert_int_equal(table_open(&t, TEST_DIR "/formats/golden/arrow/packed/rows.zip", &(TableOptions){ .limits.bytes = 1000 }, &e), 0);
+    assert_int_equal(table_read(t, items, 4, 1 << 20, &n, &e), ERR_INPUT); /* the bounds of unpacking hold */
+    table_close(t);
 }
 
 /* Parsing on several threads gives what one gives. */
@@ -540,7 +553,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jsonl),     cmocka_unit_test(test_json),       cmocka_unit_test(test_long_json), cmocka_unit_test(test_csv),       cmocka_unit_test(test_wide_csv),
         cmocka_unit_test(test_text),      cmocka_unit_test(test_kinds),      cmocka_unit_test(test_encodings), cmocka_unit_test(test_packings),  cmocka_unit_test(test_golden_csv),
-        cmocka_unit_test(test_row_bound), cmocka_unit_test(test_huge_row),   cmocka_unit_test(test_resume),    cmocka_unit_test(test_threads),   cmocka_unit_test(test_banking77),
+        cmocka_unit_test(test_row_bound), cmocka_unit_test(test_huge_row),   cmocka_unit_test(test_columnar),    cmocka_unit_test(test_threads),   cmocka_unit_test(test_banking77),
         cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
