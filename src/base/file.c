@@ -25,6 +25,7 @@
 
 #define FILE_BUFFER   ((size_t)256 << 10) /* bytes a FileOut gathers before it writes */
 #define FILE_DEPTH    64                  /* deepest folder tree that is removed or flushed */
+#define FILE_FETCH    ((size_t)128 << 10) /* bytes of one request to fetch: Linux cuts larger ones to its read-ahead, 128 KiB where nobody changed it */
 #define FILE_READ_MAX ((size_t)1 << 30)   /* bytes per read or write call; Linux moves at most 2 GiB at once */
 
 /* ---- errors ---- */
@@ -284,14 +285,15 @@ int file_map(FileMap *m, const char *path, Err *e)
 
 void file_expect(const void *p, size_t n)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)p / page * page;
-    madvise((void *)first, (uintptr_t)p + n - first, MADV_WILLNEED); /* a hint */
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)p / page * page, end = (uintptr_t)p + n;
+    for (uintptr_t at = first; at < end; at += FILE_FETCH)
+        madvise((void *)at, MIN(FILE_FETCH, end - at), MADV_WILLNEED); /* a hint */
 }
 
 void file_forget(const void *p, size_t n)
 {
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)p + page - 1) / page * page, end = ((uintptr_t)p + n) / page * page;
-    if (first < end)
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)p / page * page, end = ((uintptr_t)p + n + page - 1) / page * page;
+    if (n)
         madvise((void *)first, end - first, MADV_DONTNEED); /* a hint, and the mapping is read-only: nothing can be lost */
 }
 

@@ -20,7 +20,7 @@ const char *path_base(const char *path);                                   /* th
 typedef struct FileMap { const uint8_t *p; size_t n; } FileMap;             /* read-only mapping; empty file: p NULL */
 int   file_map(FileMap *m, const char *path, Err *e);
 void  file_unmap(FileMap *m);
-void  file_forget(const void *p, size_t n);   /* whole pages of a mapping that lie within may leave memory; they are read again when touched */
+void  file_forget(const void *p, size_t n);   /* pages of a mapping that these bytes lie in may leave memory; they are read again when touched */
 void  file_expect(const void *p, size_t n);   /* these bytes of a mapping will be read soon: the system may begin to fetch them */
 
 typedef struct FileList { char **name; size_t n; } FileList;               /* names without folder, sorted bytewise, no "." ".." */

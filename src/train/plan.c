@@ -173,7 +173,8 @@ static size_t mapped_blocks(const Model *m)
     return n;
 }
 
-/* The most of the mapped weights that is in memory at one time: all that is read, or outside the blocks and two of them. */
+/* The most of the mapped weights that is in memory at one time: all that is read, or outside the blocks and two of them, and a run on either side of each
+ * block that came in with its edge. */
 static size_t mapped(const TrainRun *r, int activations)
 {
     const Model *m = r->model;
@@ -187,7 +188,7 @@ static size_t mapped(const TrainRun *r, int activations)
         two = MAX(two, n + before);
         before = n;
     }
-    return rest + (activations == ACTIVATIONS_STREAM ? two : all);
+    return rest + (activations == ACTIVATIONS_STREAM ? MIN(two + 2 * READ_RUN * (size_t)m->cfg.layers, all) : all);
 }
 
 /* The arena of the passes is one block of exactly that size. */
