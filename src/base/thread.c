@@ -6,7 +6,8 @@
  * the last ticket of the old job, and against a larger new n it would look unused. `done` is counted up after the piece has returned.
  * Waiting: kernels call parallel_for thousands of times a second, so a thread first spins for about POOL_SPIN_NS, then sleeps in a futex. With
  * more threads than cores nobody spins. Workers stay on a core each only where the pool takes all of them: two smaller pools would meet on the first
- * few. The calling thread stays free, since its mask is inherited by what it starts. The futex is Linux; another system needs only futex_wait and futex_wake replaced. */
+ * few. In a smaller pool each stays beside a memory node, where there are several. The calling thread stays free, since its mask is inherited by what it
+ * starts. The futex is Linux; another system needs only futex_wait and futex_wake replaced. */
 #include "base/thread.h"
 #include "base/mem.h"
 #include "base/topology.h"
@@ -24,7 +25,7 @@
 #define POOL_THREADS_MAX 1024
 #define TICKET_CLOSED    UINT32_MAX /* a piece number that no job has */
 
-typedef struct Worker { Pool *pool; pthread_t thread; int number; bool stays; } Worker;
+typedef struct Worker { Pool *pool; pthread_t thread; int number, of; } Worker; /* of: threads asked for */
 
 struct Pool {
     /* the job; the gaps keep it and the words that are waited for on cache lines of their own */
@@ -113,8 +114,10 @@ static void *worker_main(void *arg)
     Worker *w = arg;
     Pool *p = w->pool;
     uint32_t seen = 0;
-    if (w->stays)
+    if (topology()->whole && w->of == topology()->cores)
         topology_stay(w->number);
+    else if (w->of < topology()->cores)
+        topology_stay_beside(w->number, w->of);
     for (;;) {
         if (!spin_until(&p->calls, false, seen, p->spin_ns)) {
             atomic_fetch_add(&p->sleepers, 1); /* before the last look inside the futex: parallel_for counts calls up, then reads this */
@@ -146,7 +149,7 @@ Pool *pool_new(int threads)
     pthread_sigmask(SIG_BLOCK, &all, &before);
     for (int i = 0; i < threads - 1; i++) {
         Worker *w = &p->worker[i];
-        *w = (Worker){ .pool = p, .number = i + 1, .stays = t->whole && threads == t->cores };
+        *w = (Worker){ .pool = p, .number = i + 1, .of = threads };
         if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
             break; /* a smaller pool computes the same results */
         p->threads++;
