@@ -493,6 +493,11 @@ int file_out_open(FileOut **out, const char *path, Err *e)
     return rc;
 }
 
+int file_out_private(FileOut *f, Err *e)
+{
+    return fchmod(f->fd, 0600) == 0 ? 0 : file_fail(e, f->path, "protect");
+}
+
 static int file_out_flush(FileOut *f, Err *e)
 {
     if (!file_send(f->fd, f->buf, f->n))
@@ -516,11 +521,11 @@ int file_out_write(FileOut *f, const void *p, size_t n, Err *e)
     return 0;
 }
 
-int file_out_commit(FileOut **out, Err *e)
+static int file_out_end(FileOut **out, bool durable, Err *e)
 {
     FileOut *f = *out;
     int rc = file_out_flush(f, e);
-    if (!rc && !file_flush(f->fd))
+    if (!rc && durable && !file_flush(f->fd))
         rc = file_fail(e, f->path, "flush");
     if (!rc) {
         int fd = f->fd;
@@ -530,10 +535,20 @@ int file_out_commit(FileOut **out, Err *e)
     }
     if (!rc && rename(f->tmp, f->path) != 0)
         rc = file_fail(e, f->path, "replace");
-    if (!rc)
+    if (!rc && durable)
         rc = parent_flush(f->path, e);
     file_out_abort(out); /* after a rename there is no temporary file left to remove */
     return rc;
+}
+
+int file_out_commit(FileOut **out, Err *e)
+{
+    return file_out_end(out, true, e);
+}
+
+int file_out_finish(FileOut **out, Err *e)
+{
+    return file_out_end(out, false, e);
 }
 
 void file_out_abort(FileOut **out)

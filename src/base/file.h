@@ -33,8 +33,11 @@ int   dir_remove(const char *path, Err *e);                                /* wi
 /* A file being written that appears whole or not at all. */
 typedef struct FileOut FileOut;
 int   file_out_open(FileOut **out, const char *path, Err *e);              /* creates PATH.tmp-PID beside the target */
+int   file_out_private(FileOut *f, Err *e);                                /* only its owner may read it */
 int   file_out_write(FileOut *f, const void *p, size_t n, Err *e);         /* short writes and a full disk are an Err */
 int   file_out_commit(FileOut **f, Err *e);                                /* flush, fsync, rename, fsync of the folder; frees */
+int   file_out_finish(FileOut **f, Err *e);                                /* the same without waiting for the disk: for a file in a folder that
+                                                                              folder_commit will flush */
 void  file_out_abort(FileOut **f);                                         /* removes the temporary file; NULL is fine */
 int   file_write_atomic(const char *path, const void *p, size_t n, Err *e);
 int   file_append_line(const char *path, Str line, Err *e);                /* one write() of line + '\n', O_APPEND */

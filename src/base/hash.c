@@ -42,6 +42,11 @@ void sha256_hex(Sha256 *h, char out[SHA256_HEX])
 
 int sha256_file(const char *path, char out[SHA256_HEX], Err *e)
 {
+    return sha256_file_until(path, NULL, out, e);
+}
+
+int sha256_file_until(const char *path, const atomic_bool *stop, char out[SHA256_HEX], Err *e)
+{
     FileMap map;
     int rc = file_map(&map, path, e);
     if (rc)
@@ -50,12 +55,16 @@ int sha256_file(const char *path, char out[SHA256_HEX], Err *e)
     sha256_init(&h);
     for (size_t at = 0; at < map.n; at += FILE_RUN) {
         const size_t n = MIN(map.n - at, FILE_RUN);
+        if (stop && atomic_load_explicit(stop, memory_order_relaxed)) {
+            rc = err_set(e, ERR_STOP, "%s: hashing was stopped", path);
+            break;
+        }
         sha256_add(&h, map.p + at, n);
         file_forget(map.p + at, n);
     }
     sha256_hex(&h, out);
     file_unmap(&map);
-    return 0;
+    return rc;
 }
 
 uint64_t hash64(const void *p, size_t n)
@@ -76,4 +85,30 @@ Hash128 xxh3_128(const void *p, size_t n)
 {
     const XXH128_hash_t h = XXH3_128bits(p, n);
     return (Hash128){ h.low64, h.high64 };
+}
+
+static XXH3_state_t *xxh3_state(Xxh3 *h)
+{
+    return (XXH3_state_t *)(void *)h;
+}
+
+Xxh3 *xxh3_new(void)
+{
+    XXH3_state_t *state = XXH3_createState();
+    BUG_ON(!state);
+    XXH3_128bits_reset(state);
+    return (Xxh3 *)(void *)state;
+}
+
+void xxh3_add(Xxh3 *h, const void *p, size_t n)
+{
+    if (n)
+        XXH3_128bits_update(xxh3_state(h), p, n);
+}
+
+Hash128 xxh3_end(Xxh3 *h)
+{
+    const XXH128_hash_t hash = XXH3_128bits_digest(xxh3_state(h));
+    XXH3_freeState(xxh3_state(h));
+    return (Hash128){ hash.low64, hash.high64 };
 }

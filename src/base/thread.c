@@ -132,6 +132,14 @@ static void *worker_main(void *arg)
     }
 }
 
+/* Signals stay with the threads that were there before: a Ctrl-C must interrupt a prompt, not a kernel. */
+static void signals_hold(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+}
+
 Pool *pool_new(int threads)
 {
     BUG_ON(threads < 0);
@@ -143,10 +151,8 @@ Pool *pool_new(int threads)
     p->threads = 1;
     p->spin_ns = threads <= (t->whole ? t->units : t->cores) ? POOL_SPIN_NS : 0;
     p->worker = mem_zalloc((size_t)threads, sizeof *p->worker);
-    /* signals stay with the threads that were there before: a Ctrl-C must interrupt a prompt, not a kernel */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
+    sigset_t before;
+    signals_hold(&before);
     for (int i = 0; i < threads - 1; i++) {
         Worker *w = &p->worker[i];
         *w = (Worker){ .pool = p, .number = i + 1, .of = threads };
@@ -203,6 +209,37 @@ void parallel_for(Pool *p, int64_t n, PoolFn fn, void *ctx)
         atomic_store(&p->caller_sleeps, false);
     }
     atomic_store(&p->busy, false);
+}
+
+struct Beside { pthread_t thread; void (*fn)(void *); void *ctx; };
+
+static void *beside_main(void *arg)
+{
+    Beside *b = arg;
+    b->fn(b->ctx);
+    return NULL;
+}
+
+Beside *beside_start(void (*fn)(void *ctx), void *ctx)
+{
+    Beside  *b = mem_zalloc(1, sizeof *b);
+    sigset_t before;
+    *b = (Beside){ .fn = fn, .ctx = ctx };
+    signals_hold(&before);
+    const bool started = pthread_create(&b->thread, NULL, beside_main, b) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (started)
+        return b;
+    free(b);
+    fn(ctx);
+    return NULL;
+}
+
+void beside_join(Beside *b)
+{
+    if (b)
+        pthread_join(b->thread, NULL);
+    free(b);
 }
 
 int thread_cores(void)

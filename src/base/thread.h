@@ -12,6 +12,12 @@ Pool *pool_new(int threads);               /* threads >= 1, the calling thread i
 void  pool_free(Pool *p);
 int   pool_threads(const Pool *p);
 void  parallel_for(Pool *p, int64_t n, PoolFn fn, void *ctx); /* returns when all n pieces are done; n < 2^31; not re-entrant; p NULL runs in place */
+
+/* One thing done beside the rest, on a thread of its own that no signal reaches. Where no thread is to be had it is done at once: the same, but waited for. */
+typedef struct Beside Beside;
+Beside *beside_start(void (*fn)(void *ctx), void *ctx);
+void    beside_join(Beside *b);            /* waits for its end and frees it; NULL is fine */
+
 int   thread_cores(void);                  /* cores this process may use: topology.h */
 
 #endif

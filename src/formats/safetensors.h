@@ -41,7 +41,8 @@ Str  st_metadata(const StFile *f, const char *key);                         /* {
 const char *st_where(const StFile *f, const StTensor *t);                   /* path of the file that holds t */
 
 /* Atomic writer: declare all tensors first, then give the data in the same order, in pieces if wished. The header is padded with spaces so
- * that data starts at a multiple of 8. commit fails when bytes are missing. */
+ * that data starts at a multiple of 8. commit fails when bytes are missing, and does not wait for
+ * the disk: a file of tensors is a part of a folder, which folder_commit flushes (file_out_finish). */
 typedef struct StWriter StWriter;
 int  st_create(StWriter **out, const char *path, Err *e);
 void st_meta(StWriter *w, const char *key, const char *value);

@@ -119,7 +119,7 @@ int st_commit(StWriter **w, Err *e)
         rc = err_set(e, ERR_WORK, "%s: only %" PRIu64 " of %" PRIu64 " bytes of tensor data were given; the file was not written", s->path, s->done,
                      s->total);
     if (!rc)
-        rc = file_out_commit(&s->out, e);
+        rc = file_out_finish(&s->out, e);
     st_abort(w);
     return rc;
 }

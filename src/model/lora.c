@@ -439,14 +439,18 @@ int adapter_base_options(ModelOptions *o, const char *path, Err *e)
     return rc;
 }
 
+int adapter_write(const Adapter *a, const Model *m, const char *dir, Err *e)
+{
+    const int rc = write_pairs(a, m, dir, e);
+    return rc ? rc : write_config(a, m, dir, e);
+}
+
 int adapter_save(const Adapter *a, const Model *m, const char *path, Err *e)
 {
     char *tmp = NULL;
     int   rc = folder_begin(&tmp, path, e);
-    if (rc || (rc = write_pairs(a, m, tmp, e)) || (rc = write_config(a, m, tmp, e)))
-        goto done;
-    rc = folder_commit(&tmp, path, e);
-done:
+    if (!rc && !(rc = adapter_write(a, m, tmp, e)))
+        rc = folder_commit(&tmp, path, e);
     folder_abort(&tmp);
     return rc;
 }

@@ -31,6 +31,7 @@ int  adapter_open(Adapter **out, const Model *m, const char *path, Err *e);
 int  adapter_base_options(ModelOptions *o, const char *path, Err *e);
 int  adapter_from(Adapter **out, const Model *m, const Json *config, const StFile *f, const char *path, Err *e); /* its parts, already open; path for messages */
 int  adapter_save(const Adapter *a, const Model *m, const char *path, Err *e);
+int  adapter_write(const Adapter *a, const Model *m, const char *dir, Err *e); /* into a folder that the caller commits (folder_begin) */
 void adapter_free(Adapter *a);
 
 /* The tables in force: the adapter's (may be NULL) where it has them, else the model's. */

@@ -180,6 +180,7 @@ typedef struct SaveOptions {
 /* Writes weights (with `adapter` merged in: W + s B A, when not NULL) under the names they were read by, and every side file of the base folder.
  * Atomic. */
 int   model_save(const Model *m, const struct Adapter *adapter, const char *path, const SaveOptions *o, Err *e);
+int   model_write(const Model *m, const struct Adapter *adapter, const char *dir, const SaveOptions *o, Err *e); /* into a folder that the caller commits (folder_begin) */
 
 size_t model_save_room(const Model *m, const SaveOptions *o);   /* bytes of memory that it takes while it writes; no adapter */
 

@@ -248,17 +248,23 @@ size_t model_save_room(const Model *m, const SaveOptions *o)
     return wide + half;
 }
 
-int model_save(const Model *m, const Adapter *adapter, const char *path, const SaveOptions *o, Err *e)
+int model_write(const Model *m, const Adapter *adapter, const char *dir, const SaveOptions *o, Err *e)
 {
-    char *tmp = NULL;
+    int rc;
     if (o->packed && (m->fam->transposed || gguf_experts(m) > 0))
         return err_set(e, ERR_INPUT, "%s: matrices of %s models cannot be packed for bitsandbytes (%s); choose f32, bf16 or f16", m->path, m->fam->hf,
                        m->fam->transposed ? "they are stored transposed" : "it packs no experts");
-    int rc = folder_begin(&tmp, path, e);
-    if (rc || (rc = write_weights(m, adapter, tmp, o, e)) || (rc = write_config(m, adapter, tmp, o, e)) || (rc = copy_side_files(m->path, tmp, e)))
-        goto done;
-    rc = folder_commit(&tmp, path, e);
-done:
+    if ((rc = write_weights(m, adapter, dir, o, e)) || (rc = write_config(m, adapter, dir, o, e)))
+        return rc;
+    return copy_side_files(m->path, dir, e);
+}
+
+int model_save(const Model *m, const Adapter *adapter, const char *path, const SaveOptions *o, Err *e)
+{
+    char *tmp = NULL;
+    int   rc = folder_begin(&tmp, path, e);
+    if (!rc && !(rc = model_write(m, adapter, tmp, o, e)))
+        rc = folder_commit(&tmp, path, e);
     folder_abort(&tmp);
     return rc;
 }

@@ -198,6 +198,11 @@ static bool is_step_name(const char *name, int64_t *step)
     return true;
 }
 
+static int not_saved(const Ckpt *c, Err *e)
+{
+    return err_wrap(e, "the checkpoint of step %lld was not saved", (long long)c->step);
+}
+
 /* After the checkpoint of step `newest`: keeps the newest ones. Later steps are of a past that was damaged and is being gone through again;
  * unfinished folders are of saves that were killed. The run's lock is held, so nobody else writes here. */
 static void prune(const char *dir, int64_t newest, int64_t keep)
@@ -216,23 +221,34 @@ static void prune(const char *dir, int64_t newest, int64_t keep)
     }
 }
 
-int ckpt_save(const char *run, const Optimizer *o, const RunState *s, int64_t keep, Err *e)
+int ckpt_begin(Ckpt *c, const char *run, const Optimizer *o, const RunState *s, Err *e)
 {
-    char  name[64], *dir = path_join(run, "checkpoints"), *path, *tmp = NULL;
+    char  name[64], *dir = path_join(run, "checkpoints");
     snprintf(name, sizeof name, "step-%09lld", (long long)s->step);
-    path = path_join(dir, name);
+    *c = (Ckpt){ .step = s->step, .path = path_join(dir, name) };
     int rc = dir_make(dir, e);
-    if (rc || (rc = folder_begin(&tmp, path, e)) || (rc = write_state(tmp, s, e)) || (rc = write_tensors(tmp, o, e)) ||
-        (rc = write_manifest(tmp, e)) || (rc = folder_commit(&tmp, path, e))) {
-        err_wrap(e, "the checkpoint of step %lld was not saved", (long long)s->step);
-        goto done;
-    }
-    prune(dir, s->step, keep);
-done:
-    folder_abort(&tmp);
-    free(path);
+    if (rc || (rc = folder_begin(&c->tmp, c->path, e)) || (rc = write_tensors(c->tmp, o, e)) || (rc = write_state(c->tmp, s, e)))
+        rc = not_saved(c, e);
     free(dir);
     return rc;
+}
+
+int ckpt_commit(Ckpt *c, int64_t keep, Err *e)
+{
+    int rc;
+    if ((rc = write_manifest(c->tmp, e)) || (rc = folder_commit(&c->tmp, c->path, e)))
+        return not_saved(c, e);
+    char *dir = mem_strndup(c->path, (size_t)(path_base(c->path) - c->path));
+    prune(dir, c->step, keep);
+    free(dir);
+    return 0;
+}
+
+void ckpt_close(Ckpt *c)
+{
+    folder_abort(&c->tmp);
+    free(c->path);
+    *c = (Ckpt){ 0 };
 }
 
 int ckpt_load(const char *run, Optimizer *o, RunState *s, bool *found, Err *e)

@@ -19,7 +19,12 @@ typedef struct RunState {
     int64_t metrics_bytes, order_bytes, samples_bytes; /* lengths of the run's journals when the checkpoint was made */
 } RunState;
 
-int ckpt_save(const char *run, const Optimizer *o, const RunState *s, int64_t keep, Err *e);
+/* Written in two parts, so that the slow one can be done while training goes on: begin reads all that training changes, commit brings it safely to the disk
+ * under its name and removes all but the newest `keep`. close in any case; without commit nothing is left of it. */
+typedef struct Ckpt { int64_t step; char *path, *tmp; } Ckpt;
+int  ckpt_begin(Ckpt *c, const char *run, const Optimizer *o, const RunState *s, Err *e);
+int  ckpt_commit(Ckpt *c, int64_t keep, Err *e);
+void ckpt_close(Ckpt *c);                   /* zeroed: fine */
 size_t ckpt_room(const Optimizer *o);       /* bytes of memory that it takes */
 size_t ckpt_bytes(const Optimizer *o);      /* bytes of a checkpoint on disk, but for names and text */
 /* Finds the newest checkpoint that is whole, fills the optimizer and the state. *found false: there is none. */

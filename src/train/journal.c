@@ -77,42 +77,6 @@ static Json *data_facts(const DataSet *d)
     return j;
 }
 
-/* Hashes of what the run stands on: every weight and JSON file of the base folder, and the adapter it goes on from. */
-static int hash_folder(Json *out, const char *dir, const char *prefix, Err *e)
-{
-    FileList l = { 0 };
-    char     one[SHA256_HEX];
-    int      rc = 0;
-    if (!file_is_dir(dir)) { /* a GGUF file is all there is */
-        StrBuf key = { 0 };
-        strbuf_addf(&key, "%s%s", prefix, path_base(dir));
-        if (!(rc = sha256_file(dir, one, e)))
-            json_set(out, strbuf_z(&key), json_str_new(str_of(one)));
-        strbuf_release(&key);
-        return rc;
-    }
-    rc = file_list(&l, dir, e);
-    for (size_t i = 0; i < l.n && !rc; i++) {
-        char   hex[SHA256_HEX], *path = path_join(dir, l.name[i]);
-        StrBuf key = { 0 };
-        strbuf_addf(&key, "%s%s", prefix, l.name[i]);
-        if ((str_ends(str_of(path), ".json") || str_ends(str_of(path), ".safetensors")) && !file_is_dir(path) && !(rc = sha256_file(path, hex, e)))
-            json_set(out, strbuf_z(&key), json_str_new(str_of(hex)));
-        strbuf_release(&key);
-        free(path);
-    }
-    file_list_release(&l);
-    return rc;
-}
-
-static int base_facts(const TrainRun *r, Json **out, Err *e)
-{
-    const char *adapter = r->cfg.init_adapter;
-    *out = json_obj_new();
-    int rc = hash_folder(*out, r->cfg.model, "", e);
-    return rc || !adapter || !*adapter ? rc : hash_folder(*out, adapter, "init-adapter/", e);
-}
-
 /* A run goes on only with the very files it began with: name the first that has changed. */
 static int compare_data(const TrainRun *r, const Json *then, const DataSet *now, Err *e)
 {
@@ -124,23 +88,29 @@ static int compare_data(const TrainRun *r, const Json *then, const DataSet *now,
     return 0;
 }
 
-static int check_inputs(const TrainRun *r, Err *e)
+static int check_data(const TrainRun *r, const Json *then, Err *e)
 {
-    Json *then = NULL, *now = NULL, *hash;
-    char *path = path_join(r->cfg.out, "run.json");
+    const int rc = compare_data(r, json_get(then, "data"), r->train, e);
+    return rc ? rc : compare_data(r, json_get(then, "held_out"), r->held_out, e);
+}
+
+static int check_base(const TrainRun *r, const Json *then, const Json *now, Err *e)
+{
+    Json *hash;
     Str   name;
-    int   rc = 0;
-    if (!file_exists(path) || (rc = json_read_file(&then, path, e)) || (rc = base_facts(r, &now, e)))
-        goto done;
-    for (JsonIter it = { 0 }; !rc && json_each(now, &it, &name, &hash);)
+    for (JsonIter it = { 0 }; then && json_each(now, &it, &name, &hash);)
         if (!str_eq(json_str(hash), json_str(json_get(json_get(then, "base_sha256"), name.p))))
-            rc = err_set(e, ERR_INPUT, "%.*s of the base model %s has changed since the run in %s began; choose another --out, or remove the folder",
-                         (int)name.n, name.p, r->cfg.model, r->cfg.out);
-    if (!rc && !(rc = compare_data(r, json_get(then, "data"), r->train, e)))
-        rc = compare_data(r, json_get(then, "held_out"), r->held_out, e);
-done:
-    json_free(then);
-    json_free(now);
+            return err_set(e, ERR_INPUT, "%.*s of the base model %s has changed since the run in %s began; choose another --out, or remove the folder",
+                           (int)name.n, name.p, r->cfg.model, r->cfg.out);
+    return 0;
+}
+
+/* run.json as the folder has it; NULL: not yet. */
+static int read_facts(const TrainRun *r, Json **then, Err *e)
+{
+    char *path = path_join(r->cfg.out, "run.json");
+    *then = NULL;
+    const int rc = file_exists(path) ? json_read_file(then, path, e) : 0;
     free(path);
     return rc;
 }
@@ -161,28 +131,28 @@ int journal_begin(const TrainRun *r, bool *done, Err *e)
 {
     char  *recipe = path_join(r->cfg.out, "recipe.yaml"), *mark = path_join(r->cfg.out, "DONE");
     StrBuf text = { 0 };
+    Json  *then = NULL;
     int    rc = 0;
     *done = false;
     if (file_exists(recipe)) {
-        if (!(rc = check_recipe(r, recipe, e)))
-            rc = check_inputs(r, e);
+        if (!(rc = check_recipe(r, recipe, e)) && !(rc = read_facts(r, &then, e)))
+            rc = check_data(r, then, e);
         *done = !rc && file_exists(mark);
     } else if (!(rc = check_empty(r, e))) {
         cfg_write_yaml(&text, train_options, &r->cfg, true);
         rc = put_file(r, "recipe.yaml", strbuf_str(&text), e);
     }
+    json_free(then);
     strbuf_release(&text);
     free(recipe);
     free(mark);
     return rc;
 }
 
-int journal_facts(const TrainRun *r, Err *e)
+Json *journal_facts(const TrainRun *r)
 {
-    Json  *j = json_obj_new(), *base = NULL;
-    char   now[32];
-    StrBuf text = { 0 };
-    int    rc = base_facts(r, &base, e);
+    Json *j = json_obj_new();
+    char  now[32];
     clock_iso8601(now);
     json_set(j, "hone_version", json_str_new(str_of(HONE_VERSION)));
     json_set(j, "started", json_str_new(str_of(now)));
@@ -196,15 +166,26 @@ int journal_facts(const TrainRun *r, Err *e)
     json_set(j, "total_steps", json_int_new(r->total_steps));
     json_set(j, "padding_share", json_num_new(r->pad_share));
     json_set(j, "plan", plan_json(&r->plan));
-    json_set(j, "base_sha256", base);
+    json_set(j, "base_sha256", json_null_new()); /* its place; journal_settle knows it */
     json_set(j, "data", data_facts(r->train));
     if (r->held_out)
         json_set(j, "held_out", data_facts(r->held_out));
-    json_write(&text, j, true);
-    if (!rc)
+    return j;
+}
+
+int journal_settle(const TrainRun *r, Json *facts, Json *base, Err *e)
+{
+    Json  *then;
+    StrBuf text = { 0 };
+    int    rc = read_facts(r, &then, e);
+    rc = rc ? rc : check_base(r, then, base, e);
+    if (!rc && facts) {
+        json_set(facts, "base_sha256", json_ref(base));
+        json_write(&text, facts, true);
         rc = put_file(r, "run.json", strbuf_str(&text), e);
+    }
     strbuf_release(&text);
-    json_free(j);
+    json_free(then);
     return rc;
 }
 
@@ -230,9 +211,21 @@ int journal_mark(TrainRun *r, Err *e)
     for (size_t i = 0; i < ARRAY_LEN(journal) && !rc; i++) {
         char    *path = path_join(r->cfg.out, journal[i].name);
         uint64_t size = 0;
-        if (file_exists(path) && !(rc = file_sync(path, e)))
+        if (file_exists(path))
             rc = file_size(path, &size, e);
         *(int64_t *)(void *)((char *)&r->state + journal[i].off) = (int64_t)size;
+        free(path);
+    }
+    return rc;
+}
+
+int journal_sync(const TrainRun *r, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(journal) && !rc; i++) {
+        char *path = path_join(r->cfg.out, journal[i].name);
+        if (file_exists(path))
+            rc = file_sync(path, e);
         free(path);
     }
     return rc;

@@ -21,6 +21,7 @@
 #include "train/schedule.h"
 
 #define IDENTITY_MAX 1e-2 /* rounding explains about 1e-5 */
+#define KEEP_TOKENS_FROM ((size_t)16 << 20) /* bytes of a data file; smaller ones are tokenised in a second or two, and need no second copy of what they say */
 #define FEW_STEPS 50 /* fewer optimizer steps than this teach little (LoRA Without Regret, 2025); worth a warning */
 
 /* --- opening ------------------------------------------------------------------------------------------------------------------------------ */
@@ -54,16 +55,21 @@ static int held_out_share(const char *eval, double *share, Err *e)
 int train_load_data(const TrainCfg *cfg, const Tok *tok, int32_t vocab, DataSet **train, DataSet **held_out, Err *e)
 {
     double      share;
+    Pool       *pool = pool_new((int)cfg->threads);
     DataOptions opt = { .objective = cfg->objective == GOAL_TEXT ? OBJECTIVE_TEXT : OBJECTIVE_SFT, .max_length = (int32_t)cfg->max_length,
-                        .on_long = (LongPolicy)cfg->on_long, .separator = cfg->separator, .vocab = vocab };
+                        .on_long = (LongPolicy)cfg->on_long, .separator = cfg->separator, .vocab = vocab, .pool = pool,
+                        .keep_from = cfg->keep_tokens ? KEEP_TOKENS_FROM : 0 };
     int         rc = held_out_share(cfg->eval, &share, e);
-    if (rc || (rc = dataset_load(train, cfg->data, tok, &opt, e)))
-        return rc;
-    if (share < 0)
-        return dataset_load(held_out, cfg->eval, tok, &opt, e);
-    if (share > 0 && (*train)->n < 2)
-        return err_set(e, ERR_INPUT, "%s: one example cannot be split into training and held-out data; give --eval FILE or --eval 0", cfg->data);
-    return share > 0 ? dataset_split(*train, share, (uint64_t)cfg->seed, held_out, e) : 0;
+    if (!rc)
+        rc = dataset_load(train, cfg->data, tok, &opt, e);
+    if (!rc && share < 0)
+        rc = dataset_load(held_out, cfg->eval, tok, &opt, e);
+    if (!rc && share > 0 && (*train)->n < 2)
+        rc = err_set(e, ERR_INPUT, "%s: one example cannot be split into training and held-out data; give --eval FILE or --eval 0", cfg->data);
+    if (!rc && share > 0)
+        rc = dataset_split(*train, share, (uint64_t)cfg->seed, held_out, e);
+    pool_free(pool);
+    return rc;
 }
 
 /* Micro-batches of one step. Unpacked ones hold one example each, so their mean length counts. */
@@ -111,9 +117,8 @@ void train_count_steps(TrainRun *r)
 /* The first file decides the objective when the recipe leaves it open. */
 static int first_kind(const char *files, DataKind *kind, Err *e)
 {
-    char   *first = mem_strndup(files ? files : "", files ? strcspn(files, ",") : 0);
-    int64_t rows;
-    int     rc = *first ? data_sniff(first, kind, &rows, e) : 0;
+    char     *first = mem_strndup(files ? files : "", files ? strcspn(files, ",") : 0);
+    const int rc = *first ? data_kind(first, kind, e) : 0;
     free(first);
     return rc;
 }
@@ -249,6 +254,7 @@ void train_close(TrainRun *r)
         return;
     lock_drop(&r->lock);
     pass_close(&r->pass);
+    json_free(r->facts);
     free(r->plan.rates);
     optimizer_close(&r->opt);
     adapter_free(r->adapter);
@@ -258,6 +264,35 @@ void train_close(TrainRun *r)
     model_close(r->model);
     cfg_release(train_options, &r->cfg);
     free(r);
+}
+
+/* --- what stands between training and saving -------------------------------------------------------------------------------------------------- */
+
+/* The base is the one that the run began with; a new run writes down which. */
+static int settle_base(TrainRun *r, Err *e)
+{
+    Json *base = NULL;
+    int   rc = r->settled ? 0 : base_hash_end(&r->base, &base, e);
+    if (!rc && !r->settled)
+        rc = journal_settle(r, r->facts, base, e);
+    json_free(base);
+    r->settled = !rc;
+    return rc;
+}
+
+/* On the saving thread, before anything gets its name. */
+static int settle(void *user, Err *e)
+{
+    TrainRun *r = user;
+    const int rc = journal_sync(r, e);
+    return rc ? rc : settle_base(r, e);
+}
+
+/* Before weights change: what saves them has read them; and a run that goes on does so with its own base, of which a new one is assured when it first saves. */
+static int let_change(TrainRun *r, Err *e)
+{
+    const int rc = r->facts ? 0 : settle_base(r, e);
+    return rc ? rc : saving_let_change(&r->saving, e);
 }
 
 /* --- one step ----------------------------------------------------------------------------------------------------------------------------- */
@@ -300,6 +335,8 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     if (rc == ERR_IO) /* what was put aside is lost, and with it this step; the checkpoint is not */
         err_set(e, rc, "%s; when it is mended, run the same command again to go on from the last checkpoint", e->text);
     if (rc)
+                        r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, &nll, &balance, e);
+    if (rc || (rc = let_change(r, e)))
         return rc;
     p->event = TRAIN_STEP;
     p->step = r->state.step + 1;
@@ -362,20 +399,6 @@ static int write_samples(TrainRun *r, const TrainHooks *h, Err *e)
     return rc;
 }
 
-/* The best so far, as other tools load it: RUN/adapter or RUN/model. */
-static int write_best(const TrainRun *r, Err *e)
-{
-    char *path = path_join(r->cfg.out, r->adapter ? "adapter" : "model");
-    char *template = r->adapter ? r->adapter->chat_template : r->model->chat_template;
-    if (r->train->file[0].kind == DATA_MESSAGES)
-        snprintf(template, SHA256_HEX, "%s", chat_template_hash(r->tok));
-    if (r->adapter)
-        model_fingerprint(r->model, r->adapter->trained_on);
-    int   rc = r->adapter ? adapter_save(r->adapter, r->model, path, e) : model_save(r->model, NULL, path, &(SaveOptions){ .dtype = r->model->file_dtype }, e);
-    free(path);
-    return rc;
-}
-
 static int evaluate(TrainRun *r, const TrainHooks *h, TrainProgress *p, Err *e)
 {
     EvalResult res;
@@ -395,24 +418,35 @@ static int evaluate(TrainRun *r, const TrainHooks *h, TrainProgress *p, Err *e)
     if (p->best) {
         r->state.best_loss = res.loss;
         r->state.best_step = r->state.step;
-        rc = write_best(r, e);
     }
-    if (rc || (rc = journal_eval(r, p, e)) || (rc = write_samples(r, h, e)))
+    if ((rc = journal_eval(r, p, e)) || (rc = write_samples(r, h, e)))
         return rc;
     tell(h, p);
     return 0;
 }
 
-static int save(TrainRun *r, const TrainHooks *h, Err *e)
+static int saved(TrainRun *r, const TrainHooks *h, Err *e)
 {
-    int rc = guard_weights(r, e);
-    if (rc || (rc = journal_mark(r, e)))
+    bool done;
+    int  rc = saving_end(&r->saving, &done, e);
+    if (!rc && done)
+        tell(h, &(TrainProgress){ .event = TRAIN_SAVED, .step = r->saving.job.state.step, .total = r->total_steps });
+    return rc;
+}
+
+/* Begins to save where the run stands, and (best) what it has come to as other tools load it: RUN/adapter or RUN/model. */
+static int save(TrainRun *r, const TrainHooks *h, bool checkpoint, bool best, Err *e)
+{
+    int rc = saved(r, h, e);
+    if (rc || (rc = guard_weights(r, e)) || (rc = journal_mark(r, e)))
         return rc;
-    RunState now = r->state;
-    now.run_seconds += clock_seconds() - r->opened_at;
-    if ((rc = ckpt_save(r->cfg.out, &r->opt, &now, r->cfg.keep_checkpoints, e)))
-        return rc;
-    tell(h, &(TrainProgress){ .event = TRAIN_SAVED, .step = r->state.step, .total = r->total_steps });
+    char *template = r->adapter ? r->adapter->chat_template : r->model->chat_template;
+    if (r->train->file[0].kind == DATA_MESSAGES)
+        snprintf(template, SHA256_HEX, "%s", chat_template_hash(r->tok));
+    SaveJob job = { .run = r->cfg.out, .opt = checkpoint ? &r->opt : NULL, .state = r->state, .keep = r->cfg.keep_checkpoints, .best = best,
+                    .adapter = r->adapter, .model = r->model, .settle = settle, .user = r };
+    job.state.run_seconds += clock_seconds() - r->opened_at;
+    saving_begin(&r->saving, &job);
     return 0;
 }
 
@@ -432,9 +466,10 @@ static int start_or_resume(TrainRun *r, const TrainHooks *h, Err *e)
     tell(h, &p);
     if (found)
         return 0;
-    if ((rc = journal_facts(r, e)) || (r->held_out && (rc = evaluate(r, h, &p, e))))
+    r->facts = journal_facts(r);
+    if (r->held_out && (rc = evaluate(r, h, &p, e)))
         return rc;
-    return save(r, h, e);
+    return save(r, h, true, p.best, e);
 }
 
 static bool patience_ended(const TrainRun *r)
@@ -464,15 +499,17 @@ static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         const bool stop = h->stop_asked && h->stop_asked(h->user);
         if (r->held_out && (last || r->state.step % r->cfg.eval_every == 0) && (rc = evaluate(r, h, &p, e)))
             break;
-        if ((stop || last || r->state.step % r->cfg.save_every == 0 || r->state.step % r->cfg.eval_every == 0) && (rc = save(r, h, e)))
+        if ((stop || last || r->state.step % r->cfg.save_every == 0 || r->state.step % r->cfg.eval_every == 0) && (rc = save(r, h, true, p.best, e)))
             break;
-        if (stop && !last)
+        if (stop && !last && !(rc = saved(r, h, e)))
             rc = err_set(e, ERR_STOP, "stopped after step %lld of %lld; run the same command again to go on from there", (long long)r->state.step,
                          (long long)r->total_steps);
     }
     pack_plan_release(&c.plan);
     if (!rc && !r->held_out)
-        rc = write_best(r, e);
+        rc = save(r, h, false, true, e);
+    if (!rc)
+        rc = saved(r, h, e);
     if (!rc)
         rc = identity_check(&r->pass, r->held_out ? r->held_out : r->train, 0, IDENTITY_TOKENS, &res->identity, e);
     if (!rc && !(res->identity <= IDENTITY_MAX))
@@ -500,8 +537,9 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     if ((rc = lock_take(&r->lock, lock, e)) || (!train_is_done(r) && !r->plan.planned && (rc = plan_make(r, h, false, e))) ||
         (rc = journal_begin(r, &done, e)))
         goto done;
+    base_hash_begin(&r->base, r->cfg.model, r->cfg.init_adapter);
     if (done) {
-        if (!(rc = journal_read_done(r, res, e)))
+        if (!(rc = settle_base(r, e)) && !(rc = journal_read_done(r, res, e)))
             rc = report_write(r->cfg.out, e); /* the one thing that may have failed after DONE */
         goto done;
     }
@@ -511,6 +549,7 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         log_warn("train", "only %lld optimizer steps; more epochs, more data or fewer batch-tokens give the model more to learn from",
                  (long long)r->total_steps);
     rc = go(r, h, res, e);
+    saving_end(&r->saving, NULL, NULL); /* after an error of the run's own; what was begun is brought to its end */
     if (!rc) {
         const RunState *s = &r->state;
         res->steps = s->step;
@@ -531,6 +570,7 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     }
     log_sink_remove(journal_log, r->cfg.out);
 done:
+    base_hash_drop(&r->base);
     lock_drop(&r->lock);
     free(lock);
     return rc;

@@ -8,9 +8,10 @@
 #ifndef HONE_RUN_H
 #define HONE_RUN_H
 
-#include "train/ckpt.h"
+#include "train/base_hash.h"
 #include "train/pass.h"
 #include "train/plan.h"
+#include "train/saving.h"
 
 typedef struct TrainProgress {
     enum { TRAIN_STARTED, TRAIN_RESUMED, TRAIN_STEP, TRAIN_EVAL, TRAIN_SAVED } event;
@@ -47,6 +48,10 @@ typedef struct TrainRun {
     bool       free_micro;     /* micro-tokens was left to hone */
     bool       free_eval, free_save; /* eval-every, save-every as well */
     int        lock;
+    BaseHash   base;
+    Json      *facts;          /* run.json to be written with the first checkpoint; NULL: it is there */
+    bool       settled;        /* base and run.json belong together */
+    Saving     saving;
 } TrainRun;
 
 typedef struct TrainResult {

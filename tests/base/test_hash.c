@@ -40,6 +40,11 @@ static void test_file(void **state)
     assert_int_equal(sha256_file(path, hex, &e), 0);
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     assert_int_equal(sha256_file(dir, hex, &e), ERR_INPUT);
+    atomic_bool stop = false;
+    assert_int_equal(sha256_file_until(path, &stop, hex, &e), 0);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    atomic_store(&stop, true);
+    assert_int_equal(sha256_file_until(path, &stop, hex, &e), ERR_STOP);
     free(path);
     check_dir_done(dir);
 }

@@ -160,12 +160,42 @@ static void test_cores(void **state)
         pool_free(pool_new(4));
 }
 
+/* --- beside ---------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Held { bool ran, held; } Held;
+
+static void look_at_signals(void *ctx)
+{
+    Held    *h = ctx;
+    sigset_t now;
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    h->held = sigismember(&now, SIGINT) == 1;
+    h->ran = true;
+}
+
+static void test_beside(void **state)
+{
+    (void)state;
+    Held     h[50] = { 0 };
+    Beside  *b[50];
+    sigset_t now;
+    for (size_t i = 0; i < ARRAY_LEN(b); i++)
+        b[i] = beside_start(look_at_signals, &h[i]);
+    for (size_t i = 0; i < ARRAY_LEN(b); i++) {
+        beside_join(b[i]);
+        assert_true(h[i].ran && h[i].held);
+    }
+    beside_join(NULL);
+    pthread_sigmask(SIG_SETMASK, NULL, &now);
+    assert_int_equal(sigismember(&now, SIGINT), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nesting_stops), /* first: a child of a process that has threads is none of ours */
         cmocka_unit_test(test_each_piece_once), cmocka_unit_test(test_many_jobs), cmocka_unit_test(test_same_result),
-        cmocka_unit_test(test_speed_and_idle),  cmocka_unit_test(test_cores),
+        cmocka_unit_test(test_speed_and_idle),  cmocka_unit_test(test_cores), cmocka_unit_test(test_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -352,6 +352,79 @@ static void test_changed_inputs_are_refused(void **state)
     free(mine);
 }
 
+/* ... and so is one whose base has changed: it is hashed while the first step computes, and nothing is told of that step. */
+static void test_changed_base_is_refused(void **state)
+{
+    (void)state;
+    static const char *const name[] = { "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json" };
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    char       *other = at("other"), *order = at("based/order.jsonl"), *facts = at("based/run.json"), *text, *then;
+    size_t      n, n_then;
+    Json       *j;
+    assert_int_equal(dir_make(other, &e), 0);
+    for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+        char *model = at("model"), *from = path_join(model, name[i]), *to = path_join(other, name[i]);
+        assert_int_equal(file_read_text(from, &text, &n, &e), 0);
+        assert_int_equal(file_write_atomic(to, text, n, &e), 0);
+        free(text);
+        free(model);
+        free(from);
+        free(to);
+    }
+    const Plan p = { .out = "based", .more = { "model", other }, .stop_after = 3 };
+    assert_int_equal(run(&p, &c, &res, &e), ERR_STOP);
+    assert_int_equal(json_read_file(&j, facts, &e), 0);
+    for (size_t i = 0; i < ARRAY_LEN(name); i++) {
+        char hex[SHA256_HEX], *path = path_join(other, name[i]);
+        assert_int_equal(sha256_file(path, hex, &e), 0);
+        assert_string_equal(json_str(json_get(json_get(j, "base_sha256"), name[i])).p, hex);
+        free(path);
+    }
+    json_free(j);
+    char *config = path_join(other, "config.json");
+    assert_int_equal(file_read_text(order, &then, &n_then, &e), 0);
+    assert_int_equal(file_read_text(config, &text, &n, &e), 0);
+    text[n] = '\n'; /* in the place of the end: the same configuration, another file */
+    assert_int_equal(file_write_atomic(config, text, n + 1, &e), 0);
+    assert_int_equal(run(&p, &c, &res, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "config.json of the base model");
+    assert_int_equal(c.steps, 0);
+    free(text);
+    assert_int_equal(file_read_text(order, &text, &n, &e), 0);
+    assert_int_equal(n, n_then);
+    assert_memory_equal(text, then, n);
+    free(text);
+    free(then);
+    free(config);
+    free(order);
+    free(facts);
+    free(other);
+}
+
+/* What was saved while training went on is what a run that ended there has. */
+static void test_saved_beside_is_what_was(void **state)
+{
+    (void)state;
+    static const char *const method[] = { "lora", "full" };
+    Counter     c;
+    TrainResult res;
+    Err         e = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(method); i++) {
+        must_run(&(Plan){ .out = "every", .threads = 2, .more = { "method", method[i], "lr", "3e-3", "save-every", "1", "keep-checkpoints", "100" } }, &c, &res);
+        for (int64_t after = 1; after < 12; after += 2) {
+            char a[80], b[80];
+            snprintf(a, sizeof a, "every/checkpoints/step-%09lld/state.safetensors", (long long)after);
+            snprintf(b, sizeof b, "ended/checkpoints/step-%09lld/state.safetensors", (long long)after);
+            assert_int_equal(run(&(Plan){ .out = "ended", .stop_after = after, .more = { "method", method[i], "lr", "3e-3", "save-every", "100" } }, &c, &res, &e), ERR_STOP);
+            check_same(a, b);
+            remove_run("ended");
+        }
+        remove_run("every");
+    }
+}
+
 /* A damaged checkpoint is passed over, and does not outlive the new ones. */
 static void test_damaged_checkpoint_is_passed_over(void **state)
 {
@@ -482,6 +555,8 @@ int main(void)
         cmocka_unit_test(test_moments_are_not_exchanged),
         cmocka_unit_test(test_early_stop_survives_interruption),
         cmocka_unit_test(test_changed_inputs_are_refused),
+        cmocka_unit_test(test_changed_base_is_refused),
+        cmocka_unit_test(test_saved_beside_is_what_was),
         cmocka_unit_test(test_damaged_checkpoint_is_passed_over),
         cmocka_unit_test(test_full_method_and_checkpointing),
         cmocka_unit_test(test_overfits_one_batch),
