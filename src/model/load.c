@@ -5,6 +5,7 @@
 #include "model/model_int.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -99,24 +100,43 @@ static bool all_finite(const void *v, DType type, int64_t n)
     return !bad;
 }
 
-static int check_finite(const Weights *w, const WeightInfo *t, const void *v, DType type, Err *e)
+#define CHECK_PIECE (256 * CHECK_RUN) /* numbers of one piece: the whole model is read at every opening, so all threads do it */
+
+typedef struct Check { const void *v; DType type; int64_t n; _Atomic int64_t bad; } Check; /* bad: first number of the first run that has one; n: none */
+
+static void check_piece(void *ctx, int64_t piece, int worker)
 {
-    for (int64_t i = 0; i < t->count; i += CHECK_RUN)
-        if (!all_finite((const char *)v + dtype_bytes(type, i), type, MIN(t->count - i, CHECK_RUN)))
-            return err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number among elements %lld to %lld; the file is damaged", weights_where(w, t),
-                           t->name, (long long)i, (long long)MIN(t->count, i + CHECK_RUN) - 1);
-    return 0;
+    Check        *c = ctx;
+    const int64_t end = MIN(c->n, (piece + 1) * CHECK_PIECE);
+    (void)worker;
+    for (int64_t i = piece * CHECK_PIECE; i < end; i += CHECK_RUN)
+        if (!all_finite((const char *)c->v + dtype_bytes(c->type, i), c->type, MIN(end - i, CHECK_RUN))) {
+            int64_t first = atomic_load(&c->bad);
+            while (i < first && !atomic_compare_exchange_weak(&c->bad, &first, i)) {}
+            return;
+        }
+}
+
+static int check_finite(Pool *pool, const Weights *w, const WeightInfo *t, const void *v, DType type, Err *e)
+{
+    Check c = { .v = v, .type = type, .n = t->count, .bad = t->count };
+    parallel_for(pool, (c.n + CHECK_PIECE - 1) / CHECK_PIECE, check_piece, &c);
+    const int64_t bad = atomic_load(&c.bad);
+    if (bad == c.n)
+        return 0;
+    return err_set(e, ERR_INPUT, "%s: %s holds a value that is not a number among elements %lld to %lld; the file is damaged", weights_where(w, t), t->name,
+                   (long long)bad, (long long)MIN(t->count, bad + CHECK_RUN) - 1);
 }
 
 /* A matrix as the file stores it. Kernels read every stored type while they pack it, with the same bits in a result of five rows or more as from its
  * f32 numbers. */
-static int keep_stored(Model *m, const Weights *w, const WeightInfo *t, Slot *s, Err *e)
+static int keep_stored(Model *m, Pool *pool, const Weights *w, const WeightInfo *t, Slot *s, Err *e)
 {
     const void *mapped = m->be->host ? weights_mapped(w, t) : NULL;
     int         rc;
     if (mapped) {
         map_tensor(m, s, t->kernel, mapped);
-        rc = check_finite(w, t, mapped, t->kernel, e);
+        rc = check_finite(pool, w, t, mapped, t->kernel, e);
         weights_forget(w, t); /* until a block is run */
         return rc;
     }
@@ -124,7 +144,7 @@ static int keep_stored(Model *m, const Weights *w, const WeightInfo *t, Slot *s,
         return rc;
     void *v = mem_alloc(dtype_bytes(t->kernel, t->count));
     rc = weights_rows(w, t, v, e);
-    rc = rc ? rc : check_finite(w, t, v, t->kernel, e);
+    rc = rc ? rc : check_finite(pool, w, t, v, t->kernel, e);
     if (!rc)
         m->be->upload(m->be, (*s->at)->data, v, dtype_bytes(t->kernel, t->count));
     free(v);
@@ -186,7 +206,7 @@ static bool is_router(const Slot *s)
     return s->linear >= 0 && ((const Linear *)(const void *)s->at)->router; /* `at` is the first member of its Linear */
 }
 
-static int load_slot(Model *m, const Weights *w, Slot *s, const ModelOptions *o, Map *used, Err *e)
+static int load_slot(Model *m, Pool *pool, const Weights *w, Slot *s, const ModelOptions *o, Map *used, Err *e)
 {
     const WeightInfo *t = find(m, w, s);
     if (!t)
@@ -207,11 +227,11 @@ static int load_slot(Model *m, const Weights *w, Slot *s, const ModelOptions *o,
     const bool nf4 = o->nf4 && !t->packed && s->linear >= 0 && s->rank == 2 && !is_router(s);
     m->nf4 |= nf4;
     if (t->readable && s->rank == 2 && slot_same_layout(&stored) && t->kernel != DT_COUNT && !o->trainable && !nf4)
-        return keep_stored(m, w, t, s, e);
+        return keep_stored(m, pool, w, t, s, e);
 
     float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (slot_same_layout(&stored) ? 1 : 2));
     rc = weights_read(w, t, 0, t->count, host, e);
-    rc = rc ? rc : check_finite(w, t, host, DT_F32, e);
+    rc = rc ? rc : check_finite(pool, w, t, host, DT_F32, e);
     float *dense = host;
     if (!rc && !slot_same_layout(&stored)) {
         dense = host + t->count;
@@ -363,6 +383,7 @@ int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o
     Model         *m = NULL;
     const Weights *w;
     Map           *used = map_new();
+    Pool          *pool = pool_new(be->threads);
     int            rc = source_open(&s, path, e);
     o = o ? o : &frozen;
     if (rc || (rc = begin(&m, path, &s, be, e)))
@@ -374,7 +395,7 @@ int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o
         goto done;
     }
     for (int i = 0; i < m->slots->n; i++)
-        if ((rc = load_slot(m, w, &m->slots->p[i], o, used, e)))
+        if ((rc = load_slot(m, pool, w, &m->slots->p[i], o, used, e)))
             goto done;
     if ((rc = check_tied(m, w, used, e)) || (rc = check_leftovers(w, used, e)))
         goto done;
@@ -383,6 +404,7 @@ int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o
     *(m->source = mem_alloc(sizeof s)) = s; /* mapped weights lie in it */
     s = (Source){ 0 };
 done:
+    pool_free(pool);
     map_free(used);
     source_close(&s);
     if (rc) {

@@ -1,11 +1,13 @@
 /* advice.c - see advice.h. */
 #include "train/advice.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "tensor/inspect.h"
 
 /* Held-out rows that are also trained on measure memory, not skill. */
@@ -23,41 +25,70 @@ void advise_on_overlap(const TrainRun *r)
     map_free(seen);
 }
 
-#define ROWS_AT_ONCE 1024
+#define ROWS_AT_ONCE 256
+#define LANES        16 /* sums that run side by side: without them one addition would wait for the other */
+
+typedef struct Likeness { const Tensor *head; const float *row; double norm; int64_t end; _Atomic int64_t same; } Likeness;
+
+/* x . y and y . y, of n numbers */
+static void products(const float *x, const float *y, int64_t n, double *xy, double *yy)
+{
+    float dot[LANES] = { 0 }, square[LANES] = { 0 };
+    int64_t k = 0;
+    for (; k + LANES <= n; k += LANES)
+        for (int j = 0; j < LANES; j++) {
+            dot[j] += x[k + j] * y[k + j];
+            square[j] += y[k + j] * y[k + j];
+        }
+    *xy = *yy = 0;
+    for (; k < n; k++) {
+        *xy += (double)x[k] * (double)y[k];
+        *yy += (double)y[k] * (double)y[k];
+    }
+    for (int j = 0; j < LANES; j++) {
+        *xy += (double)dot[j];
+        *yy += (double)square[j];
+    }
+}
+
+static void compare_rows(void *ctx, int64_t piece, int worker)
+{
+    Likeness     *l = ctx;
+    const int64_t first = piece * ROWS_AT_ONCE, n = MIN(tensor_rows(l->head) - first, ROWS_AT_ONCE), width = tensor_cols(l->head);
+    const Tensor  part = tensor_row_view(l->head, first, n);
+    float        *w = mem_alloc((size_t)(width * n) * sizeof *w);
+    int64_t       same = 0;
+    double        dot, norm;
+    (void)worker;
+    tensor_get(&part, w);
+    for (int64_t i = 0; i < n; i++) {
+        products(l->row, w + i * width, width, &dot, &norm);
+        same += first + i != l->end && (l->norm == 0 ? norm == 0 : dot * dot > 0.998 * l->norm * norm); /* cosine above 0.999 */
+    }
+    free(w);
+    atomic_fetch_add(&l->same, same);
+}
 
 /* An end token whose row in the head equals many others was never trained: an adapter on the linears cannot tell it from them, so answers
  * trained with it would not end (their loss cannot fall below the log of the number of such rows). Conversations end with their own token. */
 int advise_on_end_token(const TrainRun *r, Err *e)
 {
     const Tensor *head = r->model->head_w;
-    const int64_t width = tensor_cols(head), rows = tensor_rows(head);
     const int32_t end = r->train->file[0].kind == DATA_MESSAGES ? chat_terminator(r->tok, NULL) : tok_eos(r->tok);
-    int64_t       same = 0;
+    double        ignored;
     if (r->cfg.objective != GOAL_SFT || !r->adapter || end < 0)
         return 0;
-    float *x = mem_alloc((size_t)width * sizeof *x), *w = mem_alloc((size_t)(width * ROWS_AT_ONCE) * sizeof *w);
-    Tensor row = tensor_row_view(head, end, 1);
+    float   *x = mem_alloc((size_t)tensor_cols(head) * sizeof *x);
+    Tensor   row = tensor_row_view(head, end, 1);
+    Likeness l = { .head = head, .row = x, .end = end };
+    Pool    *pool = pool_new(r->be->threads);
     tensor_get(&row, x);
-    double nx = 0;
-    for (int64_t k = 0; k < width; k++)
-        nx += (double)x[k] * (double)x[k];
-    for (int64_t first = 0; first < rows; first += ROWS_AT_ONCE) {
-        const int64_t n = MIN(rows - first, ROWS_AT_ONCE);
-        Tensor        part = tensor_row_view(head, first, n);
-        tensor_get(&part, w);
-        for (int64_t i = 0; i < n; i++) {
-            double dot = 0, ny = 0;
-            for (int64_t k = 0; k < width; k++) {
-                dot += (double)x[k] * (double)w[i * width + k];
-                ny += (double)w[i * width + k] * (double)w[i * width + k];
-            }
-            same += first + i != end && (nx == 0 ? ny == 0 : dot * dot > 0.998 * nx * ny); /* cosine above 0.999 */
-        }
-    }
+    products(x, x, tensor_cols(head), &ignored, &l.norm);
+    parallel_for(pool, (tensor_rows(head) + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE, compare_rows, &l);
+    pool_free(pool);
     free(x);
-    free(w);
-    if (same)
+    if (l.same)
         log_warn("train", "the end token of answers was never trained in this model: %lld other tokens have the same row in its head, and an adapter cannot "
-                 "tell them apart, so answers will not end well; method full can learn it", (long long)same);
+                 "tell them apart, so answers will not end well; method full can learn it", (long long)l.same);
     return r->be->sync(r->be, e);
 }
