@@ -10,10 +10,20 @@ typedef struct Loader {
     size_t             cap;         /* of d->ex */
     const Tok         *tok;
     const DataOptions *opt;
-    ChatOut            row;         /* the row in work; memory reused */
-    int64_t            n_long, longest;
-    StrBuf             first_long;  /* where the first row stands that is too long */
+    LongRows           too_long;
 } Loader;
+
+/* Rows of one stretch of a file, through the gate and fitted. Several are in work at once; their examples join the set in the order of the file. */
+typedef struct Part {
+    const Loader *l;                /* read only */
+    RowReader     rows;
+    ChatOut       row;              /* the row in work; memory reused */
+    DataSet       d;
+    size_t        cap;
+    LongRows      too_long;
+    int           rc;
+    Err           err;              /* of the first bad row; what stands behind it was not looked at */
+} Part;
 
 void dataset_add(DataSet *d, size_t *cap, Example x)
 {
@@ -47,28 +57,28 @@ void dataset_count(DataSet *d)
     }
 }
 
-static Example example_of(Loader *l, size_t begin, size_t end, int32_t file, int64_t line)
+static void keep(Part *p, size_t begin, size_t end, int64_t line)
 {
-    return (Example){ .ids = l->row.ids.p + begin, .train = l->row.mask.p + begin, .n = (int32_t)(end - begin), .file = file, .line = line };
+    dataset_add(&p->d, &p->cap, (Example){ .ids = p->row.ids.p + begin, .train = p->row.mask.p + begin, .n = (int32_t)(end - begin), .line = line });
 }
 
 /* Objective text: pieces of max_length that overlap by one token, so that each token but the first is a target exactly once. */
-static void add_pieces(Loader *l, bool number_pieces, int32_t file, int64_t line)
+static void keep_pieces(Part *p, bool number_pieces, int64_t line)
 {
-    size_t n = l->row.ids.n, length = (size_t)l->opt->max_length;
-    memset(l->row.mask.p, 1, n);
+    size_t n = p->row.ids.n, length = (size_t)p->l->opt->max_length;
+    memset(p->row.mask.p, 1, n);
     for (size_t begin = 0; begin + 1 < n; begin += length - 1) {
-        dataset_add(l->d, &l->cap, example_of(l, begin, MIN(begin + length, n), file, line));
+        keep(p, begin, MIN(begin + length, n), line);
         line += number_pieces;
     }
 }
 
 /* Leaves out tokens from the left, up to the first trained one at most; BOS stays in front. */
-static int add_cut(Loader *l, int32_t file, int64_t line, const char *where, Err *e)
+static int keep_cut(Part *p, int64_t line, const char *where, Err *e)
 {
-    int32_t *ids = l->row.ids.p;
-    uint8_t *mask = l->row.mask.p;
-    size_t n = l->row.ids.n, first = 1, bos = ids[0] == tok_bos(l->tok), length = (size_t)l->opt->max_length;
+    int32_t *ids = p->row.ids.p;
+    uint8_t *mask = p->row.mask.p;
+    size_t n = p->row.ids.n, first = 1, bos = ids[0] == tok_bos(p->l->tok), length = (size_t)p->l->opt->max_length;
     while (!mask[first])
         first++;
     size_t least = n - first + 1; /* with BOS or one token of the prompt in front, from which the first target is predicted */
@@ -80,89 +90,184 @@ static int add_cut(Loader *l, int32_t file, int64_t line, const char *where, Err
         ids[begin] = ids[0];
         mask[begin] = 0;
     }
-    l->d->stats.cut_long++;
-    dataset_add(l->d, &l->cap, example_of(l, begin, n, file, line));
+    p->too_long.n_cut++;
+    keep(p, begin, n, line);
     return 0;
 }
 
-static int add_row(Loader *l, int32_t file, int64_t line, const char *where, Err *e)
+static int keep_row(Part *p, int64_t line, const char *where, Err *e)
 {
-    size_t n = l->row.ids.n;
-    if (l->opt->objective == OBJECTIVE_TEXT)
-        add_pieces(l, false, file, line);
-    else if (n <= (size_t)l->opt->max_length)
-        dataset_add(l->d, &l->cap, example_of(l, 0, n, file, line));
-    else if (l->opt->on_long == LONG_CUT_PROMPT)
-        return add_cut(l, file, line, where, e);
+    size_t n = p->row.ids.n;
+    if (p->l->opt->objective == OBJECTIVE_TEXT)
+        keep_pieces(p, false, line);
+    else if (n <= (size_t)p->l->opt->max_length)
+        keep(p, 0, n, line);
+    else if (p->l->opt->on_long == LONG_CUT_PROMPT)
+        return keep_cut(p, line, where, e);
     else {
-        if (!l->n_long++)
-            strbuf_addz(&l->first_long, where);
-        l->longest = MAX(l->longest, (int64_t)n);
+        if (!p->too_long.n++) {
+            p->too_long.first = line;
+            p->too_long.in_array = p->rows.array;
+        }
+        p->too_long.longest = MAX(p->too_long.longest, (int64_t)n);
     }
     return 0;
 }
 
-static int load_rows(Loader *l, RowReader *r, int32_t file, Err *e)
+static void read_part(void *ctx, int64_t piece, int worker)
 {
-    Json *row = NULL;
-    int rc;
-    while ((rc = rows_next(r, &row, e)) == 1) {
-        const char *where = strbuf_z(&r->where);
-        rc = encode_row(row, r->kind, l->tok, l->opt, where, &l->row, e);
+    Part         *p = (Part *)ctx + piece;
+    const Loader *l = p->l;
+    Err          *e = &p->err;
+    Json         *row = NULL;
+    int           rc;
+    (void)worker;
+    while ((rc = rows_next(&p->rows, &row, e)) == 1) {
+        const char *where = strbuf_z(&p->rows.where);
+        rc = encode_row(row, p->rows.kind, l->tok, l->opt, where, &p->row, e);
         if (!rc)
-            rc = encode_check(&l->row, r->kind, l->tok, l->opt, where, e);
+            rc = encode_check(&p->row, p->rows.kind, l->tok, l->opt, where, e);
         if (!rc)
-            rc = add_row(l, file, r->line, where, e);
+            rc = keep_row(p, p->rows.line, where, e);
         json_free(row);
         if (rc)
             break;
     }
+    p->rc = rc;
+}
+
+static void add_long(LongRows *to, const LongRows *from, int32_t file)
+{
+    if (!to->n) {
+        to->file = file;
+        to->first = from->first;
+        to->in_array = from->in_array;
+    }
+    to->n += from->n;
+    to->longest = MAX(to->longest, from->longest);
+    to->n_cut += from->n_cut;
+}
+
+/* What a part kept goes into the set; then the part is empty again, and what it held can be used for the next. */
+static int join_part(Loader *l, Part *p, LongRows *too_long, int32_t file, Err *e)
+{
+    for (size_t i = 0; i < p->d.n && !p->rc; i++) {
+        p->d.ex[i].file = file;
+        dataset_add(l->d, &l->cap, p->d.ex[i]);
+    }
+    add_long(too_long, &p->too_long, file);
+    p->too_long = (LongRows){ 0 };
+    p->d.n = 0;
+    arena_rewind(&p->d.arena, (ArenaMark){ 0 });
+    if (p->rc && e)
+        *e = p->err;
+    return p->rc;
+}
+
+static void part_release(Part *p)
+{
+    chat_out_release(&p->row);
+    free(p->d.ex);
+    arena_release(&p->d.arena);
+}
+
+#define PARTS 64 /* in work at once: enough for many threads, and not much memory */
+
+static int load_rows(Loader *l, const RowReader *r, LongRows *too_long, int32_t file, Err *e)
+{
+    Part   *part = mem_zalloc(PARTS, sizeof *part);
+    RowMark from = { 0 };
+    int     n, rc = 0;
+    do {
+        for (n = 0; n < PARTS && rows_part(&part[n].rows, r, &from); n++)
+            part[n].l = l;
+        parallel_for(l->opt->pool, n, read_part, part);
+        for (int i = 0; i < n; i++) {
+            rc = rc ? rc : join_part(l, &part[i], too_long, file, e);
+            rows_close(&part[i].rows);
+        }
+    } while (!rc && n == PARTS);
+    for (int i = 0; i < PARTS; i++)
+        part_release(&part[i]);
+    free(part);
+    return rc;
+}
+
+static int load_text(Loader *l, const RowReader *r, LongRows *too_long, int32_t file, Err *e)
+{
+    Part p = { .l = l };
+    int  rc = encode_text(r->text, false, l->tok, r->name, &p.row, e);
+    if (!rc)
+        rc = encode_check(&p.row, r->kind, l->tok, l->opt, r->name, e);
+    if (!rc)
+        keep_pieces(&p, true, 1);
+    if (!rc)
+        rc = join_part(l, &p, too_long, file, e);
+    part_release(&p);
+    return rc;
+}
+
+static int read_file(Loader *l, const DataPath *in, LongRows *too_long, int32_t file, Err *e)
+{
+    RowReader r;
+    int       rc = rows_open(&r, in->text, in->name, e);
+    l->d->file[file].kind = r.kind;
+    if (!rc)
+        rc = encode_possible(r.kind, l->tok, l->opt, in->name, e);
+    if (!rc)
+        rc = r.kind == DATA_RAW_TEXT ? load_text(l, &r, too_long, file, e) : load_rows(l, &r, too_long, file, e);
+    rows_close(&r);
     return rc;
 }
 
 static int load_file(Loader *l, const DataPath *in, int32_t file, Err *e)
 {
-    DataFile *f = &l->d->file[file];
-    RowReader r;
-    Sha256 hash;
+    DataSet     *d = l->d;
+    DataFile    *f = &d->file[file];
+    const size_t before = d->n;
+    LongRows     too_long = { 0 };
+    const bool   kept = l->opt->keep_from && in->text.n >= l->opt->keep_from;
+    char         key[SHA256_HEX];
+    Sha256       hash;
+    int          rc = 0;
     sha256_init(&hash);
     sha256_add(&hash, in->text.p, in->text.n);
     sha256_hex(&hash, f->sha256);
-
-    int rc = rows_open(&r, in->text, in->name, e);
-    f->kind = r.kind;
-    if (!rc)
-        rc = encode_possible(r.kind, l->tok, l->opt, in->name, e);
-    if (!rc && r.kind != DATA_RAW_TEXT)
-        rc = load_rows(l, &r, file, e);
-    else if (!rc) {
-        chat_out_clear(&l->row);
-        rc = encode_text(r.text, false, l->tok, in->name, &l->row, e);
-        if (!rc)
-            rc = encode_check(&l->row, r.kind, l->tok, l->opt, in->name, e);
-        if (!rc)
-            add_pieces(l, true, file, 1);
+    if (kept)
+        tokens_key(key, f->sha256, l->tok, l->opt);
+    if (!kept || !tokens_read(d, &l->cap, &too_long, file, key, l->opt)) {
+        rc = read_file(l, in, &too_long, file, e);
+        if (!rc && kept)
+            tokens_write(d, before, &too_long, file, key);
     }
-    rows_close(&r);
+    add_long(&l->too_long, &too_long, file);
     return rc;
 }
 
 /* What to do about rows that were too long, once all of them are known. */
 static int settle_long(Loader *l, Err *e)
 {
-    if (!l->n_long)
+    const LongRows *x = &l->too_long;
+    StrBuf          first = { 0 };
+    const long long n_rows = x->n + (long long)l->d->n, n_long = x->n, max = l->opt->max_length;
+    int             rc = 0;
+    l->d->stats.cut_long = x->n_cut;
+    if (!n_long)
         return 0;
-    long long n_rows = l->n_long + (long long)l->d->n, n_long = l->n_long, max = l->opt->max_length;
-    if (l->opt->on_long == LONG_FAIL)
-        return err_set(e, ERR_INPUT, "%s: the row is longer than --max-length %lld tokens; %lld of %lld rows are, the longest has %lld; raise "
-                                     "--max-length, or use --on-long drop (leave them out) or --on-long cut-prompt (shorten the beginning of their prompts)",
-                       strbuf_z(&l->first_long), max, n_long, n_rows, (long long)l->longest);
-    if (!l->d->n)
-        return err_set(e, ERR_INPUT, "%s: this row and all others are longer than --max-length %lld tokens, so --on-long drop leaves nothing to "
-                                     "train on; raise --max-length (the longest row has %lld)", strbuf_z(&l->first_long), max, (long long)l->longest);
-    l->d->stats.dropped_long = n_long;
-    log_warn("data", "%lld of %lld rows are longer than %lld tokens and are left out, the first at %s", n_long, n_rows, max, strbuf_z(&l->first_long));
-    return 0;
+    strbuf_addf(&first, ROW_PLACE, l->d->file[x->file].path, x->in_array ? "row" : "line", (long long)x->first);
+    if (l->opt->on_long == LONG_FAIL) {
+        rc = err_set(e, ERR_INPUT, "%s: the row is longer than --max-length %lld tokens; %lld of %lld rows are, the longest has %lld; raise "
+                                   "--max-length, or use --on-long drop (leave them out) or --on-long cut-prompt (shorten the beginning of their prompts)",
+                     strbuf_z(&first), max, n_long, n_rows, (long long)x->longest);
+    } else if (!l->d->n) {
+        rc = err_set(e, ERR_INPUT, "%s: this row and all others are longer than --max-length %lld tokens, so --on-long drop leaves nothing to "
+                                   "train on; raise --max-length (the longest row has %lld)", strbuf_z(&first), max, (long long)x->longest);
+    } else {
+        l->d->stats.dropped_long = n_long;
+        log_warn("data", "%lld of %lld rows are longer than %lld tokens and are left out, the first at %s", n_long, n_rows, max, strbuf_z(&first));
+    }
+    strbuf_release(&first);
+    return rc;
 }
 
 int dataset_load_memory(DataSet **out, const DataPath *file, size_t n, const Tok *tok, const DataOptions *opt, Err *e)
@@ -185,8 +290,6 @@ int dataset_load_memory(DataSet **out, const DataPath *file, size_t n, const Tok
         *out = d;
         d = NULL;
     }
-    chat_out_release(&l.row);
-    strbuf_release(&l.first_long);
     dataset_free(d);
     return rc;
 }
@@ -223,6 +326,9 @@ void dataset_free(DataSet *d)
     if (!d)
         return;
     free(d->ex);
+    for (size_t i = 0; i < d->n_maps; i++)
+        file_unmap(&d->map[i]);
+    free(d->map);
     arena_release(&d->arena);
     free(d);
 }

@@ -6,6 +6,7 @@
 #define HONE_DATASET_H
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "tokenizer/chat.h"
 
@@ -27,6 +28,8 @@ typedef struct DataOptions {
     LongPolicy  on_long;
     const char *separator;    /* put between prompt and completion; NULL or "" : nothing */
     int32_t     vocab;        /* rows of the model's embedding; ids must lie below; 0: not checked */
+    size_t      keep_from;    /* what became of a file of at least so many bytes is kept in FILE.hone-tokens for the next time (tokens.c); 0: of none */
+    Pool       *pool;         /* the rows are shared out over it, with the same result for any number of threads; NULL: none */
 } DataOptions;
 
 typedef struct DataStats {
@@ -46,6 +49,8 @@ typedef struct DataSet {
     size_t    n_files;
     DataStats stats;
     Arena     arena;
+    FileMap  *map;          /* files of kept tokens, in which examples lie */
+    size_t    n_maps;
 } DataSet;
 
 /* files: one path or several joined by commas. Errors name file, line and reason. Rows:
@@ -75,6 +80,7 @@ int  dataset_split(DataSet *d, double fraction, uint64_t seed, DataSet **held_ou
 int  dataset_count_row(const Json *row, const Tok *tok, const DataOptions *opt, int64_t *tokens, int64_t *trained, Err *e);
 
 const char *data_kind_name(DataKind k);
+int  data_kind(const char *path, DataKind *kind, Err *e); /* by the first row; the others are not looked at */
 /* Finds the kind without a tokenizer, checks that every row has its shape, and counts the rows (raw text: 1); for `hone inspect`. */
 int  data_sniff(const char *path, DataKind *kind, int64_t *rows, Err *e);
 /* Coloured (or, without colour, bracketed: trained tokens between [[ and ]]) view of example i; control characters of the data appear as \xNN. */

@@ -29,12 +29,6 @@ static int longest_first(const void *a, const void *b)
     return x->n != y->n ? (x->n > y->n ? -1 : 1) : (x->place > y->place) - (x->place < y->place);
 }
 
-static int by_bin(const void *a, const void *b)
-{
-    const Item *x = a, *y = b;
-    return x->bin != y->bin ? (x->bin < y->bin ? -1 : 1) : longest_first(a, b);
-}
-
 static void fill_window(Item *item, int64_t n, int64_t capacity, Bins *bins)
 {
     size_t first = bins->n;
@@ -103,13 +97,17 @@ void pack_plan(PackPlan *p, const DataSet *d, int64_t capacity, bool packing, bo
         p->n_bins = (int64_t)bins.n;
         if (shuffle)
             shuffle_bins(item, n, p->n_bins, &r);
-        qsort(item, d->n, sizeof *item, by_bin);
     }
     p->first = mem_zalloc((size_t)p->n_bins + 1, sizeof *p->first);
-    for (int64_t i = 0; i < n; i++) {
-        p->item[i] = item[i].example;
-        p->first[item[i].bin + 1] = i + 1;
-    }
+    for (int64_t i = 0; i < n; i++)
+        p->first[item[i].bin + 1]++;
+    for (int64_t b = 0; b < p->n_bins; b++)
+        p->first[b + 1] += p->first[b];
+    int64_t *next = mem_alloc((size_t)MAX(p->n_bins, 1) * sizeof *next);
+    memcpy(next, p->first, (size_t)p->n_bins * sizeof *next);
+    for (int64_t i = 0; i < n; i++) /* a bin's examples stand longest first already: they are of one window, in its order */
+        p->item[next[item[i].bin]++] = item[i].example;
+    free(next);
     p->pad_share = n ? 1.0 - (double)tokens / ((double)p->n_bins * (double)capacity) : 0.0;
     vec_release(&bins);
     free(item);

@@ -69,7 +69,7 @@ static int first_character(Str s) /* not blank; -1: none */
 static int next_of_array(RowReader *r, Json **row, Err *e)
 {
     size_t i = (size_t)r->line;
-    if (i == json_len(r->array))
+    if (i == r->end)
         return 0;
     r->line++;
     Json *item = json_at(r->array, i);
@@ -89,7 +89,7 @@ static int next_any(RowReader *r, Json **row, DataKind *kind, Err *e)
     if (!r->array)
         r->line = r->lines.line;
     strbuf_clear(&r->where);
-    strbuf_addf(&r->where, "%s, %s %lld", r->name, r->array ? "row" : "line", (long long)r->line);
+    strbuf_addf(&r->where, ROW_PLACE, r->name, r->array ? "row" : "line", (long long)r->line);
     rc = rows_kind(*row, strbuf_z(&r->where), kind, e);
     if (rc) {
         json_free(*row);
@@ -134,6 +134,7 @@ static int open_array(RowReader *r, Err *e)
         return err_set(e, ERR_INPUT, "%s: one JSON array may have at most %zu MiB; convert larger files to JSONL, one object per line (jq -c '.[]')", r->name,
                        ARRAY_FILE_MAX >> 20);
     int rc = json_parse(&r->array, r->text, r->name, e);
+    r->end = json_len(r->array);
     return rc ? rc : kind_by_first_row(r, e);
 }
 
@@ -184,12 +185,49 @@ int rows_open(RowReader *r, Str text, const char *name, Err *e)
                                  "give raw text another ending, such as .txt", name);
 }
 
+bool rows_part(RowReader *part, const RowReader *r, RowMark *from)
+{
+    const char *text = (const char *)r->lines.map.p;
+    *part = (RowReader){ .kind = r->kind, .name = r->name, .line = from->line };
+    if (r->array) {
+        if (from->at == r->end)
+            return false;
+        part->array = json_ref(r->array);
+        part->end = from->at = MIN(from->at + PART_ROWS, r->end);
+        from->line = (int64_t)from->at;
+        return true;
+    }
+    size_t begin = from->at, end = MIN(begin + PART_BYTES, r->lines.map.n);
+    if (begin == r->lines.map.n)
+        return false;
+    const char *newline = memchr(text + end - 1, '\n', r->lines.map.n - end + 1);
+    end = newline ? (size_t)(newline - text) + 1 : r->lines.map.n;
+    jsonl_open_part(&part->lines, (Str){ text + begin, end - begin }, r->name, from->line);
+    for (const char *at = text + begin; at < text + end && (at = memchr(at, '\n', (size_t)(text + end - at))); at++)
+        from->line++;
+    from->at = end;
+    return true;
+}
+
 void rows_close(RowReader *r)
 {
     jsonl_close(&r->lines);
     json_free(r->array);
     strbuf_release(&r->where);
     *r = (RowReader){ 0 };
+}
+
+int data_kind(const char *path, DataKind *kind, Err *e)
+{
+    FileMap   map = { 0 };
+    RowReader r = { 0 };
+    int       rc = file_map(&map, path, e);
+    if (!rc)
+        rc = rows_open(&r, (Str){ (const char *)map.p, map.n }, path, e);
+    *kind = r.kind;
+    rows_close(&r);
+    file_unmap(&map);
+    return rc;
 }
 
 int data_sniff(const char *path, DataKind *kind, int64_t *rows, Err *e)

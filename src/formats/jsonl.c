@@ -31,6 +31,11 @@ void jsonl_open_memory(Jsonl *r, Str text, const char *name)
     start(r, name);
 }
 
+void jsonl_open_part(Jsonl *r, Str text, const char *name, int64_t line)
+{
+    *r = (Jsonl){ .map = { (const uint8_t *)text.p, text.n }, .path = mem_strdup(name), .line = line, .borrowed = true };
+}
+
 /* The next line without its \n (a \r before it is white space to JSON); false at the end of the file. */
 static bool take_line(Jsonl *r, Str *line)
 {

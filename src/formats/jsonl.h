@@ -19,6 +19,7 @@ typedef struct Jsonl {
 
 int  jsonl_open(Jsonl *r, const char *path, Err *e);
 void jsonl_open_memory(Jsonl *r, Str text, const char *name);   /* borrowed text */
+void jsonl_open_part(Jsonl *r, Str text, const char *name, int64_t line); /* text from the middle of a file: whole lines behind its first `line` ones */
 /* 1: a row (owned by the caller, an object), 0: end, <0: error; the next call goes on behind the bad line. */
 int  jsonl_next(Jsonl *r, Json **row, Err *e);
 void jsonl_close(Jsonl *r);

@@ -162,6 +162,11 @@ int32_t tok_pad(const Tok *t)
     return t->pad;
 }
 
+const char *tok_hash(const Tok *t)
+{
+    return t->hash;
+}
+
 const char *tok_kind(const Tok *t)
 {
     return t->kind;

@@ -46,6 +46,7 @@ bool    tok_is_special(const Tok *t, int32_t id);
 int32_t tok_bos(const Tok *t);                                       /* -1: none */
 int32_t tok_eos(const Tok *t);
 int32_t tok_pad(const Tok *t);
+const char *tok_hash(const Tok *t);                                  /* SHA-256 of all that it was made of, chat template included */
 const char *tok_kind(const Tok *t);                                  /* "BPE (byte-level)", "BPE (byte fallback)": for inspect */
 
 #endif

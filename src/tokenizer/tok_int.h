@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "tokenizer/tok.h"
 
@@ -278,6 +279,7 @@ struct Tok {
     int32_t  size, bos, eos, pad;
     bool     needs_align;  /* a step asks whether a piece starts the user's text */
     const char *kind;
+    char     hash[SHA256_HEX];
     struct ChatTemplate *chat; /* the model's own; NULL: it brings none */
     pthread_mutex_t lock;  /* guards the list of idle Work; the only part of a Tok that changes */
     Work    *idle;

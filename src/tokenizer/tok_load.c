@@ -466,10 +466,38 @@ static int load(Tok *t, const Json *tokenizer, const Json *config, const char *w
     return 0;
 }
 
+/* Kind, length and content of each value, so that no two that differ read the same. */
+static void hash_value(Sha256 *h, const Json *j)
+{
+    const uint64_t kind = (uint64_t)json_kind(j), n = json_kind(j) == JSON_STRING ? json_str(j).n : json_len(j);
+    const int64_t  whole = json_kind(j) == JSON_BOOL ? json_bool(j) : json_int(j);
+    const double   real = json_num(j);
+    JsonIter       it = { 0 };
+    Str            key;
+    Json          *value;
+    sha256_add(h, (const uint64_t[]){ j ? kind + 1 : 0, n, (uint64_t)whole }, 3 * sizeof n);
+    if (kind == JSON_REAL)
+        sha256_add(h, &real, sizeof real);
+    if (kind == JSON_STRING)
+        sha256_add(h, json_str(j).p, n);
+    for (size_t i = 0; kind == JSON_ARRAY && i < n; i++)
+        hash_value(h, json_at(j, i));
+    while (kind == JSON_OBJECT && json_each(j, &it, &key, &value)) {
+        sha256_add(h, &key.n, sizeof key.n);
+        sha256_add(h, key.p, key.n);
+        hash_value(h, value);
+    }
+}
+
 int tok_open_json(Tok **out, const Json *tokenizer, const Json *tokenizer_config, const char *where, Err *e)
 {
     Tok *t = mem_zalloc(1, sizeof *t);
     pthread_mutex_init(&t->lock, NULL);
+    Sha256 hash;
+    sha256_init(&hash);
+    hash_value(&hash, tokenizer);
+    hash_value(&hash, tokenizer_config);
+    sha256_hex(&hash, t->hash);
     int rc = load(t, tokenizer, tokenizer_config, where, e);
     rc = rc ? rc : chat_template_open(&t->chat, tokenizer_config, where, e);
     if (!rc && t->chat)

@@ -48,6 +48,7 @@ const CfgOption train_options[] = {
     { "keep-checkpoints", CFG_INT,    AT(keep_checkpoints), "2",    1, 1000,  NULL,          "checkpoints left in the run folder" },
     { "samples",          CFG_INT,    AT(samples),          "3",    0, 100,   NULL,          "held-out prompts answered at each evaluation" },
     { "sample-tokens",    CFG_INT,    AT(sample_tokens),    "96",   1, 4096,  NULL,          "most tokens of such an answer" },
+    { "keep-tokens",      CFG_BOOL,   AT(keep_tokens),      "true", 0, 0,     NULL,          "what became of a data file of 16 MB and more is kept beside it (FILE.hone-tokens) for the next run; does not change the result" },
     { "seed",             CFG_INT,    AT(seed),             "0",    0, 9e15,  NULL,          "same seed, same bits" },
     { "threads",          CFG_INT,    AT(threads),          "0",    0, 1024,  NULL,          "0: all cores; does not change the result" },
     { "memory",           CFG_INT,    AT(memory),           "0",    0, 1e15,  "BYTES",       "most memory to take, as 8GiB; 0: what the machine has free; does not change the result once the run has begun" },
@@ -134,6 +135,7 @@ const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
         for (size_t i = 0; i < ARRAY_LEN(free_to_differ); i++)
             matters &= strcmp(o->name, free_to_differ[i]) != 0;
         if (matters)
+        if (!same && strcmp(o->name, "threads") != 0 && strcmp(o->name, "memory") != 0 && strcmp(o->name, "keep-tokens") != 0 && strcmp(o->name, "out") != 0)
             return o->name;
     }
     return NULL;

@@ -23,7 +23,7 @@ typedef struct TrainCfg {
     double  lr, lr_floor, warmup, weight_decay, beta1, beta2, adam_eps, clip;
     int64_t rank;
     double  alpha;
-    bool    rslora, packing;
+    bool    rslora, packing, keep_tokens;
     double  router_aux_loss;
     int64_t eval_every, patience, save_every, keep_checkpoints, samples, sample_tokens;
     int64_t seed, threads, memory;
@@ -37,6 +37,7 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e);
 int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e);
 ActivationPolicy train_policy(int activations); /* not of auto */
 /* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, activations); NULL: same. */
+/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, keep-tokens); NULL: same. */
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b);
 
 #endif

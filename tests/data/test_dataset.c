@@ -2,8 +2,11 @@
  * trained of one row stands in masks.test. */
 #include "base/check.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "data/data_int.h"
 #include "data/tiny_tok.h"
+
+#include <sys/stat.h>
 
 #define STORIES SHARED_DIR "/models/stories260K"
 #define PAIR "{\"prompt\":\"x\",\"completion\":\"y\"}\n"
@@ -82,6 +85,8 @@ static void test_kinds(void **state)
         assert_int_equal(file_write_atomic(path, files[i].content, strlen(files[i].content), &e), 0);
         if (data_sniff(path, &kind, &rows, &e))
             fail_msg("%s", e.text);
+        assert_int_equal(kind, files[i].kind);
+        assert_int_equal(data_kind(path, &kind, &e), 0);
         assert_int_equal(kind, files[i].kind);
         assert_int_equal(rows, files[i].rows);
         free(path);
@@ -409,6 +414,253 @@ static void test_preview(void **state)
     tok_free(t);
 }
 
+/* --- many threads ------------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct Rows { StrBuf file; VEC(size_t) begin; VEC(int64_t) line; StrBuf text; } Rows; /* what stands in which line, noted while it is written */
+
+/* Rows of all lengths, one of them longer than a part, with blank lines and both line ends between. */
+static void make_rows(Rows *r, int n)
+{
+    Rng     rng = rng_at(3, RNG_TEST, 0, 0);
+    int64_t line = 1;
+    strbuf_addz(&r->file, "\xEF\xBB\xBF");
+    for (int i = 0; i < n; i++, line++) {
+        const size_t length = i == n / 2 ? 3 * PART_BYTES : 1 + rng_u32(&rng) % 2000;
+        for (; rng_u32(&rng) % 7 == 0; line++)
+            strbuf_addz(&r->file, rng_u32(&rng) % 2 ? "\n" : " \r\n");
+        *vec_push(&r->begin) = r->text.n;
+        *vec_push(&r->line) = line;
+        for (size_t k = 0; k < length; k++)
+            strbuf_addc(&r->text, (char)('a' + rng_u32(&rng) % 26));
+        strbuf_addf(&r->file, "{\"text\":\"%.*s\"}%s", (int)length, r->text.p + r->text.n - length, rng_u32(&rng) % 2 ? "\n" : "\r\n");
+    }
+    *vec_push(&r->begin) = r->text.n;
+}
+
+static void test_threads_do_not_matter(void **state)
+{
+    (void)state;
+    DataOptions o = { .objective = OBJECTIVE_TEXT, .max_length = 1 << 20 };
+    Rows        r = { 0 };
+    make_rows(&r, 1500);
+    Tok *t = tiny_tok(TINY_BYTES);
+    for (int threads = 0; threads <= 8; threads = threads < 3 ? threads + 1 : threads + 5) {
+        o.pool = threads ? pool_new(threads) : NULL;
+        DataSet *d = load("a.jsonl", strbuf_str(&r.file), TINY_BYTES, &o);
+        check_invariants(d, t, &o);
+        assert_int_equal(d->n, r.line.n);
+        for (size_t i = 0; i < d->n; i++) {
+            Err    e;
+            TokIds ids = { 0 };
+            assert_int_equal(tok_encode(t, (Str){ r.text.p + r.begin.p[i], r.begin.p[i + 1] - r.begin.p[i] }, TOK_SPECIAL, &ids, &e), 0);
+            *vec_push(&ids) = tok_eos(t);
+            assert_int_equal(d->ex[i].line, r.line.p[i]);
+            assert_int_equal(d->ex[i].n, ids.n);
+            assert_memory_equal(d->ex[i].ids, ids.p, ids.n * sizeof *ids.p);
+            vec_release(&ids);
+        }
+        dataset_free(d);
+        pool_free(o.pool);
+    }
+    tok_free(t);
+    strbuf_release(&r.file);
+    strbuf_release(&r.text);
+    vec_release(&r.begin);
+    vec_release(&r.line);
+}
+
+/* Of several bad rows the first is named, of rows that are too long the first and all. */
+static void test_threads_name_the_first(void **state)
+{
+    (void)state;
+    DataOptions o = { .max_length = 64 }, t = { .objective = OBJECTIVE_TEXT, .max_length = 64 };
+    StrBuf      bad = { 0 }, longer = { 0 }, array = { 0 };
+    for (int i = 1; i <= 20000; i++) {
+        strbuf_addz(&bad, i == 12345 || i == 12346 || i == 19999 ? TEXT : PAIR);
+        strbuf_addf(&longer, i % 5000 == 77 ? "{\"prompt\":\"%080d\",\"completion\":\"y\"}\n" : PAIR, 0);
+        strbuf_addz(&array, i == 1 ? "[{\"text\":\"x\"}" : i == 9000 || i == 9300 ? ",{}" : ",{\"text\":\"x\"}");
+    }
+    strbuf_addz(&array, "]");
+    for (int threads = 1; threads <= 4; threads++) {
+        o.pool = t.pool = pool_new(threads);
+        refused("a.jsonl", strbuf_str(&bad), &o, "a.jsonl, line 12345: the row has text");
+        refused("a.jsonl", strbuf_str(&longer), &o, "a.jsonl, line 77: the row is longer than --max-length 64 tokens; 4 of 20000 rows are");
+        refused("a.json", strbuf_str(&array), &t, "a.json, row 9000: the row has none of the known shapes");
+        pool_free(o.pool);
+    }
+    strbuf_release(&bad);
+    strbuf_release(&longer);
+    strbuf_release(&array);
+}
+
+/* --- kept tokens -------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct Kept { char *dir, *data, *tokens; Tok *tok; DataOptions o; } Kept;
+
+static DataSet *load_kept(const Kept *k)
+{
+    Err      e = { 0 };
+    DataSet *d = NULL;
+    if (dataset_load(&d, k->data, k->tok, &k->o, &e))
+        fail_msg("%s", e.text);
+    return d;
+}
+
+static void check_same_sets(const DataSet *a, const DataSet *b)
+{
+    assert_int_equal(a->n, b->n);
+    assert_memory_equal(&a->stats, &b->stats, sizeof a->stats);
+    assert_int_equal(a->file[0].kind, b->file[0].kind);
+    for (size_t i = 0; i < a->n; i++) {
+        const Example *x = &a->ex[i], *y = &b->ex[i];
+        assert_true(x->n == y->n && x->n_train == y->n_train && x->file == y->file && x->line == y->line);
+        assert_memory_equal(x->ids, y->ids, (size_t)x->n * sizeof *x->ids);
+        assert_memory_equal(x->train, y->train, (size_t)x->n);
+    }
+}
+
+static void put(const char *path, Str s)
+{
+    Err e = { 0 };
+    if (file_write_atomic(path, s.p, s.n, &e))
+        fail_msg("%s", e.text);
+}
+
+/* Loads with what is kept and without; whether it was used or not, the set is the same. Returns the number of files that examples lie in. */
+static size_t load_both(Kept *k)
+{
+    Kept plain = *k;
+    plain.o.keep_from = 0;
+    DataSet *a = load_kept(k), *b = load_kept(&plain), *h = NULL, *g = NULL;
+    Err      e = { 0 };
+    const size_t used = a->n_maps;
+    check_same_sets(a, b);
+    assert_int_equal(b->n_maps, 0);
+    assert_int_equal(dataset_split(a, 0.25, 1, &h, &e), 0);
+    assert_int_equal(dataset_split(b, 0.25, 1, &g, &e), 0);
+    check_same_sets(a, b);
+    dataset_free(a);
+    check_same_sets(h, g); /* lives on its own */
+    dataset_free(b);
+    dataset_free(h);
+    dataset_free(g);
+    return used;
+}
+
+static Kept kept_new(const char *name, Str content, DataOptions o)
+{
+    Kept k = { .dir = check_dir(), .tok = tiny_tok(TINY_BYTES), .o = o };
+    StrBuf tokens = { 0 };
+    k.data = path_join(k.dir, name);
+    strbuf_addf(&tokens, "%s.hone-tokens", k.data);
+    k.tokens = strbuf_take(&tokens);
+    put(k.data, content);
+    log_stderr(false);
+    return k;
+}
+
+static void kept_free(Kept *k)
+{
+    log_stderr(true);
+    tok_free(k->tok);
+    free(k->data);
+    free(k->tokens);
+    check_dir_done(k->dir);
+}
+
+static void test_kept_tokens(void **state)
+{
+    (void)state;
+    static const DataOptions o = { .max_length = 64, .vocab = 300, .keep_from = 1, .on_long = LONG_DROP };
+    StrBuf rows = { 0 };
+    for (int i = 0; i < 500; i++)
+        strbuf_addf(&rows, "{\"prompt\":\"%0*d\",\"completion\":\"y\"}\n", i % 100 == 7 ? 90 : 1 + i % 40, i);
+    Kept        k = kept_new("a.jsonl", strbuf_str(&rows), o);
+    struct stat st;
+    assert_int_equal(load_both(&k), 0);
+    assert_int_equal(stat(k.tokens, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(load_both(&k), 1);
+    /* whatever shapes rows makes them be made anew, and once more there for the next time */
+    const struct { const char *what; DataOptions o; } others[] = {
+        { "length",    { .max_length = 63, .vocab = 300, .keep_from = 1, .on_long = LONG_DROP } },
+        { "policy",    { .max_length = 63, .vocab = 300, .keep_from = 1, .on_long = LONG_CUT_PROMPT } },
+        { "objective", { .max_length = 63, .vocab = 300, .keep_from = 1, .objective = OBJECTIVE_TEXT } },
+        { "separator", { .max_length = 63, .vocab = 300, .keep_from = 1, .objective = OBJECTIVE_TEXT, .separator = "  " } },
+        { "vocab",     { .max_length = 63, .vocab = 301, .keep_from = 1, .objective = OBJECTIVE_TEXT, .separator = "  " } },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        k.o = others[i].o;
+        print_message("%s\n", others[i].what);
+        assert_int_equal(load_both(&k), 0);
+        assert_int_equal(load_both(&k), 1);
+    }
+    tok_free(k.tok);
+    k.tok = tiny_tok((TinyTok){ .bos = "<s>", .eos = "</s>" });
+    assert_int_equal(load_both(&k), 0);
+    assert_int_equal(load_both(&k), 1);
+    strbuf_addz(&rows, PAIR);
+    put(k.data, strbuf_str(&rows));
+    assert_int_equal(load_both(&k), 0);
+    assert_int_equal(load_both(&k), 1);
+    k.o.keep_from = rows.n + 1; /* too small to be kept: nor read */
+    assert_int_equal(load_both(&k), 0);
+    kept_free(&k);
+    strbuf_release(&rows);
+}
+
+/* Texts and arrays are kept as well; what is refused is not. */
+static void test_kept_kinds(void **state)
+{
+    (void)state;
+    Kept k = kept_new("a.txt", STR_LIT("some text that is cut into pieces"), (DataOptions){ .objective = OBJECTIVE_TEXT, .max_length = 8, .vocab = 300, .keep_from = 1 });
+    assert_int_equal(load_both(&k), 0);
+    assert_int_equal(load_both(&k), 1);
+    kept_free(&k);
+    k = kept_new("a.json", STR_LIT("[{\"text\":\"x\"},{\"text\":\"y\"}]"), (DataOptions){ .objective = OBJECTIVE_TEXT, .max_length = 8, .vocab = 300, .keep_from = 1 });
+    assert_int_equal(load_both(&k), 0);
+    assert_int_equal(load_both(&k), 1);
+    kept_free(&k);
+    k = kept_new("a.jsonl", STR_LIT(PAIR TEXT), (DataOptions){ .max_length = 64, .vocab = 300, .keep_from = 1 });
+    Err      e = { 0 };
+    DataSet *d = NULL;
+    assert_int_equal(dataset_load(&d, k.data, k.tok, &k.o, &e), ERR_INPUT);
+    assert_false(file_exists(k.tokens));
+    put(k.data, STR_LIT(PAIR "{\"prompt\":\"0123456789\",\"completion\":\"y\"}\n"));
+    k.o.max_length = 8;
+    for (int i = 0; i < 2; i++) { /* the second time it is known without looking at the rows again */
+        assert_int_equal(dataset_load(&d, k.data, k.tok, &k.o, &e), ERR_INPUT);
+        check_says(&e, ERR_INPUT, "a.jsonl, line 2: the row is longer than --max-length 8 tokens; 1 of 2 rows are");
+    }
+    kept_free(&k);
+}
+
+/* One byte changed anywhere, or the end cut off at any place: the data is read anew, and what is kept is whole again. */
+static void test_damaged_tokens(void **state)
+{
+    (void)state;
+    Kept   k = kept_new("a.jsonl", STR_LIT(PAIR PAIR PAIR PAIR), (DataOptions){ .max_length = 64, .vocab = 300, .keep_from = 1 });
+    Err    e = { 0 };
+    char  *good = NULL;
+    size_t n;
+    assert_int_equal(load_both(&k), 0);
+    assert_int_equal(file_read_text(k.tokens, &good, &n, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        good[i] ^= 1;
+        put(k.tokens, (Str){ good, n });
+        assert_int_equal(load_both(&k), 0);
+        good[i] ^= 1;
+        put(k.tokens, (Str){ good, i });
+        assert_int_equal(load_both(&k), 0);
+        assert_int_equal(load_both(&k), 1);
+    }
+    free(good);
+    assert_int_equal(dir_remove(k.tokens, &e), 0);
+    assert_int_equal(dir_make(k.tokens, &e), 0); /* cannot be written: done without */
+    assert_int_equal(load_both(&k), 0);
+    kept_free(&k);
+}
+
 static Tok *stories(void)
 {
     Err e;
@@ -482,6 +734,8 @@ int main(void)
         cmocka_unit_test(test_kinds),     cmocka_unit_test(test_refused_files), cmocka_unit_test(test_files_and_provenance),
         cmocka_unit_test(test_long_rows), cmocka_unit_test(test_gate),          cmocka_unit_test(test_raw_text),
         cmocka_unit_test(test_split),     cmocka_unit_test(test_split_edges),   cmocka_unit_test(test_preview),
+        cmocka_unit_test(test_threads_do_not_matter), cmocka_unit_test(test_threads_name_the_first),
+        cmocka_unit_test(test_kept_tokens), cmocka_unit_test(test_kept_kinds), cmocka_unit_test(test_damaged_tokens),
         cmocka_unit_test(test_real_pairs), cmocka_unit_test(test_real_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
