@@ -22,6 +22,7 @@ BEGIN {
     door["^(libxml|gmime)/"]                     = "src/docs/"
     door["^gumbo\\.h$"]                         = "src/docs/"
     door["^microhttpd\\.h$"]                    = "src/serve/"
+    door["^curl/"]                               = "src/infer/teacher_http.c"
     door["^pcre2(posix)?\\.h$"]                  = "src/tokenizer/"
     door["^(cuda|cublas|cudnn|nccl|curand|cusparse|cusolver|nvrtc|nvml|device_launch|mma\\.h|cooperative_groups)"] = "src/tensor/cuda/"
     banned = "(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|strtok|gets)[ \t]*\\("

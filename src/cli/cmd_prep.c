@@ -72,6 +72,8 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
         strbuf_release(&out);
         return;
     }
+    if (f->passages)
+        printf("%lld passages gave %lld pairs of question and answer\n", (long long)f->passages, (long long)f->pairs_made);
     printf("%lld rows read, %lld removed; train %lld, validation %lld, test %lld\n", (long long)f->read, (long long)f->part[0], (long long)f->part[1], (long long)f->part[2],
            (long long)f->part[3]);
     print_reasons(f);

@@ -61,6 +61,8 @@ static uint64_t column_hash(const Record *r, const char *columns, StrBuf *scratc
 static void read_keys(const Prep *p, RowWork *w)
 {
     w->entry.group = column_hash(&w->rec, p->cfg.group, &w->scratch);
+    if (!w->entry.group && p->input.p[w->entry.source].made) /* questions of one document know of each other */
+        w->entry.group = column_hash(&w->rec, "document", &w->scratch);
     w->entry.label = column_hash(&w->rec, p->cfg.label, &w->scratch);
     w->entry.subject = column_hash(&w->rec, p->cfg.subject, &w->scratch);
     w->entry.time = INT64_MIN;
@@ -108,7 +110,7 @@ static void one_row(void *ctx, int64_t i, int worker)
     w->worker = worker;
     int rc = feed_parse(in->feed, &in->item[i], &row, &err);
     if (!rc)
-        rc = (feed_ready(&in->item[i]) ? import_known_row : import_row)(in->p->import, row, &w->rec, &note, &err);
+        rc = (feed_ready(&in->item[i]) || in->p->input.p[in->input].made ? import_known_row : import_row)(in->p->import, row, &w->rec, &note, &err);
     w->rec.id = w->at.row;
     if (rc) {
         utf8_repair(&w->raw, in->item[i].item.text);
@@ -395,15 +397,19 @@ static int open_input(Intake *in, const TablePlace *at, Err *e)
     TableOptions   o = { .row_max = ROW_MAX, .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
     if (c->delimiter && *c->delimiter)
         o.csv.delimiter = strcmp(c->delimiter, "\\t") ? *c->delimiter : '\t';
-    int rc = feed_open(&in->feed, in->p->input.p[in->input].path, &o, e);
+    const Input *input = &in->p->input.p[in->input];
+    int          rc = input->made ? feed_open(&in->feed, input->made, NULL, e) : feed_open(&in->feed, input->path, &o, e);
     return rc || !at->row ? rc : feed_seek(in->feed, at, e);
 }
 
 /* What the reader found out about the input as a whole goes into the log, too. */
 static void put_notes(Intake *in)
 {
-    const char *text, *where;
-    for (size_t i = 0; (text = feed_note(in->feed, i, &where)); i++) {
+    const char  *text, *where;
+    const Input *input = &in->p->input.p[in->input];
+    if (input->made)
+        decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, input->path, 0 }, "input", ACTION_NOTE, input->made_note, NAN, NULL);
+    for (size_t i = 0; !input->made && (text = feed_note(in->feed, i, &where)); i++) {
         decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, where, 0 }, "input", ACTION_NOTE, text, NAN, NULL);
         if (strchr(text, ';')) /* more than what it is and how long */
             log_warn("prep", "%s: %s", where, text);
@@ -483,6 +489,18 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     int     rc = open_input(in, from, &why);
     if (rc == ERR_INPUT || rc == ERR_WORK) /* ERR_WORK: the process that read a document crashed or passed a limit */
         return leave_out(in, &why, e);
+    Prep  *p = in->p;
+    size_t n = 0;
+    Err    why = { 0 };
+    if (p->input.p[in->input].made && !p->input.p[in->input].made_rows) { /* a document that gave no questions */
+        put_notes(in);
+        return flush_batch(in, e);
+    }
+    int rc = open_input(in, from, &why);
+    if (rc == ERR_INPUT && p->input.n > 1) {
+        leave_out(in, &why);
+        return flush_batch(in, e);
+    }
     if (rc)
         *e = why;
     while (!rc && !(rc = next_rows(in, &n, &why, &parts, e)) && n) {

@@ -18,6 +18,7 @@
 const char *const part_name[PARTS] = { "removed", "train", "validation", "test" };
 
 const char *const prep_passes[] = { "", "import", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "length", "semantic", "select", NULL };
+const char *const prep_passes[] = { "", "import", "questions", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "semantic", "select", NULL };
 
 uint8_t prep_pass_number(const char *pass)
 {
@@ -149,6 +150,12 @@ void prep_options_text(const Prep *p, StrBuf *out)
             strbuf_add(out, all.p + at, end - at);
     }
     strbuf_release(&all);
+    PrepCfg c = p->cfg; /* borrowed strings */
+    char    none[] = "";
+    c.out = none;
+    c.threads = 0;
+    c.teacher_requests = 0;
+    cfg_write_yaml(out, prep_options, &c, false);
 }
 
 /* What the work in the folder belongs to: options and the content of the inputs. */
@@ -270,8 +277,11 @@ static void prep_close(Prep *p)
     strbuf_release(&p->told);
     strbuf_release(&p->advice);
     import_free(p->import);
-    for (size_t i = 0; i < p->input.n; i++)
+    for (size_t i = 0; i < p->input.n; i++) {
         free(p->input.p[i].path);
+        free(p->input.p[i].made);
+        free(p->input.p[i].made_note);
+    }
     vec_release(&p->input);
     vec_release(&p->row);
     pool_free(p->pool);
@@ -310,7 +320,7 @@ int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const Prep
     }
     lock_name = prep_path(&p, "work/lock");
     p.pool = pool_new((int)p.cfg.threads);
-    if ((rc = lock_take(&lock, lock_name, e)) || (rc = passes_open(&p, e)) || (rc = intake(&p, e)) || (rc = settle(&p, e)) || (rc = semantic(&p, e)) || (rc = divide(&p, e)) ||
+    if ((rc = lock_take(&lock, lock_name, e)) || (rc = passes_open(&p, e)) || (rc = questions(&p, e)) || (rc = intake(&p, e)) || (rc = settle(&p, e)) || (rc = semantic(&p, e)) || (rc = divide(&p, e)) ||
         (rc = rank(&p, e)) || (rc = write_out(&p, e)))
         goto done;
     p.facts.seconds = clock_seconds() - start;

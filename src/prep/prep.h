@@ -40,6 +40,7 @@ typedef struct PrepFacts {
     double  seconds;
     uint64_t bytes;                           /* of the inputs */
     char    told[PREP_TOLD_MAX];              /* lines for the person who waits: what a pass found out about the data as a whole; "": nothing */
+    int64_t passages, pairs_made;             /* of --questions: asked about, and what came of it, refused pairs included */
 } PrepFacts;
 
 const char *prep_pass_name(size_t i);          /* "" for 0; NULL behind the last */

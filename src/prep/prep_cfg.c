@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "infer/teacher.h"
+#include "prep/questions.h"
 #include "prep/select.h"
 
 #define AT(field) offsetof(PrepCfg, field)
@@ -25,6 +27,12 @@ const CfgOption prep_options[] = {
     { "pii",        CFG_CHOICE, AT(pii),        "replace", 0, 0,     "off|report|replace|redact|hash|drop", "personal data and secrets" },
     { "pii-skip",   CFG_LIST,   AT(pii_skip),   NULL,      0, 0,     "KIND[,...]", "kinds that stay as they are" },
     { "pii-key",    CFG_STR,    AT(pii_key),    NULL,      0, 0,     "FILE",     "secret of the replacements, made when absent; default: DATA/pii.key" },
+    { "questions",  CFG_INT,    AT(questions),  "0",       0, QUESTIONS_MOST, NULL, "of documents: so many questions with answers from each passage; 0: plain text" },
+    { "teacher",    CFG_STR,    AT(teacher),    NULL,      0, 0,     "DIR|URL",  "who writes them: a model folder, or a server's address as in http://127.0.0.1:8080/v1; default: --model" },
+    { "teacher-model", CFG_STR, AT(teacher_model), NULL,   0, 0,     "NAME",     "of the model at the address; its key: environment variable " TEACHER_KEY_VARIABLE },
+    { "teacher-requests", CFG_INT, AT(teacher_requests), "8", 1, TEACHER_IN_FLIGHT_MAX, NULL, "that are at the address at once" },
+    { "judge",      CFG_INT,    AT(judge),      "4",       0, QUESTIONS_SCORE_MAX, NULL, "the teacher scores its pairs 1 to 5 against their passage, this stays; 0: not asked" },
+    { "passage",    CFG_INT,    AT(passage),    "2000",    200, 20000, NULL,     "characters of a passage at most" },
     { "languages",  CFG_LIST,   AT(languages),  NULL,      0, 0,     "CODE[,...]", "keep only these, as in en,de" },
     { "duplicates", CFG_CHOICE, AT(duplicates), "near",    0, 0,     "off|report|exact|near", "keep the best of each cluster" },
     { "near",       CFG_REAL,   AT(near),       "0.8",     0.5, 1,   NULL,       "share of common word runs that makes two rows near-duplicates" },
@@ -62,6 +70,15 @@ int prep_cfg_check(const PrepCfg *c, Err *e)
         return err_set(e, ERR_ARG, "--most-per-label needs --label COLUMN");
     if (c->most_per_length >= 1 && c->most_per_length != floor(c->most_per_length))
         return err_set(e, ERR_ARG, "--most-per-length %g must be a whole number of rows, or a share below 1", c->most_per_length);
+    const bool teacher = c->teacher && *c->teacher, address = teacher && teacher_is_address(c->teacher), named = c->teacher_model && *c->teacher_model;
+    if (c->questions && !teacher && !(c->model && *c->model))
+        return err_set(e, ERR_ARG, "--questions needs a model that writes them; name it with --teacher (a folder or an address) or --model");
+    if (teacher && !c->questions)
+        return err_set(e, ERR_ARG, "--teacher writes questions from documents; say how many of each passage with --questions N");
+    if (address && !named)
+        return err_set(e, ERR_ARG, "--teacher %s: say with --teacher-model NAME which model is asked there", c->teacher);
+    if (named && !address)
+        return err_set(e, ERR_ARG, "--teacher-model goes with a --teacher that is the address of a server");
     if (c->delimiter && *c->delimiter && strlen(c->delimiter) != 1 && strcmp(c->delimiter, "\\t"))
         return err_set(e, ERR_ARG, "--delimiter \"%s\" must be one character, or \\t for a tab", c->delimiter);
     return 0;

@@ -16,7 +16,14 @@ typedef struct PrepCfg {
     int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
     double  near, semantic, validation, test, most_per_length;
     int64_t max_length, ask, select, most_per_label, seed, threads;
+    char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter, *teacher, *teacher_model;
+    bool    repair, score;
+    int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
+    double  near, semantic, validation, test;
+    int64_t max_length, ask, select, most_per_label, seed, threads, questions, judge, passage, teacher_requests;
 } PrepCfg;
+
+#define TEACHER_KEY_VARIABLE "HONE_TEACHER_KEY" /* of the environment: the key of a teacher's address. A command line can be read by others */
 
 extern const CfgOption prep_options[];
 int prep_cfg_check(const PrepCfg *c, Err *e); /* what no single option can see: shares that leave nothing to train on, columns without a name */

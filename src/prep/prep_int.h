@@ -78,6 +78,7 @@ void passes_close(Prep *p);
 int  kinds_of_list(const char *option, const char *list, int (*find)(const char *), const char *(*name)(int k), uint32_t *bits, Err *e);
 
 extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
+extern const Pass pass_questions, pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 
 /* ---- sets.c ---- */
 /* Rows by index, in sets of what has to stay together. */
@@ -88,7 +89,14 @@ void     sets_join(Sets *s, uint32_t a, uint32_t b);   /* the smaller number sta
 void     sets_release(Sets *s);
 
 /* ---- prep.c ---- */
-typedef struct Input { char *path; char sha256[65]; uint64_t bytes; double weight; } Input;
+typedef struct Input {
+    char    *path;
+    char     sha256[65];
+    uint64_t bytes;
+    double   weight;
+    char    *made, *made_note; /* a file of rows that is read in its place (questions_stage.c), and what there is to say of it; NULL: none */
+    int64_t  made_rows;
+} Input;
 #define PASSES_MAX 16
 
 struct Prep {
@@ -118,8 +126,10 @@ char *prep_path(const Prep *p, const char *name);                  /* below the 
 bool  prep_stop_asked(const Prep *p);
 void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, not --threads */
 void  prep_tell(Prep *p, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* a line for the screen at the end, the summary and the report */
+void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, --threads, --teacher-requests */
 
 /* ---- the stages ---- */
+int questions(Prep *p, Err *e);      /* questions_stage.c: with --questions, rows made from documents */
 int intake(Prep *p, Err *e);         /* intake.c */
 int settle(Prep *p, Err *e);         /* settle.c */
 struct Removal;
