@@ -486,21 +486,13 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     size_t  n = 0;
     int64_t parts = 0; /* that could not be read */
     Err     why = { 0 };
-    int     rc = open_input(in, from, &why);
-    if (rc == ERR_INPUT || rc == ERR_WORK) /* ERR_WORK: the process that read a document crashed or passed a limit */
-        return leave_out(in, &why, e);
-    Prep  *p = in->p;
-    size_t n = 0;
-    Err    why = { 0 };
     if (p->input.p[in->input].made && !p->input.p[in->input].made_rows) { /* a document that gave no questions */
         put_notes(in);
         return flush_batch(in, e);
     }
     int rc = open_input(in, from, &why);
-    if (rc == ERR_INPUT && p->input.n > 1) {
-        leave_out(in, &why);
-        return flush_batch(in, e);
-    }
+    if (rc == ERR_INPUT || rc == ERR_WORK) /* ERR_WORK: the process that read a document crashed or passed a limit */
+        return leave_out(in, &why, e);
     if (rc)
         *e = why;
     while (!rc && !(rc = next_rows(in, &n, &why, &parts, e)) && n) {

@@ -17,8 +17,7 @@
 
 const char *const part_name[PARTS] = { "removed", "train", "validation", "test" };
 
-const char *const prep_passes[] = { "", "import", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "length", "semantic", "select", NULL };
-const char *const prep_passes[] = { "", "import", "questions", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "semantic", "select", NULL };
+const char *const prep_passes[] = { "", "import", "questions", "repair", "pii", "language", "quality", "overlap", "tokens", "duplicates", "mixture", "balance", "length", "semantic", "select", NULL };
 
 uint8_t prep_pass_number(const char *pass)
 {
@@ -137,7 +136,7 @@ static int read_weights(Prep *p, const char *const *inputs, size_t n, Err *e)
 
 void prep_options_text(const Prep *p, StrBuf *out)
 {
-    static const char *const left_out[] = { "out:", "threads:" };
+    static const char *const left_out[] = { "out:", "threads:", "teacher-requests:" };
     StrBuf all = { 0 };
     cfg_write_yaml(&all, prep_options, &p->cfg, false);
     for (size_t at = 0, end; at < all.n; at = end) {
@@ -150,12 +149,6 @@ void prep_options_text(const Prep *p, StrBuf *out)
             strbuf_add(out, all.p + at, end - at);
     }
     strbuf_release(&all);
-    PrepCfg c = p->cfg; /* borrowed strings */
-    char    none[] = "";
-    c.out = none;
-    c.threads = 0;
-    c.teacher_requests = 0;
-    cfg_write_yaml(out, prep_options, &c, false);
 }
 
 /* What the work in the folder belongs to: options and the content of the inputs. */

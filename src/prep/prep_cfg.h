@@ -12,15 +12,12 @@ typedef struct PrepCfg {
     char   *out;                                   /* the data folder */
     char   *prompt, *completion, *system, *text;   /* templates: mapping.h */
     char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *repair_skip, *quality_skip, *encoding, *delimiter;
+    char   *teacher, *teacher_model;
     bool    repair, score;
     int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
     double  near, semantic, validation, test, most_per_length;
     int64_t max_length, ask, select, most_per_label, seed, threads;
-    char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *encoding, *delimiter, *teacher, *teacher_model;
-    bool    repair, score;
-    int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
-    double  near, semantic, validation, test;
-    int64_t max_length, ask, select, most_per_label, seed, threads, questions, judge, passage, teacher_requests;
+    int64_t questions, judge, passage, teacher_requests;
 } PrepCfg;
 
 #define TEACHER_KEY_VARIABLE "HONE_TEACHER_KEY" /* of the environment: the key of a teacher's address. A command line can be read by others */

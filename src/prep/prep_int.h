@@ -77,7 +77,6 @@ void passes_close(Prep *p);
 /* The kinds that a list of an option names, as bits; ERR_ARG with all names when one is no kind. name: of the k-th kind, NULL past the last. */
 int  kinds_of_list(const char *option, const char *list, int (*find)(const char *), const char *(*name)(int k), uint32_t *bits, Err *e);
 
-extern const Pass pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 extern const Pass pass_questions, pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 
 /* ---- sets.c ---- */
@@ -124,7 +123,6 @@ extern const char *const prep_passes[]; /* "", "import", ...: what a row can lea
 uint8_t prep_pass_number(const char *pass);
 char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
 bool  prep_stop_asked(const Prep *p);
-void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, not --threads */
 void  prep_tell(Prep *p, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* a line for the screen at the end, the summary and the report */
 void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, --threads, --teacher-requests */
 

@@ -335,8 +335,8 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     if (rc == ERR_IO) /* what was put aside is lost, and with it this step; the checkpoint is not */
         err_set(e, rc, "%s; when it is mended, run the same command again to go on from the last checkpoint", e->text);
     if (rc)
-                        r->cfg.activations == ACTIVATIONS_KEEP ? KEEP_ALL : CHECKPOINT_BLOCKS, &nll, &balance, e);
-    if (rc || (rc = let_change(r, e)))
+        return rc;
+    if ((rc = let_change(r, e)))
         return rc;
     p->event = TRAIN_STEP;
     p->step = r->state.step + 1;

@@ -112,7 +112,7 @@ ActivationPolicy train_policy(int activations)
     return activations == ACTIVATIONS_KEEP ? KEEP_ALL : activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : SPILL_INPUTS;
 }
 
-static const char *const free_to_differ[] = { "threads", "memory", "activations", "out" };
+static const char *const free_to_differ[] = { "threads", "memory", "activations", "keep-tokens", "out" };
 
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
 {
@@ -135,7 +135,6 @@ const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
         for (size_t i = 0; i < ARRAY_LEN(free_to_differ); i++)
             matters &= strcmp(o->name, free_to_differ[i]) != 0;
         if (matters)
-        if (!same && strcmp(o->name, "threads") != 0 && strcmp(o->name, "memory") != 0 && strcmp(o->name, "keep-tokens") != 0 && strcmp(o->name, "out") != 0)
             return o->name;
     }
     return NULL;

@@ -36,8 +36,7 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e);
 /* The same for the sizes of a batch, once the longest example (in tokens, held-out ones too) is known. */
 int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e);
 ActivationPolicy train_policy(int activations); /* not of auto */
-/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, activations); NULL: same. */
-/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, keep-tokens); NULL: same. */
+/* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, activations, keep-tokens); NULL: same. */
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b);
 
 #endif
