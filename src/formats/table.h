@@ -13,7 +13,7 @@
  * never skipped in silence: it has an item, and table_parse says what is wrong with it. What is wrong with a whole member of an archive comes the same way,
  * with row 0. What is wrong with the file (damaged, a bound passed) ends the reading: table_read gives the rows before it, then the error, then the end.
  *
- * Bounds: a row TABLE_ROW_MAX bytes of UTF-8; nesting and duplicate keys as base/json.h; columns and fields as csv.h; unpacking as source.h. Memory: one
+ * Bounds: a row TABLE_ROW_MAX bytes of UTF-8, and TABLE_VALUES_MAX values of JSON, each of which takes some hundred bytes of memory; nesting and duplicate keys as base/json.h; columns and fields as csv.h; unpacking as source.h. Memory: one
  * window of max_bytes or one row, whichever is larger, doubled at most.
  * Of Parquet and Arrow files table_read gives places without a text, within one row group at a time; a line is a row there. Memory: a decoded group. Packed
  * ones are unpacked into a nameless file in the folder `spool`, within the bounds of unpacking.
@@ -26,7 +26,8 @@
 #include "formats/encoding.h"
 #include "formats/source.h"
 
-#define TABLE_ROW_MAX ((size_t)128 << 20)
+#define TABLE_ROW_MAX    ((size_t)128 << 20)
+#define TABLE_VALUES_MAX ((size_t)4 << 20)
 
 typedef enum {
     TABLE_AUTO,              /* found from the content; the ending of the name decides where the content leaves it open */

@@ -51,12 +51,28 @@ static TableCut cut_jsonl(Table *t, Str s, bool last)
     return c;
 }
 
+/* Whether a text of JSON has more than TABLE_VALUES_MAX commas and opening brackets outside of its strings. */
+static bool has_too_many_values(Str s)
+{
+    size_t values = 0;
+    for (size_t i = 0; i < s.n && values <= TABLE_VALUES_MAX; i++) {
+        if (s.p[i] == '"')
+            for (i++; i < s.n && s.p[i] != '"'; i++)
+                i += s.p[i] == '\\';
+        else
+            values += s.p[i] == ',' || s.p[i] == '[' || s.p[i] == '{';
+    }
+    return values > TABLE_VALUES_MAX;
+}
+
 /* json_parse counts lines from the row's own; the sentence says those of the file. */
 static int parse_json(const Table *t, const TableItem *item, Json **row, Err *e)
 {
     const TableMember *m = t->members.p[item->at.member];
     Err inner = { 0 };
     int line = 1, column = 1, skip = 0;
+    if (item->text.n > TABLE_VALUES_MAX && has_too_many_values(item->text)) /* a value takes a byte at least */
+        return table_say(item, m, item->at.line, e, "the row holds more than %zu values, the most that is allowed; split it", TABLE_VALUES_MAX);
     int rc = json_parse(row, item->text, "", &inner);
     if (rc) {
         const bool placed = sscanf(inner.text, ", line %d, column %d: %n", &line, &column, &skip) == 2 && skip;

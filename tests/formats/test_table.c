@@ -346,6 +346,27 @@ static void test_row_bound(void **state)
     strbuf_addf(&text, "a\n\n%s\n\nb", xs);
     snprintf(want, sizeof want, "1 1 {\"text\":\"a\"}\n3 0 ! x.txt: line 3: the paragraph is longer than 300000 bytes, the most that one row may have; it and what follows is not read\n");
     check_rows(strbuf_str(&text), "x.txt", &paragraphs, want);
+    strbuf_clear(&text);
+    strbuf_addz(&text, "{\"a\":[0");
+    for (size_t i = 0; i < TABLE_VALUES_MAX; i++)
+        strbuf_addz(&text, ",0");
+    strbuf_addz(&text, "]}\n{\"a\":\"");
+    for (size_t i = 0; i < TABLE_VALUES_MAX; i++)
+        strbuf_addz(&text, ",,");
+    strbuf_addz(&text, "\"}\n");
+    Table *t;
+    TableItem item[2];
+    size_t n = 0;
+    Json *row = NULL;
+    Err e = { 0 };
+    assert_int_equal(table_open_memory(&t, strbuf_str(&text), "x.jsonl", NULL, &e), 0);
+    assert_int_equal(table_read(t, item, 2, SIZE_MAX, &n, &e), 0);
+    assert_int_equal(n, 2);
+    assert_int_equal(table_parse(t, &item[0], &row, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "the row holds more than 4194304 values, the most that is allowed; split it");
+    assert_int_equal(table_parse(t, &item[1], &row, &e), 0); /* commas in a text are no values */
+    json_free(row);
+    table_close(t);
     free(xs);
     strbuf_release(&text);
 }
