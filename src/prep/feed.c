@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "docs/doc.h"
-#include "formats/parquet.h"
 #include "prep/mail_threads.h"
 #include "prep/salesforce.h"
 #include "prep/slack.h"
@@ -16,11 +15,6 @@ typedef struct Note { char *text, *where; } Note;
 
 struct Feed {
     Table      *table;      /* or: */
-    ParquetFile  *parquet;  /* with its */
-    ParquetGroup *group;    /* that is being read; NULL: none yet */
-    size_t        next_group;
-    int64_t       in_group; /* rows of it that were given */
-    int64_t       given;    /* rows of the file that were given */
     VEC(Json *) ready;      /* or these; owned */
     size_t      at;         /* in ready */
     TableItem  *item;       /* the table's, [item_cap] */
@@ -78,7 +72,7 @@ static int open_document(Feed *f, Err *e)
     return 0;
 }
 
-typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_PARQUET, INPUT_SALESFORCE, INPUT_NOTHING } InputKind;
+typedef enum { INPUT_TABLE, INPUT_DOCUMENT, INPUT_SALESFORCE, INPUT_NOTHING } InputKind;
 
 static const char *holds_nothing(Str s)
 {
@@ -97,7 +91,7 @@ static int kind_of_file(Feed *f, InputKind *kind, Err *e)
     int     rc = file_map(&map, f->path, e);
     Str     bytes = { (const char *)map.p, map.n };
     f->nothing = rc ? NULL : holds_nothing(bytes);
-    *kind = rc ? INPUT_TABLE : f->nothing ? INPUT_NOTHING : str_starts(bytes, "PAR1") ? INPUT_PARQUET : doc_is_document(bytes) ? INPUT_DOCUMENT : INPUT_TABLE;
+    *kind = rc ? INPUT_TABLE : f->nothing ? INPUT_NOTHING : doc_is_document(bytes) ? INPUT_DOCUMENT : INPUT_TABLE;
     file_unmap(&map);
     return rc;
 }
@@ -147,8 +141,6 @@ int feed_open(Feed **out, const char *path, const TableOptions *o, Err *e)
         rc = open_salesforce(f, e);
     else if (!rc && kind == INPUT_DOCUMENT)
         rc = open_document(f, e);
-    else if (!rc && kind == INPUT_PARQUET)
-        rc = parquet_open(&f->parquet, path, NULL, e);
     else if (!rc && str_ends(str_of(path), ".zip"))
         rc = open_slack(f, &slack, e);
     if (!rc && kind == INPUT_TABLE && !slack)
@@ -166,8 +158,6 @@ void feed_close(Feed *f)
     if (!f)
         return;
     table_close(f->table);
-    parquet_group_free(f->group);
-    parquet_close(f->parquet);
     for (size_t i = 0; i < f->ready.n; i++)
         json_free(f->ready.p[i]);
     for (size_t i = 0; i < f->note.n; i++) {
@@ -195,36 +185,10 @@ static int read_table(Feed *f, FeedItem *items, size_t max_items, size_t max_byt
     return rc;
 }
 
-/* Rows of one row group at a time: they live until the next one is decoded. */
-static int read_parquet(Feed *f, FeedItem *items, size_t max_items, size_t *n, Err *e)
-{
-    *n = 0;
-    while (!f->group || f->in_group == parquet_group_rows(f->group)) {
-        parquet_group_free(f->group);
-        f->group = NULL;
-        f->in_group = 0;
-        if (f->next_group == parquet_groups(f->parquet))
-            return 0;
-        int rc = parquet_group_read(f->parquet, f->next_group++, &f->group, e);
-        if (rc) {
-            f->next_group = parquet_groups(f->parquet); /* rows have their numbers from those before them, so nothing is read behind a group that is damaged */
-            return err_wrap(e, "%s", f->path);
-        }
-    }
-    while (*n < max_items && f->in_group < parquet_group_rows(f->group)) {
-        f->given++;
-        f->in_group++;
-        items[(*n)++] = (FeedItem){ { .at = { .row = f->given, .line = f->given } }, NULL };
-    }
-    return 0;
-}
-
 int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e)
 {
     if (f->table)
         return read_table(f, items, max_items, max_bytes, n, e);
-    if (f->parquet)
-        return read_parquet(f, items, max_items, n, e);
     for (*n = 0; *n < max_items && f->at < f->ready.n; f->at++) {
         int64_t number = (int64_t)f->at + 1;
         items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at] };
@@ -242,8 +206,6 @@ bool feed_ready(const FeedItem *item) { return item->row; }
 /* A ready-made row is copied through its text: the import takes rows apart, and going on after a stop needs them again. */
 int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)
 {
-    if (f->parquet)
-        return parquet_row(f->group, item->item.at.row - 1 - parquet_group_first(f->group), row, e);
     if (!item->row)
         return table_parse(f->table, &item->item, row, e);
     StrBuf text = { 0 };
@@ -255,7 +217,7 @@ int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)
 
 TablePlace feed_place(const Feed *f)
 {
-    int64_t row = (f->parquet ? f->given : (int64_t)f->at) + 1;
+    int64_t row = (int64_t)f->at + 1;
     return f->table ? table_place(f->table) : (TablePlace){ .row = row, .line = row };
 }
 
@@ -283,22 +245,10 @@ static int skip_rows(Feed *f, const TablePlace *at, Err *e)
     return rc;
 }
 
-static int skip_parquet(Feed *f, int64_t row, Err *e)
-{
-    FeedItem item[256];
-    size_t   n = 1;
-    int      rc = 0;
-    while (!rc && n && f->given + 1 < row)
-        rc = read_parquet(f, item, MIN((size_t)(row - f->given - 1), ARRAY_LEN(item)), &n, e);
-    return rc || f->given + 1 == row ? rc : err_set(e, ERR_INPUT, "%s has no row %lld any more; it has changed since the preparation was stopped", f->path, (long long)row);
-}
-
 int feed_seek(Feed *f, const TablePlace *at, Err *e)
 {
     if (f->table)
         return skip_rows(f, at, e);
-    if (f->parquet)
-        return skip_parquet(f, at->row, e);
     if (at->row < 1 || (size_t)at->row > f->ready.n + 1)
         return err_set(e, ERR_INPUT, "%s: there is no row %lld any more", f->path, (long long)at->row);
     f->at = (size_t)at->row - 1;
@@ -311,10 +261,6 @@ void feed_progress(const Feed *f, uint64_t *done, uint64_t *total)
     *total = f->ready.n;
     if (f->table)
         table_progress(f->table, done, total);
-    if (f->parquet) {
-        *done = (uint64_t)f->given;
-        *total = (uint64_t)parquet_rows(f->parquet);
-    }
 }
 
 /* ---- notes ----------------------------------------------------------------------------------------------------------------------------------------- */
@@ -324,7 +270,9 @@ static void note_member(Feed *f, const TableMember *m)
     StrBuf text = { 0 };
     if (!m->rows) /* its own error, or that it is empty, is told elsewhere */
         return;
-    strbuf_addf(&text, "%s, %lld rows, %s%s", table_kind_name(m->kind), (long long)m->rows, m->encoding.name, m->encoding.guessed ? " (guessed from its letters)" : "");
+    strbuf_addf(&text, "%s, %lld rows", table_kind_name(m->kind), (long long)m->rows);
+    if (m->kind != TABLE_PARQUET && m->kind != TABLE_ARROW)
+        strbuf_addf(&text, ", %s%s", m->encoding.name, m->encoding.guessed ? " (guessed from its letters)" : "");
     if (m->encoding.converted.count && m->encoding.utf8)
         strbuf_addf(&text, "; encodings are mixed: %llu lines are not UTF-8 (the first: line %lld)", (unsigned long long)m->encoding.converted.count,
                     (long long)m->encoding.converted.first[0]);
@@ -340,12 +288,6 @@ const char *feed_note(Feed *f, size_t i, const char **where)
 {
     for (size_t m = 0; f->table && !f->noted && m < table_members(f->table); m++)
         note_member(f, table_member(f->table, m));
-    if (f->parquet && !f->noted) {
-        StrBuf text = { 0 };
-        strbuf_addf(&text, "parquet, %lld rows", (long long)parquet_rows(f->parquet));
-        note_add(f, f->path, strbuf_z(&text));
-        strbuf_release(&text);
-    }
     f->noted = true;
     if (i >= f->note.n)
         return NULL;

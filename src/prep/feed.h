@@ -1,4 +1,4 @@
-/* feed.h - the rows of one input, whatever it is: a table (formats/table.h), a Parquet file, a document (docs/doc.h: one row of text per page, sheet, slide or message;
+/* feed.h - the rows of one input, whatever it is: a table (formats/table.h), a document (docs/doc.h: one row of text per page, sheet, slide or message;
  * of a mailbox one conversation per answered thread), or an export of Slack (a zip) or Salesforce (a folder).
  * Main struct: Feed. Reading is in two steps as with tables: feed_read in order, feed_parse on any thread.
  * Documents and exports are read whole when they are opened (bounded as their headers say). */

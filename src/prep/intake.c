@@ -398,7 +398,10 @@ static int open_input(Intake *in, const TablePlace *at, Err *e)
     if (c->delimiter && *c->delimiter)
         o.csv.delimiter = strcmp(c->delimiter, "\\t") ? *c->delimiter : '\t';
     const Input *input = &in->p->input.p[in->input];
-    int          rc = input->made ? feed_open(&in->feed, input->made, NULL, e) : feed_open(&in->feed, input->path, &o, e);
+    char        *spool = prep_path(in->p, "work"); /* what lies packed in an input and must be looked at anywhere is unpacked beside the rows */
+    o.spool = spool;
+    int rc = input->made ? feed_open(&in->feed, input->made, NULL, e) : feed_open(&in->feed, input->path, &o, e);
+    free(spool);
     return rc || !at->row ? rc : feed_seek(in->feed, at, e);
 }
 

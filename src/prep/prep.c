@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "prep/dedupe.h"
 #include "prep/salesforce.h"
@@ -87,6 +88,20 @@ static int input_add(Prep *p, const char *path, Err *e)
     return rc;
 }
 
+/* What `datasets` of Hugging Face (save_to_disk) notes beside its .arrow files is no data. */
+static bool is_side_file(const FileList *folder, const char *name)
+{
+    static const char *const notes[] = { "dataset_info.json", "dataset_dict.json", "state.json" };
+    bool note = false, arrow = !strcmp(name, "dataset_dict.json");
+    for (size_t i = 0; i < ARRAY_LEN(notes); i++)
+        note |= !strcmp(name, notes[i]);
+    for (size_t i = 0; note && i < folder->n && !arrow; i++)
+        arrow = str_ends(str_of(folder->name[i]), ".arrow");
+    if (note && arrow)
+        log_info("prep", "%s is what `datasets` notes about its files, and is passed over", name);
+    return note && arrow;
+}
+
 static int input_walk(Prep *p, const char *path, int depth, Err *e)
 {
     FileList list = { 0 };
@@ -96,7 +111,7 @@ static int input_walk(Prep *p, const char *path, int depth, Err *e)
         return err_set(e, ERR_INPUT, "%s: folders are nested more than 32 deep", path);
     int rc = file_list(&list, path, e);
     for (size_t i = 0; i < list.n && !rc; i++) {
-        if (list.name[i][0] == '.')
+        if (list.name[i][0] == '.' || is_side_file(&list, list.name[i]))
             continue;
         char *child = path_join(path, list.name[i]);
         rc = input_walk(p, child, depth + 1, e);

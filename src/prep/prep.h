@@ -45,7 +45,7 @@ typedef struct PrepFacts {
 
 const char *prep_pass_name(size_t i);          /* "" for 0; NULL behind the last */
 
-/* inputs: files and folders (a folder's files in order of name, hidden ones passed over). ERR_ARG: nothing of this run is left; ERR_INPUT: the same when no
+/* inputs: files and folders (a folder's files in order of name, hidden ones and what `datasets` notes beside its .arrow files passed over). ERR_ARG: nothing of this run is left; ERR_INPUT: the same when no
  * row was read, else the decisions stay; ERR_STOP, ERR_IO: what is done is kept, and the same command goes on. */
 int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const PrepHooks *hooks, PrepFacts *facts, Err *e);
 

@@ -213,6 +213,21 @@ for ending in jsonl json csv tsv parquet; do
     [ "$(sed 's/,"meta".*//; s/"id":[0-9]*,//' "$work/back/train.jsonl" | sort | cksum)" = "$(cat "$work"/jsonl/{train,validation,test}.jsonl | sed 's/}$//; s/"id":[0-9]*,//' | sort | cksum)" ] ||
         fail "$ending gives other rows back"
 done
+# Parquet and Arrow wherever they lie: packed, in an archive, in a folder that `datasets` made
+arrow=$here/../formats/golden/arrow
+gzip -c "$work/out.parquet" > "$work/out.parquet.gz"
+tar -C "$work" -cf "$work/out.tar" out.parquet
+for file in "$work/out.parquet.gz" "$work/out.tar"; do
+    rm -rf "$work/back"
+    "$hone" prep "$file" -o "$work/back" --pii off --validation 0 --test 0 > /dev/null || fail "$file"
+    [ "$(sed 's/,"meta".*//; s/"id":[0-9]*,//' "$work/back/train.jsonl" | sort | cksum)" = "$(cat "$work"/jsonl/{train,validation,test}.jsonl | sed 's/}$//; s/"id":[0-9]*,//' | sort | cksum)" ] || fail "$file gives other rows"
+    [ "$(ls "$work/back" | grep -c work)" = 0 ] || fail "something unpacked is left"
+done
+mkdir "$work/hf"; cp "$arrow/packed/rows.zip" "$work/hf/"; gunzip -c "$arrow/packed/stream.arrow.gz" > "$work/hf/data-00000-of-00001.arrow"; echo '{"a":1}' > "$work/hf/state.json"; echo '{"b":1}' > "$work/hf/dataset_info.json"
+"$hone" prep "$work/hf" -o "$work/hfout" --pii off --duplicates off --quality off > "$work/said" || fail "a folder of datasets"
+has "$work/said" '503 rows read'
+has "$work/hfout/decisions.jsonl" 'arrow, 3 rows'
+has "$work/hfout/decisions.jsonl" 'rows.zip: data/rows.parquet","line":0,"pass":"input","action":"note","reason":"parquet, 500 rows"'
 expect 2 'the ending must say what to write' "$hone" prep export "$work/jsonl" -o "$work/out.xyz"
 expect 2 'which the kto shape cannot express' "$hone" prep export "$work/jsonl" -o "$work/out.jsonl" --shape kto
 
