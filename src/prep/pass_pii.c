@@ -81,14 +81,13 @@ typedef struct Hunt {
     Err        err;
 } Hunt;
 
-static void add_subjects(Hunt *h, Str text)
+static void add_subjects(const Hunt *h, Str text, const PiiSpans *spans)
 {
     char key[PII_KEY_HEX];
-    for (size_t i = 0; i < h->spans.n; i++) {
-        const PiiSpan *span = &h->spans.p[i];
+    for (size_t i = 0; i < spans->n; i++) {
+        const PiiSpan *span = &spans->p[i];
         pii_key(h->s->replacer, span->kind, (Str){ text.p + span->begin, span->end - span->begin }, key);
         strbuf_addf(&h->w->subjects, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%lld}\n", key, pii_kind_info(span->kind)->name, (long long)h->w->at.row);
-        h->count[span->kind]++;
     }
 }
 
@@ -100,20 +99,25 @@ static bool hunt_text(void *user, TextRole role, Str text, StrBuf *out)
     (void)role;
     if (pii_scan(h->s->scanner, text, &h->spans, &h->err) || !h->spans.n)
         return false;
-    add_subjects(h, text);
+    add_subjects(h, text, &h->spans);
+    for (size_t i = 0; i < h->spans.n; i++)
+        h->count[h->spans.p[i].kind]++;
     if (!h->s->change)
         return false;
     pii_replace(h->s->replacer, text, &h->spans, out, &drop);
     return true;
 }
 
-/* A text that the log keeps: the same, but it does not count again. */
+/* A text that the log keeps: the same, but it does not count again. Where nothing is changed, the log holds its values, so the index must know of them. */
 static void clean_kept(const Hunt *h, StrBuf *text)
 {
     PiiSpans spans = { 0 };
     StrBuf   out = { 0 };
     bool     drop;
-    if (h->s->change && !pii_scan(h->s->scanner, strbuf_str(text), &spans, NULL) && spans.n) {
+    const bool found = !pii_scan(h->s->scanner, strbuf_str(text), &spans, NULL) && spans.n;
+    if (found && !h->s->change) {
+        add_subjects(h, strbuf_str(text), &spans);
+    } else if (found) {
         pii_replace(h->s->replacer, strbuf_str(text), &spans, &out, &drop);
         strbuf_clear(text);
         strbuf_add(text, out.p, out.n);
