@@ -1,5 +1,5 @@
-/* cmd_review.c - hone prep review: a page on the loopback address to look through a prepared data set; or --apply: its verdicts take effect; or --erase and
- * --forget: rows, or what they said earlier, leave the folder for good. */
+/* cmd_review.c - hone prep review: a page on the loopback address to look through a prepared data set; or --apply: its verdicts take effect; or --person,
+ * --erase and --forget: rows are found by a value, and they, or what they said earlier, leave the folder for good. */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -12,13 +12,14 @@
 #include "prep/review.h"
 #include "serve/review_page.h"
 
-typedef struct Options { int64_t port; char *model, *pii_key, *erase, *forget; bool apply, help; } Options;
+typedef struct Options { int64_t port; char *model, *pii_key, *person, *erase, *forget; bool apply, help; } Options;
 
 static const CfgOption table[] = {
     { "port",  CFG_INT,  offsetof(Options, port),  "0",     0, 65535, NULL,  "of 127.0.0.1; 0: any free one" },
     { "model", CFG_STR,  offsetof(Options, model), "",      0, 0,     "DIR", "its tokenizer and template show which tokens are trained" },
     { "apply", CFG_BOOL, offsetof(Options, apply), "false", 0, 0,     NULL,  "no page: the last verdicts take effect in the files" },
-    { "pii-key", CFG_STR, offsetof(Options, pii_key), "",   0, 0,     "FILE", "of --apply: the key of the folder, when it lies elsewhere now" },
+    { "pii-key", CFG_STR, offsetof(Options, pii_key), "",   0, 0,     "FILE", "of --apply and --person: the key of the folder, when it lies elsewhere now" },
+    { "person", CFG_STR, offsetof(Options, person), "",     0, 0,     "VALUE", "no page: the rows that hold this address, number or name, by the index of persons" },
     { "erase", CFG_LIST, offsetof(Options, erase), "",      0, 0,     "ROW[,...]", "no page: no text of these rows is left in any file of DATA" },
     { "forget", CFG_LIST, offsetof(Options, forget), "",    0, 0,     "ROW[,...]", "no page: the rows stay, what they said before repairs and edits goes" },
     { "help",  CFG_BOOL, offsetof(Options, help),  "false", 0, 0,     NULL,  "this text", true },
@@ -46,6 +47,18 @@ static int apply(const char *dir, const Options *o, Err *e)
     if (f.disagree)
         printf("of %lld rows the reviewers think differently; the last verdict was followed\n", (long long)f.disagree);
     return 0;
+}
+
+static int person(const char *dir, const Options *o, Err *e)
+{
+    ReviewRows rows = { 0 };
+    int        rc = review_person(dir, str_of(o->person), o->pii_key, &rows, e);
+    for (size_t i = 0; i < rows.n && !rc; i++)
+        printf("%s%lld", i ? "," : "", (long long)rows.p[i]);
+    if (!rc)
+        printf("%s\n", rows.n ? "" : "no row");
+    vec_release(&rows);
+    return rc;
 }
 
 static int erase(const char *dir, const char *list, bool keep, Err *e)
@@ -94,11 +107,12 @@ int cmd_prep_review(int argc, char **argv, Err *e)
     int         n_pos = 0, rc = cli_parse("prep review", table, &o, argc, argv, &dir, 1, &n_pos, NULL, &o.help, e);
     if (!rc && !o.help && !n_pos)
         rc = err_set(e, ERR_ARG, "DATA is missing: name the folder that hone prep wrote, as in hone prep review DATA");
-    if (!rc && !o.help && o.apply + (o.erase && *o.erase) + (o.forget && *o.forget) > 1)
-        rc = err_set(e, ERR_ARG, "--apply, --erase and --forget are three things; give one");
+    const bool wants_person = o.person && *o.person, erases = o.erase && *o.erase, forgets = o.forget && *o.forget;
+    if (!rc && !o.help && o.apply + wants_person + erases + forgets > 1)
+        rc = err_set(e, ERR_ARG, "--apply, --person, --erase and --forget are four things; give one");
     if (!rc && !o.help) {
         term_catch_stop();
-        rc = o.apply ? apply(dir, &o, e) : o.erase && *o.erase ? erase(dir, o.erase, false, e) : o.forget && *o.forget ? erase(dir, o.forget, true, e) : serve(dir, &o, e);
+        rc = o.apply ? apply(dir, &o, e) : wants_person ? person(dir, &o, e) : erases ? erase(dir, o.erase, false, e) : forgets ? erase(dir, o.forget, true, e) : serve(dir, &o, e);
     }
     cfg_release(table, &o);
     return rc;

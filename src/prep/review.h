@@ -19,6 +19,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/vec.h"
 
 #define REVIEW_NAME_MAX    64                   /* bytes of a reviewer's name */
 #define REVIEW_TEXT_MAX    ((size_t)16 << 10)   /* bytes of a comment; a label may have 256 */
@@ -118,6 +119,11 @@ int  review_apply(const char *dir, const ReviewApplyOptions *o, ReviewApplied *f
  * comments), so that no edit of theirs can be taken back. What was exported or trained before is not reached. ERR_ARG, and nothing was changed: a row is not
  * there, or verdicts wait for review_apply. */
 int  review_erase(const char *dir, const int64_t *id, size_t n, bool keep, Err *e);
+
+/* The rows, ascending, in which this value of a person (an address, a number, a name, as it stood in the input) was found, by the index of persons and its key
+ * (NULL or "": as the folder was made). What no detector found is not in the index. ERR_ARG: the key is not there. */
+typedef VEC(int64_t) ReviewRows;
+int  review_person(const char *dir, Str value, const char *pii_key, ReviewRows *out, Err *e);
 
 /* ---- agreement of two people ---- */
 typedef struct ReviewKappa { int64_t n; double agree, kappa, low, high; } ReviewKappa;

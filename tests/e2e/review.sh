@@ -77,6 +77,10 @@ grep -q '"pass":"pii","action":"note","reason":"an edit brought in email, person
 grep -q '"Tokens of an example, rows"' "$work/e/manifest.json" || fail "no statistics"
 [ "$("$hone" prep "$work/e/train.jsonl" -o "$work/e2" --model "$work/model" --max-length 60 --validation 0 --test 0 --quality off --no-repair --pii off > /dev/null; sed -n '/"statistics"/,/^  }/p' "$work/e2/manifest.json" | cksum)" = \
   "$(sed -n '/"statistics"/,/^  }/p' "$work/e/manifest.json" | cksum)" ] || fail "apply's statistics are not those of a new preparation"
+[ "$("$hone" prep review "$work/e" --person ANNA.SCHMIDT@web.de)" = 2 ] || fail "the person is in row $("$hone" prep review "$work/e" --person ANNA.SCHMIDT@web.de)"
+[ "$("$hone" prep review "$work/e" --person "Anna  Schmidt")" = 2 ] || fail "a name finds no row"
+[ "$("$hone" prep review "$work/e" --person bert@web.de)" = "no row" ] || fail "a stranger is found"
+expect 2 "is not there; give the key" "$hone" prep review "$work/e" --person bert@web.de --pii-key "$work/nokey"
 "$hone" prep review "$work/e" --forget 2 > /dev/null || fail "forget"
 ! grep -rq 'nine in the morning' "$work/e" || fail "an earlier text is left in $(grep -rl 'nine in the morning' "$work/e")"
 "$hone" prep review "$work/e" --erase 2,1 > /dev/null || fail "erase"
@@ -84,7 +88,7 @@ grep -q '"Tokens of an example, rows"' "$work/e/manifest.json" || fail "no stati
 [ "$(wc -l < "$work/e/train.jsonl")" = 1 ] || fail "erase took the wrong rows"
 expect 2 "has no row 2" "$hone" prep review "$work/e" --erase 2
 expect 2 "no number of a row" "$hone" prep review "$work/e" --erase x
-expect 2 "three things" "$hone" prep review "$work/e" --erase 1 --apply
+expect 2 "four things" "$hone" prep review "$work/e" --erase 1 --apply
 rm "$work/d"; mv "$work/d0" "$work/d"
 
 expect 2 "DATA is missing" "$hone" prep review

@@ -43,6 +43,8 @@ static void search(Review *r, Str text)
     static uint64_t turn;
     f.text = text;
     f.turn = ++turn;
+    f.sort = (ReviewSort)(turn % SORTS);
+    f.down = turn & 1;
     int rc = review_rows(r, &f, 0, 40, &j, &e);
     BUG_ON(rc && rc != ERR_ARG);
     json_free(j);
@@ -63,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         sample_folder(dir, true);
     }
     if (p[0] & 1 || (p[0] & 4 && acts > 300)) { /* a line of a file: the folder is opened anew with it */
-        static const char *const names[] = { "review.jsonl", "decisions.jsonl", "removed.jsonl", "train.jsonl" };
-        const char *name = names[p[0] >> 1 & 3];
+        static const char *const names[] = { "review.jsonl", "decisions.jsonl", "removed.jsonl", "train.jsonl", "scores.jsonl", "measures.bin", "decisions.jsonl", "review.jsonl" };
+        const char *name = names[p[0] >> 1 & 7];
         review_close(live);
         live = NULL;
         acts = 0;
@@ -86,9 +88,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
             }
         }
         review_close(r);
-        char *path = path_join(dir, "review.jsonl");
-        unlink(path);
-        free(path);
+        static const char *const gone[] = { "review.jsonl", "scores.jsonl", "measures.bin" };
+        for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
+            char *path = path_join(dir, gone[i]);
+            unlink(path);
+            free(path);
+        }
         sample_folder(dir, true);
         return 0;
     }
