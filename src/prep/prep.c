@@ -323,7 +323,10 @@ int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const Prep
     if ((rc = folder_ready(&p, &complete, e)))
         goto done;
     if (complete) {
-        rc = manifest_facts(&p, e);
+        char *work = prep_path(&p, "work"); /* left by a kill between DONE and the end */
+        if (!(rc = manifest_facts(&p, e)))
+            rc = dir_remove(work, e);
+        free(work);
         goto done;
     }
     lock_name = prep_path(&p, "work/lock");
