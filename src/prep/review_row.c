@@ -65,13 +65,13 @@ static void count_people(const Review *r, Json *out)
 static Json *sorts_json(const Review *r)
 {
     Json      *out = json_arr_new();
-    bool       tokens = false;
-    const bool has[SORTS] = { [SORT_LOSS] = r->score, [SORT_IFD] = r->score, [SORT_QUALITY] = r->measures.n && r->cfg.quality != QUALITY_OFF, [SORT_LENGTH] = r->measures.n,
-                              [SORT_SIMILARITY] = r->mark.n, [SORT_SCORE] = r->mark.n, [SORT_REASON] = r->mark.n };
-    for (size_t i = 0; i < r->measures.n && !tokens; i++)
-        tokens = r->measures.row[i].tokens >= 0;
+    const bool numbers = r->measures.n, marks = r->mark.n, scores = r->score;
+    const bool has[SORTS] = {
+        [SORT_ID] = true, [SORT_LOSS] = scores, [SORT_IFD] = scores, [SORT_QUALITY] = numbers && r->cfg.quality != QUALITY_OFF, [SORT_LENGTH] = numbers,
+        [SORT_TOKENS] = numbers && r->cfg.model && *r->cfg.model, [SORT_SIMILARITY] = marks, [SORT_SCORE] = marks, [SORT_REASON] = marks,
+    };
     for (int s = 0; s < SORTS; s++)
-        if (s == SORT_ID || has[s] || (s == SORT_TOKENS && tokens))
+        if (has[s])
             json_push(out, json_str_new(str_of(review_sort_name((ReviewSort)s))));
     return out;
 }
