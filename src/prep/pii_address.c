@@ -8,14 +8,14 @@
 /* What a street's last word ends with (one word with the name, or a word of its own): the number follows. */
 static const char *const endings[] = { "straße", "strasse", "str", "weg", "allee", "platz", "gasse", "damm", "ufer", "steig", "chaussee",
     "stieg", "promenade", "straat", "laan", "plein",
-                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "veien", "vej", "gade", "katu",
+                                       "gracht", "kade", "dreef", "singel", "steeg", "gatan", "vägen", "gata", "dijk", "baan", "plantsoen", "zeile", "kai", "boulevard", "veien", "vej", "gade", "katu",
                                        "allé", "torget", "stigen", "gränd", "allén", "platsen", "backen", "hof",
-                                       "ring", "pfad", "markt", "tie" }; /* from here on: also the end of other words */
-#define SHARED (ARRAY_LEN(endings) - 4)
+                                       "ring", "pfad", "markt", "tie", "pad", "berg", "feld", "garten", "graben", "wall", "winkel",
+    "park", "brücke", "erf", "hoek", "wal", "veld" }; /* from "ring" on: also the end of other words */
+#define SHARED (ARRAY_LEN(endings) - 17)
 static unsigned word_at(const PiiText *t, size_t i, size_t end) { return pii_words_find(t->s->words, (Str){ t->p + i, end - i }); }
 
-/* 0: none; 1: one that other words share; 2: a street. */
-static int street_ending(const char *p, size_t n)
+int pii_street_kind(const char *p, size_t n)
 {
     for (size_t k = 0; k < ARRAY_LEN(endings); k++) {
         const size_t len = strlen(endings[k]);
@@ -65,8 +65,7 @@ static size_t house(const PiiText *t, size_t i)
     return pii_word_char(p, t->n, k) ? 0 : k - i;
 }
 
-/* Capital words from i on (at most `most`, particles between); the end of the last. */
-static size_t capital_words(const PiiText *t, size_t i, int most)
+size_t pii_capital_words(const PiiText *t, size_t i, int most)
 {
     size_t end = i, at = i;
     for (int w = 0; w < most && pii_upper_at(t->p, t->n, at); w++) {
@@ -81,8 +80,8 @@ static size_t capital_words(const PiiText *t, size_t i, int most)
     return end;
 }
 
-/* The digits of a postcode at i, its country's letter in front allowed (D-10115): forms 99999, 9999, 99-999, 9999-999, 999 99, 9999 AA. */
-static size_t postcode(const PiiText *t, size_t i, const char **rule)
+/* The forms are 99999, 9999, 99-999, 9999-999, 999 99, 9999 AA. */
+size_t pii_postcode(const PiiText *t, size_t i, const char **rule)
 {
     static const struct { const char *shape, *rule; } forms[] = {
         { "9999-999", "postcode-pt" }, { "99=-999", "postcode-pl" }, { "9999 UU", "postcode-nl" }, { "99999", "postcode-5" },
@@ -113,11 +112,11 @@ static size_t take_in(const PiiText *t, size_t end)
             at++;
         if (at == k)
             break;
-        const size_t code = postcode(t, at, &rule);
+        const size_t code = pii_postcode(t, at, &rule);
         if (code) {
             k = at + code;
             const size_t blank = k < t->n && (p[k] == '\n' || p[k] == ',') ? 1 + pii_space(p, t->n, k + 1) : pii_space(p, t->n, k);
-            const size_t place = blank ? capital_words(t, k + blank, 3) : k;
+            const size_t place = blank ? pii_capital_words(t, k + blank, 3) : k;
             k = place > k + blank ? place : k;
             continue;
         }
@@ -137,7 +136,7 @@ static size_t take_in(const PiiText *t, size_t end)
             k = at + len;
             continue;
         }
-        const size_t town = capital_words(t, at, 3); /* "Kevinburgh, HI 40397" */
+        const size_t town = pii_capital_words(t, at, 3); /* "Kevinburgh, HI 40397" */
         if (town > at && town + 10 <= t->n && p[town] == ',' && p[town + 1] == ' ' && ch_is(p[town + 2], CH_UPPER)
                 && ch_is(p[town + 3], CH_UPPER) && p[town + 4] == ' ' &&
             ch_digit(p[town + 5])) {
@@ -224,7 +223,7 @@ static void street_first(PiiText *t, size_t i, size_t end)
         stop = pii_word_end(p, t->n, stop + 1);
     size_t at = stop + (stop < t->n && p[stop] == '.');
     const size_t blank = pii_space(p, t->n, at), n = blank ? house(t, at + blank) : 0;
-    const int end_kind = n ? street_ending(p + i, stop - i) : 0;
+    const int end_kind = n ? pii_street_kind(p + i, stop - i) : 0;
     if (!end_kind)
         return;
     if (pii_street_ending(p + i, stop - i) == stop - i || stop - i <= 6) { /* "Straße 12" alone needs its name: the word before */
@@ -259,7 +258,7 @@ static void front_word(PiiText *t, size_t i)
             w--;
         const unsigned word = word_at(t, w, e);
         if (word & WORD_FRONT && (p[e] == ' ' || e - w < 5)) {
-            size_t end = capital_words(t, i, 4);
+            size_t end = pii_capital_words(t, i, 4);
             size_t at = end + (end < t->n && p[end] == ',');
             const size_t blank = pii_space(p, t->n, at);
             at += blank;
@@ -283,7 +282,7 @@ static void code_and_place(PiiText *t, size_t i)
     size_t b = i;
     if (i > 1 && p[i - 1] == '-' && ch_is(p[i - 2], CH_UPPER) && !(i > 2 && pii_word_before(p, i - 2)))
         b = i - 2;
-    const size_t n = postcode(t, b, &rule);
+    const size_t n = pii_postcode(t, b, &rule);
     if (!n || (b && (pii_word_before(p, b) || strchr(".,-/_", p[b - 1]) != NULL)))
         return;
     const size_t end = b + n, blank = pii_space(p, t->n, end);
@@ -297,9 +296,9 @@ static void code_and_place(PiiText *t, size_t i)
     if (words && flags & WORD_CITY)
         pii_add(t, b, end + blank + len, PII_ADDRESS, year ? 35 : n == 4 ? 66 : 80, rule);
     else if (special || b < i)
-        pii_add(t, b, capital_words(t, end + blank, 2), PII_ADDRESS, 72, rule);
+        pii_add(t, b, pii_capital_words(t, end + blank, 2), PII_ADDRESS, 72, rule);
     else if (n == 5 && pii_context(t, b, end, "plz|postleitzahl|anschrift|adresse|wohn|straße|strasse|str.|code postal|c.p.|=cap|postal|zip|address"))
-        pii_add(t, b, capital_words(t, end + blank, 2), PII_ADDRESS, 60, rule);
+        pii_add(t, b, pii_capital_words(t, end + blank, 2), PII_ADDRESS, 60, rule);
 }
 
 /* The forms of the Universal Postal Union for British codes: A9 9AA, A99 9AA, AA9 9AA, AA99 9AA, A9A 9AA, AA9A 9AA; the last two letters leave
@@ -355,9 +354,11 @@ void pii_match_address(PiiText *t, size_t i, size_t end)
     lettered_code(t, i);
     if (!pii_wants(t, PII_ADDRESS))
         return;
+    pii_match_block(t, i);
     if (ch_digit(t->p[i])) {
         number_first(t, i);
         code_and_place(t, i);
+        pii_match_box(t, i);
         named_code(t, i);
         if (end - i == 5 && ch_digit(t->p[i + 1]) && ch_digit(t->p[i + 2]) && ch_digit(t->p[i + 3]) && ch_digit(t->p[i + 4]) && pii_alone(t, i, end))
             pii_add(t, i, end, PII_POSTCODE, pii_context(t, i, end, "=plz|postleitzahl|zip code|=zip|postcode|code postal|postal code") ? 70 : 5,

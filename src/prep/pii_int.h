@@ -19,7 +19,7 @@ typedef struct PiiText {
 } PiiText;
 
 /* The phrases that may stand before a name, in lists by their last byte, so that few are compared. Made by pii_phrases_index. */
-enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SELF, PII_HAIL, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_PHRASES };
+enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SELF, PII_HAIL, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_BEFORE_BOX, PII_PHRASES };
 typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128], small[128]; } PiiPhrases; /* small: pii_small_due */
 void pii_phrases_index(PiiPhrases *x);
 bool pii_preceded(const PiiText *t, size_t i, int set);     /* the text before i, blanks left out, ends with a phrase of the set */
@@ -55,7 +55,11 @@ static inline char ch_low(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32)
 
 /* Length of the letter or digit at p[i], 0 when another character stands there. Above ASCII everything counts as a letter but the punctuation and
  * spaces of U+0080..00BF, U+2000..206F and U+3000..303F. */
-size_t pii_word_char(const char *p, size_t n, size_t i);
+size_t pii_word_char_wide(const char *p, size_t n, size_t i); /* of a byte of 0x80 and above */
+static inline size_t pii_word_char(const char *p, size_t n, size_t i)
+{
+    return i >= n ? 0 : (unsigned char)p[i] < 0x80 ? ch_alnum(p[i]) : pii_word_char_wide(p, n, i);
+}
 size_t pii_word_end(const char *p, size_t n, size_t i);     /* behind the word that begins at i */
 bool   pii_word_before(const char *p, size_t i);            /* a letter or digit ends at i */
 bool   pii_upper_at(const char *p, size_t n, size_t i);     /* an upper-case letter begins at i */
@@ -87,6 +91,9 @@ bool pii_day(int day, int month);                           /* a possible day of
 bool pii_card_known(const char *s, size_t n);               /* 12..19 digits: an issuer's range and length, and Luhn */
 bool pii_iban_holds(const char *s, size_t n);               /* capitals and digits: the country's length, and MOD 97-10 */
 size_t pii_street_ending(const char *p, size_t n);          /* bytes of "straße", "weg", ... at the end of a word; 0: none */
+int    pii_street_kind(const char *p, size_t n);            /* 0: ends as no street does; 1: as streets and other words do; 2: as a street */
+size_t pii_capital_words(const PiiText *t, size_t i, int most); /* the end of the words with a capital from i on; i: none */
+size_t pii_postcode(const PiiText *t, size_t i, const char **rule); /* bytes of a postcode of digits at i, its country's letter in front allowed (D-10115) */
 int  pii_iban_length(const char country[2]);                /* 0: no such country */
 
 /* The matchers. Each is called where its trigger stands. */
@@ -105,12 +112,14 @@ void pii_match_wallet(PiiText *t, size_t i, size_t end);
 void pii_match_birth(PiiText *t, size_t i);
 void pii_match_coordinates(PiiText *t, size_t i);
 void pii_match_address(PiiText *t, size_t i, size_t end);   /* a word with a capital or a digit */
+void pii_match_block(PiiText *t, size_t i);                 /* an address by the line of its town; a word with a digit: its postcode */
+void pii_match_box(PiiText *t, size_t i);                   /* a post-office box; its number */
 void pii_match_name(PiiText *t, size_t i, size_t end);      /* a word with a capital */
 
-/* Names in small letters, as people write in a chat. A word that begins at i is worth pii_match_small when pii_small_due says so: what stands before it
+/* Names in small letters, as people write in a chat. A word [i, end) is worth pii_match_small when pii_small_due says so: what stands before it
  * ends like a phrase that names follow, or the whole text has no capital (PiiText.small). pii_small.c */
 void pii_small_index(PiiPhrases *x, int set, const char *phrase);
-bool pii_small_due(const PiiText *t, size_t i);
+bool pii_small_due(const PiiText *t, size_t i, size_t end);
 void pii_match_small(PiiText *t, size_t i);
 bool pii_no_capital(Str text);
 

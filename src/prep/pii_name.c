@@ -58,6 +58,10 @@ static const char *const before_code[] = {
     "plz", "postleitzahl:", "postleitzahl",
     "postleitzahl ist", "code postal:", "code postal", "código postal:", "código postal", "cap:", "kod pocztowy:", "postnummer:", "postcode:",
 };
+static const char *const before_box[] = {
+    "p.o. box", "po box", "p. o. box", "box no.", "postfach", "postfach nr.", "postbus", "boîte postale", "b.p.", "casella postale", "c.p.", "apartado de correos", "apdo.",
+    "apartado", "skrytka pocztowa", "skr. poczt.", "postboks", "caixa postal",
+};
 /* Titles in small letters, as Romance languages, Dutch and Polish write them inside a sentence. */
 static const char *const small_titles[] = {
     "señora", "señor", "señorita", "sr.", "sra.", "don", "doña", "mevrouw", "meneer", "heer", "dhr.", "mevr.", "monsieur", "madame",
@@ -84,6 +88,7 @@ static const struct { const char *const *row; size_t rows; const char *skip; } p
     [PII_SELF]         = { selves, ARRAY_LEN(selves), " \t\"" },
     [PII_HAIL]         = { hails, ARRAY_LEN(hails), " \t," },
     [PII_BEFORE_CODE]  = { before_code, ARRAY_LEN(before_code), " " },
+    [PII_BEFORE_BOX]   = { before_box, ARRAY_LEN(before_box), " " },
     [PII_SMALL_TITLE]  = { small_titles, ARRAY_LEN(small_titles), " " },
     [PII_BEFORE_PLACE] = { place_before, ARRAY_LEN(place_before), " " },
 };
@@ -116,7 +121,7 @@ bool pii_preceded(const PiiText *t, size_t i, int set)
         size_t m = 0;
         while (m < len && m < k && ch_low(p[k - 1 - m]) == s[len - 1 - m])
             m++;
-        if (m == len && !pii_word_before(p, k - len))
+        if (m == len && !pii_word_before(p, k - len) && !(k > len && p[k - len - 1] == '-'))
             return true;
     }
     return false;
@@ -210,7 +215,7 @@ static size_t name_length(const PiiText *t, const Chain *c, size_t from, size_t 
             break;
         else if (!(w & (WORD_GIVEN | WORD_FAMILY)) && (!unknown-- || (family && !pii_closed(t, c->end[k]))))
             break;
-        family |= k > from && is_family(w);
+        family |= is_family(w) && (k > from || !(w & WORD_GIVEN));
         if (!(what & PARTICLE))
             last = k + 1;
     }
@@ -298,6 +303,8 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
             return;
         const size_t end = c->end[from + n - 1];
         const bool closed = end >= t->n || strchr(",!\n\r.:;-", t->p[end]) != NULL;
+        if (names_a_thing(t, end))
+            return;
         const bool known = c->words[from] & WORD_GIVEN || (is_family(c->words[from]) && closed);
         if (known || closed)
             add_name(t, c, from, n, known ? 90 : 65, "person-greeting");

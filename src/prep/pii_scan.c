@@ -81,15 +81,16 @@ static size_t match_word(PiiText *t, size_t i)
 {
     const char *p = t->p;
     size_t end = i;
-    if (!ch_is(p[i], CH_UPPER | CH_DIGIT) && pii_small_due(t, i))
-        pii_match_small(t, i);
     while (end < t->n && ch_is(p[end], CH_LOWER))
         end++;
-    if (end > i + 5 && !pii_word_char(p, t->n, end))
-        return end; /* an ordinary word */
+    const bool plain = end > i + 5 && !pii_word_char(p, t->n, end);
     bool digit = false;
-    for (size_t len; (len = pii_word_char(p, t->n, end)) > 0; end += len)
+    for (size_t len; !plain && (len = pii_word_char(p, t->n, end)) > 0; end += len)
         digit |= ch_digit(p[end]);
+    if (!ch_is(p[i], CH_UPPER | CH_DIGIT) && pii_small_due(t, i, end))
+        pii_match_small(t, i);
+    if (plain)
+        return end; /* an ordinary word */
     for (size_t k = i; k < end && !digit; k++)
         digit = ch_digit(p[k]);
     if (digit) {
@@ -143,6 +144,22 @@ static int by_strength(const void *a, const void *b)
     return x->kind != y->kind ? (int)x->kind - (int)y->kind : strcmp(x->rule, y->rule);
 }
 
+/* A street is named after a person, an address holds a place and a postcode: the address is more than what lies inside it, so it must not lose to that.
+ * Spans in order of place. */
+#define WHOLE 65 /* an address of less is a guess, and the name inside it the better one */
+
+static void prefer_whole(PiiSpan *s, size_t n)
+{
+    size_t whole = n;
+    for (size_t k = 0; k < n; k++) {
+        const bool part = s[k].kind == PII_PERSON || s[k].kind == PII_PLACE || s[k].kind == PII_POSTCODE || s[k].kind == PII_ADDRESS;
+        if (whole < n && part && s[k].end <= s[whole].end && s[k].end - s[k].begin < s[whole].end - s[whole].begin)
+            s[whole].confidence = MAX(s[whole].confidence, MIN(s[k].confidence + 1, 97));
+        if (s[k].kind == PII_ADDRESS && s[k].confidence >= WHOLE && (whole == n || s[k].end >= s[whole].end))
+            whole = k;
+    }
+}
+
 /* Keeps the strongest of one group of spans that hang together by overlaps. `taken` has a byte for each of the group's bytes of text, so the
  * cost is linear in their length. Returns how many stay. */
 static size_t choose(PiiSpan *s, size_t n)
@@ -151,6 +168,7 @@ static size_t choose(PiiSpan *s, size_t n)
     for (size_t k = 1; k < n; k++)
         to = MAX(to, s[k].end);
     uint8_t *taken = mem_zalloc(to - from, 1);
+    prefer_whole(s, n);
     qsort(s, n, sizeof *s, by_strength);
     for (size_t k = 0; k < n; k++) {
         if (memchr(taken + (s[k].begin - from), 1, s[k].end - s[k].begin))

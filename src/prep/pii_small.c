@@ -1,7 +1,7 @@
 /* pii_small.c - names of persons in small letters, as people write in a chat: "hi its jürgen müller", "lg anna", "my name is mark smith".
  * A capital cannot speak for them, so the tables must have every word, and something must stand before them that names follow: a phrase of pii_name.c. In a
  * text without any capital a given name with a family name behind it is enough.
- * Invariant: a word is looked at in the tables only when pii_small_due holds, which costs a few comparisons. */
+ * Invariant: a word is looked up in the tables only when pii_small_due holds, which costs a few comparisons. */
 #include "prep/pii_int.h"
 
 enum { STRONG = 1, WEAK = 2, END = 4, HAIL = 8 };
@@ -36,10 +36,10 @@ bool pii_no_capital(Str text)
     return true;
 }
 
-bool pii_small_due(const PiiText *t, size_t i)
+bool pii_small_due(const PiiText *t, size_t i, size_t end)
 {
     size_t k = i;
-    if (!pii_wants(t, PII_PERSON) || i < t->name_end)
+    if (end - i < 3 || !pii_words_may_be_given(t->s->words, t->p + i, end - i) || !pii_wants(t, PII_PERSON) || i < t->name_end)
         return false;
     if (t->small)
         return true;
@@ -67,7 +67,7 @@ static bool read_small(const PiiText *t, size_t i, Small *x)
             break;
         const unsigned w = word_here(t, at, end);
         if (!k) {
-            if (!(w & WORD_GIVEN) || w & (WORD_STOP | WORD_PARTICLE | WORD_GREETING) || end - at < 3)
+            if (!(w & WORD_GIVEN) || w & (WORD_STOP | WORD_PARTICLE | WORD_GREETING))
                 return false;
             x->first = w;
         } else if (!(w & WORD_PARTICLE)) {

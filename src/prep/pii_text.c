@@ -23,13 +23,9 @@ const uint8_t pii_class[256] = {
 #undef L
 #undef M
 
-size_t pii_word_char(const char *p, size_t n, size_t i)
+size_t pii_word_char_wide(const char *p, size_t n, size_t i)
 {
-    if (i >= n)
-        return 0;
     const unsigned char c = (unsigned char)p[i];
-    if (c < 0x80)
-        return ch_alnum((char)c);
     const unsigned char d = i + 1 < n ? (unsigned char)p[i + 1] : 0;
     if ((c == 0xC2 && d != 0xAA && d != 0xB5 && d != 0xBA) || (c == 0xE2 && d <= 0x81) || (c == 0xE3 && d == 0x80) || (c == 0xC3 && (d == 0x97
             || d == 0xB7)))

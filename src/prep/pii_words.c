@@ -82,6 +82,8 @@ static const char *const ordinary[] = {
 
 /* Streets: Via Roma 12, Calle de Alcalá 5; 12 Baker Street. */
 static const char *const fronts[] = {
+    "barrio|bulwar|campo|canale|carretera|cité|contrà|corte|ctra|esplanade|faubourg|fondamenta|frazione|galleria|hameau|incrocio|località|lotissement|lungarno",
+    "lungomare|os|osiedle|parque|partida|passage|polígono|praceta|promenade|résidence|rondo|sector|sentier|skwer|square|stretto|travesía|traversa|vereda|vicoletto|villa",
     "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|"
     "av|lungo",
     "al|aleja|allée|avda|avenida|avenue|boulevard|bulevardul|calle|carrera|chemin|corso|cours|glorieta|impasse|largo|paseo|piazza|pl|plac|place",
@@ -113,6 +115,7 @@ struct PiiWords {
     Entry   *slot;          /* 1 << bits, n == 0: free */
     int      bits;
     char    *folded;        /* the keys */
+    uint8_t  given[16384];   /* a set of bits by given_bit */
     Names    female, male, both, family, city, country;
 };
 
@@ -137,6 +140,19 @@ static uint64_t fold(char *to, Str s)
     return hash64(to, s.n);
 }
 
+static size_t given_bit(const char *p, size_t n)
+{
+    const uint32_t three = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 | (uint32_t)(unsigned char)p[2] << 16;
+    const uint32_t rest = (uint32_t)(unsigned char)p[n - 1] | (uint32_t)n << 8;
+    return (three * 2654435761u + rest * 2246822519u) >> 15; /* multiplicative hashes (Knuth, TAOCP 3, 6.4); 17 bits */
+}
+
+bool pii_words_may_be_given(const PiiWords *w, const char *p, size_t n)
+{
+    const size_t bit = given_bit(p, n);
+    return w->given[bit / 8] >> bit % 8 & 1;
+}
+
 static Entry *place_of(const PiiWords *w, const char *key, size_t n, uint64_t hash)
 {
     const size_t mask = ((size_t)1 << w->bits) - 1;
@@ -151,6 +167,10 @@ static void put(PiiWords *w, char **room, Str word, unsigned flags)
     if (!word.n || word.n > PII_WORD_MAX)
         return;
     Entry *x = place_of(w, *room, word.n, fold(*room, word));
+    if (flags & WORD_GIVEN && word.n > 2) {
+        const size_t bit = given_bit(*room, word.n);
+        w->given[bit / 8] = (uint8_t)(w->given[bit / 8] | 1u << bit % 8);
+    }
     if (!x->n) {
         *x = (Entry){ *room, (uint32_t)word.n, 0 };
         *room += word.n;

@@ -29,6 +29,8 @@ PiiWords *pii_words_new(void);
 void      pii_words_free(PiiWords *w);
 /* WORD_* of a word or a place of several words, whatever its case; 0 when no table has it or it is longer than PII_WORD_MAX. */
 unsigned  pii_words_find(const PiiWords *w, Str word);
+/* False when no given name has these first three bytes, this last one and this length; most words of a text in small letters. The word is in small letters, n > 2. */
+bool      pii_words_may_be_given(const PiiWords *w, const char *p, size_t n);
 /* The number of words (1..5) of the longest place that begins at p, its length in *len; 0: none. */
 size_t    pii_words_place(const PiiWords *w, const char *p, size_t n, size_t *len, unsigned *flags);
 /* A name of the kind (WORD_FEMALE, WORD_MALE, WORD_GIVEN: of both, WORD_FAMILY, WORD_CITY, WORD_COUNTRY) for a number; never an ordinary word. */
