@@ -62,6 +62,34 @@ static void print_reasons(const PrepFacts *f)
         printf("more than a fifth of the rows left: look at the report before you train\n");
 }
 
+/* Of --pii drop: "personal data: rows with person 80, email 41 (a row may have several kinds)", and what else there is when they are many. */
+static void print_personal(const PrepFacts *f)
+{
+    const char *between = "personal data: rows with ";
+    int64_t     most = 0, dropped = 0;
+    for (size_t i = 0; prep_pass_name(i); i++)
+        dropped += strcmp(prep_pass_name(i), "pii") ? 0 : f->why[i];
+    for (size_t k = 0; prep_kind_name(k); k++)
+        most = MAX(most, f->personal[k]);
+    if (!most)
+        return;
+    for (int64_t n = most; n > 0;) { /* by number, those of one number in the order of the kinds */
+        int64_t next = 0;
+        for (size_t k = 0; prep_kind_name(k); k++) {
+            if (f->personal[k] == n) {
+                printf("%s%s %lld", between, prep_kind_name(k), (long long)n);
+                between = ", ";
+            } else if (f->personal[k] < n)
+                next = MAX(next, f->personal[k]);
+        }
+        n = next;
+    }
+    printf(" (a row may have several)\n");
+    if (dropped * 20 > f->read)
+        printf("that is much: --pii replace keeps the rows with other values in their place, --pii-skip KIND[,...] leaves a kind alone,\n"
+               "--pii-allow FILE the texts of a list\n");
+}
+
 static void print_result(const PrepArgs *a, const PrepFacts *f)
 {
     if (a->json) {
@@ -79,6 +107,7 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
     print_reasons(f);
     if (*f->told)
         printf("%s\n", f->told);
+    print_personal(f);
     if (f->left_out)
         printf("%lld input%s could not be read or gave no row; the report says which and why\n", (long long)f->left_out, f->left_out == 1 ? "" : "s");
     if (f->cut_short)

@@ -6,14 +6,18 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "prep/before.h"
+#include "prep/pii_allow.h"
 #include "prep/pii_replace.h"
 
 typedef struct Pii {
     PiiScanner  *scanner;
     PiiReplacer *replacer;
+    PiiAllow    *allow;
+    PiiPolicy    policy;
     bool         change, drop; /* texts are rewritten; rows with findings leave */
 } Pii;
 
@@ -48,25 +52,48 @@ static int skipped_kinds(const char *list, uint64_t *off, Err *e)
     return 0;
 }
 
+const char *prep_kind_name(size_t i)
+{
+    return i < PII_KINDS ? pii_kind_info((PiiKind)i)->name : NULL;
+}
+
+static int read_allowed(const char *path, PiiAllow **out, Err *e)
+{
+    char  *text = NULL;
+    size_t n = 0;
+    if (!path || !*path)
+        return 0;
+    int rc = file_read_text(path, &text, &n, e);
+    if (!rc)
+        rc = pii_allow_new(out, (Str){ text, n }, path, e);
+    free(text);
+    return rc;
+}
+
 static int pii_open(Prep *p, void **state, Err *e)
 {
     if (p->cfg.pii == PREP_PII_OFF)
         return 0;
     Pii       *s = mem_zalloc(1, sizeof *s);
     PiiOptions o = { 0 };
-    PiiPolicy  policy = policy_of(p->cfg.pii);
+    BUG_ON(PII_KINDS > PREP_KINDS);
     char       key[SECRET_HEX];
     char      *path = p->cfg.pii_key && *p->cfg.pii_key ? mem_strdup(p->cfg.pii_key) : prep_path(p, "pii.key");
     *state = s;
     s->change = p->cfg.pii != PREP_PII_REPORT;
     s->drop = p->cfg.pii == PREP_PII_DROP;
+    s->policy = policy_of(p->cfg.pii);
     int rc = skipped_kinds(p->cfg.pii_skip, &o.off, e);
+    if (!rc)
+        rc = read_allowed(p->cfg.pii_allow, &s->allow, e);
+    o.allow = s->allow;
+    o.countries = p->cfg.pii_country;
     if (!rc)
         rc = secret_file(path, key, e);
     if (!rc)
         rc = pii_scanner_new(&s->scanner, &o, e);
     if (!rc)
-        rc = pii_replacer_new(&s->replacer, s->scanner, &policy, str_of(key), e);
+        rc = pii_replacer_new(&s->replacer, s->scanner, &s->policy, str_of(key), e);
     free(path);
     return rc;
 }
@@ -142,26 +169,35 @@ static void clean_held(const Hunt *h)
     h->w->before = clean;
 }
 
+/* A row leaves for what the policy would have changed in it: a place alone, a bank or a company names nobody. */
 static void tell(Hunt *h)
 {
-    StrBuf what = { 0 };
-    Json  *kinds = json_obj_new();
+    StrBuf   what = { 0 }, leaves = { 0 };
+    uint32_t personal = 0;
+    Json    *kinds = json_obj_new();
     for (int k = 0; k < PII_KINDS; k++)
         if (h->count[k]) {
-            strbuf_addf(&what, "%s%s", what.n ? ", " : "", pii_kind_info((PiiKind)k)->name);
-            json_set(kinds, pii_kind_info((PiiKind)k)->name, json_int_new(h->count[k]));
+            const char *name = pii_kind_info((PiiKind)k)->name;
+            strbuf_addf(&what, "%s%s", what.n ? ", " : "", name);
+            json_set(kinds, name, json_int_new(h->count[k]));
+            if (h->s->policy.mode[k] == PII_REPORT)
+                continue;
+            strbuf_addf(&leaves, "%s%s", leaves.n ? ", " : "", name);
+            personal |= (uint32_t)1 << k;
         }
     Json *more = json_obj_new();
     json_set(more, "kinds", kinds);
     if (!what.n)
         json_free(more);
-    else if (h->s->drop && !row_removed(h->w))
-        row_remove(h->w, "pii", strbuf_z(&what), NAN, more);
-    else if (h->s->change)
+    else if (h->s->drop && personal && !row_removed(h->w)) {
+        row_remove(h->w, "pii", strbuf_z(&leaves), NAN, more);
+        h->w->entry.personal = personal;
+    } else if (h->s->change && personal)
         row_edit(h->w, "pii", strbuf_z(&what), more);
     else
         row_note(h->w, "pii", strbuf_z(&what), NAN, more);
     strbuf_release(&what);
+    strbuf_release(&leaves);
 }
 
 static void pii_row(const void *state, RowWork *w)
@@ -191,6 +227,7 @@ static void pii_close(void *state)
     Pii *s = state;
     pii_replacer_free(s->replacer);
     pii_scanner_free(s->scanner);
+    pii_allow_free(s->allow);
     free(s);
 }
 

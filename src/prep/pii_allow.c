@@ -91,7 +91,8 @@ static int add_line(PiiAllow *a, Str s, const char *name, size_t line, Err *e)
     StrBuf form = { 0 };
     size_t words = a->link.n;
     add_form(&form, s, !exact);
-    *vec_push(&a->text) = (Text){ .n = form.n, .exact = exact, .p = strbuf_take(&form) };
+    const size_t n = form.n;
+    *vec_push(&a->text) = (Text){ strbuf_take(&form), n, exact };
     index_words(a, (uint32_t)a->text.n - 1);
     if (a->link.n == words)
         return err_set(e, ERR_INPUT, "%s, line %zu: no letter and no digit in \"%.*s\"; give the text that is to stay", name, line, (int)s.n, s.p);

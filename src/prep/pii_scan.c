@@ -125,10 +125,11 @@ static void walk(PiiText *t)
     }
 }
 
+/* Of those that begin together the longest first: what lies inside another comes behind it. */
 static int by_place(const void *a, const void *b)
 {
     const PiiSpan *x = a, *y = b;
-    return x->begin != y->begin ? (x->begin < y->begin ? -1 : 1) : x->end != y->end ? (x->end < y->end ? -1 : 1) : (int)x->kind - (int)y->kind;
+    return x->begin != y->begin ? (x->begin < y->begin ? -1 : 1) : x->end != y->end ? (x->end > y->end ? -1 : 1) : (int)x->kind - (int)y->kind;
 }
 
 static int by_strength(const void *a, const void *b)

@@ -166,11 +166,18 @@ void prep_options_text(const Prep *p, StrBuf *out)
     strbuf_release(&all);
 }
 
-/* What the work in the folder belongs to: options and the content of the inputs. */
-static void command_hash(Prep *p)
+/* What the work in the folder belongs to: options and the content of the inputs and of the list of what stays. */
+static int command_hash(Prep *p, Err *e)
 {
     Sha256 h;
     StrBuf text = { 0 };
+    char   list[SHA256_HEX];
+    if (p->cfg.pii_allow && *p->cfg.pii_allow) {
+        const int rc = sha256_file(p->cfg.pii_allow, list, e);
+        if (rc)
+            return rc;
+        strbuf_addf(&text, "%s\n", list);
+    }
     prep_options_text(p, &text);
     for (size_t i = 0; i < p->input.n; i++)
         strbuf_addf(&text, "%s %s\n", p->input.p[i].sha256, p->input.p[i].path);
@@ -178,6 +185,7 @@ static void command_hash(Prep *p)
     sha256_add(&h, text.p, text.n);
     sha256_hex(&h, p->command);
     strbuf_release(&text);
+    return 0;
 }
 
 /* ---- the folder ------------------------------------------------------------------------------------------------------------------------------------ */
@@ -319,8 +327,7 @@ int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const Prep
         rc = prep_open(&p, inputs, n, e);
     if (rc)
         goto done;
-    command_hash(&p);
-    if ((rc = folder_ready(&p, &complete, e)))
+    if ((rc = command_hash(&p, e)) || (rc = folder_ready(&p, &complete, e)))
         goto done;
     if (complete) {
         char *work = prep_path(&p, "work"); /* left by a kill between DONE and the end */

@@ -30,10 +30,12 @@ typedef struct PrepHooks {
 
 #define PREP_PASSES 16
 #define PREP_TOLD_MAX 4000
+#define PREP_KINDS  32
 
 typedef struct PrepFacts {
     int64_t read, part[4];                    /* rows; part: removed, train, validation, test */
     int64_t why[PREP_PASSES];                 /* rows that left, by pass: prep_pass_name */
+    int64_t personal[PREP_KINDS];             /* of those that left by "pii", the rows with each kind: prep_kind_name; a row may have several */
     bool    pairs;                            /* some rows are prompt and completion: training sets nothing between them by itself */
     int64_t left_out;                         /* inputs that could not be opened or gave no row, of several */
     int64_t cut_short;                        /* inputs of which a part could not be read (damaged, or a member that is refused): the others are used */
@@ -44,6 +46,7 @@ typedef struct PrepFacts {
 } PrepFacts;
 
 const char *prep_pass_name(size_t i);          /* "" for 0; NULL behind the last */
+const char *prep_kind_name(size_t i);          /* of personal data, as --pii-skip takes it; NULL behind the last */
 
 /* inputs: files and folders (a folder's files in order of name, hidden ones and what `datasets` notes beside its .arrow files passed over). ERR_ARG: nothing of this run is left; ERR_INPUT: the same when no
  * row was read, else the decisions stay; ERR_STOP, ERR_IO: what is done is kept, and the same command goes on. */

@@ -26,6 +26,8 @@ const CfgOption prep_options[] = {
     { "quality-skip", CFG_LIST, AT(quality_skip), NULL,    0, 0,     "RULE[,...]", "rules that are not looked at: refusal, truncated, ..." },
     { "pii",        CFG_CHOICE, AT(pii),        "replace", 0, 0,     "off|report|replace|redact|hash|drop", "personal data and secrets" },
     { "pii-skip",   CFG_LIST,   AT(pii_skip),   NULL,      0, 0,     "KIND[,...]", "kinds that stay as they are" },
+    { "pii-allow",  CFG_STR,    AT(pii_allow),  NULL,      0, 0,     "FILE",     "texts that stay, one a line: your support address, hotline, products; \"exact case\" in quotes" },
+    { "pii-country", CFG_LIST,  AT(pii_country), NULL,     0, 0,     "CODE[,...]", "where the texts come from, as in DE,FR: how numbers without a country code are read" },
     { "pii-key",    CFG_STR,    AT(pii_key),    NULL,      0, 0,     "FILE",     "secret of the replacements, made when absent; default: DATA/pii.key" },
     { "questions",  CFG_INT,    AT(questions),  "0",       0, QUESTIONS_MOST, NULL, "of documents: so many questions with answers from each passage; 0: plain text" },
     { "teacher",    CFG_STR,    AT(teacher),    NULL,      0, 0,     "DIR|URL",  "who writes them: a model folder, or a server's address as in http://127.0.0.1:8080/v1; default: --model" },
@@ -79,6 +81,8 @@ int prep_cfg_check(const PrepCfg *c, Err *e)
         return err_set(e, ERR_ARG, "--teacher %s: say with --teacher-model NAME which model is asked there", c->teacher);
     if (named && !address)
         return err_set(e, ERR_ARG, "--teacher-model goes with a --teacher that is the address of a server");
+    if (c->pii == PREP_PII_OFF && ((c->pii_allow && *c->pii_allow) || (c->pii_country && *c->pii_country)))
+        return err_set(e, ERR_ARG, "--pii-allow and --pii-country tell the search for personal data what to leave and how to read; --pii off does not search");
     if (c->delimiter && *c->delimiter && strlen(c->delimiter) != 1 && strcmp(c->delimiter, "\\t"))
         return err_set(e, ERR_ARG, "--delimiter \"%s\" must be one character, or \\t for a tab", c->delimiter);
     return 0;

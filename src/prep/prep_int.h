@@ -33,6 +33,7 @@ typedef struct RowEntry {
     int32_t  source, member;
     int32_t  tokens, trained;      /* -1: not counted */
     uint32_t question, answer;     /* bytes of each; 4 GiB and more count as that */
+    uint32_t personal;             /* bit k: left because of personal data of kind k (--pii drop) */
     float    quality;              /* 0..1; chooses the best of a cluster */
     uint8_t  kind, part;
     uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */

@@ -69,6 +69,8 @@ int write_out(Prep *p, Err *e)
     for (size_t i = 0; i < p->row.n; i++) {
         p->facts.part[p->row.p[i].part]++;
         p->facts.why[p->row.p[i].why]++;
+        for (uint32_t kinds = p->row.p[i].personal, k = 0; kinds; kinds >>= 1, k++)
+            p->facts.personal[k] += kinds & 1;
         p->facts.pairs |= p->row.p[i].part == PART_TRAIN && p->row.p[i].kind == REC_PAIR;
     }
     p->facts.read = (int64_t)p->row.n;

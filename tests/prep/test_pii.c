@@ -74,6 +74,8 @@ static void test_bank(void **state)
     FINDS_NOTHING("DE88370400440532013000 DE8937040044053201300 XX89370400440532013000 DE893704004405320130001");
     FINDS_NOTHING("he is 10 years old then in his first week");
     FINDS("BIC COBADEFFXXX", "bic:COBADEFFXXX");
+    FINDS("DEUTDEFF", "bic:DEUTDEFF");
+    FINDS("COBADEFFXXX", "bic:COBADEFFXXX");
     FINDS_NOTHING("COMPUTER PASSWORD DOCUMENT");
     FINDS("4111 1111 1111 1111", "card:4111 1111 1111 1111");
     FINDS("Karte 5500-0000-0000-0004, 378282246310005", "card:5500-0000-0000-0004", "card:378282246310005");
@@ -109,10 +111,39 @@ static void test_person(void **state)
     FINDS("Ich heiße Zbigniew Ostrowicki", "person:Zbigniew Ostrowicki");
     FINDS("met John F. Kennedy there", "person:John F. Kennedy");
     FINDS("Ludwig van Beethoven komponierte", "person:Ludwig van Beethoven");
+    FINDS("Frau Müller Rechnung 5", "person:Müller");
+    FINDS("Frau Xylander Rechnung 5", "person:Xylander");
+    FINDS("Anna Schmidt Rechnung 5", "person:Anna Schmidt");
+    FINDS("Harrison Ford and Jane Park", "person:Harrison Ford", "person:Jane Park");
+    FINDS("I'm Anna.", "person:Anna");
+    FINDS_NOTHING("My Walker Card. A Ford Focus. Alexa, play. Dear Walker Card Team,");
+    FINDS_NOTHING("Tone\n\n## Rose\nThe text");
     FINDS_NOTHING("The weather in May will be nice. Mark the date, bill the customer. Hello World!");
     FINDS_NOTHING("Die Rechnung liegt bei. Der Termin ist am Montag.");
     FINDS("in Hamburg", "place:Hamburg");
     FINDS("near New York", "place:New York");
+}
+
+/* Small letters need a phrase before them and the tables. */
+static void test_small(void **state)
+{
+    (void)state;
+    FINDS("hi its jürgen müller", "person:jürgen müller");
+    FINDS("it's anna from sales", "person:anna");
+    FINDS("Well, i am peter parker", "person:peter parker");
+    FINDS("my name is mark smith, thanks", "person:mark smith");
+    FINDS("ich bin der jürgen", "person:jürgen");
+    FINDS("ich heiße sabine und wohne hier", "person:sabine");
+    FINDS("Bonjour, je suis pierre dupont", "person:pierre dupont");
+    FINDS("me llamo carlos garcía", "person:carlos garcía");
+    FINDS("sono giulia rossi", "person:giulia rossi");
+    FINDS("ik ben jan de vries", "person:jan de vries");
+    FINDS("danke, lg anna", "person:anna");
+    FINDS("hallo sabine, wie geht's", "person:sabine");
+    FINDS("can you call anna schmidt please", "person:anna schmidt");
+    FINDS_NOTHING("this is nice. i am happy, it is worth it. my name is wrong on the card");
+    FINDS_NOTHING("its link is dead, this is may and the grace period is over");
+    FINDS_NOTHING("cp /home/anna/schmidt ./lena.txt, hi/anna, x=anna");
 }
 
 static void test_address(void **state)
@@ -125,6 +156,17 @@ static void test_address(void **state)
     FINDS("221B Baker Street", "address:221B Baker Street");
     FINDS("D-80331 München", "address:D-80331 München");
     FINDS("SW1A 1AA", "postcode:SW1A 1AA");
+    /* by the line of the town */
+    FINDS("Vivo en Avenida Nieves Herranz 91\nVizcaya, 32182", "address:Avenida Nieves Herranz 91\nVizcaya, 32182");
+    FINDS("Skolstigvid 027\n705 56 Borås", "address:Skolstigvid 027\n705 56 Borås");
+    FINDS("Larghetto Graziella, 7 Piano 2\n83030, San Barbato (AV)", "address:Larghetto Graziella, 7 Piano 2\n83030, San Barbato (AV)");
+    FINDS("I live at 244 Jackson Key Apt. 45\nKevinburgh, LA 64578-1234.", "address:244 Jackson Key Apt. 45\nKevinburgh, LA 64578-1234");
+    FINDS("PSC 8526, Box 4482\nAPO AA 36246", "address:PSC 8526, Box 4482\nAPO AA 36246");
+    FINDS("Flat 3\n12 Smith crossroad\nEast Ashby\nB12 2DD", "address:Flat 3\n12 Smith crossroad\nEast Ashby\nB12 2DD");
+    FINDS("to Mr Smith, 5 The Mews, London SW1A 1AA", "person:Smith", "address:5 The Mews, London SW1A 1AA");
+    FINDS("J'habite au chemin Dupuis\n16708 Hebertdan", "address:chemin Dupuis\n16708 Hebertdan");
+    FINDS("P.O. Box 1234", "address:1234");
+    FINDS_NOTHING("siehe Seite 12, 2024 neu; Position 20, 10115 Teile; von 45 bis 12345");
     FINDS("52.520008, 13.404954", "coordinates:52.520008, 13.404954");
     FINDS_NOTHING("3.1415, 2.7182 are ratios 1.5, 2.5");
     FINDS("geboren am 12.05.1985 in der Stadt", "birth_date:12.05.1985");
@@ -176,6 +218,8 @@ static void test_ids(void **state)
     FINDS("RSSMRA85T10A562S", "tax_id:RSSMRA85T10A562S");
     FINDS("AB 12 34 56 C", "social_id:AB 12 34 56 C");
     FINDS("536-22-1234", "social_id:536-22-1234");
+    FINDS("my phone and social security number: 123-45-6789", "social_id:123-45-6789");
+    FINDS_NOTHING("call number 000-65-4321");
     FINDS_NOTHING("65 170839 J 004 756.9217.0769.86 RSSMRA85T10A562T 000-22-1234 666-22-1234 QQ 12 34 56 C");
 }
 
@@ -241,7 +285,7 @@ static void test_linear(void **state)
 {
     (void)state;
     static const char *const pieces[] = { "A-", "1 ", "a.b@", "::", "((", "Anna ", "-----BEGIN PRIVATE KEY", "1-(", "4", "Aa", "12 A'",
-        "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von " };
+        "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von ", "its anna ", "anna ", "5 A\n", "12345 A\n", "A 1, ", "A, 12345\n" };
     PiiScanner *all;
     PiiSpans v = {0};
     Err e;
@@ -291,7 +335,7 @@ int main(void)
         cmocka_unit_test(test_net),     cmocka_unit_test(test_bank),    cmocka_unit_test(test_phone),        cmocka_unit_test(test_person),
         cmocka_unit_test(test_address), cmocka_unit_test(test_secrets), cmocka_unit_test(test_nothing),      cmocka_unit_test(test_ids),
         cmocka_unit_test(test_options), cmocka_unit_test(test_overlap), cmocka_unit_test(test_check_digits), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_linear), cmocka_unit_test(test_small),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
