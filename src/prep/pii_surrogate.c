@@ -174,6 +174,15 @@ static void phone(const Value *v, PiiDraw *d, StrBuf *out)
         strbuf_addf(out, "%s%.*s %s", head ? "0" : "", (int)MIN(n, (size_t)3), number, number + MIN(n, (size_t)3));
 }
 
+static bool same_word(Str name, Str small)
+{
+    StrBuf low = {0};
+    pii_lower(name, &low);
+    const bool same = str_eq(strbuf_str(&low), small);
+    strbuf_release(&low);
+    return same;
+}
+
 /* One part of a name by its role, in the case of the part. */
 static void add_word(const Value *v, const char *role, Str word, StrBuf *out)
 {
@@ -188,10 +197,12 @@ static void add_word(const Value *v, const char *role, Str word, StrBuf *out)
         name = pii_words_pick(v->r->words, strcmp(role, "given") == 0 ? given : strcmp(role, "city") == 0 ? WORD_CITY : strcmp(role,
                 "country") == 0 ? WORD_COUNTRY : WORD_FAMILY,
                               pii_draw_next(&d));
-    while (name.n == word.n && memcmp(name.p, word.p, name.n) == 0 && ++tries < 8);
+    while (same_word(name, strbuf_str(&key)) && ++tries < 8);
     const size_t last = word.n ? word.n - 1 : 0;
     if (word.n > 1 && ch_is(word.p[0], CH_UPPER) && ch_is(word.p[last], CH_UPPER) && ch_is(word.p[1], CH_UPPER))
         utf8_upper(out, name);
+    else if (!pii_upper_at(word.p, word.n, 0))
+        utf8_lower(out, name);
     else
         strbuf_add(out, name.p, name.n);
     strbuf_release(&key);

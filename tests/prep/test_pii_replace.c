@@ -187,6 +187,14 @@ static void test_conversation(void **state)
         free(w);
         free(m);
     }
+    /* small letters stay small, and another name is another name whatever its case */
+    char *small = treated(replacer, "hi its anna schmidt", &drop);
+    StrBuf low = {0};
+    snprintf(want, sizeof want, "hi its %s %s", given, family);
+    pii_lower(str_of(want), &low);
+    check_text(small, strbuf_z(&low));
+    strbuf_release(&low);
+    free(small);
     free(one);
     free(two);
     free(given);
