@@ -236,9 +236,9 @@ def plant(rng, pools, held, scale):
     for i in range(p.n(160)):
         q, a = p.take(any_pool)
         p.add(Row("broken", q, a, how=i))
-    for _ in range(p.n(24)):
+    for i in range(p.n(24)):
         q, a = p.take(any_pool)
-        p.add(Row("bytes", q + " caf\ue000 bar", a))  # U+E000 becomes a byte that is no UTF-8
+        p.add(Row("bytes", q + " caf" + "\ue000\ue001"[i % 2] + " bar", a))  # the first becomes a letter of Windows-1252, the second bytes that fit no encoding
 
     # texts that conversion harmed
     for i in range(p.n(150)):
@@ -259,11 +259,13 @@ def plant(rng, pools, held, scale):
         p.add(Row("html", dirty, a, clean=a, clean_question=clean))
 
     # bad answers
-    for i in range(p.n(150)):
-        q, a = p.take(["maths"])
-        words = (a.split("\n####")[0] + " That is why this is what was asked for in the end.").split(" ")
-        cut = rng.randrange(max(10, len(words) // 2), len(words) - 1) if len(words) > 12 else len(words) - 1
-        p.add(Row("truncated", q, " ".join(words[:cut])))
+    for i in range(p.n(150)):  # prose of some sentences, and sums
+        q, a = p.take(["maths"], 40)
+        if i % 2:
+            q, a = p.take(["bank"])[0], q
+        ends = {0} | {m.end() for m in re.finditer(r"[.!?]\s+|\n", a)}
+        spots = [m.start() for m in re.finditer(" ", a) if m.start() > len(a) // 2 and m.start() - max(e for e in ends if e <= m.start()) > 12 and a[m.start() - 1] not in ".!?:\n"]
+        p.add(Row("truncated prose" if i % 2 else "truncated sums", q, a[:rng.choice(spots or [len(a) - 3])]))
     for _ in range(p.n(100)):
         q, _ = p.take(any_pool)
         p.add(Row("refusal", q, rng.choice(REFUSALS) + rng.choice(["", "", " Please ask something else."])))
@@ -376,7 +378,7 @@ BROKEN = {
         lambda r, v: dump({"messages": [{"role": "user", "content": r.question}, {"role": "assistant", "content": r.answer, v: 1}], **meta_of(r)}),
     ],
     "pairs.jsonl.gz": [lambda r, v: dump({"prompt": f"{r.question} {v}", **meta_of(r)}), lambda r, v: dump({"prompt": f"{r.question} {v}", "completion": "", **meta_of(r)}),
-                       lambda r, v: dump({"prompt": [v], "completion": r.answer, **meta_of(r)}), lambda r, v: write_pair(r)[:40] + v],
+                       lambda r, v: dump({"prompt": [v], "completion": r.answer, **meta_of(r)}), lambda r, v: write_pair(r)[:40] + " " + v],
     "share.jsonl": [lambda r, v: dump({"conversations": [{"from": "human", "value": v}], **meta_of(r)}), lambda r, v: dump({"conversations": [{"from": f"{v}", "value": v}, {"from": "gpt", "value": "Yes, it is so."}], **meta_of(r)})],
 }
 
@@ -424,7 +426,7 @@ def write_files(rng, rows, folder, contacts):
     writers = {"chats.jsonl": write_chat, "pairs.jsonl.gz": write_pair, "share.jsonl": write_share, "texts.jsonl": lambda r: dump({"text": r.answer, "case": r.case})}
     for name, write in writers.items():
         lines = [BROKEN[name][row.facts["form"]](row, row.facts["value"]) if row.kind == "broken" else write(row) for row in files[name]]
-        data = ("\n".join(lines) + "\n").encode().replace("\ue000".encode(), b"\xe9")
+        data = ("\n".join(lines) + "\n").encode().replace("\ue000".encode(), b"\xe9").replace("\ue001".encode(), b"\x81\xff\x9d")
         path = os.path.join(folder, name)
         with open(path, "wb") as f:
             f.write(gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
@@ -660,8 +662,10 @@ def judge(rows, result, out, evals, near, misses):
         if r.id in result.part:
             miss("broken rows", r)
     t.must("broken rows that are trained", len(kinds["broken"]) - len(gone))
-    told = [r for r in kinds["bytes"] if r.id in result.removed or result.decisions[r.id]]
-    t.row("bytes that are no UTF-8", len(kinds["bytes"]), len(told), "told or removed", sum(result.said(i, "encoding") for i in by_id), sum(result.said(r.id, "encoding") for r in kinds["bytes"]))
+    whole = any("not UTF-8" in d["reason"] and d["file"].endswith("pairs.jsonl.gz") for d in result.decisions[0])
+    told = [r for r in kinds["bytes"] if r.id in result.removed or (whole if "\ue000" in r.question else result.said(r.id, "encoding"))]
+    t.row("bytes that are no UTF-8", len(kinds["bytes"]), len(told), "told of the row, or of the file where they are letters of another encoding", sum(result.said(i, "encoding") for i in by_id),
+          sum(result.said(r.id, "encoding") for r in kinds["bytes"]))
 
     # repairs: back to the text before the harm
     for kind, names in (("mojibake", ("mojibake",)), ("html", ("entities", "tags"))):
@@ -676,18 +680,19 @@ def judge(rows, result, out, evals, near, misses):
                 miss(kind, r, f"wanted {dump(want_q)[:200]} / {dump(want_a)[-200:]}")
         judged = [r for r in live if r in good or not result.said(r.id, "pii")]
         touched = [i for i in by_id if any(d["pass"] == "repair" and set(d["reason"].split(", ")) & set(names) for d in result.decisions[i])]
-        t.row(f"{kind}, as it was before", len(judged), len(good), "of those that stay and hold no personal data", len(touched), sum(by_id[i].kind in (kind, "leak in harmed text") for i in touched))
+        t.row(f"{kind}, as it was before", len(judged), len(good), "of those that stay and hold no personal data", len(touched), sum(by_id[i].kind in (kind, "leak in harmed text", "bytes") for i in touched))
         for i in touched:
-            if by_id[i].kind not in (kind, "leak in harmed text"):
+            if by_id[i].kind not in (kind, "leak in harmed text", "bytes"):
                 miss(f"repaired, but no {kind}", by_id[i])
 
     # answers
-    for kind in ("truncated", "refusal"):
-        flagged = [i for i in by_id if result.said(i, "quality", kind + ":")]
-        t.row(f"answers, {kind}", len(kinds[kind]), sum(r.id in result.removed for r in kinds[kind]), "", len(flagged), sum(by_id[i].kind == kind for i in flagged))
+    for kind in ("truncated prose", "truncated sums", "refusal"):
+        rule = kind.split()[0]
+        flagged = [i for i in by_id if result.said(i, "quality", rule + ":")]
+        t.row(f"answers, {kind}", len(kinds[kind]), sum(r.id in result.removed for r in kinds[kind]), "", len(flagged), sum(by_id[i].kind.startswith(rule) for i in flagged))
         for i in flagged:
-            if by_id[i].kind != kind:
-                miss(f"taken for {kind}", by_id[i])
+            if not by_id[i].kind.startswith(rule):
+                miss(f"taken for {rule}", by_id[i])
         for r in kinds[kind]:
             if r.id in result.part:
                 miss(f"answers, {kind}", r)

@@ -1,5 +1,6 @@
 /* divide.c - rows to train, validation and test, so that nothing is in two parts that belongs together.
- * What belongs together: rows of one --group value, of one --subject, and near-duplicates that both stay. Such a group goes to one part whole. Within each
+ * What belongs together: rows of one --group value, of one --subject, of one question (its other answers would tell a part what the other asks), and
+ * near-duplicates that both stay. Such a group goes to one part whole. Within each
  * --label value groups are drawn in an order that hangs on the seed and on what their rows say, not on the order of the inputs, until the part has its
  * share; what rounding leaves over in one label is carried to the next, so the shares hold for the whole even with many rare labels.
  * With --time the newest groups become the test part and the next newest the validation part; a group is as new as its newest row. What a group carries
@@ -12,6 +13,8 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "prep/time_text.h"
+
+#define FORM_SHARE 0.05 /* a question that more of the rows ask is a form ("Write a poem"), and no part would take it whole */
 
 typedef struct Group {
     uint64_t draw, label;
@@ -31,8 +34,8 @@ static int by_key(const void *a, const void *b)
     return x->key != y->key ? (x->key < y->key ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
 }
 
-/* Rows with the same key (not 0) join. */
-static void join_equal(Prep *p, size_t field)
+/* Rows with the same key (not 0) join, unless more than this share of all that have one have it. */
+static void join_equal(Prep *p, size_t field, double most_share)
 {
     VEC(KeyRow) v = { 0 };
     for (size_t i = 0; i < p->row.n; i++) {
@@ -43,9 +46,12 @@ static void join_equal(Prep *p, size_t field)
     }
     if (v.n)
         qsort(v.p, v.n, sizeof *v.p, by_key);
-    for (size_t i = 1; i < v.n; i++)
-        if (v.p[i].key == v.p[i - 1].key)
-            sets_join(&p->together, v.p[i].row, v.p[i - 1].row);
+    for (size_t i = 0, end; i < v.n; i = end) {
+        for (end = i + 1; end < v.n && v.p[end].key == v.p[i].key;)
+            end++;
+        for (size_t k = i + 1; k < end && (double)(end - i) <= most_share * (double)v.n + 1; k++)
+            sets_join(&p->together, v.p[k].row, v.p[k - 1].row);
+    }
     vec_release(&v);
 }
 
@@ -184,8 +190,9 @@ int divide(Prep *p, Err *e)
     Draw   d = { 0 };
     double test = 0, validation = 0;
     bool   timed = p->cfg.time && *p->cfg.time;
-    join_equal(p, offsetof(RowEntry, group));
-    join_equal(p, offsetof(RowEntry, subject));
+    join_equal(p, offsetof(RowEntry, group), 1);
+    join_equal(p, offsetof(RowEntry, subject), 1);
+    join_equal(p, offsetof(RowEntry, asked), FORM_SHARE);
     collect(p, &d);
     if (!p->row.n)
         return err_set(e, ERR_INPUT, "none of the %zu inputs gave a row; the first: %s", p->input.n, strbuf_z(&p->first_why));

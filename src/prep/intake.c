@@ -554,15 +554,8 @@ int intake(Prep *p, Err *e)
     if (!rc)
         rc = check_columns(p, e);
     for (size_t i = 0; i < BATCH_ROWS; i++) {
-        RowWork *w = &in.work[i];
-        record_clear(&w->rec);
-        strbuf_release(&w->raw);
-        strbuf_release(&w->log);
-        strbuf_release(&w->subjects);
-        strbuf_release(&w->held);
-        strbuf_release(&w->why);
-        strbuf_release(&w->scratch);
-        free(w->keys);
+        row_release(&in.work[i]);
+        free(in.work[i].keys);
     }
     for (int i = 0; i < LOGS; i++) {
         strbuf_release(&in.buf[i]);

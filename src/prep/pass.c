@@ -32,6 +32,13 @@ void passes_row(const Prep *p, RowWork *w)
     row_held_edit(w);
 }
 
+void passes_edit(const Prep *p, RowWork *w)
+{
+    for (size_t i = 0; i < ARRAY_LEN(passes); i++)
+        if (p->state[i] && (passes[i] == &pass_repair || passes[i] == &pass_pii))
+            passes[i]->row(p->state[i], w);
+}
+
 void passes_close(Prep *p)
 {
     for (size_t i = 0; i < ARRAY_LEN(passes); i++)
@@ -79,6 +86,18 @@ void row_remove(RowWork *w, const char *pass, const char *reason, double score, 
         return;
     w->why_pass = pass;
     strbuf_addz(&w->why, reason);
+}
+
+void row_release(RowWork *w)
+{
+    record_clear(&w->rec);
+    json_free(w->before);
+    strbuf_release(&w->raw);
+    strbuf_release(&w->log);
+    strbuf_release(&w->subjects);
+    strbuf_release(&w->held);
+    strbuf_release(&w->why);
+    strbuf_release(&w->scratch);
 }
 
 void row_held_edit(RowWork *w)

@@ -3,6 +3,10 @@
  *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words (texts of up to MINHASH_TEXT_MAX bytes).
  * The log says with which row, and the words that both have. An evaluation row that has no answer counts by its question; one that has no question
  * either stops the preparation before anything is read, since whoever names an evaluation set relies on it. */
+ *   - the question, or one turn of the user in it, is a near-duplicate of one at --near, which also finds what is shorter than 13 words.
+ * System texts are no part of a question here: one that all rows of a set share would make every row overlap, and hide a short question below it.
+ * Rows come here repaired and without personal data; evaluation rows are indexed as they are and, where those passes change them, as changed, too.
+ * The log says with which row, and the words that both have. */
 #include "prep/prep_int.h"
 
 #include <stdio.h>
@@ -31,7 +35,7 @@ typedef struct Overlap {
 /* What makes a row known beforehand is its question; answers share stock phrases ("we send a return label") with everything. */
 static void asked(const Record *r, StrBuf *out)
 {
-    record_question(r, out);
+    record_asked(r, out);
     if (!out->n)
         record_answer(r, out);
 }
@@ -76,10 +80,39 @@ static int index_row(Overlap *o, const Import *im, const Feed *f, const FeedItem
     if (rc)
         err_wrap(e, "--eval");
     strbuf_release(&text);
+static int index_text(Overlap *o, Str text, RowPlace at, Err *e)
+{
+    bool long_enough;
+    shingles_read(o->work[0], text);
+    int rc = ngram_index_add(o->runs, o->work[0], &long_enough, e);
+    if (!rc && !(rc = near_index_add(o->near, o->work[0], e)))
+        *vec_push(&o->row) = (EvalRow){ at.file, at.line };
     return rc;
 }
 
-static int index_file(Overlap *o, const Import *im, const char *path, Err *e)
+static int index_row(Overlap *o, const Prep *p, Json *row, RowPlace at, Err *e)
+{
+    RowWork w = { .at = at };
+    StrBuf  note = { 0 }, text = { 0 }, changed = { 0 };
+    int     rc = (import_fits(p->import, row) ? import_row : import_known_row)(p->import, row, &w.rec, &note, e);
+    if (!rc) {
+        asked(&w.rec, &text);
+        passes_edit(p, &w);
+        asked(&w.rec, &changed);
+        rc = index_text(o, strbuf_str(&text), at, e);
+    }
+    if (!rc && !str_eq(strbuf_str(&text), strbuf_str(&changed)))
+        rc = index_text(o, strbuf_str(&changed), at, e);
+    if (rc)
+        err_wrap(e, "%s, line %lld", at.file, (long long)at.line);
+    row_release(&w);
+    strbuf_release(&note);
+    strbuf_release(&text);
+    strbuf_release(&changed);
+    return rc;
+}
+
+static int index_file(Overlap *o, const Prep *p, const char *path, Err *e)
 {
     Feed    *f = NULL;
     FeedItem item[64];
@@ -90,6 +123,12 @@ static int index_file(Overlap *o, const Import *im, const char *path, Err *e)
             rc = index_row(o, im, f, &item[i], path, e);
     if (!rc && o->row.n == before)
         rc = err_set(e, ERR_INPUT, "--eval: %s %s: there is nothing to compare with", path, feed_nothing(f));
+        for (size_t i = 0; i < n && !rc; i++) {
+            Json *row = NULL;
+            rc = feed_parse(f, &item[i], &row, e);
+            if (!rc)
+                rc = index_row(o, p, row, (RowPlace){ 0, path, item[i].item.at.line }, e);
+        }
     feed_close(f);
     return rc;
 }
@@ -114,7 +153,7 @@ static int overlap_open(Prep *p, void **state, Err *e)
     o->near = near_index_new(p->cfg.near);
     while (!rc && cfg_list_each(&list, &item)) {
         char *path = *vec_push(&o->file) = mem_strndup(item.p, item.n);
-        rc = index_file(o, p->import, path, e);
+        rc = index_file(o, p, path, e);
     }
     ngram_index_build(o->runs);
     near_index_build(o->near);
@@ -139,14 +178,24 @@ static size_t piece_end(Str text, size_t at)
     while (end < text.n && end > at + 1 && ((unsigned char)text.p[end] & 0xC0) == 0x80) /* not inside a character; a word that is cut comes whole in the next piece */
         end--;
     return end;
+typedef struct Turns { const Overlap *o; Shingles *s; NearMatches near; } Turns;
+
+static bool find_turn(void *user, TextRole role, Str text, StrBuf *out)
+{
+    Turns *t = user;
+    (void)out;
+    if (role == TEXT_USER && !t->near.n) {
+        shingles_read(t->s, text);
+        near_index_find(t->o->near, t->s, &t->near);
+    }
+    return false;
 }
 
 static void overlap_row(const void *state, RowWork *w)
 {
     const Overlap *o = state;
-    Shingles      *s = o->work[w->worker];
+    Turns          t = { .o = o, .s = o->work[w->worker] };
     NgramMatches   runs = { 0 };
-    NearMatches    near = { 0 };
     strbuf_clear(&w->scratch);
     asked(&w->rec, &w->scratch);
     const Str text = strbuf_str(&w->scratch);
@@ -161,12 +210,20 @@ static void overlap_row(const void *state, RowWork *w)
     if (near.n) {
         row_remove(w, "overlap", "near duplicate of an evaluation row", near.p[0].jaccard, place_of(o, near.p[0].text));
     } else if (runs.n) {
+    shingles_read(t.s, strbuf_str(&w->scratch));
+    near_index_find(o->near, t.s, &t.near);
+    ngram_index_find(o->runs, t.s, &runs);
+    if (!t.near.n && runs.n) {
         Json *more = place_of(o, runs.p[0].text);
-        json_set(more, "words", json_str_new(shingles_text(s, runs.p[0].at, NGRAM_WORDS)));
+        json_set(more, "words", json_str_new(shingles_text(t.s, runs.p[0].at, NGRAM_WORDS)));
         row_remove(w, "overlap", "shares a run of words with an evaluation row", runs.p[0].runs, more);
+    } else {
+        record_each_text(&w->rec, find_turn, &t);
+        if (t.near.n)
+            row_remove(w, "overlap", "near duplicate of an evaluation row", t.near.p[0].jaccard, place_of(o, t.near.p[0].text));
     }
     vec_release(&runs);
-    vec_release(&near);
+    vec_release(&t.near);
 }
 
 static void overlap_close(void *state)

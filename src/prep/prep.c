@@ -256,6 +256,8 @@ static int folder_ready(Prep *p, bool *complete, Err *e)
     }
     if (!rc && !*complete)
         rc = dir_make(work, e);
+    else if (!rc && file_is_dir(work))
+        dir_remove(work, NULL); /* its owner was killed between DONE and the end, or is just doing the same */
     json_free(j);
     free(work);
     free(done);

@@ -61,6 +61,7 @@ void row_edit(RowWork *w, const char *pass, const char *reason, Json *more);    
 void row_note(RowWork *w, const char *pass, const char *reason, double score, Json *more);
 void row_remove(RowWork *w, const char *pass, const char *reason, double score, Json *more);
 void row_held_edit(RowWork *w);                                                            /* tells what is held, if anything */
+void row_release(RowWork *w);                                                              /* all but `keys` */
 static inline bool row_removed(const RowWork *w) { return w->why.n > 0; }
 
 /* ---- pass.c: the passes of one row ---- */
@@ -73,6 +74,7 @@ typedef struct Pass {
 } Pass;
 int  passes_open(Prep *p, Err *e);
 void passes_row(const Prep *p, RowWork *w);
+void passes_edit(const Prep *p, RowWork *w); /* those alone that change texts: how a row from elsewhere (an evaluation set) would stand here */
 void passes_close(Prep *p);
 
 /* The kinds that a list of an option names, as bits; ERR_ARG with all names when one is no kind. name: of the k-th kind, NULL past the last. */

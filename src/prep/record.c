@@ -167,6 +167,16 @@ void record_question(const Record *r, StrBuf *out)
     add_messages(out, messages, 0, r->kind == REC_PREFERENCE ? json_len(messages) : last_answer(messages));
 }
 
+void record_asked(const Record *r, StrBuf *out)
+{
+    const Json *messages = json_get(r->row, "messages");
+    const size_t end = r->kind == REC_PREFERENCE ? json_len(messages) : last_answer(messages);
+    add_text(out, json_get(r->row, "prompt"));
+    for (size_t i = 0; i < end; i++)
+        if (role_of(json_at(messages, i)) != TEXT_SYSTEM)
+            add_message(out, json_at(messages, i));
+}
+
 void record_answer(const Record *r, StrBuf *out)
 {
     const Json *messages = json_get(r->row, "messages"), *chosen = json_get(r->row, "chosen");

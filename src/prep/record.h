@@ -41,6 +41,7 @@ int  record_each_text(Record *r, RecordTextFn fn, void *user);
 
 /* Parts of a row as one text, turns joined by a line break; appended. The question is every turn before the last answer; of REC_TEXT it is empty. */
 void record_question(const Record *r, StrBuf *out);
+void record_asked(const Record *r, StrBuf *out);    /* the question without system texts */
 void record_answer(const Record *r, StrBuf *out);   /* the last assistant turn, the completion, the better answer, or the text */
 void record_text(const Record *r, StrBuf *out);     /* question and answer (of a preference, both answers): what makes a row the same as another */
 

@@ -64,8 +64,8 @@ cmp "$work/gz/test.jsonl" "$work/jsonl/test.jsonl" || fail "gzip and plain diffe
 # --- killed at every stage, each time after something was saved, it ends with the same bytes
 for i in $(seq 6); do rows $((i * 10000)) $((i * 10000 + 3999)) | sed "7~11s/where?/where? Write to ann.$i@web.de./" > "$work/big$i.jsonl"; done
 sed -n 1~9p "$work/big1.jsonl" >> "$work/big6.jsonl" # duplicates across the inputs
-big() { "$hone" prep "$work"/big?.jsonl -o "$1" --pii-key "$work/bigkey" "${@:2}"; }
-big "$work/whole" > /dev/null || fail "whole"
+big=("$hone" prep "$work"/big?.jsonl --pii-key "$work/bigkey" -o)
+"${big[@]}" "$work/whole" > /dev/null || fail "whole"
 has "$work/whole/removed.jsonl" '"reason":"exact duplicate"'
 has "$work/whole/subjects.jsonl" '"kind":"email"'
 inputs_read() { sed -n 's/.*"input": *\([0-9]*\).*/\1/p' "$1/work/progress.json" 2> /dev/null || true; }
@@ -75,9 +75,11 @@ killed_when() {
     local signal=$1 pid status=0
     shift
     "$hone" prep "$work"/big?.jsonl -o "$work/killed" --pii-key "$work/bigkey" > /dev/null 2> "$work/err" & pid=$! # no function: the signal must reach hone
+    "${big[@]}" "$work/killed" > /dev/null 2> "$work/err" & pid=$!
     until "$@"; do kill -0 $pid 2> /dev/null || break; done
     kill -s "$signal" $pid 2> /dev/null || true
     wait $pid 2> /dev/null || status=$?
+    [ "$signal" = INT ] || [ $status = 137 ] || { cat "$work/err" >&2; return 1; }
     [ $status != 0 ] && [ -e "$work/killed/work/progress.json" ]
 }
 for n in 1 2 4; do
@@ -95,12 +97,12 @@ for piece in train.jsonl validation.jsonl test.jsonl manifest.json; do # whole f
         killed_when KILL test -e "$work/killed/$piece" && [ -e "$work/killed/$piece" ] && [ ! -e "$work/killed/DONE" ] && break
         [ $try -lt 8 ] || fail "no kill of eight came between $piece and DONE"
     done
-    big "$work/killed" > /dev/null || fail "after a kill behind $piece"
+    "${big[@]}" "$work/killed" > /dev/null || fail "after a kill behind $piece"
     diff -r -x DONE -x report.html "$work/whole" "$work/killed" || fail "a kill behind $piece changes the result"
 done
 # killed between DONE and the end: the next start takes away what is left of the work
 cp -r "$work/read/work" "$work/killed/work"
-big "$work/killed" | grep -q ' rows read' || fail "a finished folder with work in it"
+"${big[@]}" "$work/killed" | grep -q ' rows read' || fail "a finished folder with work in it"
 diff -r -x DONE -x report.html "$work/whole" "$work/killed" || fail "work/ stays in a finished folder"
 
 # --- mixture: the second input gives a third of its rows
