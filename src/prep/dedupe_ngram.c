@@ -8,6 +8,7 @@ struct NgramIndex {
     size_t    n;
     bool      built;
     uint32_t  texts;
+    size_t    common; /* runs of more texts are forms */
     HashItems item;   /* until built */
     HashLists lists;
 };
@@ -81,26 +82,52 @@ void ngram_index_build(NgramIndex *x)
     x->built = true;
     hash_lists_build(&x->lists, x->item.p, x->item.n);
     vec_release(&x->item);
+    x->common = MAX((size_t)NGRAM_FORM_TEXTS, (size_t)x->texts / 10);
+}
+
+size_t ngram_index_forms(const NgramIndex *x)
+{
+    size_t forms = 0;
+    for (size_t k = 0; k < x->lists.n; k++)
+        forms += x->lists.from[k + 1] - x->lists.from[k] > x->common;
+    return forms;
+}
+
+/* Whether any run of the text is in the index and no form; *form: the words that forms cover, a byte each, owned; NULL: there are none. */
+static bool any_known(const NgramIndex *x, const Shingles *s, size_t words, uint8_t **form)
+{
+    bool any = false;
+    const uint32_t *text;
+    *form = NULL;
+    for (size_t i = 0; i + x->n <= words; i++) {
+        const size_t len = hash_lists_find(&x->lists, shingles_run(s, i, x->n), &text);
+        any |= len && len <= x->common;
+        if (len <= x->common)
+            continue;
+        if (!*form)
+            *form = mem_zalloc(words, 1);
+        memset(*form + i, 1, x->n);
+    }
+    return any;
 }
 
 void ngram_index_find(const NgramIndex *x, const Shingles *s, NgramMatches *out)
 {
     BUG_ON(!x->built);
     vec_clear(out);
-    const size_t words = shingles_words(s);
-    bool any = false; /* most texts share nothing: they are not worth a sort */
+    uint8_t *form;
+    size_t   n = 0, kept = 0;
     const uint32_t *text;
-    for (size_t i = 0; i + x->n <= words && !any; i++)
-        any = hash_lists_find(&x->lists, shingles_run(s, i, x->n), &text) != 0;
-    if (!any)
-        return;
-    size_t n, kept = 0;
-    Run *r = runs_of(x, s, &n);
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0, len = hash_lists_find(&x->lists, r[i].hash, &text); k < len; k++)
+    Run *r = any_known(x, s, shingles_words(s), &form) ? runs_of(x, s, &n) : NULL; /* most texts share nothing: they are not worth a sort */
+    for (size_t i = 0; i < n; i++) {
+        const bool outside = !form || !memchr(form + r[i].at, 1, x->n);
+        for (size_t k = 0, len = outside ? hash_lists_find(&x->lists, r[i].hash, &text) : 0; k < len; k++)
             *vec_push(out) = (NgramMatch){ text[k], 1, r[i].at };
+    }
     free(r);
-    qsort(out->p, out->n, sizeof *out->p, by_text);
+    free(form);
+    if (out->n)
+        qsort(out->p, out->n, sizeof *out->p, by_text);
     for (size_t i = 0; i < out->n; i++)
         if (kept && out->p[kept - 1].text == out->p[i].text)
             out->p[kept - 1].runs++;

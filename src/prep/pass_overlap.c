@@ -159,6 +159,9 @@ static int overlap_open(Prep *p, void **state, Err *e)
     near_index_build(o->near);
     if (o->bare)
         log_warn("prep", "%lld of %zu evaluation rows have no answer and are compared by their question alone", (long long)o->bare, o->row.n);
+    size_t forms = rc ? 0 : ngram_index_forms(o->runs);
+    if (forms)
+        log_info("prep", "%zu runs of %d words stand in more than a tenth of the evaluation rows: they are taken for a form and are no overlap", forms, NGRAM_WORDS);
     return rc;
 }
 

@@ -105,6 +105,24 @@ cp -r "$work/read/work" "$work/killed/work"
 "${big[@]}" "$work/killed" | grep -q ' rows read' || fail "a finished folder with work in it"
 diff -r -x DONE -x report.html "$work/whole" "$work/killed" || fail "work/ stays in a finished folder"
 
+# --- evaluation questions are found below a system text, as one turn of several, and when repair or personal data changes them; what all rows begin with is no overlap
+{
+    for i in $(seq 60); do
+        echo "{\"messages\":[{\"role\":\"system\",\"content\":\"You are the assistant of our shop and answer in one short sentence without any further explanation.\"},{\"role\":\"user\",\"content\":\"Translate the following request into exactly one line of bash without any further word: list lamp$i oak$((i * 7))\"},{\"role\":\"assistant\",\"content\":\"ls lamp$i oak$((i * 7))\"}]}"
+    done
+    echo '{"messages":[{"role":"system","content":"You are the assistant of our shop and answer in one short sentence."},{"role":"user","content":"Where can I leave the old lamps?"},{"role":"assistant","content":"At the yard."}]}'
+    echo '{"messages":[{"role":"user","content":"Where can I leave the old lamps?"},{"role":"assistant","content":"At the yard."},{"role":"user","content":"And the boxes?"},{"role":"assistant","content":"There, too."}]}'
+    echo '{"prompt":"Is the caf&eacute; of <b>Anna Schmidt</b>, anna.schmidt@web.de, open?","completion":"It opens at nine."}'
+} > "$work/leaks.jsonl"
+{
+    sed -n 1,40p "$work/leaks.jsonl" | sed 's/lamp/door/g; s/oak/elm/g'
+    echo '{"question":"Where can I leave the old lamps?","answer":"?"}'
+    echo '{"question":"Is the caf&eacute; of <b>Anna Schmidt</b>, anna.schmidt@web.de, open?","answer":"?"}'
+} > "$work/leaks_eval.jsonl"
+"$hone" prep "$work/leaks.jsonl" -o "$work/leaks" --eval "$work/leaks_eval.jsonl" --duplicates off > /dev/null 2> "$work/err" || fail "leaks"
+has "$work/err" 'they are taken for a form'
+[ "$(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/leaks/removed.jsonl" | tr -dc '0-9\n' | tr '\n' ' ')" = '61 62 63 ' ] || fail "overlap removed $(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/leaks/removed.jsonl" | head -n 5)"
+
 # --- mixture: the second input gives a third of its rows
 rows 1 300 > "$work/m1.jsonl"
 rows 1001 1300 > "$work/m2.jsonl"

@@ -8,6 +8,7 @@
 #include "prep/dedupe_ngram.h"
 
 #include <math.h>
+#include <stdio.h>
 
 typedef struct Corpus { VEC(char *) text; VEC(float) score; int fail_at; } Corpus;
 
@@ -585,12 +586,55 @@ static void test_ngram_index(void **state)
     ngram_index_free(x);
 }
 
+/* 40 texts begin with one form: it is no match, runs that reach into it neither, and what follows it is found as ever. */
+static void test_ngram_form(void **state)
+{
+    (void)state;
+    NgramIndex *x = ngram_index_new(4);
+    Shingles *s = shingles_new(&(ShingleCfg){ 0 });
+    NgramMatches found = { 0 };
+    char text[200];
+    bool is;
+    Err e;
+    for (int i = 0; i < 40; i++) {
+        snprintf(text, sizeof text, "translate this request into one line: list p%d q%d r%d s%d", i, i, i, i);
+        shingles_read(s, str_of(text));
+        assert_int_equal(ngram_index_add(x, s, &is, &e), 0);
+    }
+    ngram_index_build(x);
+    assert_int_equal(ngram_index_forms(x), 4); /* of the seven words before p */
+    shingles_read(s, STR_LIT("Translate this request into one line: list p7 and more"));
+    ngram_index_find(x, s, &found);
+    assert_int_equal(found.n, 0);
+    shingles_read(s, STR_LIT("Translate this request into one line: list p7 q7 r7 s7"));
+    ngram_index_find(x, s, &found);
+    assert_int_equal(found.n, 1);
+    assert_int_equal(found.p[0].text, 7);
+    assert_int_equal(found.p[0].runs, 1);
+    vec_release(&found);
+    shingles_free(s);
+    ngram_index_free(x);
+
+    x = ngram_index_new(4); /* as many as the bound are no form */
+    s = shingles_new(&(ShingleCfg){ 0 });
+    for (int i = 0; i < NGRAM_FORM_TEXTS; i++) {
+        shingles_read(s, STR_LIT("a question of four words"));
+        assert_int_equal(ngram_index_add(x, s, &is, &e), 0);
+    }
+    ngram_index_build(x);
+    ngram_index_find(x, s, &found);
+    assert_int_equal(found.n, NGRAM_FORM_TEXTS);
+    vec_release(&found);
+    shingles_free(s);
+    ngram_index_free(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_brute_force), cmocka_unit_test(test_one_bucket), cmocka_unit_test(test_threads),     cmocka_unit_test(test_boilerplate),
         cmocka_unit_test(test_template),    cmocka_unit_test(test_left_out),   cmocka_unit_test(test_small),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_near_index),  cmocka_unit_test(test_ngram_index),
+        cmocka_unit_test(test_near_index),  cmocka_unit_test(test_ngram_index), cmocka_unit_test(test_ngram_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -173,11 +173,32 @@ static void test_nothing_left(void **state)
     prep_end(&p);
 }
 
+/* Other answers to one question stay in its part; a question that very many rows ask is a form and binds nothing. */
+static void test_questions(void **state)
+{
+    (void)state;
+    Prep p;
+    prep_start(&p, 3000);
+    for (size_t i = 0; i < p.row.n; i++)
+        p.row.p[i].asked = i < 2000 ? 10 + i / 4 : 5;
+    run(&p);
+    for (size_t i = 0; i < 2000; i++)
+        assert_int_equal(p.row.p[i].part, p.row.p[i - i % 4].part);
+    int64_t of_form[PARTS] = { 0 };
+    for (size_t i = 2000; i < p.row.n; i++)
+        of_form[p.row.p[i].part]++;
+    assert_true(of_form[PART_TEST] > 0 && of_form[PART_VALIDATION] > 0);
+    assert_in_range(count(&p, PART_TEST), 598, 602);
+    assert_in_range(count(&p, PART_VALIDATION), 298, 302);
+    prep_end(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares),    cmocka_unit_test(test_labels),       cmocka_unit_test(test_together), cmocka_unit_test(test_huge_group),
         cmocka_unit_test(test_order_and_removed), cmocka_unit_test(test_removed_root), cmocka_unit_test(test_time), cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_questions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
