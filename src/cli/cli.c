@@ -69,6 +69,8 @@ int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 {
     const bool cpu = !device || !*device || !strcmp(device, "auto");
     *be = backend_open(cpu ? "cpu" : device, (int)threads, e);
+    if (*be && (*be)->note)
+        log_warn("cpu", "%s", (*be)->note);
     return *be ? 0 : e->code;
 }
 

@@ -64,8 +64,11 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!strcmp(argv[1], "--version")) {
-        printf("hone %s (compiler %s)\ncpu      %s\ndevices  cpu (%d cores), ref (the slow judge)\n", HONE_VERSION, __VERSION__, backend_cpu_features(),
-               thread_cores());
+        StrBuf sets = { 0 };
+        backend_cpu_sets(&sets);
+        printf("hone %s (compiler %s)\ncpu      %s\nkernels  %s\ndevices  cpu (%d cores), ref (the slow judge)\n", HONE_VERSION, __VERSION__, backend_cpu_features(),
+               strbuf_z(&sets), thread_cores());
+        strbuf_release(&sets);
         return 0;
     }
     int            words = 1;

@@ -1,5 +1,6 @@
 /* asked.c - see asked.h. */
 #include "prep/asked.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -27,6 +28,8 @@ int asked_model(Asked *a, Err *e)
     a->be = backend_open("cpu", (int)c->threads, e);
     if (!a->be)
         return e->code;
+    if (a->be->note)
+        log_warn("cpu", "%s", a->be->note);
     int rc = model_open(&a->model, c->model, a->be, &(ModelOptions){ 0 }, e);
     return rc ? rc : tok_open(&a->tok, c->model, e);
 }

@@ -10,6 +10,7 @@
 #ifndef HONE_BACKEND_H
 #define HONE_BACKEND_H
 
+#include "base/str.h"
 #include "tensor/tensor.h"
 
 /* gelu_quick is x sigmoid(1.702 x); relu_squared is max(0, x)^2. swiglu_clamped (gpt-oss) is for glu: gelu_quick(min(gate, 7)) times
@@ -55,6 +56,7 @@ struct Backend {
     const char *name;                                                    /* "ref", "cpu" */
     int         threads;
     bool        has_bf16;                                                /* compute may be COMPUTE_BF16 */
+    const char *note;                                                    /* what the user should know about this machine; NULL: nothing */
     Compute     compute;                                                 /* may be changed between calls */
     bool        host;                                                    /* kernels read the program's own memory: a mapped file can be a tensor */
     void *(*alloc)(Backend *, size_t nbytes);                            /* 64-byte aligned, NOT zeroed; NULL: does not fit */
@@ -144,5 +146,6 @@ Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"
 const char *compute_name(Compute c);                           /* "f32", "bf16" */
 int backend_check(const Backend *be, Compute c, Err *e);       /* ERR_ARG where be cannot */
 const char *backend_cpu_features(void);                        /* "avx512f avx2 fma": what the cpu backend found and uses */
+void backend_cpu_sets(StrBuf *out);                            /* "avx512 (in use), avx2, base": the kernels of this build, best first, and what holds for each */
 
 #endif

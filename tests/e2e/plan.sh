@@ -22,7 +22,7 @@ if [ -z "$asan" ]; then
         fail "planned $(number memory_bytes "$work/plan") bytes, taken $(number memory_bytes "$work/run/DONE")"
 fi
 # Products in bf16: a way of the table where the processor can, planned as exactly when it is the way taken; else a sentence.
-if "$hone" --version | grep -q avx512bf16; then
+if "$hone" --version | grep -q "^cpu .*avx512bf16"; then
     grep -q '"compute": *"bf16"' "$work/plan" || fail "the plan does not offer bf16"
     "$hone" train "${common[@]}" --compute bf16 --out "$work/bf16" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "hone train --compute bf16"; }
     [ -n "$asan" ] || awk -v p="$(number memory_bytes "$work/bf16/run.json")" -v f="$(number memory_bytes "$work/bf16/DONE")" \

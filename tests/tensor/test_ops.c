@@ -3,10 +3,12 @@
  * 2. `cpu` against `ref`: every backend function, at every row's shape, between guard bytes, for every instruction set of this machine.
  * 3. `cpu` with 1, 2 and 4 threads: the same bits. A weight in its stored type and the F32 numbers it means: the same bits.
  * 4. `cpu` computing in bf16: products of numbers that are bf16 already have nothing to round, so they must agree with `ref` as those of f32 do;
- *    everything that is no product has the bits of f32.
+ *    everything that is no product has the bits of f32. The tiles of AMX run here as their emulation (src/tensor/cpu/amx.h), and as themselves where
+ *    the machine has them.
  * To add an op: its kit below (how to lay out its inputs, how to call it, which backend functions belong to it) and its rows. */
 #include "base/mem.h"
 #include "tensor/cpu/cpu.h"
+#include "tensor/cpu/cpu_int.h"
 #include "tensor/inspect.h"
 #include "tensor/ops.h"
 #include <math.h>
@@ -652,19 +654,28 @@ static void ref_stays_inside_its_buffers(void **state)
     ref->close(ref);
 }
 
-/* The last one computes in bf16. */
-static const char *const instruction_sets[] = { "base", "avx2", "avx512", "avx512bf16" };
-#define BF16 "avx512bf16"
+/* From BF16_SETS on they compute in bf16. */
+static const char *const instruction_sets[] = { "base", "avx2", "avx512", "avx512bf16", "amxbf16", "amxbf16 emulated" };
+#define BF16_SETS 3
+#if defined(__x86_64__)
+extern const Tiles tiles_amxbf16_emulated;
+#define EMULATED &tiles_amxbf16_emulated
+#else
+#define EMULATED NULL
+#endif
 
 /* NULL, and says so, when the machine lacks the set. */
 static Backend *open_cpu(const char *isa, int threads)
 {
     Err e = { 0 };
-    Backend *be = backend_cpu_open_isa(isa, threads, &e);
+    const bool emulated = strstr(isa, "emulated");
+    Backend *be = backend_cpu_open_isa(emulated ? "avx512bf16" : isa, threads, &e); /* it packs with the instructions of AVX512-BF16 */
     if (!be)
         print_message("SKIPPED: cpu with %s: %s\n", isa, e.text);
-    else if (!strcmp(isa, BF16))
+    else if (strstr(isa, "bf16"))
         be->compute = COMPUTE_BF16;
+    if (be && emulated)
+        cpu_of(be)->tiles[COMPUTE_BF16] = EMULATED;
     return be;
 }
 
@@ -683,7 +694,7 @@ static double slack_of(const OpCase *c)
 static void cpu_matches_ref(void **state)
 {
     (void)state;
-    enum { SETS = ARRAY_LEN(instruction_sets) - 1 };
+    enum { SETS = BF16_SETS };
     Backend *ref = backend_open("ref", 1, NULL), *cpu[SETS];
     double   worst[SETS][OP_COUNT + 1] = { { 0 } };
     bool     good = true;
@@ -723,10 +734,9 @@ static bool is_product(OpKind op)
     return op == OP_LINEAR || op == OP_HEAD_LOGP || op == OP_HEAD_FUSED;
 }
 
-static void bf16_products_match_ref(void **state)
+static void check_bf16_products(const char *isa)
 {
-    (void)state;
-    Backend *ref = backend_open("ref", 1, NULL), *cpu = open_cpu(BF16, 2), *f32 = cpu ? open_cpu("avx512", 2) : NULL;
+    Backend *ref = backend_open("ref", 1, NULL), *cpu = open_cpu(isa, 2), *plain = cpu ? open_cpu("avx512", 2) : NULL;
     double   linear = 0, head = 0;
     int      products = 0;
     for (const OpCase *c = op_cases; cpu && c < op_cases + op_cases_count; c++) {
@@ -735,12 +745,12 @@ static void bf16_products_match_ref(void **state)
             continue; /* see stored_type_does_not_change_bits */
         const double allowed = c->op == OP_LINEAR ? CPU_TOL : BF16_TOL, slack = c->slack > 0 ? c->slack : 1.0;
         const char  *where = "";
-        run_kernels(&want, c, is_product((OpKind)c->op) ? ref : f32, true);
+        run_kernels(&want, c, is_product((OpKind)c->op) ? ref : plain, true);
         run_kernels(&got, c, cpu, true);
         if (is_product((OpKind)c->op)) {
-            double d = lab_difference(&got, &want, allowed * slack, BF16) / slack;
+            double d = lab_difference(&got, &want, allowed * slack, isa) / slack;
             if (!(d <= allowed))
-                fail_msg("%s, case %d: off by %.2g of the largest, allowed %.2g", case_op(c), (int)(c - op_cases), d, allowed);
+                fail_msg("%s, %s, case %d: off by %.2g of the largest, allowed %.2g", isa, case_op(c), (int)(c - op_cases), d, allowed);
             *(c->op == OP_LINEAR ? &linear : &head) = fmax(c->op == OP_LINEAR ? linear : head, d);
             products++;
         } else if (!lab_same_bits(&got, &want, &where)) {
@@ -750,12 +760,19 @@ static void bf16_products_match_ref(void **state)
         lab_release(&want);
     }
     if (cpu) {
-        print_message("%s - ref: linear worst %.1e of %.0e, head %.1e of %.0e, %d cases\n", BF16, linear, CPU_TOL, head, BF16_TOL, products);
+        print_message("%s - ref: linear worst %.1e of %.0e, head %.1e of %.0e, %d cases\n", isa, linear, CPU_TOL, head, BF16_TOL, products);
         assert_true(products > 20);
         cpu->close(cpu);
-        f32->close(f32);
+        plain->close(plain);
     }
     ref->close(ref);
+}
+
+static void bf16_products_match_ref(void **state)
+{
+    (void)state;
+    for (size_t i = BF16_SETS; i < ARRAY_LEN(instruction_sets); i++)
+        check_bf16_products(instruction_sets[i]);
 }
 
 static void expect_same_bits(Backend *one, Backend *many, int threads)
@@ -903,11 +920,10 @@ static void few_rows_are_each_alone(void **state)
 
 /* Where the model is nearly sure of the target, the gradient of h is a small difference of the target's row and the mean of all rows: both must be of
  * the rounded w, or the difference would be its rounding. */
-static void bf16_head_cancels(void **state)
+static void check_head_cancels(const char *isa)
 {
-    (void)state;
     enum { T = 6, K = 130, N = 300 };
-    Backend *ref = backend_open("ref", 1, NULL), *cpu = open_cpu(BF16, 2);
+    Backend *ref = backend_open("ref", 1, NULL), *cpu = open_cpu(isa, 2);
     const HeadCfg cfg = { .scale = 1.5f };
     const int64_t rows = T;
     TArena a;
@@ -940,6 +956,13 @@ static void bf16_head_cancels(void **state)
     }
     tarena_release(&a);
     ref->close(ref);
+}
+
+static void bf16_head_cancels(void **state)
+{
+    (void)state;
+    for (size_t i = BF16_SETS; i < ARRAY_LEN(instruction_sets); i++)
+        check_head_cancels(instruction_sets[i]);
 }
 
 /* y[t, n] against the sum in double, with the bound of each element: 2^-16 (largest |x| of each run of 32) (sum of |w| over the run), for NF4 as much

@@ -3,74 +3,120 @@
 #include "tensor/cpu/cpu.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/topology.h"
 #include "tensor/cpu/cpu_int.h"
+#include "tensor/cpu/features.h"
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #define HUGE_PAGE   ((size_t)2 << 20)
+#define KERNELS_ENV "HONE_KERNELS"
 #define WORK_LEAST  20000  /* vector operations (about 10 us) below which waking a thread costs more than it gives */
 
 /* ---- instruction sets, best first ---- */
 
-static bool has_base(void) { return true; }
-#if defined(__x86_64__)
-/* Every processor with AVX2 has F16C as well; clang has no name to ask for it by. */
-static bool has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-static bool has_avx512(void)
-{
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl");
-}
-static bool has_avx512bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
-#endif
-
 static const struct {
     const char  *name;
+    CpuSet       set;
     const Kern  *kern;
     const Tiles *bf16;
-    bool       (*has)(void);
+    const char *(*refused)(void); /* why it may not be used where the processor has it, or NULL */
     const char  *features;
+    const char  *proof;           /* what is missing to say that it works */
+    const char  *note;            /* Backend.note */
 } isa_table[] = {
 #if defined(__x86_64__)
-    { "avx512bf16", &kern_avx512, &tiles_avx512bf16, has_avx512bf16, "avx512f avx512dq avx512bw avx512vl avx512bf16 avx2 fma" },
-    { "avx512",     &kern_avx512, NULL,              has_avx512,     "avx512f avx512dq avx512bw avx512vl avx2 fma" },
-    { "avx2",       &kern_avx2,   NULL,              has_avx2,       "avx2 fma" },
+#define BF16_FEATURES "avx512f avx512dq avx512bw avx512vl avx512bf16 avx2 fma"
+    { "amxbf16", SET_AMXBF16, &kern_avx512, &tiles_amxbf16, amx_refused, "amx-tile amx-bf16 " BF16_FEATURES, "has not run on real hardware, only in emulation", NULL },
+    { "avx512bf16", SET_AVX512BF16, &kern_avx512, &tiles_avx512bf16, NULL, BF16_FEATURES, NULL, NULL },
+    { "avx512", SET_AVX512, &kern_avx512, NULL, NULL, "avx512f avx512dq avx512bw avx512vl avx2 fma", NULL, NULL },
+    { "avx2", SET_AVX2, &kern_avx2, NULL, NULL, "avx2 fma", NULL, NULL },
+    { "base", SET_BASE, &kern_base, NULL, NULL, "base", NULL, "without AVX2 and FMA hone computes with vectors of four numbers, several times slower; the results are as good" },
+#else
+    { "base", SET_BASE, &kern_base, NULL, NULL, "base", "has not been tested on this kind of processor", NULL },
 #endif
-    { "base",       &kern_base,   NULL,              has_base,       "base" },
 };
+
+static bool isa_has(size_t i)
+{
+    return (features_here() >> isa_table[i].set & 1) && !(isa_table[i].refused && isa_table[i].refused());
+}
 
 static size_t isa_best(void)
 {
     size_t i = 0;
-    while (!isa_table[i].has())
+    while (!isa_has(i))
         i++;
     return i;
 }
 
+/* The set called so, one of this machine; ARRAY_LEN(isa_table): there is none, and the sentence says which there are. `from`: where the name stands. */
+static size_t isa_named(const char *name, const char *from, Err *e)
+{
+    StrBuf names = { 0 };
+    size_t found = ARRAY_LEN(isa_table);
+    for (size_t i = 0; i < ARRAY_LEN(isa_table); i++) {
+        if (!isa_has(i))
+            continue;
+        strbuf_addf(&names, "%s%s", names.n ? ", " : "", isa_table[i].name);
+        if (!strcmp(name, isa_table[i].name))
+            found = i;
+    }
+    if (found == ARRAY_LEN(isa_table))
+        err_set(e, ERR_ARG, "%sThis machine has no instruction set \"%.20s\" for the cpu backend; choose one of: %s.", from, name, strbuf_z(&names));
+    strbuf_release(&names);
+    return found;
+}
+
+/* The best one, or that of the environment. */
+static size_t isa_chosen(Err *e)
+{
+    const char *name = getenv(KERNELS_ENV);
+    return name && *name ? isa_named(name, KERNELS_ENV ": ", e) : isa_best();
+}
+
 const char *backend_cpu_features(void)
 {
-    return isa_table[isa_best()].features;
+    size_t i = isa_chosen(NULL);
+    return isa_table[i < ARRAY_LEN(isa_table) ? i : isa_best()].features;
+}
+
+void backend_cpu_sets(StrBuf *out)
+{
+    const size_t chosen = isa_chosen(NULL);
+    for (size_t i = 0; i < ARRAY_LEN(isa_table); i++) {
+        const bool  has = features_here() >> isa_table[i].set & 1;
+        const char *refused = has && isa_table[i].refused ? isa_table[i].refused() : NULL;
+        const char *state = !has ? "not this processor" : refused ? refused : i == chosen ? "in use" : NULL, *proof = isa_table[i].proof;
+        strbuf_addf(out, "%s%s", i ? ", " : "", isa_table[i].name);
+        if (state || proof)
+            strbuf_addf(out, " (%s%s%s)", state ? state : "", state && proof ? "; " : "", proof ? proof : "");
+    }
 }
 
 /* ---- memory ---- */
 
-/* Large blocks stand on huge pages where the system grants them: a product walks many rows at once, one page each. */
-static void *block_alloc(size_t n)
+/* Large blocks stand on huge pages where the system grants them: a product walks many rows at once, one page each. Those that all threads use are spread
+ * over the memory nodes; others lie where their thread first writes. */
+static void *block_alloc(size_t n, bool shared)
 {
     if (n > SIZE_MAX - HUGE_PAGE)
         return NULL;
     size_t align = n >= 2 * HUGE_PAGE ? HUGE_PAGE : KERN_ALIGN;
     size_t size = (MAX(n, 1) + align - 1) / align * align;
     void *p = aligned_alloc(align, size);
-    if (p && align == HUGE_PAGE)
+    if (p && align == HUGE_PAGE) {
         madvise(p, size, MADV_HUGEPAGE); /* a hint: refusal changes nothing but speed */
+        if (shared)
+            topology_spread(p, size);
+    }
     return p;
 }
 
 static void *cpu_alloc(Backend *be, size_t nbytes)
 {
     (void)be;
-    return block_alloc(nbytes);
+    return block_alloc(nbytes, true);
 }
 
 static void cpu_release(Backend *be, void *p, size_t nbytes)
@@ -88,14 +134,14 @@ static void cpu_copy(Backend *be, void *dst, const void *src, size_t nbytes)
 }
 
 /* Grown by half more than asked, so that a sequence of rising sizes does not end in a sequence of allocations. */
-static bool scratch_grow(Cpu *c, Scratch *s, size_t n)
+static bool scratch_grow(Cpu *c, Scratch *s, size_t n, bool shared)
 {
     if (s->n >= n)
         return true;
     free(s->p);
     *s = (Scratch){ 0 };
     size_t size = n <= SIZE_MAX / 2 ? n + n / 2 : n;
-    s->p = block_alloc(size);
+    s->p = block_alloc(size, shared);
     if (s->p)
         s->n = size;
     else if (!c->refused)
@@ -105,13 +151,13 @@ static bool scratch_grow(Cpu *c, Scratch *s, size_t n)
 
 void *cpu_slot(Cpu *c, Slot s, size_t n)
 {
-    return scratch_grow(c, &c->slot[s], MAX(n, KERN_ALIGN)) ? c->slot[s].p : NULL;
+    return scratch_grow(c, &c->slot[s], MAX(n, KERN_ALIGN), true) ? c->slot[s].p : NULL;
 }
 
 bool cpu_workers(Cpu *c, size_t n)
 {
     for (int i = 0; i < c->be.threads; i++)
-        if (!scratch_grow(c, &c->worker[i], n))
+        if (!scratch_grow(c, &c->worker[i], n, false))
             return false;
     return true;
 }
@@ -195,6 +241,7 @@ static Backend *open_isa(size_t isa, int threads, Err *e)
     c->tiles[COMPUTE_F32] = &c->kern->f32;
     c->tiles[COMPUTE_BF16] = isa_table[isa].bf16;
     c->be.has_bf16 = isa_table[isa].bf16 != NULL;
+    c->be.note = isa_table[isa].note;
     c->pool = pool_new(threads);
     c->be.threads = pool_threads(c->pool);
     c->worker = mem_zalloc((size_t)c->be.threads, sizeof *c->worker);
@@ -204,21 +251,12 @@ static Backend *open_isa(size_t isa, int threads, Err *e)
 
 Backend *backend_cpu_open(int threads, Err *e)
 {
-    return open_isa(isa_best(), threads, e);
+    size_t isa = isa_chosen(e);
+    return isa < ARRAY_LEN(isa_table) ? open_isa(isa, threads, e) : NULL;
 }
 
-Backend *backend_cpu_open_isa(const char *isa, int threads, Err *e)
+Backend *backend_cpu_open_isa(const char *name, int threads, Err *e)
 {
-    StrBuf names = { 0 };
-    size_t found = ARRAY_LEN(isa_table);
-    for (size_t i = isa_best(); i < ARRAY_LEN(isa_table); i++) {
-        strbuf_addf(&names, "%s%s", names.n ? ", " : "", isa_table[i].name);
-        if (!strcmp(isa, isa_table[i].name))
-            found = i;
-    }
-    const bool has = found < ARRAY_LEN(isa_table);
-    if (!has)
-        err_set(e, ERR_ARG, "This machine has no instruction set \"%.20s\" for the cpu backend; choose one of: %s.", isa, strbuf_z(&names));
-    strbuf_release(&names);
-    return has ? open_isa(found, threads, e) : NULL;
+    size_t isa = isa_named(name, "", e);
+    return isa < ARRAY_LEN(isa_table) ? open_isa(isa, threads, e) : NULL;
 }

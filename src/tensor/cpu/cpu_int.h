@@ -75,6 +75,11 @@ typedef struct Gemm {
 } Gemm;
 void cpu_gemm(Cpu *c, const Gemm *g);
 
+#if defined(__x86_64__)
+const char *amx_refused(void);               /* NULL: the tiles of AMX may be used on all threads; else why not. For processors that have them */
+bool tiles_right(const Tiles *t, int nr);    /* whether they get a known product right; nr as Kern.nr */
+#endif
+
 void cpu_moment_maps(MomentMap map[2]);
 void cpu_adamw_moments(Cpu *c, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamStep *a);
 

@@ -59,10 +59,10 @@ static int64_t stretch_of(const Tiles *t, int64_t k)
     return MAX(1, parts(parts(k, MAX(1, parts(k, KC * t->per))), BLOCK)) * BLOCK;
 }
 
-/* Words that k numbers and k2 more, which begin a word of their own, take. */
+/* Words that k numbers and k2 more, which begin a unit of their own, take. */
 static int64_t words(const Tiles *t, int64_t k, int64_t k2)
 {
-    return parts(k, t->per) + parts(k2, t->per);
+    return (parts(k, t->per * t->unit) + parts(k2, t->per * t->unit)) * t->unit;
 }
 
 static const void *b_at(const Gemm *g, int64_t i)
@@ -77,15 +77,15 @@ static void pack_b(const Plan *p, float *dst, int64_t j, int64_t n, int64_t k0, 
     const Tiles *t = p->tiles;
     const int64_t nr = p->cpu->kern->nr, own = words(t, k, 0) * nr, step = words(t, k, k2) * nr;
     if (!g->b_rows) {
-        t->pack_cols(g->b_type, dst, nr, step, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
+        t->b_cols(g->b_type, dst, nr, step, b_at(g, k0 * g->ldb + j), g->ldb, n, k);
         if (k2)
-            t->pack_cols(DT_F32, dst + own, nr, step, g->b2 + j, g->ldb2, n, k2);
+            t->b_cols(DT_F32, dst + own, nr, step, g->b2 + j, g->ldb2, n, k2);
         return;
     }
     for (int64_t i = 0; i < n; i += nr, dst += step) { /* in this order: a panel's end may be overwritten by what stands before it */
-        t->pack_rows(g->b_type, dst, nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, nr), k);
+        t->b_rows(g->b_type, dst, nr, b_at(g, (j + i) * g->ldb + k0), g->ldb, MIN(n - i, nr), k);
         if (k2)
-            t->pack_rows(DT_F32, dst + own, nr, g->b2 + (j + i) * g->ldb2, g->ldb2, MIN(n - i, nr), k2);
+            t->b_rows(DT_F32, dst + own, nr, g->b2 + (j + i) * g->ldb2, g->ldb2, MIN(n - i, nr), k2);
     }
 }
 
@@ -115,13 +115,13 @@ static void piece_pack(void *ctx, int64_t piece, int worker)
         int64_t k0 = s * p->stretch, k = MIN(g->k - k0, p->stretch), first = p->row0 + row, k2 = more_at(p, s);
         float *dst = p->ap + (s * p->a_panels + piece * PACK_PANELS) * p->a_step;
         if (!g->a_rows) {
-            t->pack_cols(DT_F32, dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
+            t->a_cols(DT_F32, dst, p->height, p->a_step, g->a + k0 * g->lda + first, g->lda, rows, k);
             continue;
         }
         for (int64_t i = 0; i < rows; i += p->height, dst += p->a_step) {
-            t->pack_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
+            t->a_rows(DT_F32, dst, p->height, g->a + (first + i) * g->lda + k0, g->lda, MIN(rows - i, p->height), k);
             if (k2)
-                t->pack_rows(DT_F32, dst + words(t, k, 0) * p->height, p->height, g->a2 + (first + i) * g->lda2, g->lda2, MIN(rows - i, p->height), k2);
+                t->a_rows(DT_F32, dst + words(t, k, 0) * p->height, p->height, g->a2 + (first + i) * g->lda2, g->lda2, MIN(rows - i, p->height), k2);
         }
     }
 }
@@ -135,6 +135,8 @@ static void piece_block(void *ctx, int64_t piece, int worker)
     int64_t first = cut(p->groups, p->col_cuts, piece / p->row_cuts) * p->group;
     int64_t last = MIN(p->b_panels, cut(p->groups, p->col_cuts, piece / p->row_cuts + 1) * p->group);
     int64_t from = cut(p->a_panels, p->row_cuts, piece % p->row_cuts), to = cut(p->a_panels, p->row_cuts, piece % p->row_cuts + 1);
+    if (p->tiles->begin)
+        p->tiles->begin();
     for (int64_t s = 0; s < p->stretches; s++) {
         int64_t k0 = s * p->stretch, own = MIN(g->k - k0, p->stretch), k2 = more_at(p, s), k = words(p->tiles, own, k2), step = k * kern->nr;
         pack_b(p, bp, first * kern->nr, MIN(g->n, last * kern->nr) - first * kern->nr, k0, own, k2);
@@ -144,11 +146,13 @@ static void piece_block(void *ctx, int64_t piece, int worker)
             for (int64_t j = first; j < last; j++) {
                 int64_t col = j * kern->nr;
                 Epi e = epi_at(g, s, col);
-                p->tiles->tile_cols(h, MIN(g->n - col, kern->nr), k, a, p->height, bp + (j - first) * step, kern->nr,
-                                    g->c + (p->row0 + row) * g->ldc + col, g->ldc, &e);
+                p->tiles->tile(h, MIN(g->n - col, kern->nr), k, a, p->height, bp + (j - first) * step, kern->nr,
+                               g->c + (p->row0 + row) * g->ldc + col, g->ldc, &e);
             }
         }
     }
+    if (p->tiles->end)
+        p->tiles->end();
 }
 
 /* Blocks of BLOCK_PANELS, but enough pieces for the threads, and equal ones: first by smaller blocks, then by parts of the rows, which costs
@@ -179,18 +183,18 @@ static void gemm_packed(Cpu *c, const Gemm *g)
     const Kern *kern = c->kern;
     Plan p = plan_of(c, g, c->tiles[c->be.compute]);
     int64_t longest = words(p.tiles, MIN(g->k, p.stretch), g->k2);
-    p.a_step = parts(longest * kern->mr + kern->vw, 16) * 16;
+    p.a_step = parts(longest * p.tiles->mr + kern->vw, 16) * 16;
     int64_t slabs = MAX(1, parts(g->m * words(p.tiles, g->k, 0) * (int64_t)sizeof(float), A_BYTES));
     slabs = MIN(slabs, MAX(1, g->m / 256));
-    int64_t most_panels = parts(g->m / slabs + 1, kern->mr);
+    int64_t most_panels = parts(g->m / slabs + 1, p.tiles->mr);
     p.ap = cpu_slot(c, SLOT_PACK, (size_t)(most_panels * p.stretches * p.a_step) * sizeof(float));
     if (!p.ap || !cpu_workers(c, (size_t)(MIN(p.b_panels, MAX(p.group, BLOCK_PANELS)) * kern->nr * longest + kern->vw) * sizeof(float)))
         return;
     for (int64_t s = 0; s < slabs; s++) {
         p.row0 = cut(g->m, slabs, s);
         p.rows = cut(g->m, slabs, s + 1) - p.row0;
-        p.a_panels = parts(p.rows, kern->mr);
-        p.height = parts(p.rows, p.a_panels); /* equal panels: a last one of two rows would cost as much as eight */
+        p.a_panels = parts(p.rows, p.tiles->mr);
+        p.height = parts(parts(p.rows, p.a_panels), p.tiles->rows) * p.tiles->rows; /* equal panels: a last one of two rows would cost as much as eight */
         p.a_panels = parts(p.rows, p.height);
         plan_pieces(&p);
         int64_t work = p.rows * g->k / kern->vw;
@@ -207,7 +211,7 @@ static void piece_narrow_rows(void *ctx, int64_t panel, int worker)
     const Plan *p = ctx;
     const Gemm *g = p->g;
     int64_t nr = p->cpu->kern->nr, j = panel * nr;
-    p->tiles->pack_rows(g->b_type, p->ap + panel * p->a_step, nr, b_at(g, j * g->ldb), g->ldb, MIN(g->n - j, nr), g->k);
+    p->tiles->b_rows(g->b_type, p->ap + panel * p->a_step, nr, b_at(g, j * g->ldb), g->ldb, MIN(g->n - j, nr), g->k);
 }
 
 static void piece_narrow_cols(void *ctx, int64_t stretch, int worker)
@@ -216,7 +220,7 @@ static void piece_narrow_cols(void *ctx, int64_t stretch, int worker)
     const Plan *p = ctx;
     const Gemm *g = p->g;
     int64_t nr = p->cpu->kern->nr, k0 = stretch * p->stretch;
-    p->tiles->pack_cols(g->b_type, p->ap + k0 * nr, nr, p->a_step, b_at(g, k0 * g->ldb), g->ldb, g->n, MIN(g->k - k0, p->stretch));
+    p->tiles->b_cols(g->b_type, p->ap + k0 * nr, nr, p->a_step, b_at(g, k0 * g->ldb), g->ldb, g->n, MIN(g->k - k0, p->stretch));
 }
 
 static void piece_narrow(void *ctx, int64_t piece, int worker)

@@ -1,9 +1,11 @@
 /* kern.h - the inner loops, once per instruction set. A Kern is a table of functions that work on plain rows and blocks, on one thread, in
  * scratch memory that the caller gives. The drivers (gemm.c, attn.c, head.c, ...) cut tensors into such blocks, hand them to the threads
  * and fix the order of summation; they know nothing of vectors. kern_body.h gathers the sources that kern_base.c, kern_avx2.c and
- * kern_avx512.c compile at their vector width; kern_avx512bf16.c compiles the packing and the tiles once more, for bf16.
+ * kern_avx512.c compile at their vector width; kern_avx512bf16.c compiles the packing and the tiles once more, for bf16, and kern_amxbf16.c the packing
+ * with tiles of its own.
  *
- * To add an instruction set: a kern_x.c with VW and its flags in isa.cmake, a row in isa_table (cpu.c), and the few lines of simd.h.
+ * To add an instruction set: a kern_x.c with VW and its flags in isa.cmake, a row in feature_sets (features.c) and in isa_table (cpu.c), and the few lines
+ * of simd.h.
  * To add an inner loop: a pointer here, its source in one of the k_*.h, its row at the end of kern_body.h. */
 #ifndef HONE_CPU_KERN_H
 #define HONE_CPU_KERN_H
@@ -103,28 +105,35 @@ typedef struct AttnBwdBlock {
     int64_t      lddq, lddk, lddv;
 } AttnBwdBlock;
 
-/* What a large product is made of. Panels hold words of 32 bits, as many as floats would be: a number of k, or two neighbours of k rounded to bf16.
- *
- * Packing, from any stored type: here a weight becomes f32, with the bits of dtype_to_f32, and then a word. A panel is k / per slices of p words, slice
- * kk at dst + kk p, zeros for the missing p - n and behind an odd k; up to vw words past its end may be overwritten. p is a multiple of vw, or less
- * than vw. pack_rows fills one panel: element (i, kk) is number i ld + kk of src. pack_cols fills as many as n needs, `step` words apart: element
- * (i, kk) is number kk ld + i. A blocked src begins with a block of 256 or less, and what is read of each of its rows are whole blocks. */
+/* Fills panels, from any stored type: here a weight becomes f32, with the bits of dtype_to_f32, and then words. A panel is slices of p words, slice kk
+ * at dst + kk p, zeros for the missing p - n and up to a whole number of units behind k; up to vw words past its end may be overwritten. p is a multiple
+ * of vw, or less than vw. By rows: one panel, element (i, kk) is number i ld + kk of src. By columns: as many panels as n needs, `step` words
+ * apart, element (i, kk) is number kk ld + i. A blocked src begins with a block of 256 or less, and what is read of each of its rows are whole
+ * blocks. The panels of a may be laid out in another way, and come from F32 alone; what begins at a whole unit kk begins at kk p there, too. */
+typedef void (*PackRows)(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
+typedef void (*PackCols)(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
+
+/* What a large product is made of. Panels hold words of 32 bits, as many as floats would be: a number of k, or two neighbours of k rounded to bf16. */
 typedef struct Tiles {
     int per;                /* numbers of k in a word: 1 or 2 */
-    void (*pack_rows)(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
-    void (*pack_cols)(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
-    /* One tile of c [h, n] from sums over k slices of a(i, kk) b(kk, j), a(i, kk) = a[kk lda + i]. b: slices of nr words readable in full, ldb apart.
-     * Sums run over k in order, one chain for each element. */
-    void (*tile_cols)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
+    int unit;               /* words of k in a panel are a multiple of it */
+    int mr, rows;           /* rows of a panel of a: at most mr, a multiple of `rows` */
+    PackRows a_rows, b_rows;
+    PackCols a_cols, b_cols;
+    void (*begin)(void);    /* on the thread, before the first and behind the last tile of a piece; NULL: nothing to do */
+    void (*end)(void);
+    /* One tile of c [h, n] from sums over k words of the panel a, of lda rows, and of b: slices of nr words readable in full, ldb apart. The order of a
+     * sum follows from k alone. */
+    void (*tile)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
 } Tiles;
 
 typedef struct Kern {
     int vw;                 /* floats in a vector */
-    int mr, nr;             /* tile_cols: at most mr rows; both tiles: at most nr = 2 vw columns */
+    int nr;                 /* all tiles: at most nr = 2 vw columns */
     int mr_rows;            /* tile_rows: at most this many rows */
 
     Tiles f32;
-    /* tile_cols with a read where it lies: a(i, kk) = a[i lda + kk] */
+    /* A tile with a read where it lies: a(i, kk) = a[i lda + kk] */
     void (*tile_rows)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
     /* c[t, n] for t <= GEMV_ROWS rows of x, ldx bytes apart, and n rows of w, straight from memory. Where few_x_bytes is 0 x are floats; elsewhere
      * few_x has made of each row of floats what gemv of the type takes, so many bytes, KERN_ALIGN. */
@@ -161,7 +170,7 @@ typedef struct Kern {
 extern const Kern kern_base;
 #if defined(__x86_64__)
 extern const Kern kern_avx2, kern_avx512;
-extern const Tiles tiles_avx512bf16; /* for the vectors of kern_avx512 */
+extern const Tiles tiles_avx512bf16, tiles_amxbf16; /* for the vectors of kern_avx512 */
 #endif
 
 #endif

@@ -4,12 +4,13 @@
 #include "tensor/cpu/k_few.h"
 #include "tensor/cpu/k_gemm.h"
 #include "tensor/cpu/k_moment.h"
+#include "tensor/cpu/k_pack.h"
 #include "tensor/cpu/k_rows.h"
 
 #define GEMV_ROW(T) [DT_##T] = gemv_##T,
 #define KERN_TABLE                                                                                                               \
     {                                                                                                                            \
-        .vw = VW, .mr = MR, .nr = NR, .mr_rows = MR_ROWS, .f32 = TILES, .tile_rows = tile_rows,                                  \
+        .vw = VW, .nr = NR,           .mr_rows = MR_ROWS, .f32 = TILES, .tile_rows = tile_rows,                                  \
         .few_x_bytes = few_x_bytes, .few_x = few_x, .gemv = { STORED_TYPES(GEMV_ROW) },                                          \
         .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
                   [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \
