@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "base/rng.h"
 
 #define BASE_PACKING_KEY "hone.base_packing" /* "nf4": trained on a base that was packed while it loaded */
@@ -91,17 +92,25 @@ static int choose(const Model *m, const char *targets, bool *chosen, Err *e)
     return 0;
 }
 
-static void init_pair(const Model *m, LoraPair *p, uint64_t seed, int number)
+typedef struct Init { const Model *m; const Adapter *a; uint64_t seed; } Init;
+
+/* Every pair has random numbers of its own, so it does not matter which thread draws them. */
+static void init_pair(void *ctx, int64_t piece, int worker)
 {
+    const Init     *in = ctx;
+    const Model    *m = in->m;
+    const LoraPair *p = &in->a->pair[piece];
+    (void)worker;
+    if (!p->a)
+        return;
     const int64_t n = tensor_numel(p->a);
     const double  bound = 1 / sqrt((double)tensor_cols(p->a));
     float        *v = mem_alloc((size_t)n * sizeof *v);
-    Rng           r = rng_at(seed, RNG_LORA_INIT, (uint64_t)number, 0);
+    Rng           r = rng_at(in->seed, RNG_LORA_INIT, (uint64_t)piece, 0);
     for (int64_t i = 0; i < n; i++)
         v[i] = (float)((2 * rng_unit(&r) - 1) * bound);
     m->be->upload(m->be, p->a->data, v, (size_t)n * sizeof *v);
     free(v);
-    m->be->fill(m->be, p->b, 0);
 }
 
 int adapter_new(Adapter **out, const Model *m, const char *targets, int rank, double alpha, bool rslora, uint64_t seed, Err *e)
@@ -116,7 +125,12 @@ int adapter_new(Adapter **out, const Model *m, const char *targets, int rank, do
     set_scale(a);
     for (int i = 0; i < m->n_linear && !rc; i++)
         if (chosen[i] && !(rc = adapter_pair_make(a, m, i, e)))
-            init_pair(m, &a->pair[i], seed, i);
+            m->be->fill(m->be, a->pair[i].b, 0);
+    if (!rc) {
+        Pool *pool = pool_new(m->be->threads);
+        parallel_for(pool, a->n_pair, init_pair, &(Init){ m, a, seed });
+        pool_free(pool);
+    }
     if (!rc && !a->n_adapted)
         rc = err_set(e, ERR_ARG, "target-modules: the list is empty; name the linears to adapt, or say all");
     free(chosen);

@@ -28,7 +28,9 @@ void advise_on_overlap(const TrainRun *r)
 #define ROWS_AT_ONCE 256
 #define LANES        16 /* sums that run side by side: without them one addition would wait for the other */
 
-typedef struct Likeness { const Tensor *head; const float *row; double norm; int64_t end; _Atomic int64_t same; } Likeness;
+#define FIRST        128 /* numbers of a row that tell nearly all others from it */
+
+typedef struct Likeness { const Tensor *head; const float *row; double norm; int64_t end; _Atomic int64_t same; } Likeness; /* norms are squared here */
 
 /* x . y and y . y, of n numbers */
 static void products(const float *x, const float *y, int64_t n, double *xy, double *yy)
@@ -51,21 +53,39 @@ static void products(const float *x, const float *y, int64_t n, double *xy, doub
     }
 }
 
+#define UNLIKE 0.002 /* 1 - cosine^2 of a cosine of about 0.999 */
+
+/* What is left of x, of norm xx, when the best multiple of y has been taken from it. */
+static double rest(double xx, double xy, double yy) { return yy > 0 ? xx - xy * xy / yy : xx; }
+
+/* Of the first numbers alone no more can be left than of all; of two rows that have nothing to do with each other it is too much already. */
+static bool is_like(const Likeness *l, const Tensor *row, float *y)
+{
+    const int64_t width = tensor_cols(row), block = dtype_block(row->dtype), first = MIN(width, (FIRST + block - 1) / block * block);
+    const Tensor  begin = tensor_col_view(row, 0, first);
+    double        xy, yy, xx;
+    tensor_get(&begin, y);
+    products(l->row, l->row, first, &xx, &xx);
+    products(l->row, y, first, &xy, &yy);
+    if (rest(xx, xy, yy) > UNLIKE * l->norm || (l->norm == 0 && yy > 0))
+        return false;
+    tensor_get(row, y);
+    products(l->row, y, width, &xy, &yy);
+    return l->norm == 0 ? yy == 0 : yy > 0 && rest(l->norm, xy, yy) < UNLIKE * l->norm;
+}
+
 static void compare_rows(void *ctx, int64_t piece, int worker)
 {
     Likeness     *l = ctx;
-    const int64_t first = piece * ROWS_AT_ONCE, n = MIN(tensor_rows(l->head) - first, ROWS_AT_ONCE), width = tensor_cols(l->head);
-    const Tensor  part = tensor_row_view(l->head, first, n);
-    float        *w = mem_alloc((size_t)(width * n) * sizeof *w);
+    const int64_t end = MIN(tensor_rows(l->head), (piece + 1) * ROWS_AT_ONCE);
+    float        *y = mem_alloc((size_t)tensor_cols(l->head) * sizeof *y);
     int64_t       same = 0;
-    double        dot, norm;
     (void)worker;
-    tensor_get(&part, w);
-    for (int64_t i = 0; i < n; i++) {
-        products(l->row, w + i * width, width, &dot, &norm);
-        same += first + i != l->end && (l->norm == 0 ? norm == 0 : dot * dot > 0.998 * l->norm * norm); /* cosine above 0.999 */
+    for (int64_t i = piece * ROWS_AT_ONCE; i < end; i++) {
+        const Tensor row = tensor_row_view(l->head, i, 1);
+        same += i != l->end && is_like(l, &row, y);
     }
-    free(w);
+    free(y);
     atomic_fetch_add(&l->same, same);
 }
 
