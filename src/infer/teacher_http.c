@@ -319,6 +319,8 @@ static int on_failure(Work *k, Slot *s, CURLcode code, Err *e)
         snprintf(text, sizeof text, "no answer within %g seconds", k->r->patience);
         return try_again(k, s, TEACHER_TRIES_LATE, false, text, e);
     }
+    if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY)
+        return try_again(k, s, TEACHER_TRIES_LATE, false, what, e);
     for (size_t i = 0; i < ARRAY_LEN(for_good); i++)
         if (code == for_good[i])
             return err_set(e, ERR_WORK, "%s cannot be asked: %s", k->r->url, what);

@@ -58,6 +58,10 @@ int answer_cache_open(AnswerCache *c, const char *path, Err *e)
     const size_t keep = whole_lines(&c->map);
     if (!rc)
         rc = file_log_open(&c->log, path, keep, e);
+    if (!rc && keep < c->map.n) { /* what was cut off must not be read any more */
+        file_unmap(&c->map);
+        rc = file_map(&c->map, path, e);
+    }
     for (size_t at = 0, next; at < keep && !rc; at = next) {
         Json *line = NULL;
         rc = read_line(c, at, &next, &line, e);

@@ -148,7 +148,7 @@ static uint64_t reading(const char *digits, size_t n, const char *fraction, size
     uint64_t h = 0xcbf29ce484222325u; /* FNV-1a of "12.5" */
     while (n > 1 && *digits == '0')
         digits++, n--;
-    while (k && fraction[k - 1] == '0')
+    for (const bool thousand = k == 3; !thousand && k && fraction[k - 1] == '0';) /* 3.50 is 3.5; but 1,500, mostly a thousand and a half, is not 1.5 */
         k--;
     for (size_t i = 0; i < n; i++)
         if (isdigit((unsigned char)digits[i]))

@@ -596,9 +596,9 @@ static int judge_all(const Maker *m, Err *e)
         return err_set(e, ERR_INPUT, "none of the %lld documents has any text, so there is nothing to ask about", (long long)m->documents);
     if (n->usable)
         return 0;
-    return err_set(e, ERR_WORK, "no usable pair came out of %lld passages: of the answers of %s %lld could not be read, and %lld pairs were refused%s%s; a larger model as --teacher does "
-                   "better", (long long)n->passages, c->teacher && *c->teacher ? c->teacher : c->model, (long long)n->unreadable, (long long)n->refused,
-                   *n->first ? ". The first: " : "", n->first);
+    return err_set(e, ERR_WORK, "no usable pair came out of %lld passages: %lld answers of %s could not be read, and %lld pairs were refused%s%s%s; a larger model as --teacher does better",
+                   (long long)n->passages, (long long)n->unreadable, c->teacher && *c->teacher ? c->teacher : c->model, (long long)n->refused, *n->first ? " (the first: " : "",
+                   n->first, *n->first ? ")" : "");
 }
 
 int questions(Prep *p, Err *e)
