@@ -112,6 +112,8 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
         printf("%lld input%s could not be read or gave no row; the report says which and why\n", (long long)f->left_out, f->left_out == 1 ? "" : "s");
     if (f->cut_short)
         printf("of %lld input%s a part could not be read and is missing; the report says which and why\n", (long long)f->cut_short, f->cut_short == 1 ? "" : "s");
+    if (f->passages && !f->part[2] && !f->part[3] && a->cfg.validation + a->cfg.test > 0)
+        printf("questions of one document stay together, so too few documents leave nothing held out; --group document,passage divides by passages\n");
     printf("see %s/report.html; then: hone train --model DIR --data %s/train.jsonl", a->cfg.out, a->cfg.out);
     if (f->part[2])
         printf(" --eval %s/validation.jsonl", a->cfg.out);

@@ -193,12 +193,13 @@ static size_t row_of(long status)
     return i;
 }
 
-/* A key that a server repeats in its error goes no further. */
-static void hide_key(const Remote *r, StrBuf *text)
+/* What a server says of an error; the key goes no further, should it be repeated there. */
+static void tell_body(const Remote *r, Slot *s, StrBuf *out)
 {
     const size_t n = strlen(r->key);
-    for (char *p = text->p; n > 3 && p && (p = strstr(p, r->key));)
+    for (char *p = s->got.p; n && p && (p = memmem(p, s->got.n - (size_t)(p - s->got.p), r->key, n));)
         memset(p, '*', n);
+    wire_says(strbuf_str(&s->got), out);
 }
 
 /* "answered 429: "slow down"" */
@@ -206,8 +207,7 @@ static void tell_status(const Remote *r, Slot *s, long status, StrBuf *out)
 {
     StrBuf says = { 0 };
     char  *to = NULL;
-    wire_says(strbuf_str(&s->got), &says);
-    hide_key(r, &says);
+    tell_body(r, s, &says);
     strbuf_addf(out, "it answered %ld", status);
     if (says.n)
         strbuf_addf(out, ": \"%s\"", says.p);
@@ -256,7 +256,7 @@ static int on_answer(Work *k, Slot *s, Err *e)
     int       rc = wire_answer(strbuf_str(&s->got), &text, &end, &why);
     if (rc) {
         StrBuf says = { 0 };
-        wire_says(strbuf_str(&s->got), &says);
+        tell_body(k->r, s, &says);
         strbuf_addf(&text, "%s; it begins: \"%s\"", why.text, strbuf_z(&says));
         rc = try_again(k, s, TEACHER_TRIES, false, text.p, e);
         strbuf_release(&says);

@@ -333,13 +333,25 @@ static int open_logs(Intake *in, const Json *sizes, Err *e)
     return rc;
 }
 
+int intake_progress(const Prep *p, Json **j, Err *e)
+{
+    char *path = prep_path(p, "work/progress.json");
+    int   rc = 0;
+    *j = NULL;
+    if (file_exists(path) && !(rc = json_read_file(j, path, e)) && !str_eqz(json_str(json_get(*j, "command")), p->command)) {
+        json_free(*j);
+        *j = NULL;
+        rc = err_set(e, ERR_ARG, "%s holds an unfinished preparation of other inputs or options; give the same command, choose another --out, or remove the folder", p->cfg.out);
+    }
+    free(path);
+    return rc;
+}
+
 static int restore(Intake *in, TablePlace *at, Err *e)
 {
     char *path = prep_path(in->p, "work/progress.json");
     Json *j = NULL;
-    int   rc = 0;
-    if (file_exists(path) && !(rc = json_read_file(&j, path, e)) && !str_eqz(json_str(json_get(j, "command")), in->p->command))
-        rc = err_set(e, ERR_ARG, "%s holds an unfinished preparation of other inputs or options; give the same command, choose another --out, or remove the folder", in->p->cfg.out);
+    int   rc = intake_progress(in->p, &j, e);
     if (!rc)
         rc = open_logs(in, json_get(j, "bytes"), e);
     if (!rc && j)

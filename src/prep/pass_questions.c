@@ -21,7 +21,10 @@ static void questions_row(const void *state, RowWork *w)
     StrBuf      reason = { 0 };
     const Str   s = json_str(json_get(refused, "reason"));
     strbuf_add(&reason, s.p ? s.p : "", s.n);
-    row_remove(w, "questions", strbuf_z(&reason), score ? json_num(score) : NAN, NULL);
+    Json *what = json_get(refused, "what"), *more = what ? json_obj_new() : NULL;
+    if (what)
+        json_set(more, "what", json_ref(what));
+    row_remove(w, "questions", strbuf_z(&reason), score ? json_num(score) : NAN, more);
     json_drop(meta, "refused");
     strbuf_release(&reason);
 }

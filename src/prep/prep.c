@@ -191,11 +191,39 @@ static int command_hash(Prep *p, Err *e)
 /* ---- the folder ------------------------------------------------------------------------------------------------------------------------------------ */
 
 /* What a preparation writes below its folder. */
-static const char *const written[] = { "work", "decisions.jsonl", "removed.jsonl", "subjects.jsonl", "scores.jsonl", "control_random.jsonl", "control_longest.jsonl",
+static const char *const written[] = { "decisions.jsonl", "removed.jsonl", "subjects.jsonl", "scores.jsonl", "control_random.jsonl", "control_longest.jsonl",
                                        "train.jsonl", "validation.jsonl", "test.jsonl", "manifest.json", "report.html" };
+
+/* work/ without what is in it, but for the answers that a teacher gave: they may have cost hours or money, and hang on few of the options. */
+static void work_clear(const Prep *p)
+{
+    static const struct { const char *dir, *kept; } level[] = { { "work", "questions" }, { "work/questions", "answers.jsonl" } };
+    bool any = false;
+    for (size_t k = 0; k < ARRAY_LEN(level); k++) {
+        char    *dir = prep_path(p, level[k].dir);
+        FileList list = { 0 };
+        if (file_is_dir(dir) && !file_list(&list, dir, NULL))
+            for (size_t i = 0; i < list.n; i++) {
+                char    *path = path_join(dir, list.name[i]);
+                uint64_t size = 0;
+                if (strcmp(list.name[i], level[k].kept))
+                    dir_remove(path, NULL);
+                else
+                    any = k && !file_size(path, &size, NULL) && size;
+                free(path);
+            }
+        file_list_release(&list);
+        free(dir);
+    }
+    char *work = prep_path(p, "work");
+    if (!any)
+        dir_remove(work, NULL);
+    free(work);
+}
 
 static void folder_clear(const Prep *p)
 {
+    work_clear(p);
     for (size_t i = 0; i < ARRAY_LEN(written); i++) {
         char *path = prep_path(p, written[i]);
         dir_remove(path, NULL);
@@ -218,7 +246,8 @@ static void folder_leave(const Prep *p, int rc)
         char *work = prep_path(p, "work"), *failed = prep_path(p, "work/failed");
         if (p->fresh)
             remove_key(p);
-        if (!dir_remove(work, NULL) && !dir_make(work, NULL))
+        work_clear(p);
+        if (!dir_make(work, NULL))
             file_write_atomic(failed, "", 0, NULL);
         free(failed);
         free(work);
@@ -234,7 +263,8 @@ static void folder_leave(const Prep *p, int rc)
 
 static int folder_ready(Prep *p, bool *complete, Err *e)
 {
-    char *work = prep_path(p, "work"), *done = prep_path(p, "DONE"), *manifest = prep_path(p, "manifest.json"), *failed = prep_path(p, "work/failed");
+    char *work = prep_path(p, "work"), *done = prep_path(p, "DONE"), *manifest = prep_path(p, "manifest.json"), *failed = prep_path(p, "work/failed"),
+         *progress = prep_path(p, "work/progress.json");
     Json *j = NULL;
     int   rc = 0;
     *complete = file_exists(done);
@@ -243,7 +273,7 @@ static int folder_ready(Prep *p, bool *complete, Err *e)
         folder_clear(p);
         rc = dir_make(work, e);
     } else {
-        p->fresh = !*complete && !file_is_dir(work);
+        p->fresh = !*complete && !file_exists(progress); /* answers of a teacher may be there */
     }
     if (!rc && *complete && !(rc = json_read_file(&j, manifest, e)) && !str_eqz(json_str(json_get(j, "command")), p->command))
         rc = err_set(e, ERR_ARG, "%s holds a finished data set made of other inputs or options; choose another --out, or remove the folder", p->cfg.out);
@@ -263,6 +293,7 @@ static int folder_ready(Prep *p, bool *complete, Err *e)
     free(done);
     free(manifest);
     free(failed);
+    free(progress);
     return rc;
 }
 

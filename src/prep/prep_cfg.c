@@ -33,7 +33,7 @@ const CfgOption prep_options[] = {
     { "teacher",    CFG_STR,    AT(teacher),    NULL,      0, 0,     "DIR|URL",  "who writes them: a model folder, or a server's address as in http://127.0.0.1:8080/v1; default: --model" },
     { "teacher-model", CFG_STR, AT(teacher_model), NULL,   0, 0,     "NAME",     "of the model at the address; its key: environment variable " TEACHER_KEY_VARIABLE },
     { "teacher-requests", CFG_INT, AT(teacher_requests), "8", 1, TEACHER_IN_FLIGHT_MAX, NULL, "that are at the address at once" },
-    { "judge",      CFG_INT,    AT(judge),      "4",       0, QUESTIONS_SCORE_MAX, NULL, "the teacher scores its pairs 1 to 5 against their passage, this stays; 0: not asked" },
+    { "judge",      CFG_INT,    AT(judge),      "4",       0, QUESTIONS_SCORE_MAX, NULL, "in a second request the teacher scores its pairs, 1 to 5; those below this leave; 0: not asked" },
     { "passage",    CFG_INT,    AT(passage),    "2000",    200, 20000, NULL,     "characters of a passage at most" },
     { "languages",  CFG_LIST,   AT(languages),  NULL,      0, 0,     "CODE[,...]", "keep only these, as in en,de" },
     { "duplicates", CFG_CHOICE, AT(duplicates), "near",    0, 0,     "off|report|exact|near", "keep the best of each cluster" },

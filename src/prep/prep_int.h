@@ -132,6 +132,7 @@ void  prep_options_text(const Prep *p, StrBuf *out);               /* those that
 /* ---- the stages ---- */
 int questions(Prep *p, Err *e);      /* questions_stage.c: with --questions, rows made from documents */
 int intake(Prep *p, Err *e);         /* intake.c */
+int intake_progress(const Prep *p, Json **j, Err *e); /* what an earlier start has saved, owned; NULL: nothing. ERR_ARG: it was another command */
 int settle(Prep *p, Err *e);         /* settle.c */
 struct Removal;
 int balance(Prep *p, struct Removal *out, Err *e); /* balance.c: no label and no length has more rows than asked for */

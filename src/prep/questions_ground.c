@@ -354,11 +354,12 @@ static bool is_name(const Ground *g, const Token *t)
     return t->capitals > 1 || (t->leads && !t->first && !g->nouns);
 }
 
-/* A word of a text for a message, cut to what fits. */
-static void say(Grounding *out, const char *reason, Str word, const char *rest)
+/* What is wrong, and with which word, cut to what fits. */
+static void say(Grounding *out, const char *why, Str word)
 {
-    const size_t n = utf8_complete(word.p, MIN(word.n, (size_t)60));
-    snprintf(out->why, sizeof out->why, "%s: \"%.*s\" %s", reason, (int)n, word.p, rest);
+    const size_t n = utf8_complete(word.p, MIN(word.n, sizeof out->what - 1));
+    snprintf(out->why, sizeof out->why, "%s", why);
+    snprintf(out->what, sizeof out->what, "%.*s", (int)n, word.p);
 }
 
 /* Numbers and names of a text; true: all are there. */
@@ -368,11 +369,11 @@ static bool facts_there(const Ground *g, const Tokens *t, int *found, Grounding 
         const Token *k = &t->item.p[i];
         const Str    s = text_of(t, i);
         if (k->kind == TOKEN_NUMBER && !has_number(g, s)) {
-            say(out, "unsupported_number", s, "is not in the passage");
+            say(out, "unsupported_number: a number is not in the passage", s);
             return false;
         }
         if (is_name(g, k) && !is_stop_word(s) && !has_word(g, s)) {
-            say(out, "unsupported_name", s, "is not in the passage");
+            say(out, "unsupported_name: a name is not in the passage", s);
             return false;
         }
         *found += k->kind == TOKEN_NUMBER || is_name(g, k);
@@ -430,6 +431,7 @@ static void flatten(StrBuf *out, Str text)
 
 static bool points_at_passage(Str question, Grounding *out)
 {
+    static const char pointing[] = "pointing_question: the question points at what its reader does not see";
     StrBuf flat = { 0 };
     bool   found = false;
     flatten(&flat, question);
@@ -438,12 +440,12 @@ static bool points_at_passage(Str question, Grounding *out)
         snprintf(phrase, sizeof phrase, " %s ", pointing_phrases[i]);
         found = strstr(flat.p, phrase);
         if (found)
-            say(out, "pointing_question", str_of(pointing_phrases[i]), "in the question points at what its reader does not see");
+            say(out, pointing, str_of(pointing_phrases[i]));
     }
     for (size_t i = 0; i < ARRAY_LEN(pointing_dense) && !found; i++) {
         found = strstr(flat.p, pointing_dense[i]);
         if (found)
-            say(out, "pointing_question", str_of(pointing_dense[i]), "in the question points at what its reader does not see");
+            say(out, pointing, str_of(pointing_dense[i]));
     }
     strbuf_release(&flat);
     return found;

@@ -26,8 +26,9 @@ typedef struct Grounding {
     double share;      /* 0..1; of an answer without words of meaning: 1 when its numbers and names are there */
     int    words;      /* that carry meaning and count */
     int    found;      /* of these in the passage */
-    char   why[200];   /* "": the pair passes; else "pointing_question: ...", "foreign_question: ...", "unsupported_number: ...", "unsupported_name: ...",
-                          "unsupported_answer: ...", "empty_answer: ..." */
+    char   why[120];   /* "": the pair passes; else "pointing_question: ...", "foreign_question: ...", "unsupported_number: ...", "unsupported_name: ...",
+                          "unsupported_answer: ...", "empty_answer: ...". Nothing of the texts stands in it */
+    char   what[64];   /* the number, name or phrase that `why` is about, in lower case; it may be personal data. "": none */
 } Grounding;
 
 Ground *ground_new(Str passage, Str title, Str section);   /* valid UTF-8, copied */

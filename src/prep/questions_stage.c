@@ -2,7 +2,8 @@
  * its place: a conversation for each pair of a question and an answer, with "meta" that says where it is from:
  *   {"document", "title", "part", "section", "passage": its number in the document, "teacher", "grounding": 0..1, "score": 1..5, "source": the passage}
  * Pairs that the judges refuse, and answers that nothing could be read from (as a text), are rows, too, with "refused": {"reason", "score"} in their meta: the pass
- * `questions` (pass_questions.c) removes them, so they stand in removed.jsonl and decisions.jsonl like all others.
+ * `questions` (pass_questions.c) removes them, so they stand in removed.jsonl and decisions.jsonl like all others. Texts with personal data stand in
+ * work/questions until the folder is done; the passes behind this stage see them as they see any row.
  * Documents are Word, PowerPoint, Excel, PDF, HTML, XML, and files named as text (.txt, .md, ...). Mails and mailboxes hold conversations already and stay what
  * they are, and so do tables.
  *
@@ -88,8 +89,7 @@ static void read_pairs(const Maker *m, Passage *q)
     Err                why = { 0 };
     StrBuf             all = { 0 };
     if (q->end == ANSWER_REFUSED) {
-        strbuf_addf(&all, "refused_by_teacher: %s", q->answer);
-        q->unreadable = strbuf_take(&all);
+        q->unreadable = mem_strdup("refused_by_teacher: it answered with a refusal, which stands in the place of the row"); /* its words may quote the passage */
         return;
     }
     if (questions_parse(str_of(q->answer), &q->pair, &why)) {
@@ -327,15 +327,23 @@ static Json *message(const char *role, const char *text)
     return j;
 }
 
-static void refuse(Counts *n, Json *meta, const char *reason, double score)
+/* what: of the texts, so for the log only where personal data may stay; "": nothing. */
+static void refuse(const Maker *m, Counts *n, Json *meta, const char *reason, const char *what, double score)
 {
-    Json *j = json_obj_new();
+    const bool open = m->p->cfg.pii == PREP_PII_OFF || m->p->cfg.pii == PREP_PII_REPORT;
+    Json      *j = json_obj_new();
     json_set(j, "reason", json_str_new(str_of(reason)));
     if (isfinite(score))
         json_set(j, "score", json_num_new(score));
+    if (*what && open)
+        json_set(j, "what", json_str_new(str_of(what)));
     json_set(meta, "refused", j);
-    if (!*n->first)
-        snprintf(n->first, sizeof n->first, "%.*s", (int)utf8_complete(reason, MIN(strlen(reason), sizeof n->first - 1)), reason);
+    if (!*n->first) {
+        StrBuf first = { 0 };
+        strbuf_addf(&first, "%s%s%s", reason, *what ? ": " : "", what);
+        snprintf(n->first, sizeof n->first, "%.*s", (int)utf8_complete(first.p, MIN(first.n, sizeof n->first - 1)), first.p);
+        strbuf_release(&first);
+    }
 }
 
 static void put_row(StrBuf *out, Json *row, Json *meta)
@@ -359,12 +367,12 @@ static void put_pair(const Maker *m, const Passage *q, size_t i, Counts *n, StrB
     if (q->score[i])
         json_set(meta, "score", json_int_new(q->score[i]));
     if (*g->why) {
-        refuse(n, meta, g->why, g->share);
+        refuse(m, n, meta, g->why, g->what, g->share);
     } else if (least && !q->score[i]) {
-        refuse(n, meta, "unscored: the teacher was asked for its judgement and gave no number for this pair", NAN);
+        refuse(m, n, meta, "unscored: the teacher was asked for its judgement and gave no number for this pair", "", NAN);
     } else if (least && q->score[i] < least) {
         snprintf(why, sizeof why, "low_score: the teacher gives the pair %d of %d", q->score[i], QUESTIONS_SCORE_MAX);
-        refuse(n, meta, why, q->score[i]);
+        refuse(m, n, meta, why, "", q->score[i]);
     }
     if (json_get(meta, "refused"))
         n->refused++;
@@ -378,7 +386,7 @@ static void put_unread(const Maker *m, const Passage *q, const char *reason, Cou
 {
     Json *row = json_obj_new(), *meta = meta_of(m, q);
     put_text(row, "text", *q->answer ? str_of(q->answer) : STR_LIT("(no answer)"));
-    refuse(n, meta, reason, NAN);
+    refuse(m, n, meta, reason, q->end == ANSWER_REFUSED ? q->answer : "", NAN);
     n->unreadable++;
     put_row(out, row, meta);
 }
@@ -557,7 +565,7 @@ static int take_input(Maker *m, size_t input, Err *e)
     if (!is_document(path, e, &rc) || rc)
         return rc;
     rc = doc_to_text(path, NULL, &a.doc, &why);
-    if (rc == ERR_INPUT) { /* the intake leaves it out, or stops with the same sentence */
+    if (rc == ERR_INPUT || rc == ERR_WORK) { /* the intake leaves it out, or stops with the same sentence */
         m->unread++;
         return 0;
     }
@@ -607,7 +615,11 @@ int questions(Prep *p, Err *e)
     if (!p->cfg.questions)
         return 0;
     char *dir = prep_path(p, "work/questions"), *answers = prep_path(p, "work/questions/answers.jsonl");
-    int   rc = dir_make(dir, e);
+    Json *earlier = NULL;
+    int   rc = intake_progress(p, &earlier, e); /* before somebody pays for answers that could not be used */
+    json_free(earlier);
+    if (!rc)
+        rc = dir_make(dir, e);
     if (!rc)
         rc = answer_cache_open(&m.cache, answers, e);
     for (size_t i = 0; i < p->input.n && !rc; i++) {

@@ -11,7 +11,7 @@ TXT
 
 # --- passages that do not fit, and answers that are no JSON
 expect 1 'no usable pair came out of 1 passages: 1 answers of ' "$hone" prep "$work/lamp.txt" -o "$work/own" --questions 2 --teacher "$work/model"
-grep -q 'refused_by_teacher: passage and instructions have [0-9]* tokens, and the model has 256 positions' "$work/err" || { cat "$work/err" >&2; fail "does not say what did not fit"; }
+grep -q 'refused_by_teacher: .*: passage and instructions have [0-9]* tokens, and the model has 256 positions' "$work/err" || { cat "$work/err" >&2; fail "does not say what did not fit"; }
 [ ! -e "$work/own/DONE" ] || fail "a preparation without rows is done"
 base=$here/../../examples/base
 expect 1 'there is no JSON in it' "$hone" prep "$docs/manual.docx" -o "$work/base" --questions 1 --model "$base"
@@ -26,7 +26,7 @@ say() { sed -i 's/"text":".*/"text":"[{\\"question\\":\\"'"$1"'\\",\\"answer\\":
 judged=("$hone" prep "$docs/manual.docx" -o "$work/judged" --questions 1 --model "$base" --judge 0 --duplicates exact --quality off --test 0 --validation 0)
 expect 1 'there is no JSON in it' "${judged[@]}"
 say 'What size has the seal ring?' 'It has a diameter of 55 mm.'
-expect 1 'pairs were refused (the first: unsupported_number: "55" is not in the passage)' "${judged[@]}"
+expect 1 'pairs were refused (the first: unsupported_number: a number is not in the passage: 55)' "${judged[@]}"
 say 'What size has the seal ring of the pump?' 'The seal ring has a size of 12 mm.'
 "${judged[@]}" > "$work/said" || fail "a good answer"
 grep -q 'passages gave [0-9]* pairs of question and answer' "$work/said" || fail "the screen does not tell pairs"

@@ -179,27 +179,27 @@ static void test_spoilt(void **state)
                                   "since 12.03.2024 by bank transfer only.";
     static const struct { const char *question, *answer, *why; } rows[] = { /* why "": it passes */
         { "Within how many days are returns accepted?", "Returns are accepted within 30 days of delivery.", "" },
-        { "Within how many days are returns accepted?", "Returns are accepted within 31 days of delivery.", "unsupported_number: \"31\"" },
-        { "Within how many days are returns accepted?", "Returns are accepted within 4 days of delivery.", "unsupported_number: \"4\"" },
-        { "Within how many days are returns accepted?", "Returns are accepted within 300 days of delivery.", "unsupported_number: \"300\"" },
+        { "Within how many days are returns accepted?", "Returns are accepted within 31 days of delivery.", "unsupported_number: 31" },
+        { "Within how many days are returns accepted?", "Returns are accepted within 4 days of delivery.", "unsupported_number: 4" },
+        { "Within how many days are returns accepted?", "Returns are accepted within 300 days of delivery.", "unsupported_number: 300" },
         { "How much is refunded?", "A refund of up to 1500 euros is paid.", "" },
         { "How much is refunded?", "A refund of up to 1.500 euros is paid.", "" },
-        { "How much is refunded?", "A refund of up to 1.5 euros is paid.", "unsupported_number: \"1.5\"" },
-        { "How much is refunded?", "A refund of up to 15,00 euros is paid.", "unsupported_number: \"15,00\"" },
+        { "How much is refunded?", "A refund of up to 1.5 euros is paid.", "unsupported_number: 1.5" },
+        { "How much is refunded?", "A refund of up to 15,00 euros is paid.", "unsupported_number: 15,00" },
         { "When is a refund paid?", "A refund is paid within 2,5 weeks.", "" },
-        { "When is a refund paid?", "A refund is paid within 25 weeks.", "unsupported_number: \"25\"" },
+        { "When is a refund paid?", "A refund is paid within 25 weeks.", "unsupported_number: 25" },
         { "Since when are refunds paid by bank transfer?", "Refunds are paid by bank transfer since 12.03.2024.", "" },
         { "Since when are refunds paid by bank transfer?", "Refunds are paid by bank transfer since 2024.", "" },
-        { "Since when are refunds paid by bank transfer?", "Refunds are paid by bank transfer since 12.04.2024.", "unsupported_number: \"12.04.2024\"" },
+        { "Since when are refunds paid by bank transfer?", "Refunds are paid by bank transfer since 12.04.2024.", "unsupported_number: 12.04.2024" },
         { "Where are returns accepted?", "Returns are accepted at the branch in Leeds.", "" },
-        { "Where are returns accepted?", "Returns are accepted at the branch in London.", "unsupported_name: \"london\"" },
-        { "Where does Harrods accept returns?", "Returns are accepted at the branch in Leeds.", "unsupported_name: \"harrods\"" },
-        { "Who pays the 700 euros of the refund?", "Norwood Retail pays the refund.", "unsupported_number: \"700\"" },
+        { "Where are returns accepted?", "Returns are accepted at the branch in London.", "unsupported_name: london" },
+        { "Where does Harrods accept returns?", "Returns are accepted at the branch in Leeds.", "unsupported_name: harrods" },
+        { "Who pays the 700 euros of the refund?", "Norwood Retail pays the refund.", "unsupported_number: 700" },
         { "How is a refund paid?", "It is sent as a voucher through the mobile app after somebody has checked the parcel.", "unsupported_answer: " },
-        { "According to the passage, when is a refund paid?", "A refund is paid within 2.5 weeks.", "pointing_question: \"the passage\"" },
-        { "What does the text say about refunds?", "A refund is paid within 2.5 weeks.", "pointing_question: \"the text say\"" },
-        { "What refund is mentioned above?", "A refund of up to 1,500 euros is paid.", "pointing_question: \"mentioned above\"" },
-        { "Was steht im obigen Abschnitt?", "A refund of up to 1,500 euros is paid.", "pointing_question: \"im obigen\"" },
+        { "According to the passage, when is a refund paid?", "A refund is paid within 2.5 weeks.", "pointing_question: the passage" },
+        { "What does the text say about refunds?", "A refund is paid within 2.5 weeks.", "pointing_question: the text say" },
+        { "What refund is mentioned above?", "A refund of up to 1,500 euros is paid.", "pointing_question: mentioned above" },
+        { "Was steht im obigen Abschnitt?", "A refund of up to 1,500 euros is paid.", "pointing_question: im obigen" },
         { "Which colours suit grey cats?", "Returns are accepted within 30 days of delivery.", "foreign_question: " },
         { "Are returns accepted?", "Yes.", "empty_answer: " },
         { "Are returns accepted?", "Yes, they are.", "empty_answer: " },
@@ -210,8 +210,9 @@ static void test_spoilt(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         Grounding g;
         judge(passage, rows[i].question, rows[i].answer, &g);
-        if (*rows[i].why ? !str_starts(str_of(g.why), rows[i].why) : *g.why)
-            fail_msg("\"%s\" \"%s\": \"%s\", expected \"%s\"", rows[i].question, rows[i].answer, g.why, rows[i].why);
+        const char *colon = strchr(rows[i].why, ':'); /* the name of the reason, and what it is about */
+        if (!colon ? *g.why : strncmp(g.why, rows[i].why, (size_t)(colon - rows[i].why) + 1) || strcmp(g.what, colon + 2))
+            fail_msg("\"%s\" \"%s\": \"%s\" \"%s\", expected \"%s\"", rows[i].question, rows[i].answer, g.why, g.what, rows[i].why);
     }
 }
 
@@ -238,7 +239,8 @@ static void test_share(void **state)
     assert_true(ground_judge(p, str_of("How much does the Horizon pump deliver?"), str_of("The pump called Horizon delivers 40 litres."), &g));
     ground_free(p);
     judge("It delivers 40 litres.", "How much does the Horizon pump deliver?", "It delivers 40 litres.", &g);
-    assert_true(str_starts(str_of(g.why), "unsupported_name: \"horizon\""));
+    assert_true(str_starts(str_of(g.why), "unsupported_name: "));
+    check_text(g.what, "horizon");
     /* an empty passage supports nothing */
     assert_false(judge("", "What is it?", "It is green.", &g));
 }
