@@ -1,12 +1,11 @@
 /* pass_overlap.c - with --eval: a row that asks what an evaluation row asks would make the evaluation worthless, so it is removed. A row overlaps when
  *   - its question (of a plain text: the text) shares a run of NGRAM_WORDS words with that of an evaluation row (13, as GPT-3 and lm-eval do), or
- *   - it is a near-duplicate of one at --near, which also finds what is shorter than 13 words (texts of up to MINHASH_TEXT_MAX bytes).
- * The log says with which row, and the words that both have. An evaluation row that has no answer counts by its question; one that has no question
- * either stops the preparation before anything is read, since whoever names an evaluation set relies on it. */
- *   - the question, or one turn of the user in it, is a near-duplicate of one at --near, which also finds what is shorter than 13 words.
+ *   - the question, or one turn of the user in it, is a near-duplicate of one at --near, which also finds what is shorter than 13 words (texts of up to
+ *     MINHASH_TEXT_MAX bytes).
  * System texts are no part of a question here: one that all rows of a set share would make every row overlap, and hide a short question below it.
  * Rows come here repaired and without personal data; evaluation rows are indexed as they are and, where those passes change them, as changed, too.
- * The log says with which row, and the words that both have. */
+ * The log says with which row, and the words that both have. An evaluation row that has no answer counts by its question; one that has no question
+ * either stops the preparation before anything is read, since whoever names an evaluation set relies on it. */
 #include "prep/prep_int.h"
 
 #include <stdio.h>
@@ -40,46 +39,6 @@ static void asked(const Record *r, StrBuf *out)
         record_answer(r, out);
 }
 
-/* The question of a row in any of the known shapes. */
-static int question_of(Overlap *o, const Import *im, const Feed *f, const FeedItem *item, StrBuf *text, Err *e)
-{
-    Record rec = { 0 };
-    StrBuf note = { 0 };
-    Json  *row = NULL;
-    Err    why = { 0 };
-    int    rc = feed_parse(f, item, &row, e);
-    if (rc)
-        return rc;
-    rc = (import_fits(im, row) ? import_row : import_known_row)(im, row, &rec, &note, &why);
-    if (!rc)
-        asked(&rec, text);
-    if (rc && !feed_parse(f, item, &row, NULL)) { /* the import took the first one apart */
-        bool asks = import_question(im, row, text);
-        json_free(row);
-        o->bare += asks;
-        rc = asks ? 0 : err_set(e, rc, "it has no question that could be compared (%s); an evaluation row needs at least one, as in {\"prompt\": ...} or {\"messages\": [...]}", why.text);
-    }
-    record_clear(&rec);
-    strbuf_release(&note);
-    return rc;
-}
-
-static int index_row(Overlap *o, const Import *im, const Feed *f, const FeedItem *item, const char *file, Err *e)
-{
-    const int64_t line = item->item.at.line;
-    StrBuf        text = { 0 };
-    bool          long_enough;
-    int           rc = question_of(o, im, f, item, &text, e);
-    if (!rc) {
-        shingles_read(o->work[0], strbuf_str(&text));
-        if (!(rc = ngram_index_add(o->runs, o->work[0], &long_enough, e)) && !(rc = near_index_add(o->near, o->work[0], e)))
-            *vec_push(&o->row) = (EvalRow){ file, line };
-    }
-    if (rc && !strstr(e->text, file))
-        err_wrap(e, "%s, line %lld", file, (long long)line);
-    if (rc)
-        err_wrap(e, "--eval");
-    strbuf_release(&text);
 static int index_text(Overlap *o, Str text, RowPlace at, Err *e)
 {
     bool long_enough;
@@ -90,23 +49,47 @@ static int index_text(Overlap *o, Str text, RowPlace at, Err *e)
     return rc;
 }
 
-static int index_row(Overlap *o, const Prep *p, Json *row, RowPlace at, Err *e)
+/* The question of a row in any of the known shapes, as it stands and as the passes change it; changed stays empty where they cannot. */
+static int question_of(Overlap *o, const Prep *p, const Feed *f, const FeedItem *item, RowPlace at, StrBuf *text, StrBuf *changed, Err *e)
 {
-    RowWork w = { .at = at };
-    StrBuf  note = { 0 }, text = { 0 }, changed = { 0 };
-    int     rc = (import_fits(p->import, row) ? import_row : import_known_row)(p->import, row, &w.rec, &note, e);
-    if (!rc) {
-        asked(&w.rec, &text);
-        passes_edit(p, &w);
-        asked(&w.rec, &changed);
-        rc = index_text(o, strbuf_str(&text), at, e);
-    }
-    if (!rc && !str_eq(strbuf_str(&text), strbuf_str(&changed)))
-        rc = index_text(o, strbuf_str(&changed), at, e);
+    const Import *im = p->import;
+    RowWork       w = { .at = at };
+    StrBuf        note = { 0 };
+    Json         *row = NULL;
+    Err           why = { 0 };
+    int           rc = feed_parse(f, item, &row, e);
     if (rc)
-        err_wrap(e, "%s, line %lld", at.file, (long long)at.line);
+        return rc;
+    rc = (import_fits(im, row) ? import_row : import_known_row)(im, row, &w.rec, &note, &why);
+    if (!rc) {
+        asked(&w.rec, text);
+        passes_edit(p, &w);
+        asked(&w.rec, changed);
+    }
+    if (rc && !feed_parse(f, item, &row, NULL)) { /* the import took the first one apart */
+        bool asks = import_question(im, row, text);
+        json_free(row);
+        o->bare += asks;
+        rc = asks ? 0 : err_set(e, rc, "it has no question that could be compared (%s); an evaluation row needs at least one, as in {\"prompt\": ...} or {\"messages\": [...]}", why.text);
+    }
     row_release(&w);
     strbuf_release(&note);
+    return rc;
+}
+
+static int index_row(Overlap *o, const Prep *p, const Feed *f, const FeedItem *item, const char *file, Err *e)
+{
+    const RowPlace at = { 0, file, item->item.at.line };
+    StrBuf         text = { 0 }, changed = { 0 };
+    int            rc = question_of(o, p, f, item, at, &text, &changed, e);
+    if (!rc)
+        rc = index_text(o, strbuf_str(&text), at, e);
+    if (!rc && changed.n && !str_eq(strbuf_str(&text), strbuf_str(&changed)))
+        rc = index_text(o, strbuf_str(&changed), at, e);
+    if (rc && !strstr(e->text, file))
+        err_wrap(e, "%s, line %lld", file, (long long)at.line);
+    if (rc)
+        err_wrap(e, "--eval");
     strbuf_release(&text);
     strbuf_release(&changed);
     return rc;
@@ -120,15 +103,9 @@ static int index_file(Overlap *o, const Prep *p, const char *path, Err *e)
     int      rc = feed_open(&f, path, NULL, e);
     while (!rc && !(rc = feed_read(f, item, ARRAY_LEN(item), BATCH_BYTES, &n, e)) && n)
         for (size_t i = 0; i < n && !rc; i++)
-            rc = index_row(o, im, f, &item[i], path, e);
+            rc = index_row(o, p, f, &item[i], path, e);
     if (!rc && o->row.n == before)
         rc = err_set(e, ERR_INPUT, "--eval: %s %s: there is nothing to compare with", path, feed_nothing(f));
-        for (size_t i = 0; i < n && !rc; i++) {
-            Json *row = NULL;
-            rc = feed_parse(f, &item[i], &row, e);
-            if (!rc)
-                rc = index_row(o, p, row, (RowPlace){ 0, path, item[i].item.at.line }, e);
-        }
     feed_close(f);
     return rc;
 }
@@ -181,13 +158,15 @@ static size_t piece_end(Str text, size_t at)
     while (end < text.n && end > at + 1 && ((unsigned char)text.p[end] & 0xC0) == 0x80) /* not inside a character; a word that is cut comes whole in the next piece */
         end--;
     return end;
+}
+
 typedef struct Turns { const Overlap *o; Shingles *s; NearMatches near; } Turns;
 
 static bool find_turn(void *user, TextRole role, Str text, StrBuf *out)
 {
     Turns *t = user;
     (void)out;
-    if (role == TEXT_USER && !t->near.n) {
+    if (role == TEXT_USER && !t->near.n && text.n <= MINHASH_TEXT_MAX) {
         shingles_read(t->s, text);
         near_index_find(t->o->near, t->s, &t->near);
     }
@@ -202,26 +181,21 @@ static void overlap_row(const void *state, RowWork *w)
     strbuf_clear(&w->scratch);
     asked(&w->rec, &w->scratch);
     const Str text = strbuf_str(&w->scratch);
-    for (size_t at = 0, end; at < text.n && !runs.n && !near.n; at = end) { /* long texts piece by piece, each with the end of the one before it */
+    for (size_t at = 0, end; at < text.n && !runs.n && !t.near.n; at = end) { /* long texts piece by piece, each with the end of the one before it */
         const size_t from = at > OVERLAP_BYTES ? at - OVERLAP_BYTES : 0;
         end = piece_end(text, at);
-        shingles_read(s, (Str){ text.p + from, end - from });
+        shingles_read(t.s, (Str){ text.p + from, end - from });
         if (text.n <= MINHASH_TEXT_MAX)
-            near_index_find(o->near, s, &near);
-        ngram_index_find(o->runs, s, &runs);
+            near_index_find(o->near, t.s, &t.near);
+        ngram_index_find(o->runs, t.s, &runs);
     }
-    if (near.n) {
-        row_remove(w, "overlap", "near duplicate of an evaluation row", near.p[0].jaccard, place_of(o, near.p[0].text));
-    } else if (runs.n) {
-    shingles_read(t.s, strbuf_str(&w->scratch));
-    near_index_find(o->near, t.s, &t.near);
-    ngram_index_find(o->runs, t.s, &runs);
     if (!t.near.n && runs.n) {
-        Json *more = place_of(o, runs.p[0].text);
-        json_set(more, "words", json_str_new(shingles_text(t.s, runs.p[0].at, NGRAM_WORDS)));
-        row_remove(w, "overlap", "shares a run of words with an evaluation row", runs.p[0].runs, more);
+        Json *words = place_of(o, runs.p[0].text);
+        json_set(words, "words", json_str_new(shingles_text(t.s, runs.p[0].at, NGRAM_WORDS)));
+        row_remove(w, "overlap", "shares a run of words with an evaluation row", runs.p[0].runs, words);
     } else {
-        record_each_text(&w->rec, find_turn, &t);
+        if (!t.near.n)
+            record_each_text(&w->rec, find_turn, &t);
         if (t.near.n)
             row_remove(w, "overlap", "near duplicate of an evaluation row", t.near.p[0].jaccard, place_of(o, t.near.p[0].text));
     }

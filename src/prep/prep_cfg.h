@@ -12,8 +12,7 @@ typedef struct PrepCfg {
     char   *out;                                   /* the data folder */
     char   *prompt, *completion, *system, *text;   /* templates: mapping.h */
     char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *repair_skip, *quality_skip, *encoding, *delimiter;
-    char   *teacher, *teacher_model;
-    char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *pii_allow, *pii_country, *encoding, *delimiter;
+    char   *pii_allow, *pii_country, *teacher, *teacher_model;
     bool    repair, score;
     int     header, duplicates, quality, pii, select_by; /* choices, in the order of the table; header as CsvChoice */
     double  near, semantic, validation, test, most_per_length;

@@ -74,7 +74,6 @@ after_input() { local n; n=$(inputs_read "$work/killed"); [ "${n:-0}" -ge "$1" ]
 killed_when() {
     local signal=$1 pid status=0
     shift
-    "$hone" prep "$work"/big?.jsonl -o "$work/killed" --pii-key "$work/bigkey" > /dev/null 2> "$work/err" & pid=$! # no function: the signal must reach hone
     "${big[@]}" "$work/killed" > /dev/null 2> "$work/err" & pid=$!
     until "$@"; do kill -0 $pid 2> /dev/null || break; done
     kill -s "$signal" $pid 2> /dev/null || true
