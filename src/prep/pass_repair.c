@@ -13,6 +13,7 @@ typedef struct Mend {
     uint64_t      count[REPAIR_KINDS];
     uint64_t      lost;   /* U+FFFD */
     bool          too_long;
+    bool          marks;  /* some text holds a < or an &: else there is no markup to keep or to take away */
     bool          page;   /* an answer is a page in HTML, so what is asked decides whether it stays one */
     int64_t       at;     /* of the text, in the order of the walk */
     Json         *before;
@@ -30,6 +31,14 @@ static int repair_open(Prep *p, void **state, Err *e)
     o->off = off;
     *state = o;
     return 0;
+}
+
+static bool holds_marks(void *user, TextRole role, Str text, StrBuf *out)
+{
+    Mend *m = user;
+    (void)role, (void)out;
+    m->marks |= text.n && (memchr(text.p, '<', text.n) || memchr(text.p, '&', text.n));
+    return false;
 }
 
 static bool looks_like_markup(void *user, TextRole role, Str text, StrBuf *out)
@@ -88,7 +97,9 @@ static void check_answer(RowWork *w)
 static void repair_row(const void *state, RowWork *w)
 {
     Mend   m = { .options = *(const RepairOptions *)state, .before = json_arr_new() };
-    record_each_text(&w->rec, looks_like_markup, &m);
+    record_each_text(&w->rec, holds_marks, &m);
+    if (m.marks)
+        record_each_text(&w->rec, looks_like_markup, &m);
     if (m.page)
         record_each_text(&w->rec, asks_for_page, &m);
     strbuf_clear(&w->held);
