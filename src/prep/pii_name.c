@@ -43,7 +43,7 @@ static const char *const namings[] = {
 static const char *const selves[] = {
     "its", "it's", "it\xE2\x80\x99s", "it is", "i am", "i'm", "i\xE2\x80\x99m", "im", "this is", "that's me", "speaking with", "speaking to", "my name", "name",
     "ich bin", "bin der", "bin die", "bin", "hier ist", "hier spricht", "es spricht", "spricht", "hier", "heisst", "heißt", "name ist", "wir sind",
-    "je suis", "c'est", "c\xE2\x80\x99" "est", "moi c'est", "ici", "mon nom est", "nom est",
+    "je suis", "c'est", ("c\xE2\x80\x99" "est"), "moi c'est", "ici", "mon nom est", "nom est",
     "soy", "habla", "le habla", "aquí", "aqui", "mi nombre es", "nombre es",
     "sono", "qui", "parla", "il mio nome è", "nome è",
     "ik ben", "spreekt met", "hier is", "ik heet", "naam is", "jestem", "mówi", "tu", "z tej strony",

@@ -471,7 +471,7 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
             const size_t bytes = total(standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
             row[k].fits = bytes <= r->plan.limit && (!row[k].file || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
             if (row[k].fits || optim == (Optim)r->cfg.optim) {
-                row[k].optim = optim;
+                row[k].optim = (int)optim;
                 row[k].memory = bytes;
             }
             if (!row[k].full)
