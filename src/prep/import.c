@@ -704,9 +704,11 @@ bool import_question(const Import *im, const Json *row, StrBuf *out)
         Str text = json_str(json_get(row, column_pairs[i].question)), more = json_str(json_get(row, column_pairs[i].context));
         if (!text.n)
             continue;
+        const bool alpaca = !strcmp(column_pairs[i].question, "instruction") && !more.n; /* there the input stands below */
+        const Str  below = alpaca ? json_str(json_get(row, "input")) : (Str){ 0 };
+        strbuf_addf(out, "%.*s%s", (int)more.n, more.n ? more.p : "", more.n ? "\n\n" : "");
         strbuf_add(out, text.p, text.n);
-        if (more.n)
-            strbuf_addf(out, "\n\n%.*s", (int)more.n, more.p);
+        strbuf_addf(out, "%s%.*s", below.n ? "\n\n" : "", (int)below.n, below.n ? below.p : "");
     }
     return out->n > begin;
 }

@@ -17,6 +17,7 @@ static void prep_end(Prep *p)
 {
     vec_release(&p->row);
     sets_release(&p->together);
+    strbuf_release(&p->told);
 }
 
 static int64_t count(const Prep *p, Part part)
@@ -157,6 +158,30 @@ static void test_time(void **state)
     run(&p);
     for (size_t i = 0; i < 1000; i++)
         assert_int_equal(p.row.p[i].part, p.row.p[i].time >= 800 ? PART_TEST : p.row.p[i].time >= 700 ? PART_VALIDATION : PART_TRAIN);
+    assert_string_equal(strbuf_z(&p.told), "--time: validation begins at 700\n--time: test begins at 800"); /* nothing crosses */
+    prep_end(&p);
+}
+
+/* What a group carries over the boundary is counted: older rows into the test part with the group's newest, and a group that is too large for the parts that
+ * are held out keeps its newest rows in training. */
+static void test_time_and_groups(void **state)
+{
+    (void)state;
+    Prep p;
+    char column[] = "day";
+    prep_start(&p, 100);
+    p.cfg = (PrepCfg){ .time = column, .test = 0.1, .seed = 7 };
+    for (size_t i = 0; i < 100; i++)
+        p.row.p[i].time = (int64_t)i;
+    p.row.p[10].group = p.row.p[95].group = 1;                  /* 10 comes along into the test part */
+    for (size_t i = 50; i < 90; i += 2)
+        p.row.p[i].group = 2;                                    /* 20 rows and the newest one: twice the test part */
+    p.row.p[99].group = 2;
+    run(&p);
+    assert_int_equal(p.row.p[10].part, PART_TEST);
+    assert_int_equal(p.row.p[99].part, PART_TRAIN);
+    assert_non_null(strstr(strbuf_z(&p.told), "--time: test begins at 90; 1 rows of 1 groups are older and stand there too, with the newer rows of their group"));
+    assert_non_null(strstr(strbuf_z(&p.told), "--time: 1 rows of 1 groups are newer than 90 and yet stand in train"));
     prep_end(&p);
 }
 
@@ -197,7 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shares),    cmocka_unit_test(test_labels),       cmocka_unit_test(test_together), cmocka_unit_test(test_huge_group),
-        cmocka_unit_test(test_order_and_removed), cmocka_unit_test(test_removed_root), cmocka_unit_test(test_time), cmocka_unit_test(test_nothing_left),
+        cmocka_unit_test(test_order_and_removed), cmocka_unit_test(test_removed_root), cmocka_unit_test(test_time), cmocka_unit_test(test_time_and_groups), cmocka_unit_test(test_nothing_left),
         cmocka_unit_test(test_questions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

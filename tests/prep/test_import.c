@@ -111,6 +111,43 @@ static void check_part(void (*part)(const Record *, StrBuf *), const char *row, 
     record_clear(&r);
 }
 
+/* What a row without an answer asks. */
+static void test_question(void **state)
+{
+    (void)state;
+    static const struct { const char *row, *asks; } cases[] = { /* asks NULL: nothing */
+        { "{\"prompt\":\"Why?\"}", "Why?" },
+        { "{\"question\":\"Why?\",\"id\":3}", "Why?" },
+        { "{\"instruction\":\"Sort\",\"input\":\"b a\"}", "Sort\n\nb a" },
+        { "{\"messages\":[{\"role\":\"system\",\"content\":\"Be brief\"},{\"role\":\"user\",\"content\":\"Why?\"},{\"role\":\"user\",\"content\":\"Tell!\"}]}", "Why?\nTell!" },
+        { "{\"conversations\":[{\"from\":\"human\",\"value\":\"Why?\"}]}", "Why?" },
+        { "{\"answer\":\"So\"}", NULL },
+        { "{\"prompt\":3}", NULL },
+        { "{\"messages\":[]}", NULL },
+    };
+    Import *im = NULL;
+    assert_int_equal(import_new(&im, &(ImportOptions){ 0 }, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        Json  *row = NULL;
+        StrBuf out = { 0 };
+        assert_int_equal(json_parse(&row, str_of(cases[i].row), "row", NULL), 0);
+        assert_true(import_question(im, row, &out) == (cases[i].asks != NULL));
+        assert_string_equal(strbuf_z(&out), cases[i].asks ? cases[i].asks : "");
+        json_free(row);
+        strbuf_release(&out);
+    }
+    import_free(im);
+    assert_int_equal(import_new(&im, &(ImportOptions){ .prompt = "{a}: {b}", .completion = "{c}" }, NULL), 0);
+    Json  *row = NULL;
+    StrBuf out = { 0 };
+    assert_int_equal(json_parse(&row, STR_LIT("{\"a\":\"x\",\"b\":2}"), "row", NULL), 0);
+    assert_true(import_question(im, row, &out));
+    assert_string_equal(strbuf_z(&out), "x: 2");
+    json_free(row);
+    strbuf_release(&out);
+    import_free(im);
+}
+
 static void test_parts(void **state)
 {
     (void)state;
@@ -162,6 +199,6 @@ static void test_each_text(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases), cmocka_unit_test(test_parts), cmocka_unit_test(test_each_text) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_cases), cmocka_unit_test(test_question), cmocka_unit_test(test_parts), cmocka_unit_test(test_each_text) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
