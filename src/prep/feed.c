@@ -201,6 +201,12 @@ bool feed_refused(const Feed *f, const FeedItem *item)
     return f->table && item->item.bad && !item->item.at.row && !*table_member(f->table, item->item.at.member)->name;
 }
 
+bool feed_has_columns(const Feed *f)
+{
+    const char *const *names;
+    return f->table && table_columns(f->table, &names) > 0;
+}
+
 bool feed_ready(const FeedItem *item) { return item->row; }
 
 /* A ready-made row is copied through its text: the import takes rows apart, and going on after a stop needs them again. */

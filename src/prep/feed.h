@@ -14,6 +14,7 @@ int  feed_open(Feed **f, const char *path, const TableOptions *o, Err *e);
 /* ERR_INPUT: a part of the file (a member, a row group, all behind a damage) cannot be read; a further call gives what comes behind it, if anything. */
 int  feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size_t *n, Err *e);
 bool feed_refused(const Feed *f, const FeedItem *item);                  /* no row: feed_parse says why the whole file is not read */
+bool feed_has_columns(const Feed *f);                                    /* the same in every row, as in CSV */
 bool feed_ready(const FeedItem *item);                                   /* made here, of a known shape: templates are not about it */
 int  feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e); /* owned; thread-safe */
 TablePlace feed_place(const Feed *f);

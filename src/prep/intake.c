@@ -214,7 +214,7 @@ static int check_columns(const Prep *p, Err *e)
     return 0;
 }
 
-/* A column of a template that no row of the beginning has is a slip of the pen, too. */
+/* A column of a template that no row has is a slip of the pen, too. */
 static int check_templates(const Prep *p, Err *e)
 {
     for (size_t i = 0; i < p->row.n; i++)
@@ -518,7 +518,7 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         if (!rc)
             rc = put_batch(in, n, e);
         if (!rc && p->input.n == 1 && p->row.n == n) { /* at once, not after hours */
-            rc = check_templates(p, e);
+            rc = feed_has_columns(in->feed) ? check_templates(p, e) : 0;
             rc = rc ? rc : check_columns(p, e);
         }
         tell(in);
