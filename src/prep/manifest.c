@@ -95,6 +95,8 @@ int manifest_write(Prep *p, Err *e)
     json_set(j, "command", json_str_new(str_of(p->command)));
     json_set(j, "options", options_json(p));
     json_set(j, "inputs", inputs_json(p));
+    json_set(j, "inputs_left_out", json_int_new(p->facts.left_out));
+    json_set(j, "inputs_cut_short", json_int_new(p->facts.cut_short));
     json_set(j, "rows", counts_json(p));
     json_set(j, "statistics", statistics(p));
     if (p->advice.n)
@@ -124,6 +126,8 @@ int manifest_facts(Prep *p, Err *e)
     const Str told = json_str(json_get(j, "told")), advice = json_str(json_get(j, "advice"));
     strbuf_add(&p->told, told.p, told.n);
     strbuf_add(&p->advice, advice.p, advice.n);
+    p->facts.left_out = json_int(json_get(j, "inputs_left_out"));
+    p->facts.cut_short = json_int(json_get(j, "inputs_cut_short"));
     p->facts.read = json_int(json_get(rows, "read"));
     for (int i = 0; i < PARTS; i++)
         p->facts.part[i] = json_int(json_get(rows, part_name[i]));

@@ -192,7 +192,7 @@ static int command_hash(Prep *p, Err *e)
 
 /* What a preparation writes below its folder. */
 static const char *const written[] = { "decisions.jsonl", "removed.jsonl", "subjects.jsonl", "scores.jsonl", "control_random.jsonl", "control_longest.jsonl",
-                                       "train.jsonl", "validation.jsonl", "test.jsonl", "manifest.json", "report.html" };
+                                       "train.jsonl", "validation.jsonl", "test.jsonl", "manifest.json", "report.html", "measures.bin" };
 
 /* work/ without what is in it, but for the answers that a teacher gave: they may have cost hours or money, and hang on few of the options. */
 static void work_clear(const Prep *p)
