@@ -354,14 +354,16 @@ static int message_at(ArrowFile *f, size_t at, size_t end, size_t *next, Err *e)
     return rc;
 }
 
+/* It ends with a length of 0 (four bytes before 2019, else eight), or just so. */
 static int index_stream(ArrowFile *f, Err *e)
 {
-    size_t at = 0, next = 0;
+    size_t at = 0, next = 1;
     int    rc = 0;
-    for (; !rc && f->map.n - at >= 4; at = MIN((next + 7) & ~(size_t)7, f->map.n)) {
-        rc = f->map.n - at < 8 && !pq_u32(f->map.p + at) ? 0 : message_at(f, at, f->map.n, &next, e);
-        if (!next)
+    while (!rc && next && at < f->map.n) {
+        if (f->map.n - at >= 4 && f->map.n - at < 8 && !pq_u32(f->map.p + at))
             break;
+        rc = message_at(f, at, f->map.n, &next, e);
+        at = MIN((next + 7) & ~(size_t)7, f->map.n);
     }
     return rc;
 }
