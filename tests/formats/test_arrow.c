@@ -145,7 +145,7 @@ static void test_damage(void **state)
     (void)state;
     snprintf(path, sizeof path, GOLDEN "types-stream-zstd.arrow");
     expect(file_read_text(path, &bytes, &n, &e), &e);
-    for (size_t at = 0; at < n; at++) {
+    for (size_t at = 0; at < n; at += 5) {
         const char was = bytes[at];
         bytes[at] = (char)(was ^ 1 << at % 8);
         char *some = rows_of(bytes, n, &e);
@@ -153,7 +153,7 @@ static void test_damage(void **state)
         free(some);
         bytes[at] = was;
     }
-    assert_true(refused > n / 20);
+    assert_true(refused > n / 100);
     free(bytes);
 }
 
