@@ -6,17 +6,15 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "prep/before.h"
-#include "prep/pii_allow.h"
 #include "prep/pii_replace.h"
+#include "prep/pii_setup.h"
 
 typedef struct Pii {
-    PiiScanner  *scanner;
+    PiiSetup     setup;
     PiiReplacer *replacer;
-    PiiAllow    *allow;
     PiiPolicy    policy;
     bool         change, drop; /* texts are rewritten; rows with findings leave */
 } Pii;
@@ -33,41 +31,9 @@ static PiiPolicy policy_of(int mode)
     return p;
 }
 
-static int skipped_kinds(const char *list, uint64_t *off, Err *e)
-{
-    Str     item;
-    PiiKind k;
-    while (list && cfg_list_each(&list, &item)) {
-        if (pii_kind_find(item, &k)) {
-            *off |= (uint64_t)1 << k;
-            continue;
-        }
-        StrBuf names = { 0 };
-        for (int i = 0; i < PII_KINDS; i++)
-            strbuf_addf(&names, "%s%s", i ? ", " : "", pii_kind_info((PiiKind)i)->name);
-        err_set(e, ERR_ARG, "--pii-skip: \"%.*s\" is no kind; there are %s", (int)item.n, item.p, strbuf_z(&names));
-        strbuf_release(&names);
-        return ERR_ARG;
-    }
-    return 0;
-}
-
 const char *prep_kind_name(size_t i)
 {
     return i < PII_KINDS ? pii_kind_info((PiiKind)i)->name : NULL;
-}
-
-static int read_allowed(const char *path, PiiAllow **out, Err *e)
-{
-    char  *text = NULL;
-    size_t n = 0;
-    if (!path || !*path)
-        return 0;
-    int rc = file_read_text(path, &text, &n, e);
-    if (!rc)
-        rc = pii_allow_new(out, (Str){ text, n }, path, e);
-    free(text);
-    return rc;
 }
 
 static int pii_open(Prep *p, void **state, Err *e)
@@ -75,7 +41,6 @@ static int pii_open(Prep *p, void **state, Err *e)
     if (p->cfg.pii == PREP_PII_OFF)
         return 0;
     Pii       *s = mem_zalloc(1, sizeof *s);
-    PiiOptions o = { 0 };
     BUG_ON(PII_KINDS > PREP_KINDS);
     char       key[SECRET_HEX];
     char      *path = p->cfg.pii_key && *p->cfg.pii_key ? mem_strdup(p->cfg.pii_key) : prep_path(p, "pii.key");
@@ -83,17 +48,11 @@ static int pii_open(Prep *p, void **state, Err *e)
     s->change = p->cfg.pii != PREP_PII_REPORT;
     s->drop = p->cfg.pii == PREP_PII_DROP;
     s->policy = policy_of(p->cfg.pii);
-    int rc = skipped_kinds(p->cfg.pii_skip, &o.off, e);
-    if (!rc)
-        rc = read_allowed(p->cfg.pii_allow, &s->allow, e);
-    o.allow = s->allow;
-    o.countries = p->cfg.pii_country;
+    int rc = pii_setup_open(&s->setup, &p->cfg, e);
     if (!rc)
         rc = secret_file(path, key, e);
     if (!rc)
-        rc = pii_scanner_new(&s->scanner, &o, e);
-    if (!rc)
-        rc = pii_replacer_new(&s->replacer, s->scanner, &s->policy, str_of(key), e);
+        rc = pii_replacer_new(&s->replacer, s->setup.scanner, &s->policy, str_of(key), e);
     free(path);
     return rc;
 }
@@ -124,7 +83,7 @@ static bool hunt_text(void *user, TextRole role, Str text, StrBuf *out)
     Hunt *h = user;
     bool  drop;
     (void)role;
-    if (pii_scan(h->s->scanner, text, &h->spans, &h->err) || !h->spans.n)
+    if (pii_scan(h->s->setup.scanner, text, &h->spans, &h->err) || !h->spans.n)
         return false;
     add_subjects(h, text, &h->spans);
     for (size_t i = 0; i < h->spans.n; i++)
@@ -141,7 +100,7 @@ static void clean_kept(const Hunt *h, StrBuf *text)
     PiiSpans spans = { 0 };
     StrBuf   out = { 0 };
     bool     drop;
-    const bool found = !pii_scan(h->s->scanner, strbuf_str(text), &spans, NULL) && spans.n;
+    const bool found = !pii_scan(h->s->setup.scanner, strbuf_str(text), &spans, NULL) && spans.n;
     if (found && !h->s->change) {
         add_subjects(h, strbuf_str(text), &spans);
     } else if (found) {
@@ -226,8 +185,7 @@ static void pii_close(void *state)
 {
     Pii *s = state;
     pii_replacer_free(s->replacer);
-    pii_scanner_free(s->scanner);
-    pii_allow_free(s->allow);
+    pii_setup_close(&s->setup);
     free(s);
 }
 

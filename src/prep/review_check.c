@@ -10,28 +10,18 @@
 
 #include "base/secret.h"
 #include "prep/pii_replace.h"
+#include "prep/pii_setup.h"
 #include "prep/provenance.h"
 #include "prep/row_checks.h"
 
 struct ReviewCheck {
     const Review *r;
     Tok          *tok;         /* NULL: tokens are not counted */
-    PiiScanner   *scanner;     /* NULL: the folder was made with --pii off */
+    PiiSetup      pii;         /* no scanner: the folder was made with --pii off */
     PiiReplacer  *replacer;    /* made when the first value needs its hash */
     char         *key_path;
     uint32_t      off;         /* rules of --quality-skip */
 };
-
-static uint64_t skipped_kinds(const char *list)
-{
-    uint64_t off = 0;
-    Str      item;
-    PiiKind  k;
-    while (list && cfg_list_each(&list, &item))
-        if (pii_kind_find(item, &k))
-            off |= (uint64_t)1 << k;
-    return off;
-}
 
 static uint32_t skipped_rules(const char *list)
 {
@@ -63,7 +53,7 @@ int review_check_open(ReviewCheck **out, const Review *r, const ReviewApplyOptio
             rc = err_set(e, uncounted->code, "%s", uncounted->text);
     }
     if (!rc && cfg->pii != PREP_PII_OFF)
-        rc = pii_scanner_new(&c->scanner, &(PiiOptions){ .off = skipped_kinds(cfg->pii_skip) }, e);
+        rc = pii_setup_open(&c->pii, cfg, e);
     *out = c;
     return rc;
 }
@@ -73,7 +63,7 @@ void review_check_close(ReviewCheck *c)
     if (!c)
         return;
     pii_replacer_free(c->replacer);
-    pii_scanner_free(c->scanner);
+    pii_setup_close(&c->pii);
     tok_free(c->tok);
     free(c->key_path);
     free(c);
@@ -95,7 +85,7 @@ static bool hunt(void *user, TextRole role, Str text, StrBuf *out)
     Hunt *h = user;
     int64_t seen;
     (void)role, (void)out;
-    if (h->err.code || pii_scan(h->c->scanner, text, &h->spans, &h->err))
+    if (h->err.code || pii_scan(h->c->pii.scanner, text, &h->spans, &h->err))
         return false;
     for (size_t i = 0; i < h->spans.n; i++) {
         const PiiSpan *s = &h->spans.p[i];
@@ -128,7 +118,7 @@ static int need_replacer(ReviewCheck *c, uint32_t id, Err *e)
         return err_set(e, ERR_ARG, "the edit of row %u has what looks like personal data, and the index of persons (subjects.jsonl) needs the key for it, but %s is not there; give --pii-key FILE", id,
                        c->key_path);
     int rc = secret_file(c->key_path, key, e);
-    return rc ? rc : pii_replacer_new(&c->replacer, c->scanner, &policy, str_of(key), e);
+    return rc ? rc : pii_replacer_new(&c->replacer, c->pii.scanner, &policy, str_of(key), e);
 }
 
 static int check_personal(ReviewCheck *c, uint32_t id, RowPlace at, const Json *before, const Json *after, ReviewChecked *out, Err *e)
@@ -211,7 +201,7 @@ int review_check_row(ReviewCheck *c, uint32_t row, const Json *before, const Jso
     out->measure = (Measure){ .tokens = -1, .trained = -1 };
     if (rc)
         return err_wrap(e, "%s/review.jsonl, the edit of row %u", c->r->dir, id);
-    if (c->scanner && !(from_log && c->r->cfg.pii != PREP_PII_REPORT))
+    if (c->pii.scanner && !(from_log && c->r->cfg.pii != PREP_PII_REPORT))
         rc = check_personal(c, id, at, before, after, out, e);
     if (!rc) {
         const Record rec = { .row = sound, .kind = (RecordKind)record_kind_of(sound) };
