@@ -2,7 +2,7 @@
 #include "prep/pii_int.h"
 
 static const char birth_context[] =
-    "=born|=dob|birth|geboren|=geb.|geburts|=geb |=né|=née|naissance|nacid|nacimiento|=nato|=nata|nascita|geboorte|urodz|=ur.|född|født|syntynyt|"
+    "=born|=dob|birth|geboren|=geb.|geburts|=geb |=né|=née|naissance|nacid|nacimiento|=nací|nació|=nato|=nata|nascita|geboorte|urodz|=ur.|född|født|syntynyt|"
     "nascid|nascimento|narozen";
 
 /* Months in small letters; the first three letters decide, in the languages that share them. */

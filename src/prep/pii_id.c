@@ -1,6 +1,6 @@
 /* pii_id.c - numbers that authorities give to persons and companies: one row per number, its forms, its check, its context.
  * To add one: a row in ids; if it has a check of its own, the function above. `plain` is the confidence without a context word, `near` with
- * one; a number that fails its check is never reported. */
+ * one; a number that fails its check is reported only where its full name stands beside it: the rows "-named", which have none. */
 #include "prep/pii_int.h"
 
 #define D(k) (s[k] - '0')
@@ -324,8 +324,6 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "uk-nhs", PII_HEALTH_ID, { "999+999+9999", "9999999999" }, C(uk_nhs), 35, 94, "=nhs|health service|patient" },
     { "uk-driver", PII_DRIVER_ID, { "AAAAA999999AXXAA", "AAAAA999999AAXAA", "AAAA9999999AXXAA" }, C(uk_driver), 75, 95, "driv|licen" },
     { "us-ssn", PII_SOCIAL_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_ssn), 75, 95, "social|=ssn|security" },
-    /* named as such it is one, also when no such number was ever given out: examples, typing errors */
-    { "us-ssn-named", PII_SOCIAL_ID, { "999=-99=-9999", "999= 99= 9999" }, NONE, 3, 85, "social sec|=ssn|=ssns|social-sec" },
     { "us-ssn-plain", PII_SOCIAL_ID, { "999999999" }, C(us_ssn), 5, 75, "social sec|=ssn|=ssns" },
     { "us-itin", PII_TAX_ID, { "999=-99=-9999", "999= 99= 9999" }, C(us_itin), 70, 95, "=itin|taxpayer|tax" },
     { "us-driver", PII_DRIVER_ID, { "A9999999", "A99999999", "99999999" }, NONE, 5, 65, "driver|licence number|license number|=dl" },
@@ -348,6 +346,16 @@ static const struct Id { const char *rule; PiiKind kind; const char *shape[3]; P
     { "br-cpf", PII_TAX_ID, { "999=.999=.999=-99" }, C(br_cpf), 90, 97, "=cpf" },
     { "medical-record", PII_HEALTH_ID, { "9999999", "99999999", "999999" },
     NONE, 3, 62, "medical record|=mrn|patientennummer|patient id|patienten-id" },
+    /* What has the form and is called by its full name is one, also when the check fails: a digit was mistyped, or it is an example. */
+    { "us-ssn-named", PII_SOCIAL_ID, { "999=-99=-9999", "999= 99= 9999" }, NONE, 3, 85, "social sec|=ssn|=ssns|social-sec" },
+    { "uk-nino-named", PII_SOCIAL_ID, { "AA 99 99 99 A" }, NONE, 3, 85, "national insurance|=nino|=ni number" },
+    { "fr-nir-named", PII_SOCIAL_ID, { "9 99 99 9X 999 999 99", "9 99 99 9X 999 999" }, NONE, 3, 80, "sécurité sociale|securite sociale|=nir|numéro de sécu|n° de sécu" },
+    { "es-dni-named", PII_NATIONAL_ID, { "99999999-A", "AA9999999", "A-9999999-A" }, NONE, 3, 80, "=dni|=nif|=nie" },
+    { "it-code-named", PII_TAX_ID, { "AAA AAA XX AXX AXXX A" }, NONE, 3, 85, "codice fiscale" },
+    { "de-tax-id-named", PII_TAX_ID, { "99 999 999 999" }, NONE, 3, 80, "steuer-id|steuerid|identifikationsnummer|idnr" },
+    { "de-pension-named", PII_SOCIAL_ID, { "99 999999 A 999" }, NONE, 3, 80, "sozialversicherungsn|rentenversicherungsn|=svnr|=rvnr" },
+    { "pl-pesel-named", PII_NATIONAL_ID, { "99999999999" }, NONE, 3, 80, "pesel" },
+    { "nl-bsn-named", PII_NATIONAL_ID, { "999999999", "9999-99-999" }, NONE, 3, 80, "=bsn|burgerservicenummer" },
 #undef C
 #undef NONE
 };

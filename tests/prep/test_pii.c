@@ -219,6 +219,9 @@ static void test_ids(void **state)
     FINDS("AB 12 34 56 C", "social_id:AB 12 34 56 C");
     FINDS("536-22-1234", "social_id:536-22-1234");
     FINDS("my phone and social security number: 123-45-6789", "social_id:123-45-6789");
+    FINDS("PESEL 44051401350", "national_id:44051401350");
+    FINDS("National Insurance number QQ 12 34 56 C", "social_id:QQ 12 34 56 C");
+    FINDS("nací el 03/04/1979", "birth_date:03/04/1979");
     FINDS_NOTHING("call number 000-65-4321");
     FINDS_NOTHING("65 170839 J 004 756.9217.0769.86 RSSMRA85T10A562T 000-22-1234 666-22-1234 QQ 12 34 56 C");
 }
