@@ -145,6 +145,21 @@ diff -r -x DONE -x report.html "$work/pii" "$work/pii1" || fail "personal data d
 "$hone" prep "$work/pii.csv" -o "$work/piir" --pii redact "${pii_flags[@]}" > /dev/null || fail "redact"
 has "$work/piir/train.jsonl" 'my account is \[IBAN\]'
 "$hone" prep "$work/pii.csv" -o "$work/piid" --pii drop "${pii_flags[@]}" > "$work/said" 2>&1 && fail "every row has personal data, so none may be left"
+{ echo 'q,a'
+  for i in $(seq 10); do echo "\"Question $i of a customer, who reads it?\",\"Write to Help@Firma.de, please, about matter $i.\""; done
+  echo '"Where is the parcel that I sent? Anna Schmidt","It is on its way and comes soon."'
+  echo '"I live in Berlin, is that too far for you?","No, we come to Berlin as well."'; } > "$work/drop.csv"
+drop_flags=(--prompt '{q}' --completion '{a}' --duplicates off --pii-key "$work/key" --validation 0 --test 0 --pii drop)
+"$hone" prep "$work/drop.csv" -o "$work/drop" "${drop_flags[@]}" > "$work/said" || fail "drop"
+has "$work/said" '12 rows read, 11 removed' # a place alone takes no row
+has "$work/said" 'personal data: rows with email 10, person 1'
+has "$work/said" '[-][-]pii-skip KIND'
+echo 'help@firma.de' > "$work/allow"
+"$hone" prep "$work/drop.csv" -o "$work/drop2" --pii-allow "$work/allow" "${drop_flags[@]}" > "$work/said" || fail "allow"
+has "$work/said" '12 rows read, 1 removed'
+echo '"Anna Schmidt"' >> "$work/allow"
+expect 2 'made of other inputs or options' "$hone" prep "$work/drop.csv" -o "$work/drop2" --pii-allow "$work/allow" "${drop_flags[@]}"
+expect 2 'no rules for the country' "$hone" prep "$work/drop.csv" -o "$work/x7" --pii-country XX "${drop_flags[@]}"
 expect 2 'is no kind' "$hone" prep "$work/pii.csv" -o "$work/x6" --pii-skip colour "${pii_flags[@]}"
 
 # --- repairs, quality, languages
