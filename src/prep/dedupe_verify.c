@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 #define BATCH_PAIRS  ((size_t)1 << 16)
-#define LATELY_SLOTS ((size_t)1 << 18)
+#define LATELY_BITS  22                        /* 32 MB, of which only what is written to takes memory */
+#define LATELY_SLOTS ((size_t)1 << LATELY_BITS)
 #define PIECE_PAIRS  ((size_t)64) /* compared by one call */
 
 typedef struct Pair { uint32_t a, b; double jaccard; } Pair;
@@ -209,7 +210,7 @@ static int compare(Verify *v, Err *e)
 
 static uint64_t *lately_slot(const Verify *v, uint64_t pair)
 {
-    return &v->lately[pair * 0x9E3779B97F4A7C15u >> 46 & (LATELY_SLOTS - 1)];
+    return &v->lately[pair * 0x9E3779B97F4A7C15u >> (64 - LATELY_BITS)];
 }
 
 static uint64_t pair_of(uint32_t a, uint32_t b)
