@@ -85,18 +85,18 @@ static Tensor *box_fill(Lab *l, Box *b)
 {
     int64_t rows = tensor_rows(&b->t), cols = tensor_cols(&b->t);
     float  *v = mem_alloc((size_t)cols * sizeof *v);
+    uint16_t *rounded = mem_alloc((size_t)cols * sizeof *rounded);
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t c = 0; c < cols; c++)
             v[c] = b->kind == BOX_SET ? NAN : draw(l);
-        if (l->bf16)
-            for (int64_t c = 0; c < cols; c++) {
-                uint16_t rounded;
-                dtype_from_f32(&rounded, &v[c], DT_BF16, 1);
-                dtype_to_f32(&v[c], &rounded, DT_BF16, 1);
-            }
+        if (l->bf16) {
+            dtype_from_f32(rounded, v, DT_BF16, cols);
+            dtype_to_f32(v, rounded, DT_BF16, cols);
+        }
         dtype_from_f32(host_row(b, r), v, b->t.dtype, cols);
     }
     free(v);
+    free(rounded);
     l->be->upload(l->be, b->raw, b->before, b->nbytes);
     return &b->t;
 }
