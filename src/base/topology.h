@@ -1,6 +1,6 @@
 /* topology.h - which cores this process may use: what the machine has, less what a cpuset, a mask (taskset) or a container's quota takes away; and beside
  * which memory they stand, where a machine has several memory nodes (sockets, or parts of one). Found once, at the first question. To find more (caches):
- * a field here, its lines in topology.c, the only file that sees hwloc.
+ * a field here, its lines in topology.c, which alone sees hwloc (with topology_int.h, for its tests).
  *
  * On several nodes: threads stay beside one node each, evenly shared out, and large blocks lie on all of these nodes in turn, page by page, since every
  * thread reads every block and which thread takes a piece of work is not fixed. What each thread alone uses lies where it first writes. Mapped files are left
