@@ -36,19 +36,33 @@ Rng rng_at(uint64_t seed, RngStream stream, uint64_t sub, uint64_t index)
     return (Rng){ .seed = seed, .stream = (uint64_t)stream << 56 ^ sub, .index = index };
 }
 
-uint32_t rng_u32(Rng *r)
+static void block_of(const Rng *r, uint32_t out[4])
 {
     uint64_t block = r->index >> 2;
     uint32_t counter[4] = { (uint32_t)block, (uint32_t)(block >> 32), (uint32_t)r->stream, (uint32_t)(r->stream >> 32) };
-    uint32_t key[2] = { (uint32_t)r->seed, (uint32_t)(r->seed >> 32) }, out[4];
+    uint32_t key[2] = { (uint32_t)r->seed, (uint32_t)(r->seed >> 32) };
     rng_philox(counter, key, out);
+}
+
+uint32_t rng_u32(Rng *r)
+{
+    uint32_t out[4];
+    block_of(r, out);
     return out[r->index++ & 3];
 }
 
+/* Two words, the first of them low; mostly of one block. */
 static uint64_t rng_u64(Rng *r)
 {
-    uint64_t low = rng_u32(r);
-    return (uint64_t)rng_u32(r) << 32 | low;
+    const uint64_t at = r->index & 3;
+    uint32_t       out[4];
+    if (at == 3) {
+        const uint64_t low = rng_u32(r);
+        return (uint64_t)rng_u32(r) << 32 | low;
+    }
+    block_of(r, out);
+    r->index += 2;
+    return (uint64_t)out[at + 1] << 32 | out[at];
 }
 
 uint64_t rng_below(Rng *r, uint64_t n)
