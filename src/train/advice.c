@@ -10,19 +10,32 @@
 #include "base/thread.h"
 #include "tensor/inspect.h"
 
+static Hash128 hash_of(const Example *x) { return xxh3_128(x->ids, (size_t)x->n * sizeof *x->ids); }
+
+static Str key_of(const Hash128 *h) { return (Str){ (const char *)h, sizeof *h }; }
+
 /* Held-out rows that are also trained on measure memory, not skill. */
 void advise_on_overlap(const TrainRun *r)
 {
-    Map    *seen = map_new();
-    int64_t both = 0, dummy;
-    for (size_t i = 0; i < r->train->n; i++)
-        map_put(seen, (Str){ (const char *)r->train->ex[i].ids, (size_t)r->train->ex[i].n * sizeof(int32_t) }, 1);
-    for (size_t i = 0; r->held_out && i < r->held_out->n; i++)
-        both += map_get(seen, (Str){ (const char *)r->held_out->ex[i].ids, (size_t)r->held_out->ex[i].n * sizeof(int32_t) }, &dummy);
+    Map    *held = map_new(); /* how many of them say the same; 0: counted */
+    int64_t both = 0, n;
+    for (size_t i = 0; r->held_out && i < r->held_out->n; i++) {
+        const Hash128 h = hash_of(&r->held_out->ex[i]);
+        n = 0;
+        map_get(held, key_of(&h), &n);
+        map_put(held, key_of(&h), n + 1);
+    }
+    for (size_t i = 0; map_count(held) && i < r->train->n; i++) {
+        const Hash128 h = hash_of(&r->train->ex[i]);
+        if (map_get(held, key_of(&h), &n) && n) {
+            both += n;
+            map_put(held, key_of(&h), 0);
+        }
+    }
     if (both)
         log_warn("train", "%lld of %zu held-out rows are also training rows; their loss says how well they are remembered, not what was learnt",
                  (long long)both, r->held_out->n);
-    map_free(seen);
+    map_free(held);
 }
 
 #define ROWS_AT_ONCE 256

@@ -194,6 +194,28 @@ static int take_chosen(TrainCfg *c, Err *e)
     return rc;
 }
 
+/* A large tokenizer takes as long to open as a mapped model, and on one thread only: both at once. */
+typedef struct OpenTok { const char *model; Tok *tok; int rc; Err err; } OpenTok;
+
+static void open_tok(void *ctx)
+{
+    OpenTok *o = ctx;
+    o->rc = tok_open(&o->tok, o->model, &o->err);
+}
+
+static int open_model_and_tok(TrainRun *r, DataKind kind, Err *e)
+{
+    OpenTok o = { .model = r->cfg.model };
+    Beside *beside = beside_start(open_tok, &o);
+    int     rc = open_model(r, e);
+    rc = rc ? rc : train_cfg_resolve(&r->cfg, r->model, kind, e);
+    beside_join(beside);
+    r->tok = o.tok;
+    if (!rc && (rc = o.rc) != 0 && e)
+        *e = o.err;
+    return rc;
+}
+
 int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
 {
     TrainRun *r = *out = mem_zalloc(1, sizeof *r);
@@ -212,8 +234,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     char *model = path_absolute(r->cfg.model);
     free(r->cfg.model);
     r->cfg.model = model;
-    if ((rc = backend_check(be, (Compute)r->cfg.compute, e)) || (rc = take_chosen(&r->cfg, e)) || (rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model(r, e)) ||
-        (rc = train_cfg_resolve(&r->cfg, r->model, kind, e)) || (rc = tok_open(&r->tok, r->cfg.model, e)))
+    if ((rc = backend_check(be, (Compute)r->cfg.compute, e)) || (rc = take_chosen(&r->cfg, e)) || (rc = first_kind(r->cfg.data, &kind, e)) || (rc = open_model_and_tok(r, kind, e)))
         goto done;
     if (tok_size(r->tok) > r->model->cfg.vocab) {
         rc = err_set(e, ERR_INPUT, "%s: the tokenizer has %d entries, the embedding %lld rows; they do not belong together", r->cfg.model,
