@@ -68,8 +68,13 @@ static bool rows_fit(const Head *h, const Arrays *a, const DataOptions *o)
     const uint32_t vocab = o->vocab > 0 ? (uint32_t)o->vocab : INT32_MAX;
     int64_t        at = 0;
     unsigned       bad = h->n < 1 || h->n_long < 0 || h->n_cut < 0 || h->first < 0;
-    for (int64_t i = 0; i < h->n && !bad; at += a->n[i++])
-        bad = a->n[i] < 1 || a->n[i] > o->max_length || a->n[i] > h->tokens - at || a->line[i] < 1 || a->train[at];
+    for (int64_t i = 0; i < h->n && !bad; at += a->n[i++]) {
+        unsigned trained = 0;
+        bad = a->n[i] < 2 || a->n[i] > o->max_length || a->n[i] > h->tokens - at || a->line[i] < 1 || a->train[at];
+        for (int32_t k = 1; k < a->n[i] && !bad; k++)
+            trained |= a->train[at + k];
+        bad |= !trained;
+    }
     for (int64_t i = 0; i < h->tokens; i++)
         bad |= (unsigned)((uint32_t)a->ids[i] >= vocab) | (unsigned)(a->train[i] > 1);
     return !bad && at == h->tokens;
