@@ -78,7 +78,7 @@ static bool is_like(const Likeness *l, const Tensor *row, float *y)
     const Tensor  begin = tensor_col_view(row, 0, first);
     double        xy, yy, xx;
     tensor_get(&begin, y);
-    products(l->row, l->row, first, &xx, &xx);
+    products(l->row, l->row, first, &xy, &xx);
     products(l->row, y, first, &xy, &yy);
     if (rest(xx, xy, yy) > UNLIKE * l->norm || (l->norm == 0 && yy > 0))
         return false;

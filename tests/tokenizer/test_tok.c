@@ -545,6 +545,31 @@ static void test_config_tokens(void **state)
 }
 
 /* Spans through normalisers: each token points at the characters it came from. */
+/* The same for the same files, another for whatever is another: vocabulary, names, template. */
+static void test_hash(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        { "{" MODEL "}", NULL },
+        { "{" MODEL "}", "{}" },
+        { "{" MODEL "}", "{\"bos_token\":\"a\"}" },
+        { "{" MODEL "}", "{\"eos_token\":\"a\"}" },
+        { "{" MODEL "}", "{\"chat_template\":\"{{ messages[0].content }}\"}" },
+        { "{" MODEL "}", "{\"chat_template\":\"{{ messages[0].content  }}\"}" },
+        { "{" MODEL ",\"normalizer\":{\"type\":\"NFC\"}}", NULL },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2,\"<s>\":3,\"abab\":4},\"merges\":[\"a b\"]}}", NULL },
+        { "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":1,\"b\":0,\"ab\":2,\"<s>\":3,\"abab\":4},\"merges\":[\"a b\",[\"ab\",\"ab\"]]}}", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        for (size_t k = 0; k <= i; k++) {
+            Tok *a = must_open(texts[i][0], texts[i][1]), *b = must_open(texts[k][0], texts[k][1]);
+            assert_int_equal(strlen(tok_hash(a)), 64);
+            assert_int_equal(strcmp(tok_hash(a), tok_hash(b)) == 0, i == k);
+            tok_free(a);
+            tok_free(b);
+        }
+}
+
 static void test_spans(void **state)
 {
     (void)state;
@@ -574,7 +599,7 @@ int main(void)
         cmocka_unit_test(test_bad_text),        cmocka_unit_test(test_names),       cmocka_unit_test(test_missing_folder),
         cmocka_unit_test(test_plain),           cmocka_unit_test(test_stream_fallback), cmocka_unit_test(test_stream_bytes),
         cmocka_unit_test(test_long_word),       cmocka_unit_test(test_long_spaces), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_spans),           cmocka_unit_test(test_marks),
+        cmocka_unit_test(test_hash),            cmocka_unit_test(test_spans),           cmocka_unit_test(test_marks),
         cmocka_unit_test(test_other_models),
         cmocka_unit_test(test_many),            cmocka_unit_test(test_config_tokens),
     };

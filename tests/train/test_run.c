@@ -7,8 +7,10 @@
 
 #include "base/file_test.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "formats/jsonl.h"
+#include "tensor/inspect.h"
 #include "train/run.h"
 
 static char *home; /* scratch folder with model/ and data.jsonl */
@@ -523,6 +525,96 @@ static void test_full_disk_keeps_what_was_saved(void **state)
     free(last);
 }
 
+/* --- advice ---------------------------------------------------------------------------------------------------------------------------------- */
+
+static void remember(void *user, LogLevel level, const char *room, const char *text)
+{
+    (void)level;
+    (void)room;
+    strbuf_addf(user, "%s\n", text);
+}
+
+static void check_advice(const Plan *p, const char *want)
+{
+    Counter     c;
+    TrainResult res;
+    StrBuf      said = { 0 };
+    log_sink_add(remember, &said);
+    must_run(p, &c, &res);
+    log_sink_remove(remember, &said);
+    if (want && !strstr(strbuf_z(&said), want))
+        fail_msg("not said: %s, but: %s", want, strbuf_z(&said));
+    if (!want && (strstr(strbuf_z(&said), "never trained") || strstr(strbuf_z(&said), "held-out rows")))
+        fail_msg("said: %s", strbuf_z(&said));
+    strbuf_release(&said);
+    remove_run(p->out);
+}
+
+/* Held-out rows that are trained on are counted, each copy of them, however often the training rows have them. */
+static void test_overlap_is_told(void **state)
+{
+    (void)state;
+#define ROW(x) "{\"prompt\":\"" x "\",\"completion\":\" y\"}\n"
+    write_file("seen.jsonl", ROW("a") ROW("b") ROW("a") ROW("c"));
+    write_file("held.jsonl", ROW("a") ROW("d") ROW("a") ROW("b") ROW("a"));
+    write_file("new.jsonl", ROW("d") ROW("e"));
+    char *seen = at("seen.jsonl"), *held = at("held.jsonl"), *fresh = at("new.jsonl");
+    check_advice(&(Plan){ .out = "overlap", .more = { "data", seen, "eval", held, "steps", "1" } }, "4 of 5 held-out rows are also training rows");
+    check_advice(&(Plan){ .out = "overlap", .more = { "data", seen, "eval", fresh, "steps", "1" } }, NULL);
+    check_advice(&(Plan){ .out = "overlap", .more = { "data", seen, "eval", "0", "steps", "1" } }, NULL);
+    free(seen);
+    free(held);
+    free(fresh);
+}
+
+/* Rows of the head that are multiples of the end token's count; those that only begin like it, or are a little off, do not. */
+static void test_untrained_end_is_told(void **state)
+{
+    (void)state;
+    static const char config[] = "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":256,\"num_hidden_layers\":1,"
+                                 "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":48,\"vocab_size\":2048,"
+                                 "\"max_position_embeddings\":128,\"tie_word_embeddings\":true}";
+    Err      e = { 0 };
+    Model   *m;
+    Tok     *tok;
+    float    end[256], row[256];
+    char    *shape = at("shape"), *wide = at("wide-shape"), *out = at("wide-model"), *text;
+    size_t   n;
+    Backend *be = backend_open("cpu", 2, &e);
+    assert_int_equal(dir_make(wide, &e), 0);
+    write_file("wide-shape/config.json", config);
+    write_file("wide-shape/tokenizer_config.json", "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}");
+    assert_int_equal(file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e), 0);
+    write_file("wide-shape/tokenizer.json", text);
+    free(text);
+    assert_int_equal(tok_open(&tok, shape, &e), 0);
+    for (int turn = 0; turn < 2; turn++) { /* 1: the end token's row is zero, and so are the five */
+        if (model_open_random(&m, wide, be, DT_F32, 7, &e))
+            fail_msg("%s", e.text);
+        Tensor view = tensor_row_view(m->embed, tok_eos(tok), 1);
+        if (turn)
+            m->be->fill(m->be, &view, 0);
+        tensor_get(&view, end);
+        for (int k = 0; k < 9; k++) {
+            for (int i = 0; i < 256; i++)
+                row[i] = end[i] * (float)(k + 1) + (k == 5 && i >= 128 ? 0.1f : k == 6 ? 0.01f * (float)(i % 3) : k == 7 && i == 200 ? 1.0f : k == 8 && i == 3 ? 1.0f : 0);
+            view = tensor_row_view(m->embed, 1000 + 100 * k, 1);
+            tensor_put(&view, row);
+        }
+        if (model_save(m, NULL, out, &(SaveOptions){ .dtype = DT_F32 }, &e))
+            fail_msg("%s", e.text);
+        model_close(m);
+        for (int threads = 1; threads <= 3; threads++)
+            check_advice(&(Plan){ .out = "untrained", .threads = threads, .more = { "model", out, "steps", "1", "eval", "0" } }, "5 other tokens have the same row");
+    }
+    check_advice(&(Plan){ .out = "untrained", .more = { "steps", "1", "eval", "0" } }, NULL);
+    tok_free(tok);
+    be->close(be);
+    free(shape);
+    free(wide);
+    free(out);
+}
+
 static void test_bad_input_is_named(void **state)
 {
     (void)state;
@@ -563,6 +655,8 @@ int main(void)
         cmocka_unit_test(test_divergence_stops_with_the_step),
         cmocka_unit_test(test_another_recipe_is_refused),
         cmocka_unit_test(test_full_disk_keeps_what_was_saved),
+        cmocka_unit_test(test_overlap_is_told),
+        cmocka_unit_test(test_untrained_end_is_told),
         cmocka_unit_test(test_bad_input_is_named),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
