@@ -22,16 +22,59 @@ expect 1 'no usable pair came out of' "$hone" prep "$docs/manual.docx" -o "$work
 cmp "$work/base/work/questions/answers.jsonl" "$work/base1/work/questions/answers.jsonl" || fail "answers depend on threads"
 
 # --- a teacher that does better: what it says is put in the place of the kept answers, which are read before anybody is asked
-say() { sed -i 's/"text":".*/"text":"[{\\"question\\":\\"'"$1"'\\",\\"answer\\":\\"'"$2"'\\"}]"}/' "$work/judged/work/questions/answers.jsonl"; rm -f "$work"/judged/work/questions/*-1.json*; }
+# say FOLDER PAIRS: PAIRS is JSON
+say() {
+    local text; text=$(printf '%s' "$2" | tr '\n' ' ' | sed 's/["\\]/\\&/g; s/[&|\\]/\\&/g')
+    sed -i 's|"text":".*|"text":"'"$text"'"}|' "$1/work/questions/answers.jsonl"
+}
 judged=("$hone" prep "$docs/manual.docx" -o "$work/judged" --questions 1 --model "$base" --judge 0 --duplicates exact --quality off --test 0 --validation 0)
 expect 1 'there is no JSON in it' "${judged[@]}"
-say 'What size has the seal ring?' 'It has a diameter of 55 mm.'
+say "$work/judged" '[{"question":"What size has the seal ring?","answer":"It has a diameter of 55 mm."}]'
 expect 1 'pairs were refused (the first: unsupported_number: a number is not in the passage: 55)' "${judged[@]}"
-say 'What size has the seal ring of the pump?' 'The seal ring has a size of 12 mm.'
+say "$work/judged" '[{"question":"What size has the seal ring of the pump?","answer":"The seal ring has a size of 12 mm."}]'
 "${judged[@]}" > "$work/said" || fail "a good answer"
 grep -q 'passages gave [0-9]* pairs of question and answer' "$work/said" || fail "the screen does not tell pairs"
 grep -q '"content":"The seal ring has a size of 12 mm."}\],"meta":{"document":".*manual.docx","title":"Pump manual"' "$work/judged/train.jsonl" || { cat "$work/judged/train.jsonl" >&2; fail "no row"; }
 [ ! -e "$work/judged/work" ] || fail "kept answers stay behind in a finished folder"
+
+# --- personal data of a document and of answers stands nowhere in the finished folder, and no reason tells it
+echo 'Questions about the lamp go to anna.schmidt@web.de, and Mrs. Anna Schmidt answers them within 3 days.' > "$work/mail.txt"
+mail=("$hone" prep "$work/mail.txt" -o "$work/mail" --questions 2 --model "$base" --judge 0 --quality off --test 0 --validation 0)
+expect 1 'no usable pair' "${mail[@]}"
+say "$work/mail" '[{"question":"Who answers questions about the lamp?","answer":"Mrs. Anna Schmidt, anna.schmidt@web.de, answers them within 3 days."},
+    {"question":"Who else answers questions about the lamp?","answer":"Write to bernd.kowalski@web.de or call +49 30 90182917."}]'
+"${mail[@]}" > "$work/said" || fail "a document with personal data"
+grep -q '1 removed' "$work/said" || fail "$(cat "$work/said")"
+grep -q '"pass":"questions","action":"remove","reason":"unsupported_number: a number is not in the passage","score":' "$work/mail/decisions.jsonl" || fail "$(cat "$work/mail/decisions.jsonl")"
+for value in anna.schmidt@web.de 'Anna Schmidt' bernd.kowalski 90182917; do
+    ! grep -rqF -- "$value" "$work/mail" || fail "$value is left in $(grep -rlF -- "$value" "$work/mail" | head -n 1)"
+done
+
+# --- addresses: a certificate that nobody vouches for, and a host outside, which is told before anything goes there
+unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+far=("$hone" prep "$work/lamp.txt" --questions 2 --teacher-model m)
+expect 1 'was asked 2 times, in vain: Could not resolve host: no-such-host.invalid' "${far[@]}" -o "$work/far" --teacher https://no-such-host.invalid/v1
+grep -qF 'the passages of the documents go to m at https://no-such-host.invalid/v1, outside this machine and its networks' "$work/err" || { cat "$work/err" >&2; fail "no warning"; }
+if command -v openssl > /dev/null; then
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key.pem" -out "$work/cert.pem" -days 2 -subj /CN=localhost 2> /dev/null
+    openssl s_server -accept 0 -cert "$work/cert.pem" -key "$work/key.pem" -www > "$work/tls" 2>&1 & tls=$!
+    port=
+    for try in $(seq 50); do
+        port=$(sed -n 's/^ACCEPT .*:\([0-9]*\)$/\1/p' "$work/tls")
+        [ -z "$port" ] || break
+        sleep 0.1
+    done
+    if [ -n "$port" ]; then
+        expect 1 'certificate' "${far[@]}" -o "$work/tls1" --teacher "https://localhost:$port/v1"
+        grep -q 'cannot be asked: SSL certificate problem: self-signed certificate' "$work/err" || { cat "$work/err" >&2; fail "the certificate was not what stopped it"; }
+    else
+        echo "NOT TESTED: a certificate that nobody vouches for (the port of openssl s_server cannot be found)" >&2
+    fi
+    kill $tls 2> /dev/null || true
+    wait $tls 2> /dev/null || true
+else
+    echo "NOT TESTED: a certificate that nobody vouches for (there is no openssl)" >&2
+fi
 
 # --- options
 expect 2 '--questions needs a model that writes them' "$hone" prep "$work/lamp.txt" -o "$work/x" --questions 2
