@@ -15,7 +15,8 @@ static const char tail[] = "/chat/completions";
 
 /* Networks that no router of the public Internet knows. */
 static const struct { uint32_t net; int bits; Reach reach; } nets4[] = {
-    { 0x7f000000, 8, REACH_LOOPBACK }, { 0x0a000000, 8, REACH_PRIVATE }, { 0xac100000, 12, REACH_PRIVATE }, { 0xc0a80000, 16, REACH_PRIVATE }, { 0xa9fe0000, 16, REACH_PRIVATE },
+    { 0x7f000000, 8, REACH_LOOPBACK }, { 0x0a000000, 8, REACH_PRIVATE }, { 0xac100000, 12, REACH_PRIVATE }, { 0xc0a80000, 16, REACH_PRIVATE },
+    { 0xa9fe0000, 16, REACH_PRIVATE },
 };
 
 static Reach reach4(uint32_t host_order)

@@ -307,8 +307,8 @@ static int on_status(Work *k, Slot *s, long status, Err *e)
 /* No status: the network, the certificate, the time. */
 static int on_failure(Work *k, Slot *s, CURLcode code, Err *e)
 {
-    static const CURLcode for_good[] = { CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CONNECT_ERROR, CURLE_UNSUPPORTED_PROTOCOL,
-                                         CURLE_URL_MALFORMAT };
+    static const CURLcode for_good[] = { CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CONNECT_ERROR,
+                                         CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT };
     const char *what = *s->why ? s->why : curl_easy_strerror(code);
     char        text[CURL_ERROR_SIZE + 80];
     if (s->got.over || code == CURLE_FILESIZE_EXCEEDED) {

@@ -85,7 +85,8 @@ static int own_ask(void *state, const TeacherWork *w, Err *e)
         Json   *messages = w->messages(w->user, i);
         rc = chat_render(s->tok, messages, true, "the teacher's question", &out, e);
         if (!rc && (int64_t)out.ids.n + ANSWER_LEAST > positions) {
-            snprintf(why, sizeof why, "passage and instructions have %zu tokens, and the model has %lld positions for them and the answer", out.ids.n, (long long)positions);
+            snprintf(why, sizeof why, "passage and instructions have %zu tokens, and the model has %lld positions for them and the answer", out.ids.n,
+                     (long long)positions);
             rc = refuse(w, i, why, e);
         } else if (!rc) {
             rc = answer(s, w, i, &out.ids, e);

@@ -1,8 +1,8 @@
-/* questions_stage.c - with --questions: of each document that would give rows of plain text, a file of rows is made, work/questions/KEY-N.jsonl, which the intake reads in
- * its place: a conversation for each pair of a question and an answer, with "meta" that says where it is from:
+/* questions_stage.c - with --questions: of each document that would give rows of plain text, a file of rows is made, work/questions/KEY-N.jsonl, which the
+ * intake reads in its place: a conversation for each pair of a question and an answer (questions_rows.c), with "meta" that says where it is from:
  *   {"document", "title", "part", "section", "passage": its number in the document, "teacher", "grounding": 0..1, "score": 1..5, "source": the passage}
- * Pairs that the judges refuse, and answers that nothing could be read from (as a text), are rows, too, with "refused": {"reason", "score"} in their meta: the pass
- * `questions` (pass_questions.c) removes them, so they stand in removed.jsonl and decisions.jsonl like all others. Texts with personal data stand in
+ * Pairs that the judges refuse, and answers that nothing could be read from (as a text), are rows, too, with "refused": {"reason", "score"} in their meta:
+ * the pass `questions` (pass_questions.c) removes them, so they stand in removed.jsonl and decisions.jsonl like all others. Texts with personal data stand in
  * work/questions until the folder is done; the passes behind this stage see them as they see any row.
  * Documents are Word, PowerPoint, Excel, PDF, HTML, XML, and files named as text (.txt, .md, ...). Mails and mailboxes hold conversations already and stay what
  * they are, and so do tables.
@@ -11,61 +11,25 @@
  * requests in flight; within a window all passages are asked about, then all pairs that passed by words are scored in a second request for each passage.
  * Invariants: what a document's file says hangs on the document, the options and the teacher's answers, not on when they came; a file is there whole (beside it
  * KEY-N.json with its counts) or not at all; KEY is of inputs and options, so files of another command are never taken for ours. */
-#include "prep/prep_int.h"
+#include "prep/questions_int.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/utf8.h"
-#include "docs/chunk.h"
-#include "infer/teacher.h"
-#include "prep/questions.h"
-#include "prep/questions_cache.h"
-#include "prep/questions_ground.h"
 
 #define WINDOW_PASSAGES 256
 #define TEMPERATURE     0.7  /* of questions; scores are asked for at 0 */
 #define TOKENS_FIRST    1024 /* of an answer, thoughts included, and for each pair */
 #define TOKENS_PAIR     256
-#define FIRST_MAX       400  /* bytes of the first refusal that are kept for the error */
-
-typedef struct Passage {
-    size_t        paper;      /* of the window */
-    const Chunk  *chunk;
-    int64_t       number;     /* in its document, from 1 */
-    AnswerEnd     end;
-    char         *answer;     /* owned */
-    QuestionPairs pair;
-    char         *unreadable; /* why there are no pairs; owned; NULL: they are there */
-    Grounding    *grounding;  /* [pair.item.n] */
-    int          *score;      /* [pair.item.n] 0: not asked, or not told */
-} Passage;
-
-typedef struct Paper { size_t input; DocOut doc; ChunkList chunk; } Paper; /* a document of the window */
-
-/* What came of documents; of one and of all. */
-typedef struct Counts { int64_t passages, unreadable, refused, usable; char first[FIRST_MAX]; /* refusal */ } Counts;
-
-typedef struct Maker {
-    Prep        *p;
-    Teacher     *teacher;      /* NULL: nothing had to be asked yet */
-    AnswerCache  cache;
-    VEC(Paper)   paper;
-    VEC(Passage) passage;
-    Counts       all;
-    int64_t      documents, unread;
-    uint64_t     bytes_before, bytes; /* of inputs before the window, and of those in it */
-} Maker;
 
 typedef enum { ROUND_PAIRS, ROUND_SCORES, ROUNDS } RoundKind;
 
 /* ---- passages -------------------------------------------------------------------------------------------------------------------------------------- */
 
-static PassagePlace place_of(const Maker *m, const Passage *q)
+PassagePlace passage_place(const Maker *m, const Passage *q)
 {
     const Paper   *a = &m->paper.p[q->paper];
     const DocPart *part = &a->doc.part.p[q->chunk->part];
@@ -85,7 +49,7 @@ static void passage_release(Passage *q)
 /* Reads what the teacher said of a passage, and judges it by words. */
 static void read_pairs(const Maker *m, Passage *q)
 {
-    const PassagePlace place = place_of(m, q);
+    const PassagePlace place = passage_place(m, q);
     Err                why = { 0 };
     StrBuf             all = { 0 };
     if (q->end == ANSWER_REFUSED) {
@@ -161,7 +125,7 @@ static bool takes_part(const Passage *q, RoundKind kind)
 
 static Json *messages_of(const Round *r, const Passage *q)
 {
-    const PassagePlace place = place_of(r->m, q);
+    const PassagePlace place = passage_place(r->m, q);
     QuestionPair      *pair;
     size_t            *at;
     if (r->kind == ROUND_PAIRS)
@@ -230,8 +194,8 @@ static int open_teacher(Maker *m, Err *e)
     const char    *where = c->teacher && *c->teacher ? c->teacher : c->model;
     if (m->teacher)
         return 0;
-    int rc = teacher_open(&m->teacher, &(TeacherOptions){ .where = where, .model = c->teacher_model, .key = getenv(TEACHER_KEY_VARIABLE), .in_flight = c->teacher_requests,
-                                                          .threads = (int)c->threads }, e);
+    const TeacherOptions o = { .where = where, .model = c->teacher_model, .key = getenv(TEACHER_KEY_VARIABLE), .in_flight = c->teacher_requests, .threads = (int)c->threads };
+    int                  rc = teacher_open(&m->teacher, &o, e);
     if (!rc && teacher_far(m->teacher))
         log_warn("prep", "the passages of the documents go to %s, outside this machine and its networks, as they stand: personal data leaves them only afterwards",
                  teacher_name(m->teacher));
@@ -291,121 +255,6 @@ static int ask_round(Maker *m, RoundKind kind, Err *e)
         err_wrap(e, "%zu answers are kept, and the same command goes on from there", answer_cache_count(&m->cache));
     vec_release(&r.asked);
     return rc;
-}
-
-/* ---- rows ------------------------------------------------------------------------------------------------------------------------------------------- */
-
-static void put_text(Json *to, const char *key, Str s)
-{
-    if (s.n)
-        json_set(to, key, json_str_new(s));
-}
-
-static Json *meta_of(const Maker *m, const Passage *q)
-{
-    const PassagePlace place = place_of(m, q);
-    const Paper       *a = &m->paper.p[q->paper];
-    StrBuf             source = { 0 };
-    Json              *meta = json_obj_new();
-    put_text(meta, "document", str_of(m->p->input.p[a->input].path));
-    put_text(meta, "title", str_of(a->doc.title));
-    put_text(meta, "part", place.part);
-    put_text(meta, "section", place.section);
-    json_set(meta, "passage", json_int_new(q->number));
-    put_text(meta, "teacher", str_of(teacher_name(m->teacher)));
-    strbuf_addf(&source, "%.*s%s%.*s", (int)place.lead.n, place.lead.n ? place.lead.p : "", place.lead.n ? "\n" : "", (int)place.text.n, place.text.p);
-    put_text(meta, "source", strbuf_str(&source));
-    strbuf_release(&source);
-    return meta;
-}
-
-static Json *message(const char *role, const char *text)
-{
-    Json *j = json_obj_new();
-    json_set(j, "role", json_str_new(str_of(role)));
-    json_set(j, "content", json_str_new(str_of(text)));
-    return j;
-}
-
-/* what: of the texts, so for the log only where personal data may stay; "": nothing. */
-static void refuse(const Maker *m, Counts *n, Json *meta, const char *reason, const char *what, double score)
-{
-    const bool open = m->p->cfg.pii == PREP_PII_OFF || m->p->cfg.pii == PREP_PII_REPORT;
-    Json      *j = json_obj_new();
-    json_set(j, "reason", json_str_new(str_of(reason)));
-    if (isfinite(score))
-        json_set(j, "score", json_num_new(score));
-    if (*what && open)
-        json_set(j, "what", json_str_new(str_of(what)));
-    json_set(meta, "refused", j);
-    if (!*n->first) {
-        StrBuf first = { 0 };
-        strbuf_addf(&first, "%s%s%s", reason, *what ? ": " : "", what);
-        snprintf(n->first, sizeof n->first, "%.*s", (int)utf8_complete(first.p, MIN(first.n, sizeof n->first - 1)), first.p);
-        strbuf_release(&first);
-    }
-}
-
-static void put_row(StrBuf *out, Json *row, Json *meta)
-{
-    json_set(row, "meta", meta);
-    json_write(out, row, false);
-    strbuf_addc(out, '\n');
-    json_free(row);
-}
-
-static void put_pair(const Maker *m, const Passage *q, size_t i, Counts *n, StrBuf *out)
-{
-    const Grounding *g = &q->grounding[i];
-    const int        least = (int)m->p->cfg.judge;
-    char             why[96];
-    Json            *row = json_obj_new(), *list = json_arr_new(), *meta = meta_of(m, q);
-    json_push(list, message("user", q->pair.item.p[i].question));
-    json_push(list, message("assistant", q->pair.item.p[i].answer));
-    json_set(row, "messages", list);
-    json_set(meta, "grounding", json_num_new(round(g->share * 100) / 100));
-    if (q->score[i])
-        json_set(meta, "score", json_int_new(q->score[i]));
-    if (*g->why) {
-        refuse(m, n, meta, g->why, g->what, g->share);
-    } else if (least && !q->score[i]) {
-        refuse(m, n, meta, "unscored: the teacher was asked for its judgement and gave no number for this pair", "", NAN);
-    } else if (least && q->score[i] < least) {
-        snprintf(why, sizeof why, "low_score: the teacher gives the pair %d of %d", q->score[i], QUESTIONS_SCORE_MAX);
-        refuse(m, n, meta, why, "", q->score[i]);
-    }
-    if (json_get(meta, "refused"))
-        n->refused++;
-    else
-        n->usable++;
-    put_row(out, row, meta);
-}
-
-/* An answer, or a part of one, that gave no pair. */
-static void put_unread(const Maker *m, const Passage *q, const char *reason, Counts *n, StrBuf *out)
-{
-    Json *row = json_obj_new(), *meta = meta_of(m, q);
-    put_text(row, "text", *q->answer ? str_of(q->answer) : STR_LIT("(no answer)"));
-    refuse(m, n, meta, reason, q->end == ANSWER_REFUSED ? q->answer : "", NAN);
-    n->unreadable++;
-    put_row(out, row, meta);
-}
-
-static void put_passage(const Maker *m, const Passage *q, Counts *n, StrBuf *out)
-{
-    StrBuf why = { 0 };
-    n->passages++;
-    if (q->unreadable)
-        put_unread(m, q, q->unreadable, n, out);
-    for (size_t i = 0; !q->unreadable && i < q->pair.item.n; i++)
-        put_pair(m, q, i, n, out);
-    if (!q->unreadable && q->pair.malformed)
-        strbuf_addf(&why, "malformed_pair: %zu objects of the answer have no question or no answer", q->pair.malformed);
-    else if (!q->unreadable && q->end == ANSWER_CUT)
-        strbuf_addf(&why, "cut_answer: it was cut at its greatest length, behind %zu whole pairs", q->pair.item.n);
-    if (why.n)
-        put_unread(m, q, why.p, n, out);
-    strbuf_release(&why);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------------------------------------------ */
@@ -497,7 +346,7 @@ static int write_paper(Maker *m, size_t paper, Err *e)
     char        *path = made_path(m->p, a->input, "jsonl");
     for (size_t i = 0; i < m->passage.n; i++)
         if (m->passage.p[i].paper == paper)
-            put_passage(m, &m->passage.p[i], &n, &out);
+            questions_put_rows(m, &m->passage.p[i], &n, &out);
     int rc = file_write_atomic(path, strbuf_z(&out), out.n, e);
     if (!rc)
         rc = write_counts(m->p, a->input, kind, &n, e);
@@ -604,9 +453,9 @@ static int judge_all(const Maker *m, Err *e)
         return err_set(e, ERR_INPUT, "none of the %lld documents has any text, so there is nothing to ask about", (long long)m->documents);
     if (n->usable)
         return 0;
-    return err_set(e, ERR_WORK, "no usable pair came out of %lld passages: %lld answers of %s could not be read, and %lld pairs were refused%s%s%s; a larger model as --teacher does better",
-                   (long long)n->passages, (long long)n->unreadable, c->teacher && *c->teacher ? c->teacher : c->model, (long long)n->refused, *n->first ? " (the first: " : "",
-                   n->first, *n->first ? ")" : "");
+    return err_set(e, ERR_WORK, "no usable pair came out of %lld passages: %lld answers of %s could not be read, and %lld pairs were refused%s%s%s; a larger model as "
+                                "--teacher does better", (long long)n->passages, (long long)n->unreadable, c->teacher && *c->teacher ? c->teacher : c->model,
+                   (long long)n->refused, *n->first ? " (the first: " : "", n->first, *n->first ? ")" : "");
 }
 
 int questions(Prep *p, Err *e)
