@@ -11,6 +11,8 @@
  *     and at most three letters are over, or they begin with at least five equal letters that are two thirds of the longer and at most three letters are over in
  *     each. In scripts without spaces pairs of neighbouring characters are the words
  *   - the answer says something: it has a word, a number or a name that can be looked for ("Yes." has none).
+ * Measured with passages of 2000 characters of technical documents, their own sentences as answers beside every other passage of the same documents: at 0.7 between
+ * 0.4 and 2.8 of 100 pass beside a foreign passage (0.6 and 6.3 at a share of 0.6), and none of the paraphrases that were written for the test is refused.
  * It does not see whether the words say the same: "open from 9" for "closed from 9" passes. That is for the teacher's own score, and for a person (prep review).
  * Words are compared after NFKC and in lower case. Bounds: texts of any length; cost about (words of the pair) * log(words of the passage). */
 #ifndef HONE_PREP_QUESTIONS_GROUND_H
@@ -18,7 +20,7 @@
 
 #include "base/str.h"
 
-#define GROUND_LEAST 0.6
+#define GROUND_LEAST 0.7
 
 typedef struct Ground Ground;
 
