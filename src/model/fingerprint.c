@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "formats/dtype.h"
 #include "tensor/inspect.h"
@@ -40,6 +41,8 @@ void model_fingerprint(const Model *m, char out[SHA256_HEX])
         sha256_add(&h, s->dim, (size_t)s->rank * sizeof *s->dim);
         if (s->rank == 2)
             add_matrix(&h, *s->at);
+        if (m->stream && s->mapped) /* each sample brought its neighbours into memory */
+            file_forget((*s->at)->data, dtype_bytes((*s->at)->dtype, tensor_numel(*s->at)));
     }
     sha256_hex(&h, out);
 }

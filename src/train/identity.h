@@ -8,7 +8,7 @@
  * `tokens` of the example are decoded. */
 #define IDENTITY_TOKENS 256 /* enough to see a difference, little enough to be done in a moment */
 int identity_check(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens, double *largest, Err *e);
-/* Seconds that a token of the example takes to decode, the mean of at most `tokens` after the first two, which come to cold caches. ERR_INPUT: it is too short. */
-int identity_time(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens, double *seconds, Err *e);
+/* Seconds that each of the first `tokens` of an example with more than that takes to decode. */
+int identity_time(PassCtx *p, const DataSet *d, int64_t example, int32_t tokens, double *seconds /* [tokens] */, Err *e);
 
 #endif

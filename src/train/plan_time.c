@@ -22,10 +22,10 @@
 #define SHARE         0.015
 #define MOST_SECONDS  20.0
 #define BINS_MOST     24    /* micro-batches measured */
+#define TURNS         3     /* of what is too short to be trusted once */
 #define DECODED       16    /* tokens */
 #define FILE_SAMPLE   ((int64_t)32 << 20) /* bytes with which the disk is tried as a place for block inputs */
 #define WRITTEN       ((size_t)32 << 20) /* bytes, at most, with which writing is tried */
-#define FLUSHED       3     /* small files */
 #define SAVE_FLUSHES  15    /* fsyncs of a checkpoint with its three journals, and of writing what is best so far (strace -e fsync) */
 #define BEST_FLUSHES  8
 #define ATTN_COST     2.0   /* a multiplication of attention takes so many times as long as one of a large product */
@@ -81,6 +81,19 @@ static double pass_seconds(TrainRun *r, int layers, const DataSet *d, const int6
     return rc ? -1 : clock_seconds() - started;
 }
 
+static int compare(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The middle one; sorts them. What is measured in a moment and multiplied by a whole run must not hang on what else the machine did in that moment. */
+static double median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, compare);
+    return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
 /* What blocks and head take per unit of work, over the micro-batches of a plan. `deep` layers of all are run, and one alone, which tells the head from
  * the blocks. */
 static void rate_passes(TrainRun *r, const DataSet *d, const PackPlan *p, bool train, ActivationPolicy policy, double budget, double *block, double *head,
@@ -88,39 +101,34 @@ static void rate_passes(TrainRun *r, const DataSet *d, const PackPlan *p, bool t
 {
     const int    layers = (int)r->model->cfg.layers;
     const double began = clock_seconds();
-    double       block_seconds = 0, head_seconds = 0;
-    Work         done = { 0 };
+    double       block_rate[BINS_MOST], head_rate[BINS_MOST];
+    int          n_rates = 0;
     for (int64_t k = 0, most = MIN(p->n_bins, BINS_MOST); k < most && (k == 0 || clock_seconds() - began < budget * (double)k / (double)(k + 1)); k++) {
         const int64_t  b = k * p->n_bins / most, *example = p->item + p->first[b], n = p->first[b + 1] - p->first[b];
         double         one = pass_seconds(r, 1, d, example, n, train, policy);
         if (k == 0) { /* the first one came to cold caches */
+            const double cold = one;
             one = pass_seconds(r, 1, d, example, n, train, policy);
-            *deep = (int)MAX(MIN(layers, 2), MIN((double)layers, budget / 3 / MAX(one, 1e-6)));
+            *deep = (int)MAX(MIN(layers, 2), MIN((double)layers, budget / 3 / MAX(MIN(one, cold), 1e-6)));
         }
         const double some = pass_seconds(r, *deep, d, example, n, train, policy);
         const Work   w = work_of(r, d, example, n);
         const double in_blocks = *deep > 1 ? (some - one) / (*deep - 1) * layers : some * w.block / (w.block + w.head);
         const double whole = *deep == layers ? some : MAX(one - in_blocks / layers, 0) + in_blocks;
-        block_seconds += MIN(MAX(in_blocks, 0), whole);
-        head_seconds += whole - MIN(MAX(in_blocks, 0), whole);
-        done.block += w.block;
-        done.head += w.head;
+        block_rate[n_rates] = MIN(MAX(in_blocks, 0), whole) / MAX(w.block, 1);
+        head_rate[n_rates++] = (whole - MIN(MAX(in_blocks, 0), whole)) / MAX(w.head, 1);
     }
-    *block = block_seconds / MAX(done.block, 1);
-    *head = head_seconds / MAX(done.head, 1);
+    *block = median(block_rate, n_rates);
+    *head = median(head_rate, n_rates);
 }
 
 static double optimizer_seconds(TrainRun *r)
 {
-    const double  began = clock_seconds();
     Optimizer    *o = &r->opt;
     const int64_t n = MIN(o->n_values, (int64_t)(r->plan.pass / sizeof(float) / 4) & ~255);
-    double        norm = 0;
-    optimizer_zero_grad(o);
-    norm = optimizer_grad_norm(o);
-    double     seconds = clock_seconds() - began;
-    TArenaMark mark = tarena_mark(&r->pass.scratch);
-    Tensor    *t[4];
+    double        seconds[TURNS], norm = 0;
+    TArenaMark    mark = tarena_mark(&r->pass.scratch);
+    Tensor       *t[4];
     for (int i = 0; i < 4; i++) { /* not the run's own: an update would change them */
         t[i] = tarena_tensor(&r->pass.scratch, NULL, DT_F32, 1, &n);
         if (t[i])
@@ -128,30 +136,36 @@ static double optimizer_seconds(TrainRun *r)
         if (t[i] && i > 1 && r->cfg.optim == OPTIM_ADAMW_8BIT)
             t[i]->dtype = i == 2 ? DT_DYN8 : DT_UDYN8; /* smaller, and zeros as well */
     }
-    if (n > 0 && t[3]) {
-        const AdamW  a = { .lr = (float)norm, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };
-        const double started = clock_seconds();
-        r->be->adamw(r->be, t[0], t[1], t[2], t[3], &a, 1);
-        seconds += (clock_seconds() - started) * (double)o->n_values / (double)n;
+    for (int turn = 0; turn < TURNS; turn++) {
+        double started = clock_seconds();
+        optimizer_zero_grad(o);
+        norm = optimizer_grad_norm(o);
+        seconds[turn] = clock_seconds() - started;
+        if (n > 0 && t[3]) {
+            const AdamW a = { .lr = (float)norm, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };
+            started = clock_seconds();
+            r->be->adamw(r->be, t[0], t[1], t[2], t[3], &a, 1);
+            seconds[turn] += (clock_seconds() - started) * (double)o->n_values / (double)n;
+        }
     }
     tarena_rewind(&r->pass.scratch, mark);
-    return seconds;
+    return median(seconds, TURNS);
 }
 
-/* Seconds of one token decoded with a cache, through `layers` blocks; 0: no example is long enough. */
+/* Seconds of one token decoded with a cache, through `layers` blocks; 0: there is no example of three tokens. */
 static double decode_seconds(TrainRun *r, const DataSet *d, int layers)
 {
     Model    m = model_slice(r->model, 0, layers);
     PassCtx *p = &r->pass;
-    double   seconds = 0;
+    double   seconds[DECODED];
     int64_t  i = 0;
-    while (i + 1 < (int64_t)d->n && d->ex[i].n < DECODED)
+    while (i + 1 < (int64_t)d->n && d->ex[i].n <= DECODED)
         i++;
+    const int32_t n = MIN(d->ex[i].n - 1, DECODED);
     p->model = &m;
-    if (identity_time(p, d, i, DECODED, &seconds, NULL))
-        seconds = 0;
+    const int rc = identity_time(p, d, i, n, seconds, NULL);
     p->model = r->model;
-    return seconds;
+    return rc || n < 2 ? 0 : median(seconds + 1, n - 1); /* the first comes to cold caches */
 }
 
 /* Seconds until n bytes of a new file are on the disk; 0: no file can be made there. */
@@ -171,6 +185,7 @@ static void rate_disk(const TrainRun *r, PlanRates *rate, size_t expected)
 {
     const size_t n = MAX(MIN(expected, WRITTEN), (size_t)1 << 20), hashed = MIN(n, (size_t)4 << 20);
     char        *buf = mem_alloc(n), hex[SHA256_HEX], *dir = path_absolute(r->cfg.out);
+    double       flush[TURNS];
     Sha256       h;
     while (!file_is_dir(dir) && strrchr(dir, '/') > dir)
         *strrchr(dir, '/') = '\0';
@@ -181,8 +196,9 @@ static void rate_disk(const TrainRun *r, PlanRates *rate, size_t expected)
     sha256_add(&h, buf, hashed);
     sha256_hex(&h, hex);
     rate->hash = (clock_seconds() - started) / (double)hashed;
-    for (int i = 0; i < FLUSHED; i++)
-        rate->flush += durable_seconds(where, buf, 4096) / FLUSHED;
+    for (int turn = 0; turn < TURNS; turn++)
+        flush[turn] = durable_seconds(where, buf, 4096);
+    rate->flush = median(flush, TURNS);
     rate->write = MAX(durable_seconds(where, buf, n) - rate->flush, 0) / (double)n;
     free(dir);
     free(buf);

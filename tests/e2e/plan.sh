@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # plan.sh HONE SHARED - hone plan on the demo's model: memory within 2 % of what the run takes, a limit that is kept, one that is too small and names
-# the least that works, what was chosen holds for the run that goes on, and every choice gives the same losses.
+# the least that works, what was chosen stands in the recipe, every choice gives the same losses, and what is spilled leaves nothing behind.
 source "$(dirname "$0")/common.sh"
 
 root=$here/../..
@@ -36,16 +36,44 @@ grep -q "^activations: keep" "$work/run/recipe.yaml" || fail "the recipe does no
 expect 1 "needs at least" "$hone" train "${common[@]}" --out "$work/small" --memory 4MiB
 least=$(sed -n 's/.*(--memory \([0-9]*MiB\)).*/\1/p' "$work/err")
 "$hone" train "${common[@]}" --out "$work/small" --memory "$least" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "$least was said to be enough"; }
-[ -n "$asan" ] || grep -q "^activations: checkpoint" "$work/small/recipe.yaml" || fail "with $least blocks should be computed twice"
+[ -n "$asan" ] || ! grep -q "^activations: keep" "$work/small/recipe.yaml" || fail "with $least blocks should be computed twice"
 "$hone" train "${common[@]}" --out "$work/small" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "the chosen values should hold without --memory"; }
 grep -q "already done" "$work/err" || fail "a finished run is not planned again"
 
-# the three ways to keep activations, and weights that come and go, give the same bits
+# every way to keep activations gives the same bits, each in less memory than the one before, as planned
 losses() { grep -o '"loss":[^,]*' "$1/metrics.jsonl"; }
-for how in keep checkpoint stream; do
+before=
+for how in keep checkpoint spill stream; do
     "$hone" train "${common[@]}" --activations $how --out "$work/$how" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "--activations $how"; }
     [ "$(losses "$work/$how")" = "$(losses "$work/keep")" ] || fail "--activations $how gives other losses than keep"
+    [ -n "$asan" ] || awk -v p="$(number memory_bytes "$work/$how/run.json")" -v f="$(number memory_bytes "$work/$how/DONE")" -v b="${before:-1e18}" \
+        'BEGIN { exit !(p / f > 0.98 && p / f < 1.02 && f < b) }' ||
+        fail "$how: planned $(number memory_bytes "$work/$how/run.json") bytes, taken $(number memory_bytes "$work/$how/DONE"), by the way before ${before:-more}"
+    before=$(number memory_bytes "$work/$how/DONE")
 done
+[ "$(number file_bytes "$work/spill/run.json")" -gt 0 ] || fail "the plan does not tell the file of block inputs"
+
+# a run that is killed leaves no file of its inputs behind, and goes on by another way to the same result
+"$hone" train "${common[@]}" --steps 12 --batch-tokens 1024 --save-every 2 --activations spill --out "$work/killed" > /dev/null 2>&1 &
+pid=$!
+for _ in $(seq 600); do [ -e "$work/killed/checkpoints/step-000000002" ] && break; sleep 0.1; done
+ls -l "/proc/$pid/fd" 2>/dev/null | grep -q '(deleted)' || fail "the file of block inputs has a name, or is not there"
+kill -9 $pid 2>/dev/null || fail "the run was over before it could be killed"
+wait $pid 2>/dev/null || true
+[ -z "$(find "$work" -name 'spill*' ! -path "$work/spill" ! -path "$work/spill/*")" ] || fail "the file of block inputs is still there"
+"$hone" train "${common[@]}" --steps 12 --batch-tokens 1024 --save-every 2 --activations keep --out "$work/killed" > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "going on with keep"; }
+"$hone" train "${common[@]}" --steps 12 --batch-tokens 1024 --save-every 2 --activations checkpoint --out "$work/whole" > /dev/null 2> "$work/err" || fail "the run at one go"
+[ "$(losses "$work/killed")" = "$(losses "$work/whole")" ] || fail "killed and gone on with in another way, the run has other losses"
+
+# a disk that lacks the room for it is told before the first step, with the bytes needed and free (needs the right to mount)
+mkdir "$work/disk"
+if mount -t tmpfs -o size=1200k tmpfs "$work/disk" 2>/dev/null; then
+    trap 'umount "$work/disk" 2>/dev/null; rm -rf "$work"' EXIT
+    expect 1 "are needed to put numbers aside, and 1.17 MiB are free" "$hone" train "${common[@]}" --activations spill --out "$work/disk/run"
+    [ ! -e "$work/disk/run/metrics.jsonl" ] || fail "the run began on a disk that is too small"
+else
+    echo "SKIPPED: a disk too small (no right to mount)" >&2
+fi
 
 # training all weights is offered with moments of 8 bits where it fits only so
 row() { "$hone" plan "${common[@]}" --micro-tokens 512 --json "$@" 2> "$work/err" | grep -o '{[^{}]*"method":"full"[^{}]*"activations":"keep"[^{}]*}' | head -n 1 > "$work/row"; }
