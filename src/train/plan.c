@@ -316,8 +316,11 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             const int64_t file = file_bytes(r, a, micro);
             if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream)
                 continue;
-            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, &d, e)))
+            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, &d, e))) {
+                if (rc == ERR_MEM) /* it takes addresses, not memory */
+                    err_set(e, rc, "this process may not address as much as the run would take to be planned (see ulimit -v): %s", e->text);
                 return rc;
+            }
             const size_t bytes = MAX(total(p->standing + mapped(r, a), &d), memory_peak()), with_file = bytes + (in_memory ? (size_t)file : 0);
             if (asked == ACTIVATIONS_AUTO && file && p->disk_free >= 0 && rest + file > p->disk_free) {
                 lacking = with_file < p->smallest && (!lacking || rest + file < lacking) ? rest + file : lacking;

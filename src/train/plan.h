@@ -67,6 +67,10 @@ typedef struct PlanRates {
 Model model_slice(const Model *m, int first, int layers);         /* the same model with `layers` blocks from `first` on; lives as long as m */
 int   plan_time(struct TrainRun *r, Err *e);
 void   plan_rate(struct TrainRun *r, Compute c);                  /* measures another compute, shortly */
+/* Seconds that a micro-batch waits for a disk that takes its block inputs slower than they are made, or gives them back slower than they are used. The disk
+ * takes what may not stay `unwritten` in memory and gives what `room` of memory does not hold any more (bytes); both go on while blocks run, `forward` and
+ * then `back` seconds. */
+double plan_wait(double inputs, size_t room, size_t unwritten, const PlanRates *rate, double forward, double back);
 void   plan_rate_file(struct TrainRun *r, int64_t file);          /* measures the disk as a place for a file of so many bytes */
 double plan_way_seconds(const struct TrainRun *r, bool full, int activations, Compute c, int64_t micro); /* of training; NaN: not measured */
 

@@ -241,16 +241,19 @@ static double train_seconds(const TrainRun *r, const Work *w, double epochs, Com
     return epochs * (w->block * rate->block[c] + w->head * rate->head[c]) + (double)r->total_steps * rate->step;
 }
 
-/* Of training that computes for so many seconds: how long it waits for a disk that takes the block inputs of micro-batches of so many tokens slower than they
- * are made, or gives them back slower than they are used. Of a micro-batch's inputs the disk takes what may not wait in memory to be written, and gives what memory no longer holds; both go on
- * while blocks run: once before the way back, and at least twice as long on it. */
+double plan_wait(double inputs, size_t room, size_t unwritten, const PlanRates *rate, double forward, double back)
+{
+    const double put = MAX(inputs - (double)unwritten, 0) * rate->put - forward, get = MAX(inputs - (double)room, 0) * rate->get - back;
+    return (put > 0 ? put : 0) + (get > 0 ? get : 0); /* not measured: NaN, which is not more */
+}
+
+/* Of training over micro-batches of so many tokens that computes for so many seconds: how long it waits for the disk besides. Blocks run once before the way
+ * back; on it once more, and back, which costs as much as once or, where all weights are trained, twice. */
 static double disk_wait(const TrainRun *r, double batches, double tokens, double compute_seconds, bool full)
 {
-    const PlanRates *rate = r->plan.rates;
-    const double     inputs = (double)model_spill_bytes(r->model, (int64_t)tokens), one = compute_seconds / MAX(batches, 1), forward = one / (full ? 4 : 3);
-    const size_t     room = memory_free();
-    const double     put = MAX(inputs - (double)memory_unwritten(room), 0) * rate->put, get = MAX(inputs - (double)room, 0) * rate->get;
-    return batches * ((put > forward ? put - forward : 0) + (get > one - forward ? get - (one - forward) : 0)); /* not measured: NaN, which is not more */
+    const size_t room = memory_free();
+    const double one = compute_seconds / MAX(batches, 1), forward = one / (full ? 4 : 3);
+    return batches * plan_wait((double)model_spill_bytes(r->model, (int64_t)tokens), room, memory_unwritten(room), r->plan.rates, forward, one - forward);
 }
 
 static void sum_up(TrainRun *r, const PackPlan *epoch)

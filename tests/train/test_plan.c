@@ -223,6 +223,24 @@ static void chosen_once(void **state)
     be->close(be);
 }
 
+/* A disk is waited for only where memory cannot stand in for it, and only as long as it takes longer than the blocks it goes beside. */
+static void waits(void **state)
+{
+    (void)state;
+    static const struct { double inputs; size_t room, unwritten; double put, get, seconds; } rows[] = { /* 100 bytes in 10 s forward and 20 s back */
+        { 100, 100, 100, 9, 9, 0 },     /* memory holds all */
+        { 100, 100, 60, 0.25, 9, 0 },   /* 40 bytes are written, in exactly the time there is */
+        { 100, 100, 60, 0.5, 9, 10 },   /* in twice the time */
+        { 100, 60, 100, 9, 0.5, 0 },    /* 40 bytes are read, in exactly the time there is */
+        { 100, 0, 0, 1, 1, 90 + 80 },
+        { 100, 0, 0, NAN, NAN, 0 },     /* nobody knows */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const PlanRates rate = { .put = rows[i].put, .get = rows[i].get };
+        assert_true(fabs(plan_wait(rows[i].inputs, rows[i].room, rows[i].unwritten, &rate, 10, 20) - rows[i].seconds) < 1e-9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +248,7 @@ int main(void)
         cmocka_unit_test(measuring_leaves_no_trace),
         cmocka_unit_test(limits),
         cmocka_unit_test(chosen_once),
+        cmocka_unit_test(waits),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
 }
