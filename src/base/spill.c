@@ -17,6 +17,7 @@
 #include "base/mem.h"
 
 #define PIECE ((size_t)1 << 30)     /* bytes per call; Linux moves at most 2 GiB at once */
+#define TRIED ((size_t)1 << 20)     /* bytes of memory with which a disk is measured */
 #define FETCH ((size_t)128 << 10)   /* of one request to fetch: the system cuts larger ones to its read-ahead, 128 KiB where nobody changed it */
 
 /* dir, or the nearest folder above it that exists; owned. */
@@ -126,18 +127,22 @@ void spill_expect(const Spill *s, uint64_t at, size_t n)
 
 void spill_measure(const char *dir, size_t n, double *put, double *get)
 {
-    Spill  s;
-    char  *buf = mem_alloc(n);
-    double started;
+    Spill s;
+    char *buf = mem_alloc(TRIED);
     *put = *get = NAN;
-    memset(buf, 1, n);
+    memset(buf, 1, TRIED);
     if (!spill_open(&s, dir, n, NULL)) {
-        started = clock_seconds();
-        if (!spill_put(&s, 0, buf, n, NULL) && !fdatasync(s.fd))
+        double started = clock_seconds();
+        bool   done = true;
+        for (size_t at = 0; at < n && done; at += TRIED)
+            done = !spill_put(&s, at, buf, MIN(TRIED, n - at), NULL);
+        if (done && !fdatasync(s.fd))
             *put = clock_seconds() - started;
         posix_fadvise(s.fd, 0, (off_t)n, POSIX_FADV_DONTNEED);
         started = clock_seconds();
-        if (isfinite(*put) && !spill_get(&s, 0, buf, n, NULL))
+        for (size_t at = 0; at < n && done; at += TRIED)
+            done = !spill_get(&s, at, buf, MIN(TRIED, n - at), NULL);
+        if (done)
             *get = clock_seconds() - started;
         spill_close(&s);
     }

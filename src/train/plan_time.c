@@ -26,6 +26,7 @@
 #define DECODED       16    /* tokens */
 #define FILE_SAMPLE   ((int64_t)32 << 20) /* bytes with which the disk is tried as a place for block inputs */
 #define WRITTEN       ((size_t)32 << 20) /* bytes, at most, with which writing is tried */
+#define PIECE         ((size_t)1 << 20)  /* of them in memory at a time: measuring must not be what takes the most */
 #define SAVE_FLUSHES  15    /* fsyncs of a checkpoint with its three journals, and of writing what is best so far (strace -e fsync) */
 #define BEST_FLUSHES  8
 #define ATTN_COST     2.0   /* a multiplication of attention takes so many times as long as one of a large product */
@@ -168,12 +169,15 @@ static double decode_seconds(TrainRun *r, const DataSet *d, int layers)
     return rc || n < 2 ? 0 : median(seconds + 1, n - 1); /* the first comes to cold caches */
 }
 
-/* Seconds until n bytes of a new file are on the disk; 0: no file can be made there. */
-static double durable_seconds(const char *dir, const char *bytes, size_t n)
+/* Seconds until n bytes of a new file, in pieces of at most PIECE, are on the disk; 0: no file can be made there. */
+static double durable_seconds(const char *dir, const char *piece, size_t n)
 {
     const int    fd = open(dir, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     const double started = clock_seconds();
-    const bool   done = fd >= 0 && write(fd, bytes, n) == (ssize_t)n && fsync(fd) == 0;
+    bool         done = fd >= 0;
+    for (size_t at = 0; at < n && done; at += PIECE)
+        done = write(fd, piece, MIN(PIECE, n - at)) == (ssize_t)MIN(PIECE, n - at);
+    done = done && fsync(fd) == 0;
     const double seconds = clock_seconds() - started;
     if (fd >= 0)
         close(fd);
@@ -183,21 +187,23 @@ static double durable_seconds(const char *dir, const char *bytes, size_t n)
 /* A byte hashed, and, where the run will write, a flush and a byte written: a small file is all flush, so its time is taken off that of a large one. */
 static void rate_disk(const TrainRun *r, PlanRates *rate, size_t expected)
 {
-    const size_t n = MAX(MIN(expected, WRITTEN), (size_t)1 << 20), hashed = MIN(n, (size_t)4 << 20);
-    char        *buf = mem_alloc(n), hex[SHA256_HEX], *dir = path_absolute(r->cfg.out);
-    double       flush[TURNS];
+    const size_t n = MAX(MIN(expected, WRITTEN), PIECE);
+    char        *buf = mem_alloc(PIECE), hex[SHA256_HEX], *dir = path_absolute(r->cfg.out);
+    double       hash[TURNS], flush[TURNS];
     Sha256       h;
     while (!file_is_dir(dir) && strrchr(dir, '/') > dir)
         *strrchr(dir, '/') = '\0';
     const char *where = file_is_dir(dir) ? dir : ".";
-    memset(buf, 1, n);
-    const double started = clock_seconds();
-    sha256_init(&h);
-    sha256_add(&h, buf, hashed);
-    sha256_hex(&h, hex);
-    rate->hash = (clock_seconds() - started) / (double)hashed;
-    for (int turn = 0; turn < TURNS; turn++)
+    memset(buf, 1, PIECE);
+    for (int turn = 0; turn < TURNS; turn++) {
+        const double started = clock_seconds();
+        sha256_init(&h);
+        sha256_add(&h, buf, PIECE);
+        sha256_hex(&h, hex);
+        hash[turn] = (clock_seconds() - started) / (double)PIECE;
         flush[turn] = durable_seconds(where, buf, 4096);
+    }
+    rate->hash = median(hash, TURNS);
     rate->flush = median(flush, TURNS);
     rate->write = MAX(durable_seconds(where, buf, n) - rate->flush, 0) / (double)n;
     free(dir);

@@ -1,10 +1,12 @@
 /* test_plan.c - what is promised before a run: the dry run asks for exactly the bytes that the real pass takes, for both methods, both policies and every
  * kind of block, and for at least as many where routing depends on the data; planning leaves no trace in the result; a limit is kept or refused with the
- * least that works. */
+ * least that works; a disk that fails or is slow. */
 #include "base/check.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/file_test.h"
 #include "base/machine.h"
@@ -223,6 +225,32 @@ static void chosen_once(void **state)
     be->close(be);
 }
 
+/* A disk that fails in the middle of a step ends the run with a sentence that says how to go on, and it goes on. */
+static void failing_disk(void **state)
+{
+    (void)state;
+    Err               e = { 0 };
+    TrainRun         *r;
+    TrainResult       res;
+    Backend          *be = backend_open("cpu", 1, &e);
+    const char *const more[] = { "activations", "spill", NULL };
+    assert_int_equal(open_run(&r, be, "qwen3_moe", "failing", more, &e), 0);
+    assert_int_equal(plan_make(r, NULL, false, &e), 0);
+    assert_true(r->plan.file > 0);
+    close(r->pass.spill.fd);
+    r->pass.spill.fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+    assert_int_equal(train_go(r, &(TrainHooks){ 0 }, &res, &e), ERR_IO);
+    check_says(&e, ERR_IO, "No space left on device");
+    check_says(&e, ERR_IO, "run the same command again");
+    train_close(r);
+    e = (Err){ 0 };
+    if (open_run(&r, be, "qwen3_moe", "failing", more, &e) || train_go(r, &(TrainHooks){ 0 }, &res, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(res.steps, 6);
+    train_close(r);
+    be->close(be);
+}
+
 /* A disk is waited for only where memory cannot stand in for it, and only as long as it takes longer than the blocks it goes beside. */
 static void waits(void **state)
 {
@@ -248,6 +276,7 @@ int main(void)
         cmocka_unit_test(measuring_leaves_no_trace),
         cmocka_unit_test(limits),
         cmocka_unit_test(chosen_once),
+        cmocka_unit_test(failing_disk),
         cmocka_unit_test(waits),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
