@@ -84,8 +84,7 @@ static const char *const ordinary[] = {
 static const char *const fronts[] = {
     "barrio|bulwar|campo|canale|carretera|cité|contrà|corte|ctra|esplanade|faubourg|fondamenta|frazione|galleria|hameau|incrocio|località|lotissement|lungarno",
     "lungomare|os|osiedle|parque|partida|passage|polígono|praceta|promenade|résidence|rondo|sector|sentier|skwer|square|stretto|travesía|traversa|vereda|vicoletto|villa",
-    "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|"
-    "av|lungo",
+    "borgo|strada|contrada|piazzetta|rotonda|salita|cañada|acceso|alameda|rambla|urbanización|callejón|vial|pasadizo|cuesta|pasaje|camino|c|avda|av|lungo",
     "al|aleja|allée|avda|avenida|avenue|boulevard|bulevardul|calle|carrera|chemin|corso|cours|glorieta|impasse|largo|paseo|piazza|pl|plac|place",
     "plaza|praça|quai|ronda|route|rua|rue|straat|strada|travessa|ul|ulica|via|viale|vicolo",
 };

@@ -213,7 +213,7 @@ size_t repair_mail_device(StrBuf *out, Str in)
     static const char *const starts[] = {
         "sent from my ", "sent from mail for ", "sent from outlook", "sent via ", "get outlook for ", "von meinem iphone", "von meinem ipad", "gesendet von meinem ",
         "gesendet von mail", "gesendet mit der ", "envoy\xC3\xA9 de mon ", "envoy\xC3\xA9 depuis ", "enviado desde mi ", "enviado do meu ", "inviato da iphone",
-        "inviato dal mio ", "verstuurd vanaf ", "verzonden vanaf ", "skickat fr\xC3\xA5n min ", "sendt fra min ", "wys\xC5\x82" "ane z ", "odesl\xC3\xA1no z ",
+        "inviato dal mio ", "verstuurd vanaf ", "verzonden vanaf ", "skickat fr\xC3\xA5n min ", "sendt fra min ", ("wys\xC5\x82" "ane z "), "odesl\xC3\xA1no z ",
         "l\xC3\xA4hetetty ", "\xD0\x9E\xD1\x82\xD0\xBF\xD1\x80\xD0\xB0\xD0\xB2\xD0\xBB\xD0\xB5\xD0\xBD\xD0\xBE \xD1\x81 ",
     };
     if (!tail_starts(in, 4, starts, ARRAY_LEN(starts)))
