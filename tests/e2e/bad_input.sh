@@ -56,8 +56,8 @@ expect 2 "no linear of this model" train --target-modules q_porj
 "$hone" export "$work/model" --format safetensors --dtype nf4 --out "$work/packed" >/dev/null 2>&1
 expect 2 "packed already" train --model "$work/packed" --method qlora
 expect 2 "use method lora" train --model "$work/packed" --method full
-expect 2 "to be trained; use activations checkpoint" train --activations stream --method full
-expect 2 "packed for method qlora; use activations checkpoint" train --activations stream --method qlora
+expect 2 "to be trained; use activations spill" train --activations stream --method full
+expect 2 "packed for method qlora; use activations spill" train --activations stream --method qlora
 [ ! -e "$work/run/recipe.yaml" ] || fail "a refused recipe left a run behind"
 
 # --- the work: NaN or worse stops with the step, the last good checkpoint stays, and FAILED says why
