@@ -389,19 +389,41 @@ static int run_window(Maker *m, Err *e)
 }
 
 /* Text files are documents here, by their names: their content is that of any table of one column. */
-static bool is_document(const char *path, Err *e, int *rc)
+static bool is_text_file(const char *path)
 {
-    FileMap     map = { 0 };
     const char *dot = strrchr(path_base(path), '.');
     TableKind   kind;
+    return dot && table_kind_of(dot + 1, &kind) && kind == TABLE_TEXT;
+}
+
+static bool is_document(const char *path, Err *e, int *rc)
+{
+    FileMap map = { 0 };
     if (file_is_dir(path)) /* an export of a help desk */
         return false;
-    if (dot && table_kind_of(dot + 1, &kind) && kind == TABLE_TEXT)
+    if (is_text_file(path))
         return true;
     *rc = file_map(&map, path, e);
     const bool is = !*rc && doc_is_document((Str){ map.p ? (const char *)map.p : "", map.n });
     file_unmap(&map);
     return is;
+}
+
+/* A document that cannot be read. The intake meets the same error, but with text files, which it would take for plain text: those have no rows from here. */
+static int leave_out(Maker *m, size_t input, const Err *why, Err *e)
+{
+    Input *in = &m->p->input.p[input];
+    m->unread++;
+    if (!is_text_file(in->path))
+        return 0;
+    if (m->p->input.n == 1)
+        return err_set(e, why->code, "%s", why->text);
+    StrBuf note = { 0 };
+    strbuf_addf(&note, "left out: %s", why->text);
+    in->made_note = strbuf_take(&note);
+    in->made = made_path(m->p, input, "jsonl");
+    log_warn("prep", "%s", in->made_note);
+    return 0;
 }
 
 /* Takes an input into the window, if it is a document with text of its own. */
@@ -414,10 +436,8 @@ static int take_input(Maker *m, size_t input, Err *e)
     if (!is_document(path, e, &rc) || rc)
         return rc;
     rc = doc_to_text(path, NULL, &a.doc, &why);
-    if (rc == ERR_INPUT || rc == ERR_WORK) { /* the intake leaves it out, or stops with the same sentence */
-        m->unread++;
-        return 0;
-    }
+    if (rc == ERR_INPUT || rc == ERR_WORK)
+        return leave_out(m, input, &why, e);
     if (rc) {
         *e = why;
         return rc;

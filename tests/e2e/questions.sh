@@ -89,5 +89,9 @@ expect 2 'makes questions from documents' "$hone" prep "$work/data.jsonl" -o "$w
 printf '\n \n' > "$work/empty.txt"
 expect 2 'none of the 1 documents has any text' "$hone" prep "$work/empty.txt" -o "$work/x5" --questions 2 --teacher "$work/model"
 expect 2 'locked.pdf: the PDF is encrypted' "$hone" prep "$docs/locked.pdf" -o "$work/x6" --questions 2 --teacher "$work/model"
+head -c 3000 /dev/urandom | tr -d '\n' > "$work/noise.txt" # no text, whatever its name says: left out, never taken for plain text
+expect 2 'noise.txt: ' "$hone" prep "$work/noise.txt" -o "$work/x8" --questions 2 --teacher "$work/model"
+expect 1 'no usable pair' "$hone" prep "$work/noise.txt" "$work/lamp.txt" -o "$work/x9" --questions 2 --teacher "$work/model"
+grep -q 'left out: .*noise.txt: ' "$work/err" || { cat "$work/err" >&2; fail "noise is not left out"; }
 HONE_TEACHER_KEY=$'a\nb' expect 2 'the key for http://127.0.0.1:9 has a blank, a line break' "$hone" prep "$work/lamp.txt" -o "$work/x7" --questions 2 --teacher http://127.0.0.1:9 --teacher-model m
 echo "ok"
