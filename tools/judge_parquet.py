@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares hone's Parquet reader and writer with pyarrow, value by value, over random tables.
 
-  judge_parquet.py TOOL [TABLES [SEED]]     TOOL: build/tests/parquet_tool; TABLES: 1000 of each direction unless given
+  judge_parquet.py TOOL [TABLES [SEED [read|write]]]     TOOL: build/tests/parquet_tool; TABLES: 1000 unless given; the first direction, the second, or both
   judge_parquet.py TOOL files FILE...       reads each file with both; says which hone refuses and whether the values agree
   judge_parquet.py TOOL speed FOLDER        rows per second of both over files of real shapes, which it writes to FOLDER
 
@@ -106,10 +106,12 @@ def write_direction(tool, folder, seed):
     return wrong
 
 
-def sweep(tool, count, seed):
+def sweep(tool, count, seed, only):
     failures = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name, direction in (("pyarrow -> hone", read_direction), ("hone -> pyarrow", write_direction)):
+        for key, name, direction in (("read", "pyarrow -> hone", read_direction), ("write", "hone -> pyarrow", write_direction)):
+            if only not in (None, key):
+                continue
             bad = 0
             for i in range(seed, seed + count):
                 wrong = direction(tool, folder, i)
@@ -117,7 +119,7 @@ def sweep(tool, count, seed):
                     bad += 1
                     if bad <= 5:
                         print(f"{name}, seed {i}: {wrong}")
-            print(f"{name}: {count - bad} of {count} tables agree")
+            print(f"{name}: {count - bad} of {count} tables agree", flush=True)
             failures += bad
     return failures
 
@@ -174,4 +176,4 @@ if __name__ == "__main__":
         sys.exit(compare_files(sys.argv[1], sys.argv[3:]) > 0)
     if sys.argv[2:3] == ["speed"] and len(sys.argv) == 4:
         sys.exit(speed(sys.argv[1], sys.argv[3]))
-    sys.exit(sweep(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000, int(sys.argv[3]) if len(sys.argv) > 3 else 0) > 0)
+    sys.exit(sweep(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000, int(sys.argv[3]) if len(sys.argv) > 3 else 0, sys.argv[4] if len(sys.argv) > 4 else None) > 0)

@@ -511,6 +511,15 @@ def lines_of(path):
         return [json.loads(line) for line in f]
 
 
+def asked_of(row):
+    """What an evaluation set may know of a row: the user's turns, together and one by one, without system texts; of a plain text, the text."""
+    if "messages" not in row:
+        return [row.get("prompt") or row.get("text") or ""]
+    last = max(i for i, m in enumerate(row["messages"]) if m["role"] == "assistant")
+    turns = row["messages"][:last]
+    return ["\n".join(m["content"] for m in turns if m["role"] != "system" and m.get("content"))] + [m["content"] for m in turns if m["role"] == "user"]
+
+
 def texts_of(row):
     """question and answer as record.h says: every turn before the last answer, and that."""
     if "prompt" in row:
@@ -733,9 +742,9 @@ def judge(rows, result, out, evals, near, misses):
         for g in zip(*(w[i:] for i in range(RUN))):
             runs[g].add(n)
 
-    def overlaps(text):
-        w = plain_words(text)
-        return any(g in runs for g in zip(*(w[i:] for i in range(RUN)))) or any(jaccard(shingles(w, SHINGLE), s) >= near for s in candidates(w))
+    def overlaps(row):
+        words = [plain_words(text) for text in asked_of(row)]
+        return any(g in runs for g in zip(*(words[0][i:] for i in range(RUN)))) or any(jaccard(shingles(w, SHINGLE), s) >= near for w in words for s in candidates(w))
     having = collections.defaultdict(set)
     for n, s in enumerate(eval_sets):
         for x in s:
@@ -744,7 +753,7 @@ def judge(rows, result, out, evals, near, misses):
     def candidates(w):
         return [eval_sets[n] for n in sorted({n for x in shingles(w, SHINGLE) for n in having.get(x, ())})]
     flagged = [i for i, r in result.removed.items() if r["pass"] == "overlap"]
-    right = [i for i in flagged if by_id[i].kind.startswith("leak") or overlaps(texts_of(result.removed[i]["row"])[0])]
+    right = [i for i in flagged if by_id[i].kind.startswith("leak") or overlaps(result.removed[i]["row"])]
     leaks = [r for r in rows if r.kind.startswith("leak")]
     for kind in sorted({r.kind for r in leaks}):
         gone = [r for r in kinds[kind] if r.id not in result.part]
@@ -757,7 +766,7 @@ def judge(rows, result, out, evals, near, misses):
     for i in flagged:
         if i not in right:
             miss("no leak", by_id[i])
-    stay = [i for i in result.part if overlaps(body[i][0] or body[i][1])]
+    stay = [i for i in result.part if overlaps(result.row[i])]
     t.must("rows that stay and share 13 words or a near duplicate with an evaluation question", len(stay), str(stay[:5]))
     plain = [r for r in rows if r.kind in ("plain", "original", "prose") and r.id in result.removed]
     why = collections.Counter(f"{result.removed[r.id]['pass']}: {result.removed[r.id]['reason'].split(':')[0][:40]}" for r in plain)
