@@ -171,6 +171,9 @@ static void pii_row(const void *state, RowWork *w)
             strbuf_add(&w->raw, out.p, out.n);
         }
         strbuf_release(&out);
+        clean_kept(&h, &w->why); /* the reader's sentence may quote the row, and stands in the log already */
+        strbuf_clear(&w->log);
+        decision_add(&w->log, w->at, w->why_pass, ACTION_REMOVE, strbuf_z(&w->why), NAN, NULL);
     }
     if (w->before)
         clean_held(&h);

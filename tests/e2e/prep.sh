@@ -162,6 +162,13 @@ expect 2 'made of other inputs or options' "$hone" prep "$work/drop.csv" -o "$wo
 expect 2 'no rules for the country' "$hone" prep "$work/drop.csv" -o "$work/x7" --pii-country XX "${drop_flags[@]}"
 expect 2 'is no kind' "$hone" prep "$work/pii.csv" -o "$work/x6" --pii-skip colour "${pii_flags[@]}"
 
+# why a row cannot be read is told without what stands in it
+printf '%s\n' '{"messages":[{"role":"anna.schmidt@web.de","content":"Where?"},{"role":"assistant","content":"There."}]}' '{"prompt":"a" "DE89370400440532013000"}' \
+    '{"prompt":"Where is the shop?","completion":"Down the road."}' > "$work/said.jsonl"
+"$hone" prep "$work/said.jsonl" -o "$work/saido" --validation 0 --test 0 > /dev/null 2>&1 || fail "reasons"
+has "$work/saido/removed.jsonl" 'unrecognized_role'
+! grep -rq 'anna.schmidt\|DE8937' "$work/saido" || fail "a reason quotes the row: $(grep -rl 'anna.schmidt\|DE8937' "$work/saido" | head -n 1)"
+
 # --- repairs, quality, languages
 cat > "$work/q.jsonl" <<'JSON'
 {"prompt":"Is the shop open on Sunday?","completion":"Yes, itâ€™s open from ten to four, and the cafÃ© as well."}
