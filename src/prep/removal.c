@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
-#define LINES_MAX ((size_t)4 << 20) /* bytes on their way */
+#include "base/mem.h"
+
+#define LINES_MAX  ((size_t)4 << 20) /* bytes on their way */
+#define LINES_READ 1024              /* after so many the pages of rows.jsonl leave: each may have brought 64 KiB */
 
 static int open_behind(const Prep *p, const char *name, FileLog *f, Err *e)
 {
@@ -20,6 +23,7 @@ int removal_open(Removal *r, Prep *p, Err *e)
 {
     char *path = prep_path(p, "work/rows.jsonl");
     *r = (Removal){ .p = p, .log_file.fd = -1, .removed_file.fd = -1 };
+    r->lines = mem_zalloc(1, sizeof *r->lines);
     int rc = file_map(&r->rows, path, e);
     if (!rc)
         rc = open_behind(p, "decisions.jsonl", &r->log_file, e);
@@ -32,6 +36,8 @@ int removal_open(Removal *r, Prep *p, Err *e)
 Str removal_line(const Removal *r, const RowEntry *row)
 {
     BUG_ON(row->off + row->bytes > r->rows.n);
+    if (++*r->lines % LINES_READ == 0)
+        file_forget(r->rows.p, r->rows.n); /* who still reads one has it come back */
     return (Str){ (const char *)r->rows.p + row->off, (size_t)row->bytes - 1 };
 }
 
@@ -74,6 +80,8 @@ int removal_close(Removal *r, Err *e)
 void removal_release(Removal *r)
 {
     file_unmap(&r->rows);
+    free(r->lines);
+    r->lines = NULL;
     file_log_close(&r->log_file);
     file_log_close(&r->removed_file);
     strbuf_release(&r->log);
