@@ -132,8 +132,12 @@ int cmd_prep(int argc, char **argv, Err *e)
     PrepFacts    facts = { 0 };
     Screen       screen = { .tty = term_is_tty(STDERR_FILENO), .start = clock_seconds(), .last = clock_seconds() };
     PrepHooks    hooks = { .user = &screen, .progress = show, .stop_asked = cli_stop_asked };
-    if ((rc = cli_parse("prep", table, &a, argc, argv, inputs, INPUTS_MAX, &n, given, &help, e)) || help)
+    if ((rc = cli_parse("prep", table, &a, argc, argv, inputs, INPUTS_MAX, &n, given, &help, e)) || help) {
+        if (help)
+            printf("\nTexts stay on disk: memory is about 300 bytes for each row, 256 MiB while rows are compared, and 100 MB. A row may have 64 MiB and takes\n"
+                   "six to ten times its size while it is in work. A preparation that was stopped goes on with the same command.\n");
         goto done;
+    }
     term_catch_stop();
     rc = prep_run(&a.cfg, inputs, (size_t)n, &hooks, &facts, e);
     if (screen.tty)

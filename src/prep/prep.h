@@ -15,7 +15,7 @@
  * when the folder is done. One that is refused for its options leaves nothing of its own behind;
  * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Both leave the answers of a teacher (work/questions/answers.jsonl), which are not asked for again.
- * Memory: about 300 bytes per row that was read, and about 100 MB for texts in work; a row may have 64 MiB, as in hone train, and takes six to ten times its
+ * Memory: about 300 bytes per row that was read, 256 MiB while rows are compared, and about 100 MB for texts in work; a row may have 64 MiB, as in hone train, and takes six to ten times its
  * size while it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of them); a longer one leaves by name. */
 #ifndef HONE_PREP_H
 #define HONE_PREP_H
