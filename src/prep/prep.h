@@ -15,8 +15,9 @@
  * when the folder is done. One that is refused for its options leaves nothing of its own behind;
  * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Both leave the answers of a teacher (work/questions/answers.jsonl), which are not asked for again.
- * Memory: about 300 bytes per row that was read, 256 MiB while rows are compared, and about 100 MB for texts in work; a row may have 64 MiB, as in hone train, and takes six to ten times its
- * size while it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of them); a longer one leaves by name. */
+ * Memory: about 300 bytes per row that was read, 256 MiB while rows are compared, and about 100 MB for texts in work; a row may have 64 MiB, as in hone
+ * train, and takes six to ten times its size while it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of
+ * them); a longer one leaves by name. */
 #ifndef HONE_PREP_H
 #define HONE_PREP_H
 
@@ -50,8 +51,8 @@ typedef struct PrepFacts {
 const char *prep_pass_name(size_t i);          /* "" for 0; NULL behind the last */
 const char *prep_kind_name(size_t i);          /* of personal data, as --pii-skip takes it; NULL behind the last */
 
-/* inputs: files and folders (a folder's files in order of name, hidden ones and what `datasets` notes beside its .arrow files passed over). ERR_ARG: nothing of this run is left; ERR_INPUT: the same when no
- * row was read, else the decisions stay; ERR_STOP, ERR_IO: what is done is kept, and the same command goes on. */
+/* inputs: files and folders (a folder's files in order of name, hidden ones and what `datasets` notes beside its .arrow files passed over). ERR_ARG: nothing of
+ * this run is left; ERR_INPUT: the same when no row was read, else the decisions stay; ERR_STOP, ERR_IO: what is done is kept, and the same command goes on. */
 int prep_run(const PrepCfg *cfg, const char *const *inputs, size_t n, const PrepHooks *hooks, PrepFacts *facts, Err *e);
 
 #endif
