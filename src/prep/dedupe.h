@@ -4,8 +4,8 @@
  * reaches the threshold; the clusters are the connected parts of that relation. Of a cluster the row with the highest score stays (ties: the first).
  * The result depends on the rows and the cfg alone, never on threads.
  *
- * Memory: per distinct row 40 + 4 * bands bytes and about 8 of a hash table (17 bands: 116), per exact duplicate 16; while finishing 24 more per
- * distinct row, and the cache of shingle sets. 20 million distinct rows: 2.8 GB.
+ * Memory: per distinct row 40 + 4 * bands bytes and about 8 of a hash table (23 bands: 140), per exact duplicate 16; while finishing 24 more per
+ * distinct row, and the cache of shingle sets. 20 million distinct rows: 3.3 GB.
  *
  * Many rows under one key (boilerplate) do not become all their pairs. (1) Neighbours of a bucket are compared first, and rows already in one cluster
  * are never compared again: copies cost one comparison each. (2) In a bucket of more than DEDUPE_BUCKET rows, what is left is joined by prefix filter

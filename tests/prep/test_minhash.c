@@ -119,10 +119,11 @@ static void test_plan(void **state)
     (void)state;
     int bands, rows;
     minhash_plan(0.8, &bands, &rows);
-    assert_int_equal(bands, 17);
-    assert_int_equal(rows, 8);
+    assert_int_equal(bands, 23);
+    assert_int_equal(rows, 6);
+    assert_true(fabs(minhash_catch(0.8, 23, 6) - 0.99908) < 1e-5); /* 1 - (1 - 0.8^6)^23 */
     assert_true(fabs(minhash_catch(0.8, 17, 8) - 0.95593) < 1e-5); /* 1 - (1 - 0.8^8)^17 */
-    assert_true(minhash_catch(0.9, 17, 8) > 0.9999);
+    assert_true(minhash_catch(0.9, 23, 6) > 0.999999);
     assert_true(fabs(minhash_catch(0.8, 14, 8) - 0.924) < 5e-4);   /* datatrove's */
     for (double t = 0.3; t < 1; t += 0.05) {
         minhash_plan(t, &bands, &rows);
@@ -263,7 +264,7 @@ static void test_catch(void **state)
     Shingles *s = minhash_shingles(m);
     Rng r = rng_at(3, RNG_TEST, 2, 0);
     for (size_t i = 0; i < ARRAY_LEN(row); i++) {
-        const double p = minhash_catch((double)row[i].both / (row[i].both + 2 * row[i].own), 17, 8);
+        const double p = minhash_catch((double)row[i].both / (row[i].both + 2 * row[i].own), minhash_cfg(m)->bands, minhash_cfg(m)->rows);
         const int got = caught(m, s, &r, PAIRS, row[i].both, row[i].own);
         const double sigma = sqrt(PAIRS * p * (1 - p)); /* binomial */
         if (fabs(got - PAIRS * p) > 4 * sigma + 1)
