@@ -385,6 +385,7 @@ static void prepare_work(Intake *in, size_t n)
         w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1, .time = INT64_MIN };
         w->rec.source = (int32_t)in->input;
         w->rec.line = w->at.line;
+        w->exact_known = false;
     }
 }
 

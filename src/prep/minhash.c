@@ -150,19 +150,32 @@ Shingles *minhash_shingles(const MinHash *m)
     return shingles_new(&m->cfg.shingle);
 }
 
+/* work has read the text, if it is not too long. */
+static Hash128 exact_of(const MinHash *m, const Shingles *work, Str text)
+{
+    const size_t words = text.n > MINHASH_TEXT_MAX ? 0 : shingles_words(work);
+    const Str    same = m->cfg.exact_bytes || !words ? text : shingles_text(work, 0, words);
+    return xxh3_128(same.p, same.n);
+}
+
+Hash128 minhash_exact(const MinHash *m, Shingles *work, Str text)
+{
+    if (text.n <= MINHASH_TEXT_MAX)
+        shingles_read(work, text);
+    return exact_of(m, work, text);
+}
+
 void minhash_row(const MinHash *m, Shingles *work, Str text, MinHashRow *out)
 {
     uint32_t least[PERM_CEIL];
     size_t n;
     if (text.n > MINHASH_TEXT_MAX) {
-        *out = (MinHashRow){ .exact = xxh3_128(text.p, text.n) };
+        *out = (MinHashRow){ .exact = exact_of(m, work, text) };
         return;
     }
     shingles_read(work, text);
     const uint64_t *set = shingles_set(work, &n);
-    const size_t words = shingles_words(work);
-    const Str same = m->cfg.exact_bytes || !words ? text : shingles_text(work, 0, words);
-    out->exact = xxh3_128(same.p, same.n);
+    out->exact = exact_of(m, work, text);
     out->n_shingles = (uint32_t)n;
     if (!n)
         return;

@@ -38,6 +38,7 @@ typedef struct MinHashRow {
     uint32_t key[MINHASH_BANDS_MAX];   /* [bands] */
 } MinHashRow;
 
+Hash128 minhash_exact(const MinHash *m, Shingles *work, Str text); /* MinHashRow.exact alone */
 void   minhash_row(const MinHash *m, Shingles *work, Str text, MinHashRow *out);
 
 double minhash_catch(double jaccard, int bands, int rows);        /* P above */

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "prep/before.h"
 
-static const Pass *const passes[] = { &pass_questions, &pass_repair, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates,
+static const Pass *const passes[] = { &pass_questions, &pass_repair, &pass_exact, &pass_pii, &pass_language, &pass_quality, &pass_overlap, &pass_tokens, &pass_duplicates,
                                       &pass_words };
 
 int passes_open(Prep *p, Err *e)

@@ -4,6 +4,7 @@
 #ifndef HONE_PREP_INT_H
 #define HONE_PREP_INT_H
 
+#include "base/hash.h"
 #include "base/thread.h"
 #include "base/vec.h"
 #include "formats/table.h"
@@ -54,6 +55,8 @@ typedef struct RowWork {
     StrBuf   why;      /* first reason for its removal; empty: it stays */
     StrBuf   scratch;
     int         worker;          /* number of the thread */
+    Hash128     exact;           /* of pass_exact, if exact_known */
+    bool        exact_known;
     struct MinHashRow *keys;     /* of the duplicates pass */
 } RowWork;
 
@@ -80,7 +83,7 @@ void passes_close(Prep *p);
 /* The kinds that a list of an option names, as bits; ERR_ARG with all names when one is no kind. name: of the k-th kind, NULL past the last. */
 int  kinds_of_list(const char *option, const char *list, int (*find)(const char *), const char *(*name)(int k), uint32_t *bits, Err *e);
 
-extern const Pass pass_questions, pass_repair, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
+extern const Pass pass_questions, pass_repair, pass_exact, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 
 /* ---- sets.c ---- */
 /* Rows by index, in sets of what has to stay together. */

@@ -122,6 +122,12 @@ diff -r -x DONE -x report.html "$work/whole" "$work/killed" || fail "work/ stays
 has "$work/err" 'they are taken for a form'
 [ "$(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/leaks/removed.jsonl" | tr -dc '0-9\n' | tr '\n' ' ')" = '61 62 63 ' ] || fail "overlap removed $(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/leaks/removed.jsonl" | head -n 5)"
 
+# --- copies in other letters are one, also when a name in them is told in one way of writing only
+printf '%s\n' '{"prompt":"Who has earned it?","completion":"Evan Miller earned 37 dollars."}' '{"prompt":"WHO HAS EARNED IT?","completion":"EVAN MILLER EARNED 37 DOLLARS."}' \
+    '{"prompt":"Who has lost it?","completion":"Nobody has lost a thing today."}' > "$work/capitals.jsonl"
+"$hone" prep "$work/capitals.jsonl" -o "$work/capitals" > /dev/null 2> "$work/err" || fail "capitals"
+[ "$(grep -c '"reason":"exact duplicate"' "$work/capitals/removed.jsonl")" = 1 ] || fail "a copy in capitals stays"
+
 # --- mixture: the second input gives a third of its rows
 rows 1 300 > "$work/m1.jsonl"
 rows 1001 1300 > "$work/m2.jsonl"
