@@ -17,6 +17,7 @@ kept() {
     [ "$(cat "$work"/o/{train,validation,test}.jsonl | wc -l)" = "$n" ] || fail "$*: $(cat "$work"/o/{train,validation,test}.jsonl | wc -l) rows, expected $n"
 }
 # peak KB: of the last command under `measured`
+asan=$(ldd "$hone" | grep asan || true) # which takes memory of its own
 measured() { /usr/bin/time -f %M -o "$work/peak" "$@"; }
 
 # --- nothing in it
@@ -93,7 +94,7 @@ fi
 { printf '{"text":"'; head -c 100000000 /dev/zero | tr '\0' 0; echo '"}'; } | gzip | gzip > "$work/bomb.gz"
 measured "$hone" prep "$work/bomb.gz" -o "$work/o9" > /dev/null 2> "$work/err" && fail "the bomb was read"
 has "$work/err" 'it unpacks to more than 1000 times its size'
-[ "$(tail -n 1 "$work/peak")" -lt 200000 ] || fail "the bomb took $(cat "$work/peak") KB"
+[ -n "$asan" ] || [ "$(tail -n 1 "$work/peak")" -lt 200000 ] || fail "the bomb took $(cat "$work/peak") KB"
 
 # --- rows of 10 MB, and of more than is allowed
 big() { awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "The lamp of room %d has the number %d and a cable.%s", i % 977, i, i % 20 ? " " : "\\n" }'; }
@@ -103,7 +104,7 @@ for file in big.jsonl big.csv; do
     size=$(stat -c %s "$work/$file")
     rm -rf "$work/o"
     measured "$hone" prep "$work/$file" -o "$work/o" --validation 0 --test 0 > /dev/null 2> "$work/err" || { cat "$work/err" >&2; fail "$file"; }
-    [ "$(tail -n 1 "$work/peak")" -lt $((size * 8 / 1024 + 60000)) ] || fail "$file of $size bytes took $(cat "$work/peak") KB"
+    [ -n "$asan" ] || [ "$(tail -n 1 "$work/peak")" -lt $((size * 8 / 1024 + 60000)) ] || fail "$file of $size bytes took $(cat "$work/peak") KB"
 done
 { rows 1 1; printf '{"prompt":"Tell me","completion":"'; head -c 70000000 /dev/zero | tr '\0' x; echo '"}'; rows 2 2; } > "$work/huge.jsonl"
 kept 2 '"line":2,"pass":"import","action":"remove","reason":"unreadable: the row is longer than 67108864 bytes, the most that is allowed; split it' "$work/huge.jsonl"
