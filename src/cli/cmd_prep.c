@@ -119,7 +119,7 @@ static void print_result(const PrepArgs *a, const PrepFacts *f)
         printf(" --eval %s/validation.jsonl", a->cfg.out);
     printf(" --out RUN\n");
     if (f->pairs)
-        printf("(pairs are trained as prompt directly followed by completion: give --separator, unless completions begin with a space or a line break)\n");
+        printf("(pairs are trained as prompt directly followed by completion: give --separator $'\\n', unless completions begin with a space or a line break)\n");
 }
 
 int cmd_prep(int argc, char **argv, Err *e)

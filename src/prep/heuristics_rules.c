@@ -14,14 +14,25 @@ static bool is_letter(char ch)
     return (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
 }
 
+/* "I'm sorry, but as an AI ..." */
+static bool behind_but(Str s, size_t i)
+{
+    static const char *const buts[] = { ", but ", ", aber ", ", mais ", ", pero ", ", ma ", ", mas ", ", maar ", ", men ", ", ale " };
+    for (size_t k = 0; k < ARRAY_LEN(buts); k++)
+        if (i >= strlen(buts[k]) && !strncasecmp(s.p + i - strlen(buts[k]), buts[k], strlen(buts[k])))
+            return true;
+    return false;
+}
+
 float says_refusal(Str s)
 {
     static const char *const starts[] = {
         "as an ai", "as a language model", "as a large language model", "i'm sorry, but i", "i am sorry, but i", "i\xE2\x80\x99m sorry, but i", "i'm just an ai",
-        "i'm an ai", "i am an ai", "sorry, but i can", "i cannot assist", "i can't assist", "i cannot fulfill", "i can't fulfill", "i cannot provide", "i can't help with",
-        "i'm unable to", "i am unable to", "i'm not able to", "i apologize, but", "i must decline",
+        "i'm an ai", "i am an ai", "sorry, but i can", "i cannot assist", "i can't assist", "i cannot fulfill", "i can't fulfill", "i cannot provide",
+        "i cannot help", "i can not help", "i can't help", "i\xE2\x80\x99m unable to", "i'm unable to", "i am unable to", "i'm not able to", "i apologize, but", "i must decline",
         "als ki", "als ein ki", "als sprachmodell", "als k\xC3\xBCnstliche intelligenz", "es tut mir leid, aber ich kann", "tut mir leid, aber ich",
-        "en tant qu'ia", "en tant que mod\xC3\xA8le de langage", "en tant qu'intelligence artificielle", "je suis d\xC3\xA9sol\xC3\xA9, mais je",
+        "es tut mir leid, aber dabei kann ich", "tut mir leid, aber dabei kann ich", "leider kann ich ihnen dabei nicht helfen", "dabei kann ich ihnen nicht helfen",
+        "en tant qu'ia", "en tant que mod\xC3\xA8le de langage", "en tant qu'intelligence artificielle", "je suis d\xC3\xA9sol\xC3\xA9, mais je", "d\xC3\xA9sol\xC3\xA9, je ne peux pas", "je ne peux pas vous aider",
         "como ia", "como modelo de lenguaje", "como una ia", "lo siento, pero no puedo", "como um modelo de linguagem", "como uma ia", "desculpe, mas n\xC3\xA3o posso",
         "come ia", "come modello linguistico", "in quanto ia", "mi dispiace, ma non posso", "als ai-", "als taalmodel", "het spijt me, maar ik kan",
         "som en ai", "som ai-", "som en spr\xC3\xA5kmodell", "jako model j\xC4\x99zykowy", "jako ai", "jako jazykov\xC3\xBD model", "ca model de limbaj",
@@ -33,7 +44,7 @@ float says_refusal(Str s)
     float n = 0;
     const size_t end = MIN(s.n, (size_t)HEURISTIC_REFUSAL_READ);
     for (size_t i = 0; i < end; i++) {
-        if (i > 0 && !((s.p[i - 1] == ' ' && i > 1 && strchr(".!?,:", s.p[i - 2]) && s.p[i - 2]) || s.p[i - 1] == '\n'))
+        if (i > 0 && !behind_but(s, i) && !((s.p[i - 1] == ' ' && i > 1 && strchr(".!?,:", s.p[i - 2]) && s.p[i - 2]) || s.p[i - 1] == '\n'))
             continue; /* only where a sentence or a clause begins */
         for (size_t k = 0; k < ARRAY_LEN(starts); k++)
             if ((s.p[i] | 0x20) == (starts[k][0] | 0x20) && strlen(starts[k]) <= s.n - i)

@@ -77,6 +77,7 @@ static const char *const ordinary[] = {
     "Isla|Junk|Justo|Kader|Keer|Kinder|Korte|Kroon|Langer|Leone|Leta|Letta|Leva|Levar|Lies|Lijn|Link|Linke|Lone|Lundi|Magic|Malen|Manca|Manda|Manus|Marks|Marshal|Master",
     "Math|Máximo|Máxima|Mayo|Mesa|Meta|Minor|Mist|Misti|Moet|Moon|Mörk|Munda|Nell|Nella|Nelle|Nello|Neo|Nya|Oddly|Office|Om|Org|Oude|Over|Över|Pages|Parts|Pass",
     "Peer|Pop|Powers|Press|Reader|Rein|Reiter|Repo|Roll|Roma|Roots|Rossa|Ruta|Sai|Said|Salud|Sane|Sauber|Segundo|Segura|Sep|Sim|Sina|Skip|Skugga|Solo|Stack|Steuer",
+    "Watt|Kelvin|Pascal|Newton|Joule|Hertz|Ohm|Tesla|Celsius|Volt|Ampere|Lumen|Lux|Linde",
     "Styr|Sunder|Sunny|Tal|Tecla|Tera|Tierra|Tilde|Till|Tiny|Toma|Tone|Toner|Tract|Uma|Unknown|Vara|Velden|Vere|Vero|Versa|Versie|Vid|Vida|Visar|Weeks|Wel|Werd|Worth|Zwart",
 };
 

@@ -74,7 +74,7 @@ static void put_pieces(Diff *d, char op, int side, size_t from, size_t to)
 /* The middle, a[0, n) against b[0, m), which begin at `from` of both sides. trace[e] holds, for e changes, the furthest x of diagonals -e, -e + 2, ... e. */
 static bool walk(Diff *d, size_t from, int32_t n, int32_t m)
 {
-    const int32_t *a = d->word[0].p + from, *b = d->word[1].p + from;
+    const int32_t *a = n ? d->word[0].p + from : NULL, *b = m ? d->word[1].p + from : NULL;
     const int32_t  most = MIN(n + m, DIFF_EDITS_MAX);
     int32_t       *v = mem_zalloc((size_t)(2 * most + 3), sizeof *v), *at = v + most + 1, e, k, x, y;
     VEC(int32_t *) trace = { 0 };

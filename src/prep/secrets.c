@@ -18,7 +18,7 @@ static const struct { const char *prefix, *rule; uint8_t alphabet; uint16_t leas
     { "sk_live_", "stripe", A_ALNUM, 16, 120 },       { "sk_test_", "stripe", A_ALNUM, 16, 120 },        { "rk_live_", "stripe", A_ALNUM, 16, 120 },
     { "rk_test_", "stripe", A_ALNUM, 16, 120 },       { "whsec_", "stripe", A_BASE64, 24, 64 },          { "AIza", "google", A_URL, 35, 35 },
     { "ya29.", "google-oauth", A_DOTS, 30, 400 },     { "GOCSPX-", "google-oauth", A_URL, 28, 28 },      { "sk-ant-", "anthropic", A_URL, 32, 130 },
-    { "sk-proj-", "openai", A_URL, 32, 220 },         { "sk-svcacct-", "openai", A_URL, 32, 220 },       { "sk-or-v1-", "openrouter", A_HEX, 64, 64 },
+    { "sk-proj-", "openai", A_URL, 20, 220 },         { "sk-svcacct-", "openai", A_URL, 32, 220 },       { "sk-or-v1-", "openrouter", A_HEX, 64, 64 },
     { "sk-", "openai", A_ALNUM, 32, 64 },             { "hf_", "huggingface", A_ALNUM, 30, 44 },         { "npm_", "npm", A_ALNUM, 36, 36 },
     { "pypi-", "pypi", A_URL, 50, 300 },              { "SK", "twilio", A_HEX, 32, 32 },                 { "AC", "twilio", A_HEX, 32, 32 },
     { "SG.", "sendgrid", A_DOTS, 60, 70 },            { "key-", "mailgun", A_HEX, 32, 32 },              { "dop_v1_", "digitalocean", A_HEX, 64, 64 },

@@ -57,6 +57,23 @@ static int put_measures(Prep *p, Err *e)
     return rc;
 }
 
+/* Training takes one shape: who mixes conversations, pairs and texts should know before, and how they become one. */
+static void tell_shapes(Prep *p)
+{
+    int64_t n[REC_KINDS] = { 0 };
+    int     kinds = 0;
+    StrBuf  text = { 0 };
+    for (size_t i = 0; i < p->row.n; i++)
+        n[p->row.p[i].kind] += p->row.p[i].part == PART_TRAIN;
+    for (int k = 0; k < REC_KINDS; k++)
+        if (n[k])
+            strbuf_addf(&text, "%s%lld %s", kinds++ ? ", " : "", (long long)n[k], record_kind_name((RecordKind)k));
+    if (kinds > 1)
+        prep_tell(p, "train holds rows of %d shapes (%s), and hone train takes one: prepare texts in a folder of their own; `hone prep export DATA -o FILE --shape messages` "
+                  "makes conversations of pairs", kinds, strbuf_z(&text));
+    strbuf_release(&text);
+}
+
 int write_out(Prep *p, Err *e)
 {
     FileMap rows = { 0 };
@@ -74,6 +91,7 @@ int write_out(Prep *p, Err *e)
         p->facts.pairs |= p->row.p[i].part == PART_TRAIN && p->row.p[i].kind == REC_PAIR;
     }
     p->facts.read = (int64_t)p->row.n;
+    tell_shapes(p);
     file_unmap(&rows);
     free(path);
     return rc;
