@@ -66,7 +66,8 @@ void work_note(DocWork *w, const char *fmt, ...)
     char  *text = print(fmt, ap);
     va_end(ap);
     StrBuf full = { 0 };
-    strbuf_addf(&full, "%s%s%s", w->prefix ? w->prefix : "", w->prefix ? ": " : "", text);
+    strbuf_addf(&full, "%s%s", w->prefix ? w->prefix : "", w->prefix ? ": " : "");
+    utf8_repair(&full, str_of(text)); /* it may quote the document, as the name of a character set */
     free(text);
     if (w->out->note.n < 1000) /* a hostile file could have millions of reasons */
         *vec_push(&w->out->note) = strbuf_take(&full);

@@ -311,6 +311,14 @@ static void expect_text(DocKind kind, Str bytes, const char *want)
     if (doc_parse(kind, bytes, NULL, &d, &e))
         fail_msg("%s", e.text);
     check_text(d.part.p[0].text, want);
+    StrBuf packed = { 0 }; /* and so it comes out of the child process */
+    DocOut again;
+    doc_pack(&packed, &d);
+    if (doc_unpack(strbuf_str(&packed), &again, &e))
+        fail_msg("%s", e.text);
+    check_text(again.part.p[0].text, want);
+    strbuf_release(&packed);
+    doc_release(&again);
     doc_release(&d);
 }
 
@@ -347,6 +355,7 @@ static void test_html_odds(void **state)
     expect_text(DOC_HTML, STR_LIT("<table><caption>Cap</caption><tr><th>a<th>b<tr><td>1<td>2</table>"), "Cap\n\n| a | b |\n| --- | --- |\n| 1 | 2 |");
     expect_text(DOC_HTML, STR_LIT(""), "");
     expect_text(DOC_HTML, STR_LIT("\xef\xbb\xbf<p>\xc3\xa9"), "\xc3\xa9");
+    expect_text(DOC_HTML, STR_LIT("<meta charset='y\xfe\xff'><p>Text"), "Text"); /* the note quotes the name: it must come through all the same */
     expect_text(DOC_HTML, STR_LIT("<meta http-equiv=Content-Type content='text/html; charset=windows-1251'><p>\xcf\xf0\xe8"), "\xd0\x9f\xd1\x80\xd0\xb8");
     expect_text(DOC_HTML, STR_LIT("<p>\xe9t\xe9"), "\xc3\xa9t\xc3\xa9"); /* says nothing and is no UTF-8 */
 }
