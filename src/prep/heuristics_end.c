@@ -210,7 +210,7 @@ static bool last_word(Str s, char out[32])
     while (from > 0 && !memchr(" \n\t(\"", s.p[from - 1], 5))
         from--;
     const Str w = { s.p + from, s.n - from };
-    if (!w.n || w.n > 28)
+    if (!w.n || w.n > 28 || !utf8_valid(w, NULL))
         return false;
     StrBuf small = { 0 };
     utf8_lower(&small, w);

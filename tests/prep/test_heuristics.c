@@ -29,6 +29,7 @@ static const struct { const char *rule, *prompt, *answer; bool fires; } rows[] =
     { "truncated", "Explain", LONG_A "\n\n- trains\n- cars that pass", false },
     { "truncated", "Explain", "Thank you for your message, we will", true },
     { "truncated", "Explain", "You can send a", true },
+    { "truncated", "Explain", "Open the lid and take the old filter out of the box \xC3", false }, /* no UTF-8: nothing is known of such a word */
     { "truncated", "Explain", "To reset it you need the following:", true },
     { "truncated", "Explain", "The device has two buttons (the left one turns it on and the right", true },
     { "truncated", "Explain", "The shop is open every day but Sun-", true },
