@@ -217,7 +217,7 @@ static void put_line(Decoder *d, Str line)
         strbuf_add(&d->out, line.p, line.n);
         break;
     case LINE_DAMAGED: {
-        int64_t noted = 0;
+        int64_t noted = 0, converted = 0;
         for (size_t i = 0; i < line.n;) {
             bool beyond = true;
             const size_t good = valid_prefix(line.p + i, line.n - i, &beyond);
@@ -225,6 +225,13 @@ static void put_line(Decoder *d, Str line)
             i += good;
             if (i == line.n)
                 break;
+            if (d->found && !d->pairs) {      /* a field of the older encoding beside one of UTF-8: each byte says what it says there */
+                if (converted != d->line)
+                    note_line(&d->report.converted, d->line);
+                converted = d->line;
+                i += convert(d, line.p + i, 1, true, d->line);
+                continue;
+            }
             replace(d, d->line, &noted);
             StrBuf one = { 0 };               /* utf8_repair knows how many bytes belong to one broken character */
             size_t len = 1;

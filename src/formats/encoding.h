@@ -4,7 +4,7 @@
  * line: a line that is valid UTF-8 stays as it is; a line that is not is converted from one older encoding, found from the letters of such lines
  * (tables of letter frequencies for Windows-1252, which ISO-8859-1 is a part of, ISO-8859-15, Windows-1250, ISO-8859-2, Windows-1251, KOI8-R, Windows-1254
  * and Windows-1253; the shape of the double bytes for Shift_JIS, EUC-JP, GBK, Big5 and EUC-KR). So a file that mixes both is read right, and says so in its report. A line with more whole UTF-8
- * characters than broken ones is damaged UTF-8, not another encoding. Bytes that fit nothing become U+FFFD, one each, and are counted and placed.
+ * characters than broken ones is damaged UTF-8, not another encoding; in a text that has lines of an older one with single bytes, the broken bytes are read as that. Bytes that fit nothing become U+FFFD, one each, and are counted and placed.
  * libc's iconv converts; finding out is done here.
  * An ambiguous short text says so (unsure).
  * Bounds: detection looks at ENCODING_PEEK bytes; a line longer than ENCODING_BLOCK is judged in pieces. */

@@ -144,6 +144,20 @@ static void test_damaged_utf8(void **state)
     strbuf_release(&out);
 }
 
+/* In a text with lines of an older encoding they are that: one field of a row in UTF-8, another not. */
+static void test_mixed_line(void **state)
+{
+    (void)state;
+    const Str text = STR_LIT("fine\ncaf\xe9 na\xefve\nB\xc3\xbcgel \xc3\xa9t\xc3\xa9;\xc9milie Wei\xdf\n");
+    StrBuf out = { 0 };
+    EncodingReport r;
+    decode(&out, text, 1000, 1000, NULL, &r);
+    check_text(strbuf_z(&out), "fine\ncafé naïve\nBügel été;Émilie Weiß\n");
+    assert_int_equal(r.characters, 0);
+    assert_int_equal(r.converted.count, 2);
+    strbuf_release(&out);
+}
+
 static void test_unfit_bytes(void **state)
 {
     (void)state;
@@ -222,7 +236,7 @@ static void test_long_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),      cmocka_unit_test(test_mixture),  cmocka_unit_test(test_late_mixture), cmocka_unit_test(test_damaged_utf8),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_mixture),  cmocka_unit_test(test_late_mixture), cmocka_unit_test(test_damaged_utf8), cmocka_unit_test(test_mixed_line),
         cmocka_unit_test(test_unfit_bytes), cmocka_unit_test(test_not_wide), cmocka_unit_test(test_places),       cmocka_unit_test(test_long_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
