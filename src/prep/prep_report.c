@@ -216,7 +216,7 @@ static void put_figures(Report *r)
     strbuf_addz(&r->out, "<dl class=\"figures\">\n");
     figure(&r->out, "Rows read", read, "");
     figure(&r->out, "Removed", removed, strbuf_z(&share));
-    figure(&r->out, "Stay", read - removed, "");
+    figure(&r->out, "Stay", count_of(rows, "train") + count_of(rows, "validation") + count_of(rows, "test"), "");
     figure(&r->out, "Train", count_of(rows, "train"), "train.jsonl");
     figure(&r->out, "Validation", count_of(rows, "validation"), "validation.jsonl");
     figure(&r->out, "Test", count_of(rows, "test"), "test.jsonl");
@@ -350,6 +350,8 @@ static void put_actions(Report *r, const char *action, const char *title, const 
             n++;
         }
     strbuf_addf(&r->out, "<h2>%s</h2>\n", title);
+    if (json_get(r->manifest, "review"))
+        strbuf_addz(&r->out, "<p class=\"note\">Counted are decisions: a removal that a reviewer took back stands here and under his own.</p>\n");
     if (!n) {
         strbuf_addf(&r->out, "<p class=\"none\">%s</p>\n", none);
         return;
