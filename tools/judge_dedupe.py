@@ -26,7 +26,7 @@ from datasketch import MinHash, MinHashLSH
 
 from judge_words import components, plain_words, shingles, similar_pairs
 
-BANDS, ROWS = 17, 8  # what hone chooses for 0.8
+BANDS, ROWS = 23, 6  # what hone chooses for 0.8
 
 
 def texts_read(data):
