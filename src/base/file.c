@@ -541,6 +541,15 @@ static int file_out_end(FileOut **out, bool durable, Err *e)
     return rc;
 }
 
+int file_out_drain(FileOut *f, StrBuf *block, size_t least, Err *e)
+{
+    if (block->n < least || !block->n)
+        return 0;
+    const int rc = file_out_write(f, block->p, block->n, e);
+    strbuf_clear(block);
+    return rc;
+}
+
 int file_out_commit(FileOut **out, Err *e)
 {
     return file_out_end(out, true, e);

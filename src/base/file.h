@@ -35,6 +35,7 @@ typedef struct FileOut FileOut;
 int   file_out_open(FileOut **out, const char *path, Err *e);              /* creates PATH.tmp-PID beside the target */
 int   file_out_private(FileOut *f, Err *e);                                /* only its owner may read it */
 int   file_out_write(FileOut *f, const void *p, size_t n, Err *e);         /* short writes and a full disk are an Err */
+int   file_out_drain(FileOut *f, StrBuf *block, size_t least, Err *e);     /* writes the block and empties it, if it holds `least` bytes or more */
 int   file_out_commit(FileOut **f, Err *e);                                /* flush, fsync, rename, fsync of the folder; frees */
 int   file_out_finish(FileOut **f, Err *e);                                /* the same without waiting for the disk: for a file in a folder that
                                                                               folder_commit will flush */

@@ -47,13 +47,10 @@ int measures_write(const char *path, MeasureFn get, const void *user, size_t n, 
         if (!get(user, i, &m))
             m = none;
         strbuf_add(&block, &m, sizeof m);
-        if (block.n >= BLOCK) {
-            rc = file_out_write(f, block.p, block.n, e);
-            strbuf_clear(&block);
-        }
+        rc = file_out_drain(f, &block, BLOCK, e);
     }
     if (!rc)
-        rc = file_out_write(f, block.p, block.n, e);
+        rc = file_out_drain(f, &block, 0, e);
     if (!rc)
         rc = file_out_commit(&f, e);
     file_out_abort(&f);

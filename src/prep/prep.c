@@ -39,13 +39,16 @@ char *prep_path(const Prep *p, const char *name) { return path_join(p->cfg.out, 
 
 void prep_tell(Prep *p, const char *fmt, ...)
 {
-    char    line[800];
+    char    line[PREP_TOLD_MAX];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     p->told.max = PREP_TOLD_MAX - 1;
-    strbuf_addf(&p->told, "%s%s", p->told.n ? "\n" : "", line);
+    if (p->told.n + strlen(line) + 1 < PREP_TOLD_MAX)
+        strbuf_addf(&p->told, "%s%s", p->told.n ? "\n" : "", line);
+    else
+        log_info("prep", "%s", line); /* no room among the others */
 }
 
 bool prep_stop_asked(const Prep *p) { return p->hooks.stop_asked && p->hooks.stop_asked(p->hooks.user); }

@@ -76,7 +76,7 @@ bool        review_look_find(Str name, ReviewLook *l);
  *  "model", "sorts": [those with numbers], "agreement": [{"a","b","rows","agree","kappa","low","high"}]} */
 void review_facts(Review *r, Json **out);
 /* {"count", "complete", "done" (0..1), "judged", "rows": [{"id","part","head","verdict"...}]}: rows [from, from + n) of those that fit. A search goes on for a
- * fifth of a second per call; call again until complete. A sorted list has no rows before it is complete; sorting takes a second for some five million rows.
+ * fifth of a second per call; call again until complete. A sorted list has no rows before it is complete.
  * ERR_ARG: n above REVIEW_PAGE_MAX, a text too long. */
 int  review_rows(Review *r, const ReviewFilter *f, size_t from, size_t n, Json **out, Err *e);
 /* {"id","part","file","line","row" or "raw","removed","decisions","history","verdicts","edited","personal","measure","tokens"}; an edit among decisions and

@@ -367,13 +367,11 @@ static int put_part(const Apply *a, uint8_t part, const char *folder, Err *e)
             strbuf_add(&block, line.p, line.n);
             strbuf_addc(&block, '\n');
         }
-        if (!rc && block.n >= BLOCK) {
-            rc = file_out_write(f, block.p, block.n, e);
-            strbuf_clear(&block);
-        }
+        if (!rc)
+            rc = file_out_drain(f, &block, BLOCK, e);
     }
     if (!rc)
-        rc = file_out_write(f, block.p, block.n, e);
+        rc = file_out_drain(f, &block, 0, e);
     if (!rc)
         rc = file_out_commit(&f, e);
     file_out_abort(&f);

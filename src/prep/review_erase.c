@@ -37,30 +37,20 @@ static int row_of(Str line, const char *key, int64_t *id, Json **j, Err *e)
     return rc;
 }
 
-/* Of a row: it goes. */
-static int drop_line(void *user, Str line, Str *instead, Err *e)
+/* A line of a row that is asked for goes; `key` is what such a line begins with. */
+static int drop_keyed(const Erase *x, const char *key, Str line, Str *instead, Err *e)
 {
-    Erase  *x = user;
     Json   *j = NULL;
     int64_t id = 0;
-    int     rc = line.n ? row_of(line, "{\"id\":", &id, &j, e) : 0;
+    int     rc = line.n ? row_of(line, key, &id, &j, e) : 0;
     if (line.n && (!is_asked(x, id) || x->keep))
         *instead = line;
     json_free(j);
     return rc;
 }
 
-static int drop_subject(void *user, Str line, Str *instead, Err *e)
-{
-    Erase  *x = user;
-    Json   *j = NULL;
-    int64_t id = 0;
-    int     rc = line.n ? row_of(line, "{\"row\":", &id, &j, e) : 0;
-    if (line.n && (!is_asked(x, id) || x->keep))
-        *instead = line;
-    json_free(j);
-    return rc;
-}
+static int drop_line(void *user, Str line, Str *instead, Err *e) { return drop_keyed(user, "{\"id\":", line, instead, e); }
+static int drop_subject(void *user, Str line, Str *instead, Err *e) { return drop_keyed(user, "{\"row\":", line, instead, e); }
 
 static void write_instead(Erase *x, const Json *j, Str *instead)
 {

@@ -126,13 +126,11 @@ int swap_lines(const Review *r, const char *folder, const char *name, SwapLineFn
             strbuf_add(&block, instead.p, instead.n);
             strbuf_addc(&block, '\n');
         }
-        if (!rc && block.n >= BLOCK) {
-            rc = file_out_write(f, block.p, block.n, e);
-            strbuf_clear(&block);
-        }
+        if (!rc)
+            rc = file_out_drain(f, &block, BLOCK, e);
     }
     if (!rc)
-        rc = file_out_write(f, block.p, block.n, e);
+        rc = file_out_drain(f, &block, 0, e);
     if (!rc)
         rc = file_out_commit(&f, e);
 done:

@@ -24,6 +24,18 @@ static inline void check_says(const Err *e, int code, const char *part)
         fail_msg("expected code %d and \"%s\", got code %d and \"%s\"", code, part, e->code, e->text);
 }
 
+/* The whole of DIR/NAME; to be freed. */
+static inline char *check_read(const char *dir, const char *name)
+{
+    char  *path = path_join(dir, name), *text;
+    size_t n;
+    Err    e;
+    if (file_read_text(path, &text, &n, &e))
+        fail_msg("%s", e.text);
+    free(path);
+    return text;
+}
+
 static inline void check_text(const char *got, const char *want)
 {
     assert_non_null(got);

@@ -724,17 +724,6 @@ static ReviewApplied apply(const char *dir)
     return f;
 }
 
-static char *read_all(const char *dir, const char *name)
-{
-    char  *path = path_join(dir, name), *text;
-    size_t n;
-    Err    e;
-    if (file_read_text(path, &text, &n, &e))
-        fail_msg("%s", e.text);
-    free(path);
-    return text;
-}
-
 /* The verdicts that the tests of apply share. */
 static void judge(const char *dir)
 {
@@ -772,7 +761,7 @@ static void test_apply(void **state)
     assert_int_equal(f.edited, 2);
     assert_int_equal(f.labelled, 1);
     assert_int_equal(f.part[RP_REMOVED], 4);
-    char *train = read_all(dir, "train.jsonl"), *test = read_all(dir, "test.jsonl"), *removed = read_all(dir, "removed.jsonl");
+    char *train = check_read(dir, "train.jsonl"), *test = check_read(dir, "test.jsonl"), *removed = check_read(dir, "removed.jsonl");
     assert_non_null(strstr(train, "{\"id\":7,\"prompt\":\"How do I stop it?\",\"completion\":\"Under \\\"Settings\\\".\",\"meta\":{\"language\":\"en\"}}\n"));
     assert_non_null(strstr(test, "\"customer\":\"c30\",\"label\":\"billing\"}}\n"));
     assert_non_null(strstr(removed, "{\"id\":2,\"pass\":\"review\",\"reason\":\"rejected by Ben\",\"file\":\"data/tickets.csv\",\"part\":\"train\",\"row\":{\"id\":2,"));
@@ -795,7 +784,7 @@ static void test_apply(void **state)
     /* again: nothing */
     f = apply(dir);
     assert_int_equal(f.left, 0);
-    char *again = read_all(dir, "train.jsonl");
+    char *again = check_read(dir, "train.jsonl");
     assert_string_equal(again, train);
     free(again);
     free(train);
@@ -833,7 +822,7 @@ static char *outcome(const char *dir)
     static const char *const names[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "manifest.json" };
     StrBuf b = { 0 };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char *text = read_all(dir, names[i]), *path = path_join(dir, names[i]);
+        char *text = check_read(dir, names[i]), *path = path_join(dir, names[i]);
         strbuf_addz(&b, text);
         free(text);
         free(path);
@@ -980,7 +969,7 @@ static void add_repair(const char *dir)
 {
     StrBuf log = { 0 };
     Json  *row = NULL, *more = json_obj_new(), *before = json_arr_new();
-    char  *old = read_all(dir, "decisions.jsonl");
+    char  *old = check_read(dir, "decisions.jsonl");
     Err    e;
     sample_row(&log, 9);
     assert_int_equal(json_parse(&row, strbuf_str(&log), "row", &e), 0);
@@ -1052,7 +1041,7 @@ static void test_restore(void **state)
     assert_int_equal(f.edited, 1);
     assert_int_equal(f.restored, 1);
     assert_int_equal(f.personal, 0);
-    char *train = read_all(dir, "train.jsonl");
+    char *train = check_read(dir, "train.jsonl");
     assert_non_null(strstr(train, "\"content\":\"Antwort&nbsp;9,  see the page.\""));
     free(train);
     /* in the files it can be taken back all the same */
@@ -1078,7 +1067,7 @@ static void test_restore(void **state)
     check_answer(r, 9, "Antwort 9, see the page.");
     review_close(r);
     apply(dir);
-    train = read_all(dir, "train.jsonl");
+    train = check_read(dir, "train.jsonl");
     assert_non_null(strstr(train, "\"content\":\"Antwort 9, see the page.\"}],\"meta\":{\"language\":\"de\",\"customer\":\"c9\",\"label\":\"nine\"}}"));
     free(train);
     /* a row that could not be read has nothing to go back to; what it said is kept */
@@ -1086,7 +1075,7 @@ static void test_restore(void **state)
     edits(r, "Ann", SAMPLE_RAW, "{\"prompt\":\"a\",\"completion\":\"b\"}", NULL);
     restores(r, "Ann", SAMPLE_RAW, (int64_t)r->action.n, "could not be read before");
     review_close(r);
-    char *log = read_all(dir, "review.jsonl");
+    char *log = check_read(dir, "review.jsonl");
     assert_non_null(strstr(log, "\"raw_old\":\"no,row,at all\""));
     free(log);
     check_dir_done(dir);
@@ -1134,7 +1123,7 @@ static void test_apply_checks_edits(void **state)
         fail_msg("%s", e.text);
     assert_int_equal(f.edited, 2);
     assert_int_equal(f.personal, 1);
-    char *log = read_all(dir, "decisions.jsonl"), *subjects = read_all(dir, "subjects.jsonl"), *manifest = read_all(dir, "manifest.json");
+    char *log = check_read(dir, "decisions.jsonl"), *subjects = check_read(dir, "subjects.jsonl"), *manifest = check_read(dir, "manifest.json");
     assert_non_null(strstr(log, "{\"row\":9,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"pii\",\"action\":\"note\",\"reason\":\"an edit brought in email\",\"kinds\":{\"email\":1}}\n"));
     assert_null(strstr(log, "karla"));
     assert_non_null(strstr(subjects, "\"kind\":\"email\",\"row\":9}\n"));

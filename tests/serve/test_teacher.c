@@ -531,17 +531,6 @@ static int prepare(Run r, PrepFacts *facts, Err *e)
     return rc;
 }
 
-static char *text_of(const char *dir, const char *name)
-{
-    char  *path = path_join(dir, name), *text;
-    size_t n;
-    Err    e;
-    if (file_read_text(path, &text, &n, &e))
-        fail_msg("%s", e.text);
-    free(path);
-    return text;
-}
-
 static size_t count_in(const char *text, const char *what)
 {
     size_t n = 0;
@@ -566,7 +555,7 @@ static void test_documents(void **state)
     assert_int_equal(asked, 2 * f.passages); /* pairs and scores, each once */
     assert_int_equal(f.passages, 48);
     /* what the teacher made up is out, and what it doubts itself; the rest is in, as conversations that say where they are from */
-    char *removed = text_of(one, "removed.jsonl"), *train = text_of(one, "train.jsonl");
+    char *removed = check_read(one, "removed.jsonl"), *train = check_read(one, "train.jsonl");
     assert_int_equal(count_in(removed, "\"reason\":\"unsupported_number: a number is not in the passage\""), f.passages);
     assert_int_equal(count_in(removed, "\"reason\":\"low_score: the teacher gives the pair 2 of 5\""), 4);
     assert_int_equal(count_in(train, "98765") + count_in(train, "doubtful") + count_in(train, "refused"), 0);
@@ -577,7 +566,7 @@ static void test_documents(void **state)
     assert_int_equal(count_in(train, "\"grounding\":1"), f.part[1]);
     assert_int_equal(count_in(train, "\"section\":\"Manual of the "), f.part[1]);
     /* no document in two parts */
-    char *part[3] = { train, text_of(one, "validation.jsonl"), text_of(one, "test.jsonl") };
+    char *part[3] = { train, check_read(one, "validation.jsonl"), check_read(one, "test.jsonl") };
     FileList list;
     assert_int_equal(file_list(&list, docs, &e), 0);
     assert_int_equal(list.n, 12);
@@ -601,7 +590,7 @@ static void test_documents(void **state)
         fail_msg("%s", e.text);
     assert_in_range(atomic_load(&s->asked) - before, asked, asked + 2 * 4); /* those in flight at a stop are lost */
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-        char *a = text_of(one, files[i]), *b = text_of(many, files[i]), *c = text_of(stopped, files[i]);
+        char *a = check_read(one, files[i]), *b = check_read(many, files[i]), *c = check_read(stopped, files[i]);
         if (strcmp(a, b) || strcmp(a, c))
             fail_msg("%s differs", files[i]);
         free(a);
@@ -634,7 +623,7 @@ static void test_document_ends(void **state)
     assert_int_equal(f.passages, 1);
     assert_int_equal(f.pairs_made, 3);
     assert_int_equal(atomic_load(&s->asked), 1);
-    char *decisions = text_of(out, "decisions.jsonl");
+    char *decisions = check_read(out, "decisions.jsonl");
     assert_non_null(strstr(decisions, "plain text, 1 passages: 2 pairs kept, 1 refused, 0 answers not read"));
     assert_non_null(strstr(decisions, "plain text, 0 passages: 0 pairs kept, 0 refused, 0 answers not read"));
     free(decisions);
