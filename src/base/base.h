@@ -13,6 +13,6 @@
 
 /* A broken promise between two parts of this program: stop with the place. Never for input, files or devices (those are an Err). */
 #define BUG_ON(cond) ((cond) ? bug_stop(#cond, __FILE__, __LINE__) : (void)0)
-_Noreturn void bug_stop(const char *what, const char *file, int line);
+__attribute__((noreturn)) void bug_stop(const char *what, const char *file, int line); /* so written that CUDA C reads it as well */
 
 #endif
