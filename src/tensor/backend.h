@@ -58,6 +58,8 @@ struct Backend {
     bool        has_bf16;                                                /* compute may be COMPUTE_BF16 */
     const char *note;                                                    /* what the user should know about this machine; NULL: nothing */
     Compute     compute;                                                 /* may be changed between calls */
+    bool        sizing;                                                  /* kernels take the working memory that their shapes ask for and compute nothing: what
+                                                                            they leave means nothing. Not for passes that read it back (experts) */
     bool        host;                                                    /* kernels read the program's own memory: a mapped file can be a tensor */
     void *(*alloc)(Backend *, size_t nbytes);                            /* 64-byte aligned, NOT zeroed; NULL: does not fit */
     void  (*release)(Backend *, void *p, size_t nbytes);

@@ -242,12 +242,14 @@ static int meet_shapes(TrainRun *r, Err *e)
 {
     const int layers = (int)r->model->cfg.layers;
     int       other = 0, rc;
+    r->be->sizing = !r->model->cfg.experts; /* which experts are at work, and with how many rows, must be computed */
     while (other < layers && (r->model->cfg.layer[other] & LAYER_EXPERTS) == (r->model->cfg.layer[0] & LAYER_EXPERTS))
         other++;
     if (!(rc = meet_data(r, r->train, 0, MIN(2, layers), e)))
         rc = meet_data(r, r->held_out, 0, 1, e);
     if (!rc && other < layers)
         rc = meet_data(r, r->train, other, 1, e);
+    r->be->sizing = false;
     tarena_release(&r->pass.scratch);
     return rc;
 }

@@ -1056,6 +1056,35 @@ static void scratch_is_known_and_stays(void **state)
     be->close(be);
 }
 
+static size_t scratch_of(const OpCase *c, bool sizing)
+{
+    Backend *be = backend_cpu_open(2, NULL);
+    Lab      l;
+    be->sizing = sizing;
+    run_kernels(&l, c, be, false);
+    const size_t n = backend_cpu_scratch(be);
+    be->sizing = false;
+    lab_release(&l);
+    be->close(be);
+    return n;
+}
+
+/* The planner lets a pass go by without computing to learn what kernels will take; not one with experts, whose kernels are read back. */
+static void sizing_takes_what_computing_takes(void **state)
+{
+    (void)state;
+    size_t most = 0;
+    for (const OpCase *c = op_cases; c < op_cases + op_cases_count; c++) {
+        if (c->op == OP_ROUTE || c->op == OP_COMBINE)
+            continue;
+        const size_t computed = scratch_of(c, false), sized = scratch_of(c, true);
+        if (sized != computed)
+            fail_msg("%s, case %d: takes %zu bytes when it computes and %zu when it is sized", case_op(c), (int)(c - op_cases), computed, sized);
+        most = MAX(most, computed);
+    }
+    assert_true(most > 1000000);
+}
+
 /* ---- caches of other types ---- */
 
 enum { CACHE_KEYS = 400, CACHE_HEADS = 4, CACHE_KV = 2, CACHE_D = 37 };
@@ -1190,6 +1219,7 @@ int main(void)
         cmocka_unit_test(bf16_head_cancels),
         cmocka_unit_test(few_rows_keep_their_bound),
         cmocka_unit_test(scratch_is_known_and_stays),
+        cmocka_unit_test(sizing_takes_what_computing_takes),
         cmocka_unit_test(cache_is_its_numbers),
         cmocka_unit_test(cache_rounding_is_bounded),
     };

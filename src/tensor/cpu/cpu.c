@@ -149,16 +149,41 @@ static bool scratch_grow(Cpu *c, Scratch *s, size_t n, bool shared)
     return s->p != NULL;
 }
 
+static void scratch_touch(Scratch *s, size_t n)
+{
+    if (n > s->touched)
+        memset((char *)s->p + s->touched, 0, n - s->touched);
+    s->touched = MAX(s->touched, n);
+}
+
 void *cpu_slot(Cpu *c, Slot s, size_t n)
 {
-    return scratch_grow(c, &c->slot[s], MAX(n, KERN_ALIGN), true) ? c->slot[s].p : NULL;
+    if (!scratch_grow(c, &c->slot[s], MAX(n, KERN_ALIGN), true))
+        return NULL;
+    if (c->be.sizing)
+        scratch_touch(&c->slot[s], n);
+    return c->slot[s].p;
+}
+
+typedef struct Touch { Scratch *worker; size_t n; } Touch;
+
+static void piece_touch(void *ctx, int64_t piece, int worker)
+{
+    const Touch *t = ctx;
+    (void)piece;
+    scratch_touch(&t->worker[worker], t->n);
 }
 
 bool cpu_workers(Cpu *c, size_t n)
 {
-    for (int i = 0; i < c->be.threads; i++)
+    bool touched = true;
+    for (int i = 0; i < c->be.threads; i++) {
         if (!scratch_grow(c, &c->worker[i], n, false))
             return false;
+        touched &= c->worker[i].touched >= n;
+    }
+    if (c->be.sizing && !touched) /* by its own thread, on whose memory node it then lies; one that comes too late will do it when it works */
+        parallel_for(c->pool, 8 * c->be.threads, piece_touch, &(Touch){ c->worker, n });
     return true;
 }
 
@@ -196,6 +221,8 @@ const float *cpu_wide(Cpu *c, Slot s, const Tensor *t)
 
 void cpu_for(Cpu *c, int64_t n, int64_t work, PoolFn fn, void *ctx)
 {
+    if (c->be.sizing)
+        return;
     parallel_for(work < WORK_LEAST ? NULL : c->pool, n, fn, ctx);
 }
 

@@ -19,7 +19,7 @@ typedef enum {
     SLOT_COUNT
 } Slot;
 
-typedef struct Scratch { void *p; size_t n; } Scratch;
+typedef struct Scratch { void *p; size_t n, touched; } Scratch; /* touched: so many bytes were written while sizing, so that they are really there */
 
 typedef struct Cpu {
     Backend     be;               /* first: a Backend * of ours is a Cpu * */
@@ -39,7 +39,7 @@ void *cpu_slot(Cpu *c, Slot s, size_t n);
 bool  cpu_workers(Cpu *c, size_t n);                              /* at least n bytes for each worker */
 static inline void *cpu_worker(Cpu *c, int worker) { return c->worker[worker].p; }
 
-/* Runs n pieces; in place when the whole work, in vector operations, is too small to wake anyone. */
+/* Runs n pieces; in place when the whole work, in vector operations, is too small to wake anyone; none of them while sizing. */
 void cpu_for(Cpu *c, int64_t n, int64_t work, PoolFn fn, void *ctx);
 
 static inline float *f32(const Tensor *t)
