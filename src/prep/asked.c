@@ -4,23 +4,23 @@
 
 #include <stdlib.h>
 
-int asked_open(Asked *a, Prep *p, Part part, Err *e)
+int asked_open(Asked *a, Prep *p, Part part, bool texts, Err *e)
 {
     *a = (Asked){ .p = p };
     int rc = removal_open(&a->out, p, e);
-    for (size_t i = 0; i < p->row.n && !rc; i++) {
-        RowEntry *r = &p->row.p[i];
-        Json     *row = NULL;
-        if (part == PART_REMOVED || r->part != part || (r->kind != REC_CHAT && r->kind != REC_PAIR))
+    for (size_t i = 0; i < p->rows.n && !rc; i++) {
+        const uint8_t kind = entries_at(&p->rows, i)->kind;
+        Json         *row = NULL;
+        if (part == PART_REMOVED || p->rows.part[i] != part || (kind != REC_CHAT && kind != REC_PAIR))
             continue;
-        rc = json_parse(&row, removal_line(&a->out, r), "work/rows.jsonl", e);
-        if (!rc) {
+        *vec_push(&a->number) = (uint32_t)i;
+        if (texts && !(rc = json_parse(&row, removal_line(&a->out, i), "work/rows.jsonl", e)))
             *vec_push(&a->row) = row;
-            *vec_push(&a->entry) = r;
-        }
     }
     return rc;
 }
+
+const RowEntry *asked_entry(const Asked *a, size_t i) { return entries_at(&a->p->rows, a->number.p[i]); }
 
 int asked_model(Asked *a, Err *e)
 {
@@ -48,7 +48,7 @@ int asked_close(Asked *a, int rc, Err *e)
     for (size_t i = 0; i < a->row.n; i++)
         json_free(a->row.p[i]);
     vec_release(&a->row);
-    vec_release(&a->entry);
+    vec_release(&a->number);
     tok_free(a->tok);
     model_close(a->model);
     if (a->be)
@@ -60,7 +60,7 @@ void asked_tell(void *prep, const char *stage, size_t done, size_t of)
 {
     const Prep *p = prep;
     if (p->hooks.progress)
-        p->hooks.progress(p->hooks.user, stage, done, of, (int64_t)p->row.n);
+        p->hooks.progress(p->hooks.user, stage, done, of, (int64_t)p->rows.n);
 }
 
 void asked_tell_embed(void *prep, size_t done, size_t of) { asked_tell(prep, "embedding", done, of); }

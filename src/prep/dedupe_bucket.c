@@ -1,18 +1,27 @@
 /* dedupe_bucket.c - which pairs of rows are looked at. Band by band, the rows are sorted by the band's key; a run of one key is a bucket. Neighbours go
  * first, in all buckets, so that copies are one cluster before anything quadratic begins; then the pairs of small buckets, and large ones by prefix filter
- * (dedupe.h has the rule and its sources). Invariant: everything here is one thread's work in a fixed order; only sorting, reading and comparing is shared. */
+ * (dedupe.h has the rule and its sources). Where the rows of a band are more than may be sorted at once, the keys are divided into ranges, and each is read
+ * from the file and sorted when its turn comes, first for the neighbours and again for the buckets.
+ * Invariant: everything here is one thread's work in a fixed order, that of the keys, with one range or many; only sorting, reading and comparing is shared. */
 #include "prep/dedupe_int.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #define COUNT_BITS_MAX 20
+#define BINS           ((size_t)1 << 16) /* of keys by their upper half: what ranges are made of. Keys are hashes, so a bin is small unless one key fills it */
+
+typedef struct Range { uint32_t from, to; size_t n; } Range; /* bins [from, to), n rows */
 
 typedef struct Search {
     const Dedupe *d;
     Verify  *v;
     Pool    *pool;
     uint64_t left_out;
+    size_t   band;
+    VEC(Range) range;      /* of the band */
+    uint64_t *entry;       /* key << 32 | distinct row: a range in order, and behind it as much room for sorting */
+    size_t   n, cap, loaded; /* entries; room for them; which range they are, or as many as there are ranges: none */
 } Search;
 
 /* A large bucket being joined. Rows are in ascending order of size, so that whoever shares a shingle is met in that order, too. */
@@ -52,7 +61,7 @@ static void count_set(void *ctx, size_t i, const uint64_t *set, size_t n)
 static void prefix_set(void *ctx, size_t i, const uint64_t *set, size_t n)
 {
     Bucket *k = ctx;
-    const size_t prefix = shingles_prefix(n, minhash_cfg(k->s->d->m)->threshold);
+    const size_t prefix = shingles_prefix(n, minhash_cfg(k->s->d->c.minhash)->threshold);
     Ranked *r = mem_alloc(n * sizeof *r);
     for (size_t j = 0; j < n; j++)
         r[j] = (Ranked){ atomic_load_explicit(count_of(k, set[j]), memory_order_relaxed), set[j] };
@@ -173,23 +182,23 @@ static int prefix_join(Bucket *k, uint64_t *tmp, size_t total, Err *e)
     return rc ? rc : verify_flush(s->v, e);
 }
 
-static int bucket_large(Search *s, const uint64_t *run, size_t n, Err *e)
+static int bucket_large(Search *s, uint64_t *run, size_t n, Err *e)
 {
     if (one_cluster(s->v, run, n))
         return 0;
     Bucket k = { .s = s, .n = n, .groups = 1 };
-    uint64_t *order = mem_alloc(2 * n * sizeof *order), *entry = NULL;
+    uint64_t *entry = NULL;
     size_t total = 0, shingles = 0;
     k.row = mem_alloc(n * sizeof *k.row);
     k.at = mem_alloc(n * sizeof *k.at);
-    for (size_t i = 0; i < n; i++) {
-        order[i] = (uint64_t)s->d->n_shingles.p[(uint32_t)run[i]] << 32 | (uint32_t)run[i];
-        shingles += s->d->n_shingles.p[(uint32_t)run[i]];
+    for (size_t i = 0; i < n; i++) { /* the key has served: the run is put into order by size */
+        const uint32_t size = s->d->n_shingles[(uint32_t)run[i]];
+        run[i] = (uint64_t)size << 32 | (uint32_t)run[i];
+        shingles += size;
     }
-    dedupe_sort(order, order + n, n, s->pool);
+    dedupe_sort(run, s->entry + s->n, n, s->pool);
     for (size_t i = 0; i < n; i++)
-        k.row[i] = (uint32_t)order[i];
-    free(order);
+        k.row[i] = (uint32_t)run[i];
     for (k.count_bits = 8; k.count_bits < COUNT_BITS_MAX && (size_t)1 << k.count_bits < 2 * shingles;)
         k.count_bits++;
     k.count = mem_zalloc((size_t)1 << k.count_bits, sizeof *k.count);
@@ -198,7 +207,7 @@ static int bucket_large(Search *s, const uint64_t *run, size_t n, Err *e)
         rc = verify_each(s->v, k.row, n, count_set, &k, e);
     if (!rc)
         rc = prefix_count(&k, &total, e);
-    k.groups = total * 2 * sizeof *entry / s->d->cache_bytes + 1; /* long texts: a part of the shingles at a time */
+    k.groups = total * 2 * sizeof *entry / s->d->c.cache_bytes + 1; /* long texts: a part of the shingles at a time */
     for (; k.group < k.groups && !rc; k.group++) {
         if (k.groups > 1)
             rc = prefix_count(&k, &total, e);
@@ -217,7 +226,7 @@ static int bucket_large(Search *s, const uint64_t *run, size_t n, Err *e)
     return rc;
 }
 
-static int bucket_small(Search *s, const uint64_t *run, size_t n, Err *e)
+static int bucket_small(Search *s, uint64_t *run, size_t n, Err *e)
 {
     int rc = 0;
     for (size_t i = 0; i < n && !rc; i++)
@@ -226,31 +235,109 @@ static int bucket_small(Search *s, const uint64_t *run, size_t n, Err *e)
     return rc;
 }
 
-int bucket_search(const Dedupe *d, Verify *v, Pool *pool, uint64_t *left_out, Err *e)
+/* ---- the rows of a band, range by range ----------------------------------------------------------------------------------------------------------- */
+
+/* Reads the band of every distinct row that has shingles. out NULL: counts the rows of each bin; else those of the range are put down. Returns how many. */
+static size_t band_read(const Search *s, const Range *r, uint32_t *bin, uint64_t *out)
 {
-    Search s = { .d = d, .v = v, .pool = pool };
-    const size_t bands = (size_t)minhash_cfg(d->m)->bands;
-    uint64_t *entry = mem_alloc(MAX(2 * d->exact.n, (size_t)1) * sizeof *entry);
-    int rc = 0;
-    for (size_t band = 0; band < bands && !rc; band++) {
-        size_t n = 0;
-        for (size_t i = 0; i < d->exact.n; i++)
-            if (d->n_shingles.p[i])
-                entry[n++] = (uint64_t)d->key.p[i * bands + band] << 32 | i;
-        dedupe_sort(entry, entry + n, n, pool);
-        for (size_t i = 1; i < n && !rc; i++)
-            if (entry[i] >> 32 == entry[i - 1] >> 32)
-                rc = neighbours(&s, (uint32_t)entry[i - 1], (uint32_t)entry[i], e);
-        if (!rc)
-            rc = verify_flush(v, e);
-        for (size_t from = 0, end; from < n && !rc; from = end) {
-            end = run_end(entry, n, from);
-            rc = (end - from > DEDUPE_BUCKET ? bucket_large : bucket_small)(&s, entry + from, end - from, e);
+    const Dedupe *d = s->d;
+    uint32_t next = 0;
+    size_t   n = 0;
+    for (size_t k = 0; k < d->file.block.n; k++) {
+        const KeyBlock *b = &d->file.block.p[k];
+        const uint32_t *key = key_file_band(&d->file, b, s->band), *same = d->same + b->first;
+        for (size_t i = 0; i < b->n; i++) {
+            if (same[i] != next) /* a copy of an earlier row */
+                continue;
+            const uint32_t row = next++;
+            if (!d->n_shingles[row])
+                continue;
+            if (!out)
+                bin[key[i] >> 16]++;
+            else if ((key[i] >> 16) - r->from < r->to - r->from)
+                out[n++] = (uint64_t)key[i] << 32 | row;
         }
-        if (!rc)
-            rc = verify_flush(v, e);
     }
-    free(entry);
+    return n;
+}
+
+/* One range, or as many as are needed so that none but a single bin has more rows than can be sorted at once. */
+static void plan_ranges(Search *s)
+{
+    const size_t most = s->d->c.sort_bytes / (2 * sizeof *s->entry);
+    vec_clear(&s->range);
+    if (s->d->distinct <= most) {
+        *vec_push(&s->range) = (Range){ 0, BINS, s->d->distinct };
+    } else {
+        uint32_t *bin = mem_zalloc(BINS, sizeof *bin);
+        band_read(s, NULL, bin, NULL);
+        for (uint32_t k = 0; k < BINS; k++) {
+            Range *last = s->range.n ? &s->range.p[s->range.n - 1] : NULL;
+            if (last && last->n + bin[k] <= most) {
+                last->to = k + 1;
+                last->n += bin[k];
+            } else {
+                *vec_push(&s->range) = (Range){ k, k + 1, bin[k] };
+            }
+        }
+        free(bin);
+    }
+    s->loaded = s->range.n;
+}
+
+static void load_range(Search *s, size_t number)
+{
+    const Range *r = &s->range.p[number];
+    if (s->loaded == number)
+        return;
+    if (!s->entry || r->n > s->cap) {
+        free(s->entry);
+        s->cap = MAX(r->n, (size_t)1);
+        s->entry = mem_alloc(2 * s->cap * sizeof *s->entry);
+    }
+    s->n = band_read(s, r, NULL, s->entry);
+    s->loaded = number;
+    dedupe_sort(s->entry, s->entry + s->n, s->n, s->pool);
+}
+
+static int all_neighbours(Search *s, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 1; i < s->n && !rc; i++)
+        if (s->entry[i] >> 32 == s->entry[i - 1] >> 32)
+            rc = neighbours(s, (uint32_t)s->entry[i - 1], (uint32_t)s->entry[i], e);
+    return rc;
+}
+
+static int all_buckets(Search *s, Err *e)
+{
+    int rc = 0;
+    for (size_t from = 0, end; from < s->n && !rc; from = end) {
+        end = run_end(s->entry, s->n, from);
+        rc = (end - from > DEDUPE_BUCKET ? bucket_large : bucket_small)(s, s->entry + from, end - from, e);
+    }
+    return rc;
+}
+
+int bucket_search(const Dedupe *d, Verify *v, uint64_t *left_out, Err *e)
+{
+    static int (*const step[])(Search *, Err *) = { all_neighbours, all_buckets };
+    Search s = { .d = d, .v = v, .pool = d->c.pool };
+    const size_t bands = (size_t)minhash_cfg(d->c.minhash)->bands;
+    int rc = 0;
+    for (; s.band < bands && !rc; s.band++) {
+        plan_ranges(&s);
+        for (size_t k = 0; k < ARRAY_LEN(step) && !rc; k++) {
+            for (size_t i = 0; i < s.range.n && !rc; i++) {
+                load_range(&s, i);
+                rc = step[k](&s, e);
+            }
+            if (!rc)
+                rc = verify_flush(v, e);
+        }
+    }
+    vec_release(&s.range);
+    free(s.entry);
     *left_out = s.left_out;
     return rc;
 }

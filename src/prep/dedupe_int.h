@@ -1,25 +1,37 @@
-/* dedupe_int.h - shared by dedupe.c (rows, results), dedupe_bucket.c (which pairs), dedupe_verify.c (are they similar), dedupe_sort.c. */
+/* dedupe_int.h - shared by dedupe.c (the search, results), dedupe_keys.c (the file of rows), dedupe_exact.c (copies), dedupe_bucket.c (which pairs),
+ * dedupe_verify.c (are they similar), dedupe_sort.c. */
 #ifndef HONE_PREP_DEDUPE_INT_H
 #define HONE_PREP_DEDUPE_INT_H
 
 #include "base/vec.h"
 #include "prep/dedupe.h"
+#include "prep/view.h"
 
-typedef struct DedupeRow { int64_t id; float score; uint32_t distinct; } DedupeRow; /* distinct: index of the distinct row it equals */
+/* --- dedupe_keys.c: the file, read by columns of blocks --------------------------------------------------------------------------------- */
+typedef struct KeyBlock { uint64_t at; size_t first; uint32_t n; } KeyBlock; /* rows [first, first + n) of the file */
+typedef struct KeyFile { View view; VEC(KeyBlock) block; size_t rows; } KeyFile;
 
-struct Dedupe {
-    const MinHash *m;
-    size_t cache_bytes;
-    VEC(DedupeRow) row;
-    /* one entry per distinct row, of n_distinct */
-    VEC(Hash128) exact;
-    VEC(uint32_t) first;       /* index into row */
-    VEC(uint32_t) n_shingles;
-    VEC(uint32_t) key;         /* [n_distinct, bands] */
-    uint32_t *slot;            /* open addressing over exact: distinct + 1, 0 free */
-    size_t    n_slot;          /* a power of two, at least 4/3 of the distinct rows */
-    bool      finished;
-};
+int             key_file_open(KeyFile *f, const char *path, int bands, Err *e);
+void            key_file_close(KeyFile *f);
+const Hash128  *key_file_exact(const KeyFile *f, const KeyBlock *b);             /* [n] */
+const uint32_t *key_file_ids(const KeyFile *f, const KeyBlock *b);
+const uint32_t *key_file_shingles(const KeyFile *f, const KeyBlock *b);
+const float    *key_file_scores(const KeyFile *f, const KeyBlock *b);
+const uint32_t *key_file_band(const KeyFile *f, const KeyBlock *b, size_t band);
+int64_t         key_file_id(const KeyFile *f, size_t row);                       /* of one row */
+
+/* --- the search -------------------------------------------------------------------------------------------------------------------------- */
+typedef struct Dedupe {
+    DedupeCfg c;             /* nothing in it is 0 that stands for a default */
+    KeyFile   file;
+    uint32_t *same;          /* [rows of the file] number of the distinct row that each equals; these are numbered in order of their first rows */
+    size_t    distinct;
+    uint32_t *id;            /* [distinct] of its first row */
+    uint32_t *n_shingles;    /* [distinct] */
+} Dedupe;
+
+/* --- dedupe_exact.c ---------------------------------------------------------------------------------------------------------------------- */
+int exact_find(Dedupe *d, Err *e);                                  /* fills in all behind `file` */
 
 /* --- dedupe_sort.c -------------------------------------------------------------------------------------------------------------------- */
 /* Stable by the upper 32 bits; tmp has room for n. */
@@ -28,7 +40,7 @@ void dedupe_sort(uint64_t *v, uint64_t *tmp, size_t n, Pool *pool);
 /* --- dedupe_verify.c: pairs of distinct rows, compared in batches by all threads ---------------------------------------------------------- */
 typedef struct Verify Verify;
 
-Verify  *verify_new(const Dedupe *d, Pool *pool, DedupeText text_of, void *ctx);
+Verify  *verify_new(const Dedupe *d);
 void     verify_free(Verify *v);
 uint32_t verify_root(Verify *v, uint32_t i);                        /* the smallest row of i's cluster so far */
 bool     verify_near_size(const Verify *v, uint32_t a, uint32_t b); /* the sizes alone do not rule out the threshold */
@@ -40,8 +52,9 @@ int      verify_measure(Verify *v, const uint32_t *a, const uint32_t *b, size_t 
 typedef void (*VerifyEach)(void *ctx, size_t i, const uint64_t *set, size_t n);
 int      verify_each(Verify *v, const uint32_t *rows, size_t n, VerifyEach fn, void *ctx, Err *e);
 uint64_t verify_compared(const Verify *v);
+void     verify_end(Verify *v);                                     /* nothing but the clusters is asked from now on: the rest of the memory goes */
 
 /* --- dedupe_bucket.c ------------------------------------------------------------------------------------------------------------------- */
-int bucket_search(const Dedupe *d, Verify *v, Pool *pool, uint64_t *left_out, Err *e); /* gives all candidate pairs to v */
+int bucket_search(const Dedupe *d, Verify *v, uint64_t *left_out, Err *e); /* gives all candidate pairs to v */
 
 #endif

@@ -21,8 +21,6 @@ typedef struct Hand { Shingles *shingles; StrBuf text; } Hand; /* of one thread 
 struct Verify {
     const Dedupe *d;
     Pool       *pool;
-    DedupeText  text_of;
-    void       *ctx;
     double      threshold, floor;   /* floor: what the comparison at hand may stop below */
     Hand       *hand;               /* [threads] */
     int         hands;
@@ -32,6 +30,8 @@ struct Verify {
     VEC(Pair)   pair;
     VEC(Entry)  entry;
     size_t      loaded;             /* entries whose sets are there */
+    uint64_t   *turn;               /* row << 32 | entry - loaded, of those that are being read: in the order of the texts' file */
+    size_t      turn_cap;
     uint64_t   *pool_hash;
     size_t      pool_n, pool_cap, pool_max;
     uint64_t    compared;
@@ -40,41 +40,50 @@ struct Verify {
     size_t      error_entry;        /* the first row that failed, whichever thread met it */
 };
 
-Verify *verify_new(const Dedupe *d, Pool *pool, DedupeText text_of, void *ctx)
+Verify *verify_new(const Dedupe *d)
 {
     Verify *v = mem_zalloc(1, sizeof *v);
-    *v = (Verify){ .d = d, .pool = pool, .text_of = text_of, .ctx = ctx, .threshold = minhash_cfg(d->m)->threshold };
+    *v = (Verify){ .d = d, .pool = d->c.pool, .threshold = minhash_cfg(d->c.minhash)->threshold };
     v->floor = v->threshold;
-    v->hands = pool_threads(pool);
+    v->hands = pool_threads(v->pool);
     v->hand = mem_zalloc((size_t)v->hands, sizeof *v->hand);
     for (int i = 0; i < v->hands; i++)
-        v->hand[i].shingles = minhash_shingles(d->m);
-    v->parent = mem_alloc(MAX(d->exact.n, (size_t)1) * sizeof *v->parent);
-    for (size_t i = 0; i < d->exact.n; i++)
+        v->hand[i].shingles = minhash_shingles(d->c.minhash);
+    v->parent = mem_alloc(MAX(d->distinct, (size_t)1) * sizeof *v->parent);
+    for (size_t i = 0; i < d->distinct; i++)
         v->parent[i] = (uint32_t)i;
-    v->slot = mem_zalloc(MAX(d->exact.n, (size_t)1), sizeof *v->slot);
+    v->slot = mem_zalloc(MAX(d->distinct, (size_t)1), sizeof *v->slot);
     v->lately = mem_zalloc(LATELY_SLOTS, sizeof *v->lately);
-    v->pool_max = d->cache_bytes / sizeof *v->pool_hash;
+    v->pool_max = d->c.cache_bytes / sizeof *v->pool_hash;
     pthread_mutex_init(&v->lock, NULL);
     return v;
+}
+
+void verify_end(Verify *v)
+{
+    for (int i = 0; i < v->hands; i++) {
+        shingles_free(v->hand[i].shingles);
+        strbuf_release(&v->hand[i].text);
+    }
+    v->hands = 0;
+    free(v->slot);
+    free(v->lately);
+    free(v->pool_hash);
+    free(v->turn);
+    v->slot = NULL;
+    v->lately = v->pool_hash = v->turn = NULL;
+    vec_release(&v->pair);
+    vec_release(&v->entry);
 }
 
 void verify_free(Verify *v)
 {
     if (!v)
         return;
-    for (int i = 0; i < v->hands; i++) {
-        shingles_free(v->hand[i].shingles);
-        strbuf_release(&v->hand[i].text);
-    }
+    verify_end(v);
     pthread_mutex_destroy(&v->lock);
     free(v->hand);
     free(v->parent);
-    free(v->slot);
-    free(v->lately);
-    free(v->pool_hash);
-    vec_release(&v->pair);
-    vec_release(&v->entry);
     free(v);
 }
 
@@ -101,7 +110,7 @@ static void join(Verify *v, uint32_t a, uint32_t b)
 
 bool verify_near_size(const Verify *v, uint32_t a, uint32_t b)
 {
-    const uint32_t na = v->d->n_shingles.p[a], nb = v->d->n_shingles.p[b];
+    const uint32_t na = v->d->n_shingles[a], nb = v->d->n_shingles[b];
     return (double)MIN(na, nb) / (double)MAX(na, nb) >= v->threshold; /* the Jaccard if one held the other */
 }
 
@@ -116,7 +125,7 @@ static void cache_clear(Verify *v)
 
 static size_t needs(const Verify *v, uint32_t row)
 {
-    return v->slot[row] ? 0 : v->d->n_shingles.p[row];
+    return v->slot[row] ? 0 : v->d->n_shingles[row];
 }
 
 static void admit(Verify *v, uint32_t row)
@@ -124,7 +133,7 @@ static void admit(Verify *v, uint32_t row)
     if (v->slot[row])
         return;
     *vec_push(&v->entry) = (Entry){ row, v->pool_n };
-    v->pool_n += v->d->n_shingles.p[row];
+    v->pool_n += v->d->n_shingles[row];
     v->slot[row] = (uint32_t)v->entry.n;
 }
 
@@ -133,12 +142,12 @@ static void load_one(void *ctx, int64_t piece, int worker)
 {
     Verify *v = ctx;
     Hand *h = &v->hand[worker];
-    const size_t i = v->loaded + (size_t)piece;
+    const size_t i = v->loaded + (uint32_t)v->turn[piece];
     const uint32_t row = v->entry.p[i].row;
-    const int64_t id = v->d->row.p[v->d->first.p[row]].id;
+    const int64_t id = v->d->id[row];
     Err e = { 0 };
     strbuf_clear(&h->text);
-    int rc = v->text_of(v->ctx, id, worker, &h->text, &e);
+    int rc = v->d->c.text_of(v->d->c.ctx, id, worker, &h->text, &e);
     size_t n = 0;
     const uint64_t *set = NULL;
     if (!rc && h->text.n > SHINGLE_TEXT_MAX)
@@ -147,9 +156,9 @@ static void load_one(void *ctx, int64_t piece, int worker)
         shingles_read(h->shingles, strbuf_str(&h->text));
         shingles_sorted(h->shingles);
         set = shingles_set(h->shingles, &n);
-        if (n != v->d->n_shingles.p[row])
+        if (n != v->d->n_shingles[row])
             rc = err_set(&e, ERR_INPUT, "row %lld is not the text that it was when it was first read (%zu shingles, then %u); files must not change while "
-                                        "duplicates are searched", (long long)id, n, v->d->n_shingles.p[row]);
+                                        "duplicates are searched", (long long)id, n, v->d->n_shingles[row]);
     }
     if (!rc) {
         memcpy(v->pool_hash + v->entry.p[i].at, set, n * sizeof *set);
@@ -170,7 +179,18 @@ static int load(Verify *v, Err *e)
         v->pool_cap = v->pool_n;
         v->pool_hash = mem_realloc(v->pool_hash, v->pool_cap, sizeof *v->pool_hash);
     }
-    parallel_for(v->pool, (int64_t)(v->entry.n - v->loaded), load_one, v);
+    const size_t n = v->entry.n - v->loaded;
+    if (!n)
+        return 0;
+    if (2 * n > v->turn_cap) {
+        v->turn_cap = 2 * n;
+        free(v->turn);
+        v->turn = mem_alloc(v->turn_cap * sizeof *v->turn);
+    }
+    for (size_t i = 0; i < n; i++)
+        v->turn[i] = (uint64_t)v->entry.p[v->loaded + i].row << 32 | i;
+    dedupe_sort(v->turn, v->turn + n, n, v->pool);
+    parallel_for(v->pool, (int64_t)n, load_one, v);
     if (v->error.code) {
         if (e)
             *e = v->error;
@@ -182,7 +202,7 @@ static int load(Verify *v, Err *e)
 
 static const uint64_t *set_of(const Verify *v, uint32_t row, size_t *n)
 {
-    *n = v->d->n_shingles.p[row];
+    *n = v->d->n_shingles[row];
     return v->pool_hash + v->entry.p[v->slot[row] - 1].at;
 }
 

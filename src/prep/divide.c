@@ -12,19 +12,18 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "prep/sorter.h"
 #include "prep/time_text.h"
 
 #define FORM_SHARE 0.05 /* a question that more of the rows ask is a form ("Write a poem"), and no part would take it whole */
 
+/* Which part a group goes to is the part of its first row until all are divided. */
 typedef struct Group {
     uint64_t draw, label;
     int64_t  time;      /* of its newest row */
-    int64_t  rows;
+    uint32_t rows;
     uint32_t first;     /* index of the row that stands for it */
-    Part     part;
 } Group;
-
-typedef struct Draw { VEC(Group) group; int64_t total; } Draw;
 
 typedef struct KeyRow { uint64_t key; uint32_t row; } KeyRow;
 
@@ -34,25 +33,36 @@ static int by_key(const void *a, const void *b)
     return x->key != y->key ? (x->key < y->key ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
 }
 
+static const KeyRow *key_row(const Sorter *v, size_t i) { return sorter_at(v, i); }
+
 /* Rows with the same key (not 0) join, unless more than this share of all that have one have it. */
-static void join_equal(Prep *p, size_t field, double most_share)
+static int join_equal(Prep *p, size_t field, double most_share, Err *e)
 {
-    VEC(KeyRow) v = { 0 };
-    for (size_t i = 0; i < p->row.n; i++) {
+    char   *path = prep_path(p, "work/together");
+    Sorter *v = sorter_new(path, sizeof(KeyRow), by_key, 0);
+    int     rc = 0;
+    for (size_t i = 0; i < p->rows.n && !rc; i++) {
         uint64_t key;
-        memcpy(&key, (const char *)&p->row.p[i] + field, sizeof key);
-        if (key && p->row.p[i].part != PART_REMOVED)
-            *vec_push(&v) = (KeyRow){ key, (uint32_t)i };
+        memcpy(&key, (const char *)entries_at(&p->rows, i) + field, sizeof key);
+        if (key && p->rows.part[i] != PART_REMOVED)
+            rc = sorter_add(v, &(KeyRow){ key, (uint32_t)i }, e);
     }
-    if (v.n)
-        qsort(v.p, v.n, sizeof *v.p, by_key);
-    for (size_t i = 0, end; i < v.n; i = end) {
-        for (end = i + 1; end < v.n && v.p[end].key == v.p[i].key;)
+    rc = rc ? rc : sorter_end(v, e);
+    const size_t n = rc ? 0 : sorter_count(v);
+    for (size_t i = 0, end; i < n; i = end) {
+        const uint64_t key = key_row(v, i)->key;
+        for (end = i + 1; end < n && key_row(v, end)->key == key;)
             end++;
-        for (size_t k = i + 1; k < end && (double)(end - i) <= most_share * (double)v.n + 1; k++)
-            sets_join(&p->together, v.p[k].row, v.p[k - 1].row);
+        uint32_t before = key_row(v, i)->row;
+        for (size_t k = i + 1; k < end && (double)(end - i) <= most_share * (double)n + 1; k++) {
+            const uint32_t row = key_row(v, k)->row;
+            sets_join(&p->together, row, before);
+            before = row;
+        }
     }
-    vec_release(&v);
+    sorter_free(v);
+    free(path);
+    return rc;
 }
 
 static uint64_t mix(uint64_t seed, uint64_t x)
@@ -61,33 +71,42 @@ static uint64_t mix(uint64_t seed, uint64_t x)
     return hash64(both, sizeof both);
 }
 
-static void collect(Prep *p, Draw *d)
+/* What is known of a set so far, at the row that stands for it. */
+typedef struct Sums { uint64_t *draw; int64_t *time; uint32_t *rows; } Sums; /* [rows]; time NULL: not asked */
+
+static void add_up(Prep *p, Sums *s)
 {
-    uint32_t *at = mem_alloc((p->row.n + 1) * sizeof *at); /* root -> index of its group */
-    for (size_t i = 0; i < p->row.n; i++) {
-        const RowEntry *r = &p->row.p[i];
-        if (r->part == PART_REMOVED)
+    Sets *sets = &p->together;
+    for (size_t i = 0; i < p->rows.n; i++) {
+        if (p->rows.part[i] == PART_REMOVED)
             continue;
-        uint64_t draw = mix((uint64_t)p->cfg.seed, r->content);
-        uint32_t root = sets_find(&p->together, (uint32_t)i);
-        Group   *g;
-        if (root == i || p->row.p[root].part == PART_REMOVED) { /* the one that stands for the set may have been removed: the first that stays takes over */
-            if (root != i) {
-                p->together.up[root] = (uint32_t)i;
-                p->together.up[i] = (uint32_t)i;
-            }
-            at[i] = (uint32_t)d->group.n;
-            g = vec_push(&d->group);
-            *g = (Group){ draw, r->label, r->time, 0, (uint32_t)i, PART_TRAIN };
-        } else {
-            g = &d->group.p[at[root]];
-            g->draw = MIN(g->draw, draw); /* whichever of its rows came first in the file */
-            g->time = MAX(g->time, r->time);
+        const RowEntry *r = entries_at(&p->rows, i);
+        const uint64_t  draw = mix((uint64_t)p->cfg.seed, r->content);
+        uint32_t        root = sets_find(sets, (uint32_t)i);
+        if (p->rows.part[root] == PART_REMOVED) { /* the one that stands for the set may have been removed: the first that stays takes over */
+            sets->up[root] = sets->up[i] = (uint32_t)i;
+            root = (uint32_t)i;
         }
-        g->rows++;
-        d->total++;
+        s->draw[root] = s->rows[root] ? MIN(s->draw[root], draw) : draw; /* whichever of its rows came first in the file */
+        if (s->time)
+            s->time[root] = s->rows[root] ? MAX(s->time[root], r->time) : r->time;
+        s->rows[root]++;
     }
-    free(at);
+}
+
+static int collect(Prep *p, bool timed, Sorter *groups, Err *e)
+{
+    const size_t n = p->rows.n + 1;
+    Sums s = { mem_alloc(n * sizeof *s.draw), timed ? mem_alloc(n * sizeof *s.time) : NULL, mem_zalloc(n, sizeof *s.rows) };
+    int  rc = 0;
+    add_up(p, &s);
+    for (size_t i = 0; i < p->rows.n && !rc; i++)
+        if (s.rows[i])
+            rc = sorter_add(groups, &(Group){ s.draw[i], entries_at(&p->rows, i)->label, timed ? s.time[i] : INT64_MIN, s.rows[i], (uint32_t)i }, e);
+    free(s.draw);
+    free(s.time);
+    free(s.rows);
+    return rc ? rc : sorter_end(groups, e);
 }
 
 static int by_label_and_draw(const void *a, const void *b)
@@ -108,17 +127,20 @@ static int by_time(const void *a, const void *b) /* newest first */
     return by_label_and_draw(a, b);
 }
 
+static const Group *group_at(const Sorter *v, size_t i) { return sorter_at(v, i); }
+
 /* Fills part from the groups [from, to) that are still in training; owed: rows that it lacks so far, of this label and those before. */
-static void fill(Draw *d, size_t from, size_t to, Part part, double *owed)
+static void fill(Prep *p, const Sorter *v, size_t from, size_t to, Part part, double *owed)
 {
-    int64_t stays = 0; /* at least one row of each stretch stays in training */
+    uint8_t *of = p->rows.part;
+    int64_t  stays = 0; /* at least one row of each stretch stays in training */
     for (size_t i = from; i < to; i++)
-        stays += d->group.p[i].part == PART_TRAIN ? d->group.p[i].rows : 0;
+        stays += of[group_at(v, i)->first] == PART_TRAIN ? group_at(v, i)->rows : 0;
     for (size_t i = from; i < to && *owed >= 0.5; i++) {
-        Group *g = &d->group.p[i];
-        if (g->part != PART_TRAIN || (double)g->rows > *owed * 1.5 + 0.5 || stays - g->rows < 1)
+        const Group *g = group_at(v, i);
+        if (of[g->first] != PART_TRAIN || (double)g->rows > *owed * 1.5 + 0.5 || stays - (int64_t)g->rows < 1)
             continue;
-        g->part = part;
+        of[g->first] = (uint8_t)part;
         stays -= g->rows;
         *owed -= (double)g->rows;
     }
@@ -132,10 +154,12 @@ typedef struct Crossing { int64_t rows, groups; } Crossing;
 static Crossing crossing(Prep *p, Part part, bool newer, int64_t time, uint8_t *seen)
 {
     Crossing c = { 0 };
-    memset(seen, 0, p->row.n);
-    for (size_t i = 0; i < p->row.n; i++) {
-        const RowEntry *r = &p->row.p[i];
-        if (r->part != part || r->time == INT64_MIN || (newer ? r->time <= time : r->time >= time))
+    memset(seen, 0, p->rows.n);
+    for (size_t i = 0; i < p->rows.n; i++) {
+        if (p->rows.part[i] != part)
+            continue;
+        const int64_t at = entries_at(&p->rows, i)->time;
+        if (at == INT64_MIN || (newer ? at <= time : at >= time))
             continue;
         uint32_t root = sets_find(&p->together, (uint32_t)i);
         c.groups += !seen[root];
@@ -146,22 +170,22 @@ static Crossing crossing(Prep *p, Part part, bool newer, int64_t time, uint8_t *
 }
 
 /* A held-out part begins with the newest row of its oldest group. */
-static int64_t begins(const Draw *d, Part part)
+static int64_t begins(const Prep *p, const Sorter *v, Part part)
 {
     int64_t time = INT64_MAX;
-    for (size_t i = 0; i < d->group.n; i++)
-        if (d->group.p[i].part == part)
-            time = MIN(time, d->group.p[i].time);
+    for (size_t i = 0; i < sorter_count(v); i++)
+        if (p->rows.part[group_at(v, i)->first] == part)
+            time = MIN(time, group_at(v, i)->time);
     return time;
 }
 
-static void tell_times(Prep *p, const Draw *d)
+static void tell_times(Prep *p, const Sorter *v)
 {
-    uint8_t *seen = mem_zalloc(p->row.n + 1, 1);
+    uint8_t *seen = mem_zalloc(p->rows.n + 1, 1);
     char     when[TIME_TEXT_MAX];
     int64_t  held_out = INT64_MAX, undated = 0;
     for (Part part = PART_VALIDATION; part <= PART_TEST; part++) {
-        const int64_t from = begins(d, part);
+        const int64_t from = begins(p, v, part);
         held_out = MIN(held_out, from);
         if (from == INT64_MAX || from == INT64_MIN)
             continue;
@@ -178,48 +202,61 @@ static void tell_times(Prep *p, const Draw *d)
     if (later.rows)
         prep_tell(p, "--time: %lld rows of %lld groups are newer than %s and yet stand in train, because their groups are larger than what is held out; give larger --test and "
                      "--validation, or a finer --group, to keep them apart", (long long)later.rows, (long long)later.groups, when);
-    for (size_t i = 0; i < p->row.n; i++)
-        undated += p->row.p[i].part != PART_REMOVED && p->row.p[i].time == INT64_MIN;
+    for (size_t i = 0; i < p->rows.n; i++)
+        undated += p->rows.part[i] != PART_REMOVED && entries_at(&p->rows, i)->time == INT64_MIN;
     if (undated)
         prep_tell(p, "--time: %lld rows have no time in a known form and count as old", (long long)undated);
     free(seen);
 }
 
-int divide(Prep *p, Err *e)
+/* Some row has to be there to be divided. */
+static int check_rows(Prep *p, const Sorter *groups, Err *e)
 {
-    Draw   d = { 0 };
-    double test = 0, validation = 0;
-    bool   timed = p->cfg.time && *p->cfg.time;
-    join_equal(p, offsetof(RowEntry, group), 1);
-    join_equal(p, offsetof(RowEntry, subject), 1);
-    join_equal(p, offsetof(RowEntry, asked), FORM_SHARE);
-    collect(p, &d);
-    if (!p->row.n)
+    if (!p->rows.n)
         return err_set(e, ERR_INPUT, "none of the %zu inputs gave a row; the first: %s", p->input.n, strbuf_z(&p->first_why));
-    if (!d.group.n) {
-        p->none_left = true;
-        return err_set(e, ERR_INPUT, "no row is left of %zu; decisions.jsonl in the folder says why each was removed%s%s", p->row.n, p->first_why.n ? "; the first: " : "",
-                       strbuf_z(&p->first_why));
-    }
-    qsort(d.group.p, d.group.n, sizeof *d.group.p, timed ? by_time : by_label_and_draw);
-    for (size_t from = 0, to; from < d.group.n; from = to) {
-        int64_t rows = 0;
-        for (to = from; to < d.group.n && (timed || d.group.p[to].label == d.group.p[from].label); to++)
-            rows += d.group.p[to].rows;
+    if (sorter_count(groups))
+        return 0;
+    p->none_left = true;
+    return err_set(e, ERR_INPUT, "no row is left of %zu; decisions.jsonl in the folder says why each was removed%s%s", p->rows.n, p->first_why.n ? "; the first: " : "",
+                   strbuf_z(&p->first_why));
+}
+
+static void give_parts(Prep *p, const Sorter *groups, bool timed)
+{
+    double       test = 0, validation = 0;
+    const size_t n = sorter_count(groups);
+    for (size_t from = 0, to; from < n; from = to) {
+        const uint64_t label = group_at(groups, from)->label;
+        int64_t        rows = 0;
+        for (to = from; to < n && (timed || group_at(groups, to)->label == label); to++)
+            rows += group_at(groups, to)->rows;
         test += p->cfg.test * (double)rows;
         validation += p->cfg.validation * (double)rows;
-        fill(&d, from, to, PART_TEST, &test);
-        fill(&d, from, to, PART_VALIDATION, &validation);
+        fill(p, groups, from, to, PART_TEST, &test);
+        fill(p, groups, from, to, PART_VALIDATION, &validation);
     }
-    for (size_t i = 0; i < d.group.n; i++)
-        p->row.p[d.group.p[i].first].part = (uint8_t)d.group.p[i].part;
-    for (size_t i = 0; i < p->row.n; i++) {
-        RowEntry *r = &p->row.p[i];
-        if (r->part != PART_REMOVED)
-            r->part = p->row.p[sets_find(&p->together, (uint32_t)i)].part;
+    for (size_t i = 0; i < p->rows.n; i++)
+        if (p->rows.part[i] != PART_REMOVED)
+            p->rows.part[i] = p->rows.part[sets_find(&p->together, (uint32_t)i)];
+}
+
+int divide(Prep *p, Err *e)
+{
+    static const struct { size_t field; double most_share; } key[] = {
+        { offsetof(RowEntry, group), 1 }, { offsetof(RowEntry, subject), 1 }, { offsetof(RowEntry, asked), FORM_SHARE },
+    };
+    const bool timed = p->cfg.time && *p->cfg.time;
+    char      *path = prep_path(p, "work/groups");
+    Sorter    *groups = sorter_new(path, sizeof(Group), timed ? by_time : by_label_and_draw, 0);
+    int        rc = 0;
+    for (size_t i = 0; i < ARRAY_LEN(key) && !rc; i++)
+        rc = join_equal(p, key[i].field, key[i].most_share, e);
+    if (!rc && !(rc = collect(p, timed, groups, e)) && !(rc = check_rows(p, groups, e))) {
+        give_parts(p, groups, timed);
+        if (timed)
+            tell_times(p, groups);
     }
-    if (timed)
-        tell_times(p, &d);
-    vec_release(&d.group);
-    return 0;
+    sorter_free(groups);
+    free(path);
+    return rc;
 }

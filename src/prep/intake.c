@@ -23,12 +23,17 @@
 enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_SUBJECTS, LOG_INDEX, LOG_KEYS, LOGS };
 static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "work/index.bin", "work/keys.bin" };
 
+/* What the rows so far have, since their entries are on disk. */
+typedef struct Met { int64_t here; bool read, group, label, subject, timed; } Met; /* here: rows of the input in hand; read: some row could be */
+
 typedef struct Intake {
     Prep      *p;
     Feed      *feed;
     size_t     input;            /* index of the one being read */
     FeedItem  *item;             /* [BATCH_ROWS] */
     RowWork   *work;             /* [BATCH_ROWS] */
+    DedupeKeys *keys;            /* NULL: --duplicates off */
+    Met        met;
     StrBuf     buf[LOGS];
     FileLog    log[LOGS];
     double     saved;
@@ -157,9 +162,14 @@ static void put_removed(StrBuf *out, const RowWork *w)
     strbuf_addz(out, "}\n");
 }
 
-static int add_keys(Prep *p, const RowEntry *r, const MinHashRow *keys, Err *e)
+static void meet(Met *m, const RowEntry *r)
 {
-    return p->dedupe && r->part != PART_REMOVED ? dedupe_add(p->dedupe, r->id, keys, r->quality, e) : 0;
+    m->here++;
+    m->read |= r->why != prep_pass_number("import");
+    m->group |= r->group != 0;
+    m->label |= r->label != 0;
+    m->subject |= r->subject != 0;
+    m->timed |= r->time != INT64_MIN;
 }
 
 static int flush_batch(Intake *in, Err *e)
@@ -188,39 +198,26 @@ static void note_columns(Prep *p, const RowWork *w)
 }
 
 /* A column that no row has would change nothing, and nobody would know: a leak between parts by a slip of the pen. */
-static int check_columns(const Prep *p, Err *e)
+static int check_columns(const Intake *in, Err *e)
 {
-    const struct { const char *option, *name; size_t field; } asked[] = {
-        { "--group", p->cfg.group, offsetof(RowEntry, group) }, { "--label", p->cfg.label, offsetof(RowEntry, label) }, { "--subject", p->cfg.subject, offsetof(RowEntry, subject) },
+    const Prep *p = in->p;
+    const struct { const char *option, *name; bool found; } asked[] = {
+        { "--group", p->cfg.group, in->met.group }, { "--label", p->cfg.label, in->met.label }, { "--subject", p->cfg.subject, in->met.subject },
     };
-    bool timed = !(p->cfg.time && *p->cfg.time), any = false;
-    for (size_t i = 0; i < p->row.n; i++) {
-        timed |= p->row.p[i].time != INT64_MIN;
-        any |= p->row.p[i].why != prep_pass_number("import");
-    }
-    for (size_t a = 0; a < ARRAY_LEN(asked) && any; a++) {
-        bool found = !(asked[a].name && *asked[a].name);
-        for (size_t i = 0; i < p->row.n && !found; i++) {
-            uint64_t v;
-            memcpy(&v, (const char *)&p->row.p[i] + asked[a].field, sizeof v);
-            found = v != 0;
-        }
-        if (!found)
+    for (size_t a = 0; a < ARRAY_LEN(asked) && in->met.read; a++)
+        if (asked[a].name && *asked[a].name && !asked[a].found)
             return err_set(e, ERR_ARG, "%s %s: no row has this column; beside what became texts the rows have %s", asked[a].option, asked[a].name, strbuf_z(&p->columns));
-    }
-    if (!timed && any)
+    if (p->cfg.time && *p->cfg.time && !in->met.timed && in->met.read)
         return err_set(e, ERR_ARG, "--time %s: no row has a time there in a form that is known (2026-01-31, 2026-01-31T09:30:00Z, 31.01.2026, seconds since 1970); the rows have %s",
                        p->cfg.time, strbuf_z(&p->columns));
     return 0;
 }
 
 /* A column of a template that no row has is a slip of the pen, too. */
-static int check_templates(const Prep *p, Err *e)
+static int check_templates(const Intake *in, Err *e)
 {
-    for (size_t i = 0; i < p->row.n; i++)
-        if (p->row.p[i].why != prep_pass_number("import"))
-            return 0;
-    return p->row.n && strstr(strbuf_z(&p->first_why), " asks for the column ") ? err_set(e, ERR_ARG, "%s", strbuf_z(&p->first_why)) : 0;
+    const Prep *p = in->p;
+    return !in->met.read && p->rows.n && strstr(strbuf_z(&p->first_why), " asks for the column ") ? err_set(e, ERR_ARG, "%s", strbuf_z(&p->first_why)) : 0;
 }
 
 static int put_batch(Intake *in, size_t n, Err *e)
@@ -255,13 +252,14 @@ static int put_batch(Intake *in, size_t n, Err *e)
         strbuf_add(&in->buf[LOG_DECISIONS], w->log.p, w->log.n);
         strbuf_add(&in->buf[LOG_SUBJECTS], w->subjects.p, w->subjects.n);
         strbuf_add(&in->buf[LOG_INDEX], &w->entry, sizeof w->entry);
-        if (p->dedupe)
-            strbuf_add(&in->buf[LOG_KEYS], w->keys, p->keys_bytes);
-        *vec_push(&p->row) = w->entry;
-        int rc = add_keys(p, &w->entry, w->keys, e);
+        int rc = in->keys && !row_removed(w) ? dedupe_add(in->keys, w->entry.id, w->keys, w->entry.quality, &in->buf[LOG_KEYS], e) : 0;
         if (rc)
             return rc;
+        meet(&in->met, &w->entry);
+        p->rows.n++;
     }
+    if (in->keys)
+        dedupe_end_block(in->keys, &in->buf[LOG_KEYS]);
     return flush_batch(in, e);
 }
 
@@ -295,30 +293,23 @@ static int save(Intake *in, Err *e)
     return rc;
 }
 
-/* The index and the keys that the last start left. */
+/* What the last start left. */
 static int load_rows(Intake *in, Err *e)
 {
     Prep   *p = in->p;
-    FileMap index = { 0 }, keys = { 0 };
-    char   *a = prep_path(p, log_name[LOG_INDEX]), *b = prep_path(p, log_name[LOG_KEYS]);
-    int     rc = file_map(&index, a, e);
-    if (!rc)
-        rc = file_map(&keys, b, e);
-    size_t n = (size_t)in->log[LOG_INDEX].size / sizeof(RowEntry), width = p->dedupe ? p->keys_bytes : 0;
-    if (!rc && (n * sizeof(RowEntry) != in->log[LOG_INDEX].size || n * width != in->log[LOG_KEYS].size))
-        rc = err_set(e, ERR_INPUT, "%s and %s do not belong together; remove the folder and start anew", a, b);
-    for (size_t i = 0; i < n && !rc; i++) {
-        RowEntry *r = vec_push(&p->row);
-        MinHashRow h = { 0 };
-        memcpy(r, index.p + i * sizeof *r, sizeof *r);
-        if (width)
-            memcpy(&h, keys.p + i * width, width);
-        rc = add_keys(p, r, &h, e);
+    View    index = { 0 };
+    char   *path = prep_path(p, log_name[LOG_INDEX]);
+    int     rc = view_open(&index, path, e);
+    if (!rc && in->log[LOG_INDEX].size % sizeof(RowEntry))
+        rc = err_set(e, ERR_INPUT, "%s has %llu bytes, which is no number of rows of this version; remove the folder and start anew", path, (unsigned long long)in->log[LOG_INDEX].size);
+    for (uint64_t off = 0; off < in->log[LOG_INDEX].size && !rc; off += sizeof(RowEntry), p->rows.n++) {
+        const RowEntry *r = view_at(&index, off, sizeof *r);
+        meet(&in->met, r);
+        if (r->source != (int32_t)in->input)
+            in->met.here = 0;
     }
-    file_unmap(&index);
-    file_unmap(&keys);
-    free(a);
-    free(b);
+    view_close(&index);
+    free(path);
     return rc;
 }
 
@@ -381,7 +372,7 @@ static void prepare_work(Intake *in, size_t n)
         empty(&w->held);
         empty(&w->why);
         const TablePlace *at = &in->item[i].item.at; /* row 0: what is wrong with a whole member, which has no line */
-        w->at = (RowPlace){ (int64_t)(in->p->row.n + i) + 1, input->path, at->row ? at->line : 0 };
+        w->at = (RowPlace){ (int64_t)(in->p->rows.n + i) + 1, input->path, at->row ? at->line : 0 };
         w->entry = (RowEntry){ .id = w->at.row, .line = w->at.line, .source = (int32_t)in->input, .member = (int32_t)in->item[i].item.at.member, .tokens = -1, .trained = -1, .time = INT64_MIN };
         w->rec.source = (int32_t)in->input;
         w->rec.line = w->at.line;
@@ -401,7 +392,7 @@ static void tell(const Intake *in)
         done += i < in->input ? p->input.p[i].bytes : 0;
         total += p->input.p[i].bytes;
     }
-    p->hooks.progress(p->hooks.user, "reading", done + here, total, (int64_t)p->row.n);
+    p->hooks.progress(p->hooks.user, "reading", done + here, total, (int64_t)p->rows.n);
 }
 
 static int open_input(Intake *in, const TablePlace *at, Err *e)
@@ -446,15 +437,6 @@ static int leave_out(Intake *in, const Err *why, Err *e)
     return flush_batch(in, e);
 }
 
-/* The rows of the input that is being read. */
-static int64_t rows_here(const Intake *in)
-{
-    int64_t n = 0;
-    for (size_t i = in->p->row.n; i > 0 && in->p->row.p[i - 1].source == (int32_t)in->input; i--)
-        n++;
-    return n;
-}
-
 /* A part of a file that cannot be read, a member of an archive or all behind a damage, leaves what comes before it and behind it; it is told at once, at the
  * end and in the log. */
 static int leave_part(Intake *in, const Err *why, int64_t rows, int64_t parts, Err *e)
@@ -489,7 +471,7 @@ static int next_rows(Intake *in, size_t *n, Err *first, int64_t *parts, Err *e)
             return err_set(e, rc, "%s", why.text);
         if (!first->code)
             *first = why;
-        const int64_t rows = rows_here(in);
+        const int64_t rows = in->met.here;
         ++*parts;
         if (rows && (rc = leave_part(in, &why, rows, *parts, e)))
             return rc;
@@ -512,25 +494,25 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     if (rc)
         *e = why;
     while (!rc && !(rc = next_rows(in, &n, &why, &parts, e)) && n) {
-        if (parts && !rows_here(in)) /* of a file that begins with such a part */
+        if (parts && !in->met.here) /* of a file that begins with such a part */
             rc = leave_part(in, &why, 0, 1, e);
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
         if (!rc)
             rc = put_batch(in, n, e);
-        if (!rc && p->input.n == 1 && p->row.n == n) { /* at once, not after hours */
-            rc = feed_has_columns(in->feed) ? check_templates(p, e) : 0;
-            rc = rc ? rc : check_columns(p, e);
+        if (!rc && p->input.n == 1 && p->rows.n == n) { /* at once, not after hours */
+            rc = feed_has_columns(in->feed) ? check_templates(in, e) : 0;
+            rc = rc ? rc : check_columns(in, e);
         }
         tell(in);
         if (!rc && prep_stop_asked(p))
-            rc = err_set(e, ERR_STOP, "stopped after %zu rows; the same command goes on from there", p->row.n);
+            rc = err_set(e, ERR_STOP, "stopped after %zu rows; the same command goes on from there", p->rows.n);
         if ((!rc && clock_seconds() - in->saved > SAVE_SECONDS) || rc == ERR_STOP) {
             int saved = save(in, rc ? NULL : e);
             rc = rc ? rc : saved;
         }
     }
-    if (!rc && !rows_here(in)) {
+    if (!rc && !in->met.here) {
         if (!why.code)
             err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
         rc = leave_out(in, &why, e);
@@ -544,6 +526,14 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     return rc;
 }
 
+static int open_rows(Prep *p, Err *e)
+{
+    char *path = prep_path(p, log_name[LOG_INDEX]);
+    int   rc = entries_open(&p->rows, path, e);
+    free(path);
+    return rc;
+}
+
 int intake(Prep *p, Err *e)
 {
     Intake     in = { .p = p, .saved = clock_seconds() };
@@ -552,20 +542,24 @@ int intake(Prep *p, Err *e)
         in.log[i].fd = -1;
     in.item = mem_zalloc(BATCH_ROWS, sizeof *in.item);
     in.work = mem_zalloc(BATCH_ROWS, sizeof *in.work);
-    for (size_t i = 0; p->dedupe && i < BATCH_ROWS; i++)
+    for (size_t i = 0; p->minhash && i < BATCH_ROWS; i++)
         in.work[i].keys = mem_zalloc(1, sizeof(MinHashRow));
+    in.keys = p->minhash ? dedupe_keys_new(p->minhash) : NULL;
     int rc = restore(&in, &from, e);
     for (; !rc && in.input < p->input.n; from = (TablePlace){ 0 }) {
         rc = read_input(&in, &from, e);
         if (rc)
             break;
         in.input++;
+        in.met.here = 0;
         rc = save(&in, e);
     }
     if (!rc)
-        rc = check_templates(p, e);
+        rc = check_templates(&in, e);
     if (!rc)
-        rc = check_columns(p, e);
+        rc = check_columns(&in, e);
+    if (!rc)
+        rc = open_rows(p, e);
     for (size_t i = 0; i < BATCH_ROWS; i++) {
         row_release(&in.work[i]);
         free(in.work[i].keys);
@@ -574,6 +568,7 @@ int intake(Prep *p, Err *e)
         strbuf_release(&in.buf[i]);
         file_log_close(&in.log[i]);
     }
+    dedupe_keys_free(in.keys);
     free(in.item);
     free(in.work);
     return rc;

@@ -7,26 +7,28 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/mem.h"
 #include "prep/prep_report.h"
 
 static const char *const files[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "measures.bin" };
 
 static Json *inputs_json(const Prep *p)
 {
-    Json *list = json_arr_new();
+    Json    *list = json_arr_new();
+    int64_t *rows = mem_zalloc(p->input.n, sizeof *rows);
+    for (size_t r = 0; r < p->rows.n; r++)
+        rows[entries_at(&p->rows, r)->source]++;
     for (size_t i = 0; i < p->input.n; i++) {
         const Input *in = &p->input.p[i];
         Json        *j = json_obj_new();
-        int64_t      rows = 0;
-        for (size_t r = 0; r < p->row.n; r++)
-            rows += p->row.p[r].source == (int32_t)i;
         json_set(j, "file", json_str_new(str_of(in->path)));
         json_set(j, "sha256", json_str_new(str_of(in->sha256)));
         json_set(j, "bytes", json_int_new((int64_t)in->bytes));
-        json_set(j, "rows", json_int_new(rows));
+        json_set(j, "rows", json_int_new(rows[i]));
         json_set(j, "share", json_num_new(in->weight));
         json_push(list, j);
     }
+    free(rows);
     return list;
 }
 
@@ -42,7 +44,7 @@ static Json *options_json(const Prep *p)
 static Json *counts_json(const Prep *p)
 {
     Json *j = json_obj_new();
-    json_set(j, "read", json_int_new((int64_t)p->row.n));
+    json_set(j, "read", json_int_new((int64_t)p->rows.n));
     for (int i = 0; i < PARTS; i++)
         json_set(j, part_name[i], json_int_new(p->facts.part[i]));
     return j;

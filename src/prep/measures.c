@@ -109,10 +109,29 @@ static int64_t answer_of(const Measure *m) { return m->answer; }
 static int64_t tokens_of(const Measure *m) { return m->tokens; }
 static int64_t trained_of(const Measure *m) { return m->trained; }
 
-static int up(const void *a, const void *b)
+/* How many values there are of each upper (shift 16) or lower half, of those whose upper half is `upper` (-1: of all). Two such tables find any rank. */
+static int64_t count_halves(const Rows *r, ValueFn value, int shift, int64_t upper, int64_t n[1 << 16])
 {
-    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
+    int64_t total = 0;
+    Measure m;
+    memset(n, 0, sizeof *n << 16);
+    for (size_t i = 0; i < r->n; i++) {
+        const int64_t v = r->get(r->user, i, &m) ? value(&m) : -1;
+        if (v < 0 || (upper >= 0 && v >> 16 != upper))
+            continue;
+        n[v >> shift & 0xFFFF]++;
+        total++;
+    }
+    return total;
+}
+
+/* The half in which the rank-th value lies, from 1; the rank becomes that among those of the half. */
+static int64_t half_of(const int64_t n[1 << 16], int64_t *rank)
+{
+    int64_t half = 0;
+    while (*rank > n[half])
+        *rank -= n[half++];
+    return half;
 }
 
 /* The value that q percent of the rows do not exceed (nearest rank). */
@@ -120,17 +139,18 @@ static Json *percentiles(const Rows *r, ValueFn value)
 {
     static const int   at[] = { 5, 50, 95, 99, 100 };
     static const char *const name[] = { "5 %", "half", "95 %", "99 %", "all" };
-    VEC(int64_t) v = { 0 };
-    Json        *j = json_obj_new();
-    Measure      m;
-    for (size_t i = 0; i < r->n; i++)
-        if (r->get(r->user, i, &m) && value(&m) >= 0)
-            *vec_push(&v) = value(&m);
-    if (v.n)
-        qsort(v.p, v.n, sizeof *v.p, up);
-    for (size_t i = 0; i < ARRAY_LEN(at) && v.n; i++)
-        json_set(j, name[i], json_int_new(v.p[MAX((v.n * (size_t)at[i] + 99) / 100, (size_t)1) - 1]));
-    vec_release(&v);
+    int64_t      *upper = mem_alloc(sizeof *upper << 16), *lower = mem_alloc(sizeof *lower << 16), known = -1; /* known: whose lower halves are counted */
+    const int64_t total = count_halves(r, value, 16, -1, upper);
+    Json         *j = json_obj_new();
+    for (size_t i = 0; i < ARRAY_LEN(at) && total; i++) {
+        int64_t       rank = MAX((total * at[i] + 99) / 100, (int64_t)1);
+        const int64_t half = half_of(upper, &rank);
+        if (half != known)
+            count_halves(r, value, 0, known = half, lower);
+        json_set(j, name[i], json_int_new(half << 16 | half_of(lower, &rank)));
+    }
+    free(upper);
+    free(lower);
     return j;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "prep/dedupe.h"
+#include "prep/minhash.h"
 
 typedef struct Sketches {
     MinHash   *minhash;
@@ -53,8 +53,7 @@ static int sketches_open(Prep *p, void **state, Err *e)
     if (rc)
         return rc;
     const Sketches *s = *state;
-    p->keys_bytes = sizeof(MinHashRow) - (size_t)(MINHASH_BANDS_MAX - minhash_cfg(s->minhash)->bands) * sizeof(uint32_t);
-    p->dedupe = dedupe_new(s->minhash, 0);
+    p->minhash = s->minhash;
     return 0;
 }
 

@@ -11,7 +11,6 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "prep/dedupe.h"
 #include "prep/salesforce.h"
 
 #define INPUTS_MAX 100000
@@ -254,7 +253,7 @@ static void folder_leave(const Prep *p, int rc)
             file_write_atomic(failed, "", 0, NULL);
         free(failed);
         free(work);
-    } else if (p->fresh && (rc == ERR_ARG || ((rc == ERR_INPUT || rc == ERR_WORK) && !p->row.n))) {
+    } else if (p->fresh && (rc == ERR_ARG || ((rc == ERR_INPUT || rc == ERR_WORK) && !p->rows.n))) {
         FileList list = { 0 };
         folder_clear(p);
         remove_key(p);
@@ -321,7 +320,6 @@ static int prep_open(Prep *p, const char *const *inputs, size_t n, Err *e)
 
 static void prep_close(Prep *p)
 {
-    dedupe_free(p->dedupe); /* before the passes: one of them owns what it borrows */
     passes_close(p);
     sets_release(&p->together);
     strbuf_release(&p->columns);
@@ -335,7 +333,7 @@ static void prep_close(Prep *p)
         free(p->input.p[i].made_note);
     }
     vec_release(&p->input);
-    vec_release(&p->row);
+    entries_close(&p->rows);
     pool_free(p->pool);
     cfg_release(prep_options, &p->cfg);
 }

@@ -15,9 +15,12 @@
  * when the folder is done. One that is refused for its options leaves nothing of its own behind;
  * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Both leave the answers of a teacher (work/questions/answers.jsonl), which are not asked for again.
- * Memory: about 300 bytes per row that was read, 256 MiB while rows are compared, and about 100 MB for texts in work; a row may have 64 MiB, as in hone
- * train, and takes six to ten times its size while it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of
- * them); a longer one leaves by name. */
+ * Memory: at most PREP_ROW_BYTES for each row that was read (dedupe.c and divide.c have the most: 32 and 20, beside the 6 of Entries and Sets), and whatever their
+ * number about 100 MB for texts in work and, while rows are compared, 450 MiB (256 of word runs, 128 for sorting, pairs), with 320 more where very many rows have
+ * a long form in common (dedupe.h). 10 GB of JSONL in 30 million rows: 1.7 GB. A row may have 64 MiB, as in hone train, and takes six to ten times its size while
+ * it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of them); a longer one leaves by name. What asks a model
+ * (--score, --ask, --semantic, --select-by diverse or cover) holds the training rows as JSON, and --select 250 bytes for each of them.
+ * Disk: beside the folder's own files work/ holds, until the end, the rows once more and 250 bytes for each. */
 #ifndef HONE_PREP_H
 #define HONE_PREP_H
 
@@ -31,6 +34,7 @@ typedef struct PrepHooks {
     bool (*stop_asked)(void *user);
 } PrepHooks;
 
+#define PREP_ROW_BYTES 40
 #define PREP_PASSES 16
 #define PREP_TOLD_MAX 4000
 #define PREP_KINDS  32

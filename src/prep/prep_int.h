@@ -1,6 +1,7 @@
 /* prep_int.h - what the files of a preparation share. The story stands in prep.c: intake reads every row once and takes it through the passes of one
  * row (pass.c), settle judges rows beside each other (duplicates, mixture, parts), write_out puts the data folder's files down.
- * Main struct: Prep. Memory: one RowEntry and one set of duplicate keys per row that was read, whatever the rows' length; texts stay on disk. */
+ * Main struct: Prep. Memory: a few bytes of each row that was read (Entries, Sets, and what the stage in hand adds; prep.h has the bound). Texts, entries and the keys
+ * of duplicates stay on disk, below work/, and what has to be put into another order goes through sorter.h. */
 #ifndef HONE_PREP_INT_H
 #define HONE_PREP_INT_H
 
@@ -12,6 +13,7 @@
 #include "prep/measures.h"
 #include "prep/prep.h"
 #include "prep/provenance.h"
+#include "prep/view.h"
 
 #define BATCH_ROWS  4096
 #define BATCH_BYTES ((size_t)8 << 20) /* of raw rows that are in work at once */
@@ -23,7 +25,7 @@ extern const char *const part_name[PARTS];
 
 enum { ROW_UNSURE = 1, ROW_CODE, ROW_LANGUAGE };
 
-/* What is remembered of a row while its text is on disk. Written to work/index.bin as it is: plain data, no pointers. */
+/* What is remembered of a row, on disk like its text: a record of work/index.bin, plain data without pointers. */
 typedef struct RowEntry {
     int64_t  id, line;
     uint64_t off, bytes;           /* of its line in work/rows.jsonl; bytes 0: the row could not be read and has no line there */
@@ -36,9 +38,10 @@ typedef struct RowEntry {
     uint32_t question, answer;     /* bytes of each; 4 GiB and more count as that */
     uint32_t personal;             /* bit k: left because of personal data of kind k (--pii drop) */
     float    quality;              /* 0..1; chooses the best of a cluster */
-    uint8_t  kind, part;
+    uint8_t  kind;
+    uint8_t  part;                 /* of the intake; what became of it: Entries */
     uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */
-    uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays */
+    uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays. Of the intake, like part */
 } RowEntry;
 
 /* One row on its way through the passes. The work of one thread. */
@@ -85,6 +88,17 @@ int  kinds_of_list(const char *option, const char *list, int (*find)(const char 
 
 extern const Pass pass_questions, pass_repair, pass_exact, pass_pii, pass_language, pass_quality, pass_overlap, pass_tokens, pass_duplicates, pass_words;
 
+/* ---- entries.c ---- */
+/* All rows that were read, in order of id: number i has id i + 1. While they are read they are only counted. */
+typedef struct Entries {
+    size_t   n;
+    View     index;       /* work/index.bin */
+    uint8_t *part, *why;  /* [n] Part, and index in prep_passes, as they are now */
+} Entries;
+int             entries_open(Entries *r, const char *path, Err *e);   /* once all n are read. ERR_INPUT: the file does not have so many */
+const RowEntry *entries_at(const Entries *r, size_t i);               /* valid until entries_close; on any thread */
+void            entries_close(Entries *r);
+
 /* ---- sets.c ---- */
 /* Rows by index, in sets of what has to stay together. */
 typedef struct Sets { uint32_t *up; size_t n; } Sets;
@@ -111,9 +125,8 @@ struct Prep {
     Pool          *pool;
     Import        *import;
     void          *state[PASSES_MAX];   /* of each pass; NULL: off */
-    VEC(RowEntry)  row;                 /* every row that was read, in order of id */
-    struct Dedupe *dedupe;              /* NULL: --duplicates off */
-    size_t         keys_bytes;          /* of a MinHashRow that are used and kept on disk */
+    Entries           rows;
+    const struct MinHash *minhash;      /* of the duplicates pass; NULL: --duplicates off */
     Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
     StrBuf         advice;              /* of --ask, for the report */
@@ -144,7 +157,7 @@ int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified 
 int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, the choice of training rows */
 int write_out(Prep *p, Err *e);      /* write_out.c */
 int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
-Measure row_measure(const Prep *p, const RowEntry *r); /* statistics.c: what is kept of a row's numbers */
+Measure row_measure(const Prep *p, size_t row); /* statistics.c: what is kept of a row's numbers */
 Json *statistics(const Prep *p);     /* tables for manifest and report, of the rows that stay; owned */
 int manifest_facts(Prep *p, Err *e); /* of a finished folder */
 

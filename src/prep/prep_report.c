@@ -18,6 +18,7 @@
 #define CLASSES_MAX 400  /* further classes are counted together */
 #define NOTES_MAX   200  /* about inputs that are shown */
 #define TEXT_MAX    1200 /* bytes of an example's text that are shown */
+#define FORGET      ((size_t)4 << 20) /* bytes of a file that stay in memory behind the place that is read */
 
 typedef struct Example {
     int64_t row, line;
@@ -117,13 +118,24 @@ static void count_pii(Report *r, const Json *decision)
     }
 }
 
+/* A file that is read once from beginning to end need not stay in memory. */
+static void forget_behind(const FileMap *m, size_t at, size_t *forgotten)
+{
+    if (at - *forgotten < FORGET)
+        return;
+    file_forget(m->p + *forgotten, at - *forgotten);
+    *forgotten = at;
+}
+
 static int sweep_decisions(Report *r, Err *e)
 {
     char *path = path_join(r->data, "decisions.jsonl");
-    Jsonl in = { 0 };
-    Json *row = NULL;
-    int   rc = jsonl_open(&in, path, e);
+    Jsonl  in = { 0 };
+    Json  *row = NULL;
+    size_t forgotten = 0;
+    int    rc = jsonl_open(&in, path, e);
     while (!rc && (rc = jsonl_next(&in, &row, e)) == 1) {
+        forget_behind(&in.map, in.off, &forgotten);
         Str pass = json_str(json_get(row, "pass"));
         if (json_int(json_get(row, "row")) || str_eqz(json_str(json_get(row, "action")), "remove")) { /* 0: of a file as a whole; the inputs' table has it */
             Class *c = class_for(r, pass, json_str(json_get(row, "action")), json_str(json_get(row, "reason")));
@@ -164,9 +176,11 @@ static void give_record(Report *r, int64_t id, Json *record)
 static int sweep_rows(Report *r, const char *name, Err *e)
 {
     FileMap map = { 0 };
+    size_t  forgotten = 0;
     char   *path = path_join(r->data, name);
     int     rc = file_map(&map, path, e);
     for (size_t at = 0, end; at < map.n && !rc; at = end + 1) {
+        forget_behind(&map, at, &forgotten);
         const char *p = (const char *)map.p + at, *lf = memchr(p, '\n', map.n - at);
         end = lf ? (size_t)(lf - (const char *)map.p) : map.n;
         Str     line = { p, end - at };

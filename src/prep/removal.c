@@ -5,8 +5,7 @@
 
 #include "base/mem.h"
 
-#define LINES_MAX  ((size_t)4 << 20) /* bytes on their way */
-#define LINES_READ 1024              /* after so many the pages of rows.jsonl leave: each may have brought 64 KiB */
+#define LINES_MAX ((size_t)4 << 20) /* bytes on their way */
 
 static int open_behind(const Prep *p, const char *name, FileLog *f, Err *e)
 {
@@ -23,8 +22,7 @@ int removal_open(Removal *r, Prep *p, Err *e)
 {
     char *path = prep_path(p, "work/rows.jsonl");
     *r = (Removal){ .p = p, .log_file.fd = -1, .removed_file.fd = -1 };
-    r->lines = mem_zalloc(1, sizeof *r->lines);
-    int rc = file_map(&r->rows, path, e);
+    int rc = view_open(&r->rows, path, e);
     if (!rc)
         rc = open_behind(p, "decisions.jsonl", &r->log_file, e);
     if (!rc)
@@ -33,25 +31,30 @@ int removal_open(Removal *r, Prep *p, Err *e)
     return rc;
 }
 
-Str removal_line(const Removal *r, const RowEntry *row)
+Str removal_line(const Removal *r, size_t row)
 {
-    BUG_ON(row->off + row->bytes > r->rows.n);
-    if (++*r->lines % LINES_READ == 0)
-        file_forget(r->rows.p, r->rows.n); /* who still reads one has it come back */
-    return (Str){ (const char *)r->rows.p + row->off, (size_t)row->bytes - 1 };
+    const RowEntry *x = entries_at(&r->p->rows, row);
+    BUG_ON(!x->bytes);
+    return (Str){ view_at(&r->rows, x->off, (size_t)x->bytes), (size_t)x->bytes - 1 };
 }
 
-void removal_add(Removal *r, RowEntry *row, const char *pass, const char *reason, double score, Json *more)
+RowPlace removal_place(const Removal *r, size_t row)
 {
-    RowPlace at = { row->id, r->p->input.p[row->source].path, row->line };
-    Str      line = removal_line(r, row);
+    const RowEntry *x = entries_at(&r->p->rows, row);
+    return (RowPlace){ x->id, r->p->input.p[x->source].path, x->line };
+}
+
+void removal_add(Removal *r, size_t row, const char *pass, const char *reason, double score, Json *more)
+{
+    const RowPlace at = removal_place(r, row);
+    const Str      line = removal_line(r, row);
     decision_add(&r->log, at, pass, ACTION_REMOVE, reason, score, more);
     removed_begin(&r->removed, at, pass, str_of(reason));
     strbuf_addz(&r->removed, "\"row\":");
     strbuf_add(&r->removed, line.p, line.n);
     strbuf_addz(&r->removed, "}\n");
-    row->part = PART_REMOVED;
-    row->why = prep_pass_number(pass);
+    r->p->rows.part[row] = PART_REMOVED;
+    r->p->rows.why[row] = prep_pass_number(pass);
 }
 
 int removal_flush(Removal *r, bool all, Err *e)
@@ -79,9 +82,7 @@ int removal_close(Removal *r, Err *e)
 
 void removal_release(Removal *r)
 {
-    file_unmap(&r->rows);
-    free(r->lines);
-    r->lines = NULL;
+    view_close(&r->rows);
     file_log_close(&r->log_file);
     file_log_close(&r->removed_file);
     strbuf_release(&r->log);

@@ -8,16 +8,15 @@
 
 typedef struct Removal {
     Prep   *p;
-    FileMap rows;          /* work/rows.jsonl */
-    _Atomic size_t *lines; /* that were read since the file's pages left memory */
+    View    rows;          /* work/rows.jsonl */
     FileLog log_file, removed_file;
     StrBuf  log, removed;  /* lines for decisions.jsonl (others may be added to it) and removed.jsonl, on their way */
 } Removal;
 
 int  removal_open(Removal *r, Prep *p, Err *e);
-/* Its JSON, without the line end. On any thread. Of the file little stays in memory, however many rows are read, in whatever order. */
-Str  removal_line(const Removal *r, const RowEntry *row);
-void removal_add(Removal *r, RowEntry *row, const char *pass, const char *reason, double score, Json *more); /* more: stolen */
+Str  removal_line(const Removal *r, size_t row);             /* its JSON, without the line end; valid until the end. On any thread */
+RowPlace removal_place(const Removal *r, size_t row);
+void removal_add(Removal *r, size_t row, const char *pass, const char *reason, double score, Json *more); /* more: stolen */
 int  removal_flush(Removal *r, bool all, Err *e);            /* lines to their files, when there are many or all: so memory stays bounded */
 int  removal_close(Removal *r, Err *e);                      /* puts both behind the files; releases */
 void removal_release(Removal *r);

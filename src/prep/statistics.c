@@ -6,9 +6,11 @@
 
 #include "prep/language.h"
 
-Measure row_measure(const Prep *p, const RowEntry *r)
+Measure row_measure(const Prep *p, size_t row)
 {
-    const bool  asked = p->cfg.quality != QUALITY_OFF && (!r->why || r->why >= prep_pass_number("quality"));
+    const RowEntry *r = entries_at(&p->rows, row);
+    const uint8_t   why = p->rows.why[row];
+    const bool  asked = p->cfg.quality != QUALITY_OFF && (!why || why >= prep_pass_number("quality"));
     Measure     m = { r->question, r->answer, r->tokens, r->trained, asked ? r->quality : NAN, "" };
     const char *code = !r->language ? "" : r->language == ROW_UNSURE ? "und" : r->language == ROW_CODE ? "code" : language_known((size_t)r->language - ROW_LANGUAGE);
     memcpy(m.language, code, strnlen(code, sizeof m.language));
@@ -18,10 +20,10 @@ Measure row_measure(const Prep *p, const RowEntry *r)
 static bool staying(const void *user, size_t i, Measure *m)
 {
     const Prep *p = user;
-    if (p->row.p[i].part == PART_REMOVED)
+    if (p->rows.part[i] == PART_REMOVED)
         return false;
-    *m = row_measure(p, &p->row.p[i]);
+    *m = row_measure(p, i);
     return true;
 }
 
-Json *statistics(const Prep *p) { return measures_statistics(staying, p, p->row.n); }
+Json *statistics(const Prep *p) { return measures_statistics(staying, p, p->rows.n); }

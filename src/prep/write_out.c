@@ -9,7 +9,7 @@
 
 #define BLOCK ((size_t)4 << 20)
 
-static int put_part(Prep *p, const FileMap *rows, Part part, Err *e)
+static int put_part(Prep *p, const View *rows, Part part, Err *e)
 {
     char     name[32];
     FileOut *f = NULL;
@@ -17,22 +17,17 @@ static int put_part(Prep *p, const FileMap *rows, Part part, Err *e)
     snprintf(name, sizeof name, "%s.jsonl", part_name[part]);
     char *path = prep_path(p, name);
     int   rc = file_out_open(&f, path, e);
-    for (size_t i = 0; i < p->row.n && !rc; i++) {
-        const RowEntry *r = &p->row.p[i];
-        if (r->part != part)
+    for (size_t i = 0; i < p->rows.n && !rc; i++) {
+        if (p->rows.part[i] != part)
             continue;
-        BUG_ON(r->off + r->bytes > rows->n);
-        strbuf_add(&block, rows->p + r->off, (size_t)r->bytes);
-        if (block.n >= BLOCK) {
-            rc = file_out_write(f, block.p, block.n, e);
-            strbuf_clear(&block);
-            file_forget(rows->p, (size_t)r->off);
-        }
+        const RowEntry *r = entries_at(&p->rows, i);
+        strbuf_add(&block, view_at(rows, r->off, (size_t)r->bytes), (size_t)r->bytes);
+        rc = file_out_drain(f, &block, BLOCK, e);
         if (!rc && !(i & 4095) && prep_stop_asked(p))
             rc = err_set(e, ERR_STOP, "stopped while writing %s; the same command goes on", path);
     }
-    if (!rc && block.n)
-        rc = file_out_write(f, block.p, block.n, e);
+    if (!rc)
+        rc = file_out_drain(f, &block, 0, e);
     if (!rc)
         rc = file_out_commit(&f, e);
     file_out_abort(&f);
@@ -44,7 +39,7 @@ static int put_part(Prep *p, const FileMap *rows, Part part, Err *e)
 static bool numbers_of(const void *user, size_t i, Measure *m)
 {
     const Prep *p = user;
-    *m = row_measure(p, &p->row.p[i]);
+    *m = row_measure(p, i);
     return true;
 }
 
@@ -52,7 +47,7 @@ static bool numbers_of(const void *user, size_t i, Measure *m)
 static int put_measures(Prep *p, Err *e)
 {
     char *path = prep_path(p, "measures.bin");
-    int   rc = measures_write(path, numbers_of, p, p->row.n, e);
+    int   rc = measures_write(path, numbers_of, p, p->rows.n, e);
     free(path);
     return rc;
 }
@@ -63,8 +58,8 @@ static void tell_shapes(Prep *p)
     int64_t n[REC_KINDS] = { 0 };
     int     kinds = 0;
     StrBuf  text = { 0 };
-    for (size_t i = 0; i < p->row.n; i++)
-        n[p->row.p[i].kind] += p->row.p[i].part == PART_TRAIN;
+    for (size_t i = 0; i < p->rows.n; i++)
+        n[entries_at(&p->rows, i)->kind] += p->rows.part[i] == PART_TRAIN;
     for (int k = 0; k < REC_KINDS; k++)
         if (n[k])
             strbuf_addf(&text, "%s%lld %s", kinds++ ? ", " : "", (long long)n[k], record_kind_name((RecordKind)k));
@@ -76,23 +71,24 @@ static void tell_shapes(Prep *p)
 
 int write_out(Prep *p, Err *e)
 {
-    FileMap rows = { 0 };
+    View    rows = { 0 };
     char   *path = prep_path(p, "work/rows.jsonl");
-    int     rc = file_map(&rows, path, e);
+    int     rc = view_open(&rows, path, e);
     for (Part part = PART_TRAIN; part < PARTS && !rc; part++)
         rc = put_part(p, &rows, part, e);
     if (!rc)
         rc = put_measures(p, e);
-    for (size_t i = 0; i < p->row.n; i++) {
-        p->facts.part[p->row.p[i].part]++;
-        p->facts.why[p->row.p[i].why]++;
-        for (uint32_t kinds = p->row.p[i].personal, k = 0; kinds; kinds >>= 1, k++)
+    for (size_t i = 0; i < p->rows.n; i++) {
+        const RowEntry *r = entries_at(&p->rows, i);
+        p->facts.part[p->rows.part[i]]++;
+        p->facts.why[p->rows.why[i]]++;
+        for (uint32_t kinds = r->personal, k = 0; kinds; kinds >>= 1, k++)
             p->facts.personal[k] += kinds & 1;
-        p->facts.pairs |= p->row.p[i].part == PART_TRAIN && p->row.p[i].kind == REC_PAIR;
+        p->facts.pairs |= p->rows.part[i] == PART_TRAIN && r->kind == REC_PAIR;
     }
-    p->facts.read = (int64_t)p->row.n;
+    p->facts.read = (int64_t)p->rows.n;
     tell_shapes(p);
-    file_unmap(&rows);
+    view_close(&rows);
     free(path);
     return rc;
 }

@@ -4,6 +4,7 @@
  *   dedupe_driver near     FILE WORDS THRESHOLD INDEXED   "row text jaccard" per match among the texts of INDEXED
  *   dedupe_driver ngram    FILE N     -         INDEXED   "row text runs words..." per match
  * Standard error has the bytes of text and the seconds of processor time of each step. */
+#include "base/file.h"
 #include "formats/jsonl.h"
 #include "prep/dedupe.h"
 #include "prep/dedupe_near.h"
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static double cpu_seconds(void)
 {
@@ -59,8 +61,21 @@ static int text_of(void *ctx, int64_t row, int worker, StrBuf *out, Err *e)
     return 0;
 }
 
+static int print_removed(void *ctx, const DedupeRemoved *r, Err *e)
+{
+    (void)ctx;
+    (void)e;
+    printf("%lld %lld %.17g %d\n", (long long)r->row, (long long)r->kept, r->jaccard, r->exact);
+    return 0;
+}
+
 static int clusters(Texts *t, const MinHash *m, int threads, Err *e)
 {
+    char path[] = "/tmp/dedupe_driver-XXXXXX";
+    const int made = mkstemp(path);
+    if (made < 0)
+        return err_sys(e, "%s: cannot make it", path);
+    close(made);
     Pool *pool = pool_new(threads);
     Sketch s = { m, t, mem_zalloc((size_t)threads, sizeof(Shingles *)), mem_zalloc(t->v.n + 1, sizeof(MinHashRow)), t->v.n };
     for (int i = 0; i < threads; i++)
@@ -68,23 +83,25 @@ static int clusters(Texts *t, const MinHash *m, int threads, Err *e)
     const double start = cpu_seconds();
     parallel_for(pool, (int64_t)((s.n + PIECE - 1) / PIECE), sketch_piece, &s);
     const double sketched = cpu_seconds();
-    Dedupe *d = dedupe_new(m, 0);
-    DedupeResult r;
+    DedupeKeys *k = dedupe_keys_new(m);
+    DedupeFound r;
+    StrBuf keys = { 0 };
     int rc = 0;
     for (size_t i = 0; i < s.n && !rc; i++)
-        rc = dedupe_add(d, (int64_t)i, &s.row[i], (float)t->v.p[i].n, e);
+        rc = dedupe_add(k, (int64_t)i, &s.row[i], (float)t->v.p[i].n, &keys, e);
+    dedupe_end_block(k, &keys);
+    dedupe_keys_free(k);
+    if (!rc)
+        rc = file_write_atomic(path, keys.p ? keys.p : "", keys.n, e);
+    strbuf_release(&keys);
     const double added = cpu_seconds();
     if (!rc)
-        rc = dedupe_finish(d, pool, text_of, t, &r, e);
-    if (!rc) {
+        rc = dedupe_find(&(DedupeCfg){ .minhash = m, .keys = path, .pool = pool, .text_of = text_of, .removed = print_removed, .ctx = t }, &r, e);
+    if (!rc)
         fprintf(stderr, "bytes %zu sketch %.4f add %.4f finish %.4f rows %zu distinct %zu exact %zu removed %zu compared %llu left_out %llu\n", t->bytes,
-                sketched - start, added - sketched, cpu_seconds() - added, r.rows, r.distinct, r.n_exact, r.n_removed, (unsigned long long)r.compared,
+                sketched - start, added - sketched, cpu_seconds() - added, r.rows, r.distinct, r.exact, r.removed, (unsigned long long)r.compared,
                 (unsigned long long)r.left_out);
-        for (size_t i = 0; i < r.n_removed; i++)
-            printf("%lld %lld %.17g %d\n", (long long)r.removed[i].row, (long long)r.removed[i].kept, r.removed[i].jaccard, r.removed[i].exact);
-        dedupe_result_release(&r);
-    }
-    dedupe_free(d);
+    unlink(path);
     for (int i = 0; i < threads; i++)
         shingles_free(s.work[i]);
     free(s.work);

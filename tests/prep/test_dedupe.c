@@ -1,16 +1,21 @@
-/* test_dedupe.c - clusters against brute force over sets of word numbers, which share no code with the module; large buckets; threads; the indexes. */
+/* test_dedupe.c - clusters against brute force over sets of word numbers, which share no code with the module; large buckets; threads; little memory for sorting;
+ * the memory that a row takes; files that are none; the indexes. */
 #include "base/check.h"
 
+#include "base/file_test.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "prep/dedupe.h"
 #include "prep/dedupe_near.h"
 #include "prep/dedupe_ngram.h"
 
+#include <malloc.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
-typedef struct Corpus { VEC(char *) text; VEC(float) score; int fail_at; } Corpus;
+typedef struct Result { DedupeFound found; VEC(DedupeRemoved) removed; } Result;
+typedef struct Corpus { VEC(char *) text; VEC(float) score; int fail_at; Result *result; } Corpus;
 
 static void corpus_add(Corpus *c, const char *text, float score)
 {
@@ -36,33 +41,75 @@ static int text_of(void *ctx, int64_t row, int worker, StrBuf *out, Err *e)
     return 0;
 }
 
-/* What a test may turn: 0 is the default of each. */
-typedef struct How { double threshold; int words, threads; size_t cache; bool one_bucket; } How;
-
-static int search(Corpus *c, const How *h, DedupeResult *r, Err *e)
+static int keep_removed(void *ctx, const DedupeRemoved *r, Err *e)
 {
-    MinHash *m;
-    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = h->words, .threshold = h->threshold, .bands = h->one_bucket, .rows = h->one_bucket }, e),
-                     0);
+    (void)e;
+    *vec_push(&((Corpus *)ctx)->result->removed) = *r;
+    return 0;
+}
+
+static void result_release(Result *r)
+{
+    vec_release(&r->removed);
+    *r = (Result){ 0 };
+}
+
+/* What a test may turn: 0 is the default of each. full_after: bytes until the disk is full. */
+typedef struct How { double threshold; int words, threads; size_t cache, sort, block; bool one_bucket; int64_t full_after; } How;
+
+/* The rows as a file; block: rows of one, so that there are many of different sizes. */
+static char *keys_written(const Corpus *c, const How *h, const MinHash *m, const char *dir)
+{
     Shingles *s = minhash_shingles(m);
-    Dedupe *d = dedupe_new(m, h->cache);
+    DedupeKeys *k = dedupe_keys_new(m);
+    StrBuf out = { 0 };
+    Err e;
     for (size_t i = 0; i < c->text.n; i++) {
         MinHashRow row;
         minhash_row(m, s, str_of(c->text.p[i]), &row);
         if (h->one_bucket)
             row.key[0] = 7;
-        assert_int_equal(dedupe_add(d, (int64_t)i, &row, c->score.p[i], e), 0);
+        assert_int_equal(dedupe_add(k, (int64_t)i, &row, c->score.p[i], &out, &e), 0);
+        if (h->block && i % h->block == 0)
+            dedupe_end_block(k, &out);
     }
-    Pool *pool = h->threads ? pool_new(h->threads) : NULL;
-    const int rc = dedupe_finish(d, pool, text_of, c, r, e);
-    pool_free(pool);
-    dedupe_free(d);
+    dedupe_end_block(k, &out);
+    char *path = path_join(dir, "keys");
+    assert_int_equal(file_write_atomic(path, out.p ? out.p : "", out.n, &e), 0);
+    strbuf_release(&out);
+    dedupe_keys_free(k);
     shingles_free(s);
+    return path;
+}
+
+static int search(Corpus *c, const How *h, Result *r, Err *e)
+{
+    MinHash *m;
+    FileList left;
+    char *dir = check_dir();
+    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = h->words, .threshold = h->threshold, .bands = h->one_bucket, .rows = h->one_bucket }, e),
+                     0);
+    char *keys = keys_written(c, h, m, dir);
+    Pool *pool = h->threads ? pool_new(h->threads) : NULL;
+    *r = (Result){ 0 };
+    c->result = r;
+    if (h->full_after)
+        file_test_fail_after(h->full_after);
+    const int rc = dedupe_find(&(DedupeCfg){ m, keys, pool, text_of, keep_removed, c, h->cache, h->sort }, &r->found, e);
+    file_test_fail_after(-1);
+    assert_int_equal(file_list(&left, dir, e->code ? NULL : e), 0);
+    assert_int_equal(left.n, 1); /* the keys: nothing else is left */
+    file_list_release(&left);
+    pool_free(pool);
     minhash_free(m);
+    free(keys);
+    check_dir_done(dir);
+    if (!rc)
+        assert_int_equal(r->found.removed, r->removed.n);
     return rc;
 }
 
-static void must_search(Corpus *c, const How *h, DedupeResult *r)
+static void must_search(Corpus *c, const How *h, Result *r)
 {
     Err e = { 0 };
     if (search(c, h, r, &e))
@@ -137,10 +184,12 @@ static size_t *plain_roots(const Plain *all, size_t rows, double threshold)
     return root;
 }
 
-/* The outcome is these clusters: the best row of each stays, the others are named with its id and the true Jaccard. */
-static void check_clusters(const Corpus *c, const Plain *all, const size_t *root, const DedupeResult *r)
+/* The outcome is these clusters: the best row of each stays, the others are named with its id and the true Jaccard, and clusters are numbered in order. */
+static void check_clusters(const Corpus *c, const Plain *all, const size_t *root, const Result *r)
 {
     size_t removed = 0;
+    size_t *first = mem_alloc((r->found.clusters + 1) * sizeof *first); /* root of each */
+    memset(first, 0xFF, (r->found.clusters + 1) * sizeof *first);
     for (size_t i = 0; i < c->text.n; i++) {
         size_t best = i;
         for (size_t k = c->text.n; k-- > 0;)
@@ -148,32 +197,28 @@ static void check_clusters(const Corpus *c, const Plain *all, const size_t *root
                 best = k;
         if (best == i)
             continue;
-        assert_true(removed < r->n_removed);
-        const DedupeRemoved *x = &r->removed[removed++];
+        assert_true(removed < r->removed.n);
+        const DedupeRemoved *x = &r->removed.p[removed++];
         assert_int_equal(x->row, i);
         assert_int_equal(x->kept, best);
         assert_true(x->jaccard == plain_jaccard(&all[i], &all[best]));
         assert_true(x->exact == !strcmp(c->text.p[i], c->text.p[best]));
-        const DedupeCluster *k = &r->cluster[x->cluster];
-        assert_int_equal(k->kept, best);
-        bool in = false;
-        for (size_t j = k->first; j < k->first + k->n; j++) {
-            assert_int_equal(root[r->member[j]], root[i]);
-            assert_true(j == k->first || r->member[j] > r->member[j - 1]);
-            in |= r->member[j] == (int64_t)i;
-        }
-        assert_true(in);
+        assert_true(x->cluster < r->found.clusters);
+        assert_true(first[x->cluster] == SIZE_MAX || first[x->cluster] == root[i]);
+        first[x->cluster] = root[i];
     }
-    assert_int_equal(removed, r->n_removed);
+    assert_int_equal(removed, r->removed.n);
+    for (size_t k = 0; k < r->found.clusters; k++)
+        assert_true(first[k] != SIZE_MAX && (!k || first[k] > first[k - 1]));
+    free(first);
 }
 
-static bool same_result(const DedupeResult *a, const DedupeResult *b)
+static bool same_result(const Result *a, const Result *b)
 {
-    if (a->n_removed != b->n_removed || a->n_clusters != b->n_clusters || a->n_exact != b->n_exact || a->compared != b->compared ||
-        a->left_out != b->left_out)
+    if (memcmp(&a->found, &b->found, sizeof a->found) != 0 || a->removed.n != b->removed.n)
         return false;
-    for (size_t i = 0; i < a->n_removed; i++) {
-        const DedupeRemoved *x = &a->removed[i], *y = &b->removed[i];
+    for (size_t i = 0; i < a->removed.n; i++) {
+        const DedupeRemoved *x = &a->removed.p[i], *y = &b->removed.p[i];
         if (x->row != y->row || x->kept != y->kept || x->cluster != y->cluster || x->jaccard != y->jaccard || x->exact != y->exact)
             return false;
     }
@@ -214,15 +259,14 @@ static void test_brute_force(void **state)
     corpus_planted(&c, 1, 150, 2);
     size_t strong = 0, found = 0, middling = 0, caught = 0;
     double expected = 0, variance = 0;
-    DedupeResult r;
+    Result r;
     Plain *all = plain_sets(&c, 3);
     must_search(&c, &(How){ .words = 3 }, &r);
     size_t *cluster = mem_alloc(c.text.n * sizeof *cluster);
     for (size_t i = 0; i < c.text.n; i++)
         cluster[i] = SIZE_MAX - i;
-    for (size_t k = 0; k < r.n_clusters; k++)
-        for (size_t j = 0; j < r.cluster[k].n; j++)
-            cluster[r.member[r.cluster[k].first + j]] = k;
+    for (size_t i = 0; i < r.removed.n; i++)
+        cluster[r.removed.p[i].row] = cluster[r.removed.p[i].kept] = r.removed.p[i].cluster;
     for (size_t i = 0; i < c.text.n; i++)
         for (size_t j = 0; j < i; j++) {
             const double jaccard = plain_jaccard(&all[i], &all[j]);
@@ -245,12 +289,12 @@ static void test_brute_force(void **state)
 
     /* no row is joined that brute force does not join: its clusters hold these */
     size_t *root = plain_roots(all, c.text.n, 0.8);
-    for (size_t i = 0; i < r.n_removed; i++)
-        assert_int_equal(root[r.removed[i].row], root[r.removed[i].kept]);
+    for (size_t i = 0; i < r.removed.n; i++)
+        assert_int_equal(root[r.removed.p[i].row], root[r.removed.p[i].kept]);
     free(root);
     plain_free(all, c.text.n);
     free(cluster);
-    dedupe_result_release(&r);
+    result_release(&r);
     corpus_release(&c);
 }
 
@@ -264,43 +308,46 @@ static void test_one_bucket(void **state)
     Plain *all = plain_sets(&c, 2);
     static const double threshold[] = { 0.3, 0.5, 0.8, 0.9, 1 };
     for (size_t i = 0; i < ARRAY_LEN(threshold); i++) {
-        DedupeResult r, other;
+        Result r, other;
         size_t *root = plain_roots(all, c.text.n, threshold[i]);
         must_search(&c, &(How){ .words = 2, .threshold = threshold[i], .one_bucket = true }, &r);
         check_clusters(&c, all, root, &r);
-        assert_int_equal(r.left_out, 0);
+        assert_int_equal(r.found.left_out, 0);
         for (int threads = 1; threads <= 4; threads *= 2) {
             must_search(&c, &(How){ .words = 2, .threshold = threshold[i], .one_bucket = true, .threads = threads }, &other);
             assert_true(same_result(&r, &other));
-            dedupe_result_release(&other);
+            result_release(&other);
         }
         static const size_t cache[] = { 1, 100000 }; /* texts are read again and again, shingles joined a part at a time */
         for (size_t k = 0; k < ARRAY_LEN(cache); k++) {
             must_search(&c, &(How){ .words = 2, .threshold = threshold[i], .one_bucket = true, .cache = cache[k] }, &other);
             check_clusters(&c, all, root, &other);
-            dedupe_result_release(&other);
+            result_release(&other);
         }
         free(root);
-        dedupe_result_release(&r);
+        result_release(&r);
     }
     plain_free(all, c.text.n);
     corpus_release(&c);
 }
 
+/* Neither threads, nor how the file is cut into blocks, nor the memory there is for sorting (4 KiB: 256 rows of 9,000 at once) changes anything, the number of
+ * comparisons included. */
 static void test_threads(void **state)
 {
     (void)state;
+    static const How how[] = { { .threads = 1 }, { .threads = 2 }, { .threads = 4 }, { .block = 1000 }, { .block = 1 }, { .sort = 1 }, { .sort = 1, .block = 77, .threads = 3 }, { .sort = 100000 } };
     Corpus c = { 0 };
     corpus_planted(&c, 3, 4000, 3);
-    DedupeResult r, other;
+    Result r, other;
     must_search(&c, &(How){ 0 }, &r);
-    assert_true(r.n_clusters > 1000 && r.n_exact > 500);
-    for (int threads = 1; threads <= 4; threads *= 2) {
-        must_search(&c, &(How){ .threads = threads }, &other);
+    assert_true(r.found.clusters > 1000 && r.found.exact > 500);
+    for (size_t i = 0; i < ARRAY_LEN(how); i++) {
+        must_search(&c, &how[i], &other);
         assert_true(same_result(&r, &other));
-        dedupe_result_release(&other);
+        result_release(&other);
     }
-    dedupe_result_release(&r);
+    result_release(&r);
     corpus_release(&c);
 }
 
@@ -318,17 +365,16 @@ static void test_boilerplate(void **state)
         strbuf_addf(&b, "x%d", i);
         corpus_add(&c, strbuf_z(&b), 0);
     }
-    DedupeResult r;
+    Result r;
     must_search(&c, &(How){ .threads = 2 }, &r);
-    assert_int_equal(r.n_clusters, 1);
-    assert_int_equal(r.cluster[0].n, ROWS);
-    assert_int_equal(r.cluster[0].kept, 0);
-    assert_int_equal(r.n_removed, ROWS - 1);
-    assert_true(r.removed[17].jaccard == 56.0 / 58.0); /* of 57 shingles each, all but the last */
-    assert_int_equal(r.n_exact, 0);
-    assert_true(r.compared <= 3 * ROWS);
-    assert_int_equal(r.left_out, 0);
-    dedupe_result_release(&r);
+    assert_int_equal(r.found.clusters, 1);
+    assert_int_equal(r.removed.n, ROWS - 1);
+    assert_int_equal(r.removed.p[0].kept, 0);
+    assert_true(r.removed.p[17].jaccard == 56.0 / 58.0); /* of 57 shingles each, all but the last */
+    assert_int_equal(r.found.exact, 0);
+    assert_true(r.found.compared <= 3 * ROWS);
+    assert_int_equal(r.found.left_out, 0);
+    result_release(&r);
     corpus_release(&c);
     strbuf_release(&b);
 }
@@ -352,17 +398,17 @@ static void test_template(void **state)
             strbuf_addz(&b, "twin");
         corpus_add(&c, strbuf_z(&b), (float)-i);
     }
-    DedupeResult r;
+    Result r;
     must_search(&c, &(How){ .words = 1, .one_bucket = true }, &r);
-    assert_int_equal(r.n_removed, TWINS);
+    assert_int_equal(r.removed.n, TWINS);
     for (int i = 0; i < TWINS; i++) {
-        assert_int_equal(r.removed[i].row, ROWS - TWINS + i);
-        assert_int_equal(r.removed[i].kept, 7 * i);
-        assert_true(r.removed[i].jaccard == 50.0 / 51.0);
+        assert_int_equal(r.removed.p[i].row, ROWS - TWINS + i);
+        assert_int_equal(r.removed.p[i].kept, 7 * i);
+        assert_true(r.removed.p[i].jaccard == 50.0 / 51.0);
     }
-    assert_int_equal(r.left_out, 0);
-    assert_true(r.compared < 20 * ROWS);
-    dedupe_result_release(&r);
+    assert_int_equal(r.found.left_out, 0);
+    assert_true(r.found.compared < 20 * ROWS);
+    result_release(&r);
     corpus_release(&c);
     strbuf_release(&b);
 }
@@ -381,20 +427,20 @@ static void test_left_out(void **state)
                 strbuf_addf(&b, "%sw%u", k ? " " : "", k);
         corpus_add(&c, strbuf_z(&b), 0);
     }
-    DedupeResult r, other;
+    Result r, other;
     must_search(&c, &(How){ .words = 1, .threshold = 0.8, .one_bucket = true }, &r);
-    assert_true(r.left_out > 0);
-    assert_true(r.compared < 3000u * DEDUPE_WINDOW * 40u);
+    assert_true(r.found.left_out > 0);
+    assert_true(r.found.compared < 3000u * DEDUPE_WINDOW * 40u);
     Plain *all = plain_sets(&c, 1);
     size_t *root = plain_roots(all, c.text.n, 0.8);
-    for (size_t i = 0; i < r.n_removed; i++)
-        assert_int_equal(root[r.removed[i].row], root[r.removed[i].kept]);
-    must_search(&c, &(How){ .words = 1, .threshold = 0.8, .one_bucket = true, .threads = 4 }, &other);
+    for (size_t i = 0; i < r.removed.n; i++)
+        assert_int_equal(root[r.removed.p[i].row], root[r.removed.p[i].kept]);
+    must_search(&c, &(How){ .words = 1, .threshold = 0.8, .one_bucket = true, .threads = 4, .sort = 1 }, &other);
     assert_true(same_result(&r, &other));
     plain_free(all, c.text.n);
     free(root);
-    dedupe_result_release(&r);
-    dedupe_result_release(&other);
+    result_release(&r);
+    result_release(&other);
     corpus_release(&c);
     strbuf_release(&b);
 }
@@ -420,26 +466,26 @@ static void test_small(void **state)
     };
     static const struct { int64_t row, kept; } want[] = { { 2, 0 }, { 3, 1 }, { 7, 5 }, { 8, 9 }, { 10, 11 }, { 12, 13 } };
     Corpus c = { 0 };
-    DedupeResult r;
+    Result r;
     for (size_t i = 0; i < ARRAY_LEN(row); i++)
         corpus_add(&c, row[i].text, row[i].score);
     must_search(&c, &(How){ 0 }, &r);
-    assert_int_equal(r.n_removed, ARRAY_LEN(want));
-    assert_int_equal(r.n_exact, ARRAY_LEN(want));
-    assert_int_equal(r.n_clusters, ARRAY_LEN(want));
-    assert_int_equal(r.distinct, ARRAY_LEN(row) - ARRAY_LEN(want));
-    assert_int_equal(r.compared, 0); /* exact duplicates cost nothing more */
+    assert_int_equal(r.removed.n, ARRAY_LEN(want));
+    assert_int_equal(r.found.exact, ARRAY_LEN(want));
+    assert_int_equal(r.found.clusters, ARRAY_LEN(want));
+    assert_int_equal(r.found.distinct, ARRAY_LEN(row) - ARRAY_LEN(want));
+    assert_int_equal(r.found.compared, 0); /* exact duplicates cost nothing more */
     for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-        assert_int_equal(r.removed[i].row, want[i].row);
-        assert_int_equal(r.removed[i].kept, want[i].kept);
-        assert_true(r.removed[i].exact && r.removed[i].jaccard == 1);
+        assert_int_equal(r.removed.p[i].row, want[i].row);
+        assert_int_equal(r.removed.p[i].kept, want[i].kept);
+        assert_true(r.removed.p[i].exact && r.removed.p[i].jaccard == 1);
     }
-    dedupe_result_release(&r);
+    result_release(&r);
     corpus_release(&c);
 
     must_search(&c, &(How){ .threads = 2 }, &r); /* no rows at all */
-    assert_int_equal(r.n_removed + r.n_clusters + r.rows, 0);
-    dedupe_result_release(&r);
+    assert_int_equal(r.found.removed + r.found.clusters + r.found.rows, 0);
+    result_release(&r);
 }
 
 static void test_errors(void **state)
@@ -447,42 +493,154 @@ static void test_errors(void **state)
     (void)state;
     Corpus c = { 0 };
     corpus_planted(&c, 4, 40, 1);
-    DedupeResult r;
+    Result r;
     Err e = { 0 };
     must_search(&c, &(How){ .words = 2 }, &r);
-    assert_true(r.n_removed - r.n_exact > 3);
+    assert_true(r.found.removed - r.found.exact > 3);
     size_t near = 0;
-    while (r.removed[near].exact)
+    while (r.removed.p[near].exact)
         near++;
-    const int64_t row = r.removed[near].row;
-    dedupe_result_release(&r);
+    const int64_t row = r.removed.p[near].row;
+    result_release(&r);
     c.fail_at = (int)row;
     assert_int_equal(search(&c, &(How){ .words = 2, .threads = 2 }, &r, &e), ERR_IO);
     check_says(&e, ERR_IO, "cannot be read");
-    assert_null(r.removed);
+    assert_int_equal(r.removed.n, 0);
+    c.fail_at = 0;
+    e = (Err){ 0 };
+    assert_int_equal(search(&c, &(How){ .words = 2, .full_after = 20 }, &r, &e), ERR_IO); /* two numbers of those that are told, and a half */
+    check_says(&e, ERR_IO, "keys.near: cannot write it: the disk is full; free some space and run again");
+    assert_int_equal(r.removed.n, 0);
     corpus_release(&c);
+}
 
-    /* a text that is another one when it is read again */
-    c = (Corpus){ 0 };
+/* A file that is none, one that is cut, one of other bands, and a text that is another one when it is read again. */
+static void test_changed(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    Result r = { 0 };
+    Err e = { 0 };
+    MinHash *m, *other;
+    char *dir = check_dir(), *text;
+    size_t n;
     corpus_add(&c, "a b c d e f g h i j k l m n o p q r s t", 0);
     corpus_add(&c, "a b c d e f g h i j k l m n o p q r s t u", 0);
-    MinHash *m;
-    MinHashRow h;
-    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = 1 }, &e), 0);
-    Shingles *s = minhash_shingles(m);
-    Dedupe *d = dedupe_new(m, 0);
-    for (size_t i = 0; i < 2; i++) {
-        minhash_row(m, s, str_of(c.text.p[i]), &h);
-        memset(h.key, 0, sizeof h.key);
-        assert_int_equal(dedupe_add(d, (int64_t)i, &h, 0, &e), 0);
-    }
+    c.result = &r;
+    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = 1, .bands = 1, .rows = 1 }, &e), 0);
+    assert_int_equal(minhash_new(&other, &(MinHashCfg){ .shingle.words = 1, .bands = 2, .rows = 1 }, &e), 0);
+    char *path = keys_written(&c, &(How){ .one_bucket = true }, m, dir);
+    DedupeCfg cfg = { m, path, NULL, text_of, keep_removed, &c, 0, 0 };
+    assert_int_equal(dedupe_find(&cfg, &r.found, &e), 0);
+    assert_int_equal(r.removed.n, 1);
     c.text.p[1][0] = 'b';
-    assert_int_equal(dedupe_finish(d, NULL, text_of, &c, &r, &e), ERR_INPUT);
+    assert_int_equal(dedupe_find(&cfg, &r.found, &e), ERR_INPUT);
     check_says(&e, ERR_INPUT, "row 1 is not the text that it was");
-    dedupe_free(d);
-    shingles_free(s);
+    cfg.minhash = other;
+    assert_int_equal(dedupe_find(&cfg, &r.found, &e), ERR_INPUT);
+    check_says(&e, ERR_INPUT, "at byte 0 there should be the keys of rows");
+    cfg.minhash = m;
+    assert_int_equal(file_read_text(path, &text, &n, &e), 0);
+    for (size_t keep = 1; keep < n; keep += 7) {
+        assert_int_equal(file_write_atomic(path, text, keep, &e), 0);
+        assert_int_equal(dedupe_find(&cfg, &r.found, &e), ERR_INPUT);
+    }
+    free(text);
+    result_release(&r);
     minhash_free(m);
+    minhash_free(other);
+    free(path);
+    check_dir_done(dir);
     corpus_release(&c);
+}
+
+/* --- memory -------------------------------------------------------------------------------------------------------------------------------- */
+/* Rows without texts in memory: each tenth is the twin of the one before it (Jaccard 19/21), each tenth after that a copy, the others are alone. What the C
+ * library has given out is asked for whenever the search calls back: while it reads texts, for pairs and for what is told of them, and while it tells. */
+typedef struct Count { size_t base; _Atomic size_t most; size_t told; } Count;
+
+static size_t given_out(void)
+{
+    const struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+static void count_now(Count *k)
+{
+    const size_t now = given_out(), used = now > k->base ? now - k->base : 0;
+    size_t most = atomic_load(&k->most);
+    while (used > most && !atomic_compare_exchange_weak(&k->most, &most, used))
+        ;
+}
+
+static int counted_text(void *ctx, int64_t row, int worker, StrBuf *out, Err *e)
+{
+    (void)worker;
+    (void)e;
+    const bool twin = row % 10 == 1;
+    for (int i = 0; i < 20; i++)
+        strbuf_addf(out, "w%lldx%d ", (long long)(twin ? row - 1 : row), twin && i == 7 ? 99 : i);
+    count_now(ctx);
+    return 0;
+}
+
+static int counted_removed(void *ctx, const DedupeRemoved *r, Err *e)
+{
+    (void)e;
+    Count *k = ctx;
+    assert_int_equal(r->row % 10, k->told++ % 2 ? 2 : 1);
+    assert_int_equal(r->row / 10, r->kept / 10);
+    assert_true(r->jaccard == (r->exact ? 1 : 19.0 / 21.0));
+    count_now(k);
+    return 0;
+}
+
+static size_t memory_of(int64_t rows, const char *dir)
+{
+    MinHash *m;
+    Err e;
+    StrBuf out = { 0 };
+    assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = 1 }, &e), 0);
+    const int bands = minhash_cfg(m)->bands;
+    DedupeKeys *k = dedupe_keys_new(m);
+    char *path = path_join(dir, "keys");
+    for (int64_t i = 0; i < rows; i++) {
+        const int64_t near = i % 10 == 1 || i % 10 == 2 ? i - i % 10 : i, same = i % 10 == 2 ? near : i;
+        MinHashRow row = { .exact = xxh3_128(&same, sizeof same), .n_shingles = 20 };
+        for (int b = 0; b < bands; b++)
+            row.key[b] = (uint32_t)xxh3_64(&(int64_t[]){ near, b }, 2 * sizeof near);
+        assert_int_equal(dedupe_add(k, i, &row, i % 10 ? 0 : 1, &out, &e), 0);
+    }
+    dedupe_end_block(k, &out);
+    dedupe_keys_free(k);
+    assert_int_equal(file_write_atomic(path, out.p, out.n, &e), 0);
+    strbuf_release(&out);
+    Count count = { .base = given_out() };
+    DedupeFound found;
+    if (dedupe_find(&(DedupeCfg){ m, path, NULL, counted_text, counted_removed, &count, 1, 1 << 20 }, &found, &e))
+        fail_msg("%s", e.text);
+    assert_int_equal(found.rows, rows);
+    assert_int_equal(found.removed, 2 * rows / 10);
+    assert_int_equal(found.exact, rows / 10);
+    free(path);
+    minhash_free(m);
+    return count.most;
+}
+
+/* Between 50,000 and 200,000 rows the memory grows by no more than the bound for each row, whatever else it takes. */
+static void test_memory(void **state)
+{
+    (void)state;
+    enum { FEW = 50000, MANY = 200000 };
+    char *dir = check_dir();
+    const size_t few = memory_of(FEW, dir), many = memory_of(MANY, dir);
+    check_dir_done(dir);
+    if (!few)
+        skip(); /* a sanitizer's own memory, which does not count */
+    const double row = (double)(many - few) / (MANY - FEW);
+    assert_true(row <= DEDUPE_ROW_BYTES);
+    assert_true(row > DEDUPE_ROW_BYTES / 2); /* it is what was counted */
+    assert_true(few < ((size_t)48 << 20)); /* 32 MiB of pairs compared lately, 1 MiB for sorting, and little more */
 }
 
 static void test_near_index(void **state)
@@ -634,6 +792,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_brute_force), cmocka_unit_test(test_one_bucket), cmocka_unit_test(test_threads),     cmocka_unit_test(test_boilerplate),
         cmocka_unit_test(test_template),    cmocka_unit_test(test_left_out),   cmocka_unit_test(test_small),       cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_changed),     cmocka_unit_test(test_memory),
         cmocka_unit_test(test_near_index),  cmocka_unit_test(test_ngram_index), cmocka_unit_test(test_ngram_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,161 +5,184 @@
 #include "base/rng.h"
 #include "prep/prep_int.h"
 
-static void prep_start(Prep *p, size_t n)
+/* Entries as a test describes them, and the preparation that has read them. */
+typedef struct Data { Prep p; VEC(RowEntry) row; char *dir; } Data;
+
+static void data_start(Data *s, size_t n)
 {
-    *p = (Prep){ .cfg = { .validation = 0.1, .test = 0.2, .seed = 7 } };
+    Err e;
+    *s = (Data){ .p = { .cfg = { .validation = 0.1, .test = 0.2, .seed = 7 } }, .dir = check_dir() };
+    s->p.cfg.out = s->dir;
+    char *work = prep_path(&s->p, "work");
+    assert_int_equal(dir_make(work, &e), 0);
+    free(work);
     for (size_t i = 0; i < n; i++)
-        *vec_push(&p->row) = (RowEntry){ .id = (int64_t)i + 1, .content = 1000 + i, .part = PART_TRAIN, .time = INT64_MIN };
-    sets_init(&p->together, n);
+        *vec_push(&s->row) = (RowEntry){ .id = (int64_t)i + 1, .content = 1000 + i, .part = PART_TRAIN, .time = INT64_MIN };
+    sets_init(&s->p.together, n);
 }
 
-static void prep_end(Prep *p)
+static void data_end(Data *s)
 {
-    vec_release(&p->row);
-    sets_release(&p->together);
-    strbuf_release(&p->told);
+    vec_release(&s->row);
+    entries_close(&s->p.rows);
+    sets_release(&s->p.together);
+    strbuf_release(&s->p.told);
+    check_dir_done(s->dir);
 }
 
-static int64_t count(const Prep *p, Part part)
+static int try_run(Data *s, Err *e)
 {
-    int64_t n = 0;
-    for (size_t i = 0; i < p->row.n; i++)
-        n += p->row.p[i].part == part;
-    return n;
+    char *index = prep_path(&s->p, "work/index.bin");
+    s->p.rows.n = s->row.n;
+    int rc = file_write_atomic(index, s->row.p, s->row.n * sizeof *s->row.p, e);
+    if (!rc)
+        rc = entries_open(&s->p.rows, index, e);
+    free(index);
+    return rc ? rc : divide(&s->p, e);
 }
 
-static void run(Prep *p)
+static void run(Data *s)
 {
     Err e = { 0 };
-    if (divide(p, &e))
+    if (try_run(s, &e))
         fail_msg("%s", e.text);
+}
+
+static Part part_of(const Data *s, size_t i) { return (Part)s->p.rows.part[i]; }
+
+static int64_t count(const Data *s, Part part)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < s->row.n; i++)
+        n += part_of(s, i) == part;
+    return n;
 }
 
 static void test_shares(void **state)
 {
     (void)state;
-    Prep p;
-    prep_start(&p, 1000);
-    run(&p);
-    assert_int_equal(count(&p, PART_TEST), 200);
-    assert_int_equal(count(&p, PART_VALIDATION), 100);
-    assert_int_equal(count(&p, PART_TRAIN), 700);
-    prep_end(&p);
+    Data s;
+    data_start(&s, 1000);
+    run(&s);
+    assert_int_equal(count(&s, PART_TEST), 200);
+    assert_int_equal(count(&s, PART_VALIDATION), 100);
+    assert_int_equal(count(&s, PART_TRAIN), 700);
+    data_end(&s);
 }
 
 /* 77 labels, some with one row: the whole has its shares, and every label with enough rows its own. */
 static void test_labels(void **state)
 {
     (void)state;
-    Prep p;
+    Data s;
     Rng  r = rng_at(3, RNG_TEST, 0, 0);
     int64_t rows[78] = { 0 }, test[78] = { 0 };
-    prep_start(&p, 4000);
-    for (size_t i = 0; i < p.row.n; i++)
-        p.row.p[i].label = 1 + (rng_below(&r, 77) * rng_below(&r, 77)) / 77;
-    run(&p);
-    for (size_t i = 0; i < p.row.n; i++) {
-        rows[p.row.p[i].label]++;
-        test[p.row.p[i].label] += p.row.p[i].part == PART_TEST;
+    data_start(&s, 4000);
+    for (size_t i = 0; i < s.row.n; i++)
+        s.row.p[i].label = 1 + (rng_below(&r, 77) * rng_below(&r, 77)) / 77;
+    run(&s);
+    for (size_t i = 0; i < s.row.n; i++) {
+        rows[s.row.p[i].label]++;
+        test[s.row.p[i].label] += (part_of(&s, i) == PART_TEST);
     }
-    assert_in_range(count(&p, PART_TEST), 799, 801);
-    assert_in_range(count(&p, PART_VALIDATION), 399, 401);
+    assert_in_range(count(&s, PART_TEST), 799, 801);
+    assert_in_range(count(&s, PART_VALIDATION), 399, 401);
     for (int l = 1; l < 78; l++)
         if (rows[l] >= 10)
             assert_true(test[l] * 5 >= rows[l] - 5 && test[l] * 5 <= rows[l] + 5); /* 20 %, one row more or less */
-    prep_end(&p);
+    data_end(&s);
 }
 
 /* Groups, subjects and near-duplicates chain: whoever shares any of them with another is in its part. */
 static void test_together(void **state)
 {
     (void)state;
-    Prep p;
+    Data s;
     Rng  r = rng_at(5, RNG_TEST, 0, 0);
-    prep_start(&p, 3000);
-    for (size_t i = 0; i < p.row.n; i++) {
-        p.row.p[i].group = rng_below(&r, 4) ? 0 : 1 + rng_below(&r, 400);
-        p.row.p[i].subject = rng_below(&r, 8) ? 0 : 1 + rng_below(&r, 300);
+    data_start(&s, 3000);
+    for (size_t i = 0; i < s.row.n; i++) {
+        s.row.p[i].group = rng_below(&r, 4) ? 0 : 1 + rng_below(&r, 400);
+        s.row.p[i].subject = rng_below(&r, 8) ? 0 : 1 + rng_below(&r, 300);
         if (i && !rng_below(&r, 20))
-            sets_join(&p.together, (uint32_t)i, (uint32_t)rng_below(&r, i));
+            sets_join(&s.p.together, (uint32_t)i, (uint32_t)rng_below(&r, i));
     }
-    uint32_t *near = mem_alloc(p.row.n * sizeof *near);
-    for (size_t i = 0; i < p.row.n; i++)
-        near[i] = sets_find(&p.together, (uint32_t)i);
-    run(&p);
-    for (size_t i = 0; i < p.row.n; i++) {
-        assert_int_equal(p.row.p[i].part, p.row.p[near[i]].part);
-        for (size_t k = i + 1; k < p.row.n; k++)
-            if ((p.row.p[i].group && p.row.p[i].group == p.row.p[k].group) || (p.row.p[i].subject && p.row.p[i].subject == p.row.p[k].subject))
-                assert_int_equal(p.row.p[i].part, p.row.p[k].part);
+    uint32_t *near = mem_alloc(s.row.n * sizeof *near);
+    for (size_t i = 0; i < s.row.n; i++)
+        near[i] = sets_find(&s.p.together, (uint32_t)i);
+    run(&s);
+    for (size_t i = 0; i < s.row.n; i++) {
+        assert_int_equal(part_of(&s, i), part_of(&s, near[i]));
+        for (size_t k = i + 1; k < s.row.n; k++)
+            if ((s.row.p[i].group && s.row.p[i].group == s.row.p[k].group) || (s.row.p[i].subject && s.row.p[i].subject == s.row.p[k].subject))
+                assert_int_equal(part_of(&s, i), part_of(&s, k));
     }
-    assert_true(count(&p, PART_TRAIN) > 0);
+    assert_true(count(&s, PART_TRAIN) > 0);
     free(near);
-    prep_end(&p);
+    data_end(&s);
 }
 
 /* A group of half the rows does not become the test part. */
 static void test_huge_group(void **state)
 {
     (void)state;
-    Prep p;
-    prep_start(&p, 1000);
+    Data s;
+    data_start(&s, 1000);
     for (size_t i = 0; i < 500; i++)
-        p.row.p[i].group = 9;
-    run(&p);
-    assert_int_equal(p.row.p[0].part, PART_TRAIN);
-    assert_int_equal(count(&p, PART_TEST), 200);
-    prep_end(&p);
+        s.row.p[i].group = 9;
+    run(&s);
+    assert_int_equal(part_of(&s, 0), PART_TRAIN);
+    assert_int_equal(count(&s, PART_TEST), 200);
+    data_end(&s);
 }
 
 static void test_order_and_removed(void **state)
 {
     (void)state;
-    Prep a, b;
-    prep_start(&a, 500);
+    Data a, b;
+    data_start(&a, 500);
     run(&a);
-    prep_start(&b, 501);
+    data_start(&b, 501);
     for (size_t i = 0; i < 500; i++)
         b.row.p[500 - i] = (RowEntry){ .id = (int64_t)i, .content = 1000 + i, .part = PART_TRAIN, .time = INT64_MIN }; /* the other way round */
     b.row.p[0] = (RowEntry){ .content = 1003, .part = PART_REMOVED };
     run(&b);
     for (size_t i = 0; i < 500; i++)
-        assert_int_equal(a.row.p[i].part, b.row.p[500 - i].part);
-    assert_int_equal(b.row.p[0].part, PART_REMOVED);
-    prep_end(&a);
-    prep_end(&b);
+        assert_int_equal(part_of(&a, i), part_of(&b, 500 - i));
+    assert_int_equal(part_of(&b, 0), PART_REMOVED);
+    data_end(&a);
+    data_end(&b);
 }
 
 /* The row that stood for a set may be removed; the others keep together. */
 static void test_removed_root(void **state)
 {
     (void)state;
-    Prep p;
-    prep_start(&p, 100);
+    Data s;
+    data_start(&s, 100);
     for (uint32_t i = 1; i < 40; i++)
-        sets_join(&p.together, 0, i);
-    p.row.p[0].part = PART_REMOVED;
-    run(&p);
+        sets_join(&s.p.together, 0, i);
+    s.row.p[0].part = PART_REMOVED;
+    run(&s);
     for (size_t i = 2; i < 40; i++)
-        assert_int_equal(p.row.p[i].part, p.row.p[1].part);
-    assert_int_equal(p.row.p[0].part, PART_REMOVED);
-    prep_end(&p);
+        assert_int_equal(part_of(&s, i), part_of(&s, 1));
+    assert_int_equal(part_of(&s, 0), PART_REMOVED);
+    data_end(&s);
 }
 
 static void test_time(void **state)
 {
     (void)state;
-    Prep p;
+    Data s;
     char column[] = "day";
-    prep_start(&p, 1000);
-    p.cfg.time = column;
+    data_start(&s, 1000);
+    s.p.cfg.time = column;
     for (size_t i = 0; i < 1000; i++)
-        p.row.p[i].time = (int64_t)((i * 617) % 1000);
-    run(&p);
+        s.row.p[i].time = (int64_t)((i * 617) % 1000);
+    run(&s);
     for (size_t i = 0; i < 1000; i++)
-        assert_int_equal(p.row.p[i].part, p.row.p[i].time >= 800 ? PART_TEST : p.row.p[i].time >= 700 ? PART_VALIDATION : PART_TRAIN);
-    assert_string_equal(strbuf_z(&p.told), "--time: validation begins at 700\n--time: test begins at 800"); /* nothing crosses */
-    prep_end(&p);
+        assert_int_equal(part_of(&s, i), s.row.p[i].time >= 800 ? PART_TEST : s.row.p[i].time >= 700 ? PART_VALIDATION : PART_TRAIN);
+    assert_string_equal(strbuf_z(&s.p.told), "--time: validation begins at 700\n--time: test begins at 800"); /* nothing crosses */
+    data_end(&s);
 }
 
 /* What a group carries over the boundary is counted: older rows into the test part with the group's newest, and a group that is too large for the parts that
@@ -167,55 +190,55 @@ static void test_time(void **state)
 static void test_time_and_groups(void **state)
 {
     (void)state;
-    Prep p;
+    Data s;
     char column[] = "day";
-    prep_start(&p, 100);
-    p.cfg = (PrepCfg){ .time = column, .test = 0.1, .seed = 7 };
+    data_start(&s, 100);
+    s.p.cfg = (PrepCfg){ .out = s.dir, .time = column, .test = 0.1, .seed = 7 };
     for (size_t i = 0; i < 100; i++)
-        p.row.p[i].time = (int64_t)i;
-    p.row.p[10].group = p.row.p[95].group = 1;                  /* 10 comes along into the test part */
+        s.row.p[i].time = (int64_t)i;
+    s.row.p[10].group = s.row.p[95].group = 1;                  /* 10 comes along into the test part */
     for (size_t i = 50; i < 90; i += 2)
-        p.row.p[i].group = 2;                                    /* 20 rows and the newest one: twice the test part */
-    p.row.p[99].group = 2;
-    run(&p);
-    assert_int_equal(p.row.p[10].part, PART_TEST);
-    assert_int_equal(p.row.p[99].part, PART_TRAIN);
-    assert_non_null(strstr(strbuf_z(&p.told), "--time: test begins at 90; 1 rows of 1 groups are older and stand there too, with the newer rows of their group"));
-    assert_non_null(strstr(strbuf_z(&p.told), "--time: 1 rows of 1 groups are newer than 90 and yet stand in train"));
-    prep_end(&p);
+        s.row.p[i].group = 2;                                    /* 20 rows and the newest one: twice the test part */
+    s.row.p[99].group = 2;
+    run(&s);
+    assert_int_equal(part_of(&s, 10), PART_TEST);
+    assert_int_equal(part_of(&s, 99), PART_TRAIN);
+    assert_non_null(strstr(strbuf_z(&s.p.told), "--time: test begins at 90; 1 rows of 1 groups are older and stand there too, with the newer rows of their group"));
+    assert_non_null(strstr(strbuf_z(&s.p.told), "--time: 1 rows of 1 groups are newer than 90 and yet stand in train"));
+    data_end(&s);
 }
 
 static void test_nothing_left(void **state)
 {
     (void)state;
-    Prep p;
+    Data s;
     Err  e = { 0 };
-    prep_start(&p, 3);
+    data_start(&s, 3);
     for (size_t i = 0; i < 3; i++)
-        p.row.p[i].part = PART_REMOVED;
-    divide(&p, &e);
+        s.row.p[i].part = PART_REMOVED;
+    try_run(&s, &e);
     check_says(&e, ERR_INPUT, "no row is left of 3");
-    prep_end(&p);
+    data_end(&s);
 }
 
 /* Other answers to one question stay in its part; a question that very many rows ask is a form and binds nothing. */
 static void test_questions(void **state)
 {
     (void)state;
-    Prep p;
-    prep_start(&p, 3000);
-    for (size_t i = 0; i < p.row.n; i++)
-        p.row.p[i].asked = i < 2000 ? 10 + i / 4 : 5;
-    run(&p);
+    Data s;
+    data_start(&s, 3000);
+    for (size_t i = 0; i < s.row.n; i++)
+        s.row.p[i].asked = i < 2000 ? 10 + i / 4 : 5;
+    run(&s);
     for (size_t i = 0; i < 2000; i++)
-        assert_int_equal(p.row.p[i].part, p.row.p[i - i % 4].part);
+        assert_int_equal(part_of(&s, i), part_of(&s, i - i % 4));
     int64_t of_form[PARTS] = { 0 };
-    for (size_t i = 2000; i < p.row.n; i++)
-        of_form[p.row.p[i].part]++;
+    for (size_t i = 2000; i < s.row.n; i++)
+        of_form[part_of(&s, i)]++;
     assert_true(of_form[PART_TEST] > 0 && of_form[PART_VALIDATION] > 0);
-    assert_in_range(count(&p, PART_TEST), 598, 602);
-    assert_in_range(count(&p, PART_VALIDATION), 298, 302);
-    prep_end(&p);
+    assert_in_range(count(&s, PART_TEST), 598, 602);
+    assert_in_range(count(&s, PART_VALIDATION), 298, 302);
+    data_end(&s);
 }
 
 int main(void)
