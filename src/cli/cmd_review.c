@@ -40,6 +40,10 @@ static int apply(const char *dir, const Options *o, Err *e)
         printf("%lld edited rows are longer than --max-length and would be cut in training\n", (long long)f.too_long);
     if (f.refused)
         printf("%lld edited rows left, since training would refuse them; removed.jsonl says why\n", (long long)f.refused);
+    if (f.moved)
+        printf("%lld edited rows became near-duplicates of rows of another part, or ask what those ask, and went there; decisions.jsonl names them\n", (long long)f.moved);
+    if (f.twins)
+        printf("%lld edited rows left, since they now say what other rows say; removed.jsonl names those\n", (long long)f.twins);
     if (f.uncounted.code)
         printf("tokens of edited rows were not counted: %s; give --model DIR\n", f.uncounted.text);
     if (f.held)

@@ -5,21 +5,26 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "prep/minhash_shingle.h"
+#include "prep/row_checks.h"
 
 #define LONG_TEXT ((size_t)4 << 20) /* cutting it into words would take several times its size */
 
 typedef struct Words { Shingles **work; int threads; } Words; /* work: [threads] */
 
-static int words_open(Prep *p, void **state, Err *e)
+Shingles *row_asked_work(void)
 {
     static const ShingleCfg cfg = { .words = 1, .keep_punct = true };
+    return shingles_new(&cfg);
+}
+
+static int words_open(Prep *p, void **state, Err *e)
+{
     Words *s = mem_zalloc(1, sizeof *s);
     (void)e;
     s->threads = pool_threads(p->pool);
     s->work = mem_zalloc((size_t)s->threads, sizeof *s->work);
     for (int i = 0; i < s->threads; i++)
-        s->work[i] = shingles_new(&cfg);
+        s->work[i] = row_asked_work();
     *state = s;
     return 0;
 }
@@ -33,14 +38,26 @@ static uint64_t hash_words(Shingles *s, Str text)
     return n ? shingles_run(s, 0, n) | 1 : 0; /* never the 0 of "none" */
 }
 
+static bool asks(const Record *r) { return r->kind == REC_CHAT || r->kind == REC_PAIR; }
+
+uint64_t row_asked(const Record *r, Shingles *work)
+{
+    StrBuf   text = { 0 };
+    uint64_t hash = 0;
+    if (asks(r)) {
+        record_question(r, &text);
+        hash = hash_words(work, strbuf_str(&text));
+    }
+    strbuf_release(&text);
+    return hash;
+}
+
 static void words_row(const void *state, RowWork *w)
 {
     const Words *s = state;
-    if (w->rec.kind != REC_CHAT && w->rec.kind != REC_PAIR)
+    if (!asks(&w->rec))
         return;
-    strbuf_clear(&w->scratch);
-    record_question(&w->rec, &w->scratch);
-    w->entry.asked = hash_words(s->work[w->worker], strbuf_str(&w->scratch));
+    w->entry.asked = row_asked(&w->rec, s->work[w->worker]);
     strbuf_clear(&w->scratch);
     record_answer(&w->rec, &w->scratch);
     w->entry.answered = hash_words(s->work[w->worker], strbuf_str(&w->scratch));

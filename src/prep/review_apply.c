@@ -14,7 +14,7 @@
 typedef struct Accepted { uint32_t row, set; uint8_t home; } Accepted;   /* set: smallest index of those it goes with; home: where it goes when nothing binds it */
 
 /* What the check of an edited row found. */
-typedef struct Edited { uint32_t row; bool restored; char *refused; Measure measure; } Edited;
+typedef struct Edited { uint32_t row; bool restored; char *leaves; const char *pass; Measure measure; } Edited; /* leaves: why, and by which pass; NULL: it may stay */
 
 typedef struct Apply {
     Review  *r;
@@ -41,8 +41,7 @@ static uint32_t set_of(Apply *a, uint32_t i)
 typedef struct Key { char kind; char pad[7]; uint64_t value; } Key;
 static Str key_str(const Key *k) { return (Str){ (const char *)k, sizeof *k }; }
 
-/* Values of the columns as one number; 0: the row has none of them. */
-static uint64_t columns_value(const char *columns, const Json *content)
+uint64_t review_columns_value(const char *columns, const Json *content)
 {
     uint64_t h = 0;
     Str      item;
@@ -92,8 +91,8 @@ static int each_column_key(Apply *a, uint32_t row, KeyFn fn, uint32_t at, Err *e
     if (!(c->group && *c->group) && !(c->subject && *c->subject))
         return 0;
     if (!(rc = review_content(a->r, row, &owner, &content, e)) && content) {
-        fn(a, at, (Key){ 'g', "", columns_value(c->group, content) });
-        fn(a, at, (Key){ 's', "", columns_value(c->subject, content) });
+        fn(a, at, (Key){ 'g', "", review_columns_value(c->group, content) });
+        fn(a, at, (Key){ 's', "", review_columns_value(c->subject, content) });
     }
     json_free(owner);
     return rc;
@@ -224,7 +223,8 @@ static int check_one(Apply *a, ReviewCheck *c, Edited *x, ReviewChecked *found, 
         strbuf_add(&a->log, found->log.p, found->log.n);
         strbuf_add(&a->subjects, found->subjects.p, found->subjects.n);
         x->measure = found->measure;
-        x->refused = found->refused.n ? mem_strdup(found->refused.p) : NULL;
+        x->leaves = found->refused.n ? mem_strdup(found->refused.p) : NULL;
+        x->pass = "tokens";
         a->facts.restored += x->restored;
         a->facts.personal += found->personal;
         a->facts.too_long += found->too_long;
@@ -251,7 +251,7 @@ static void take_refused_out(Apply *a)
 {
     for (size_t i = 0; i < a->edited.n; i++) {
         const Edited *x = &a->edited.p[i];
-        if (!x->refused || a->to[x->row] == RP_REMOVED)
+        if (!x->leaves || a->to[x->row] == RP_REMOVED)
             continue;
         a->to[x->row] = RP_REMOVED;
         a->dirty[RP_REMOVED] = true;
@@ -260,7 +260,7 @@ static void take_refused_out(Apply *a)
     }
 }
 
-static const Edited *edited_of(const Apply *a, uint32_t row)
+static Edited *edited_of(const Apply *a, uint32_t row)
 {
     size_t lo = 0, hi = a->edited.n;
     while (lo < hi) {
@@ -271,6 +271,61 @@ static const Edited *edited_of(const Apply *a, uint32_t row)
             hi = mid;
     }
     return lo < a->edited.n && a->edited.p[lo].row == row ? &a->edited.p[lo] : NULL;
+}
+
+/* ---- an edited row that says what another part says ------------------------------------------------------------------------------------------------------ */
+
+/* What is told of it: "an edit made it a near duplicate of row 29 (test), so it moved there from train". */
+static void say_twin(const Apply *a, const ReviewTwin *w, StrBuf *out)
+{
+    static const char *const how[] = { [TWIN_EXACT] = "made it an exact copy of", [TWIN_NEAR] = "made it a near duplicate of", [TWIN_QUESTION] = "made it ask the same as" };
+    strbuf_addf(out, "an edit %s ", how[w->how]);
+    if (w->other == UINT32_MAX)
+        strbuf_addz(out, "a row of another part");
+    else
+        strbuf_addf(out, "row %u (%s)", a->r->row.p[w->other].id, review_part[w->other_part]);
+    if (w->to != RP_REMOVED)
+        strbuf_addf(out, ", so it moved from %s to %s", review_part[w->from], review_part[w->to]);
+    else if (w->torn)
+        strbuf_addf(out, ", and other rows that belong to it stand in another part than that");
+}
+
+static void follow_twin(Apply *a, const ReviewTwin *w)
+{
+    const RowPlace at = { a->r->row.p[w->row].id, review_source(a->r, w->row), 0 };
+    StrBuf         why = { 0 };
+    Json          *more = NULL;
+    say_twin(a, w, &why);
+    if (w->how != TWIN_QUESTION && w->other != UINT32_MAX) { /* a cluster of the two from now on (each_cluster) */
+        more = json_obj_new();
+        json_set(more, "kept", json_int_new(a->r->row.p[w->other].id));
+    }
+    decision_add(&a->log, at, "duplicates", w->to == RP_REMOVED ? ACTION_REMOVE : ACTION_NOTE, strbuf_z(&why), w->jaccard, more);
+    a->dirty[w->from] = a->dirty[w->to] = true;
+    if (w->to == RP_REMOVED) {
+        Edited *x = edited_of(a, w->row);
+        x->leaves = strbuf_take(&why);
+        x->pass = "duplicates";
+        a->facts.twins++;
+        a->facts.back -= a->r->row.p[w->row].part == RP_REMOVED;
+    } else {
+        a->facts.moved++;
+    }
+    strbuf_release(&why);
+}
+
+static int place_edited(Apply *a, Err *e)
+{
+    ReviewTwins   found = { 0 };
+    VEC(uint32_t) row = { 0 };
+    for (size_t i = 0; i < a->edited.n; i++)
+        *vec_push(&row) = a->edited.p[i].row;
+    int rc = review_twins(a->r, a->to, row.p, row.n, &found, e);
+    for (size_t i = 0; i < found.n && !rc; i++)
+        follow_twin(a, &found.p[i]);
+    vec_release(&found);
+    vec_release(&row);
+    return rc;
 }
 
 /* ---- the new files ---------------------------------------------------------------------------------------------------------------------------------- */
@@ -292,12 +347,12 @@ static void put_left(const Apply *a, uint32_t row, const RowState *s, const Json
     const Edited    *x = edited_of(a, row);
     StrBuf           reason = { 0 };
     Str              who = s->who >= 0 ? map_key(r->people, (size_t)s->who) : (Str){ 0 };
-    const bool       refused = x && x->refused && s->verdict != REVIEW_REJECT;
-    if (refused)
-        strbuf_addz(&reason, x->refused);
+    const bool       edited = x && x->leaves && s->verdict != REVIEW_REJECT;
+    if (edited)
+        strbuf_addz(&reason, x->leaves);
     else
         strbuf_addf(&reason, "rejected by %.*s", (int)who.n, who.p);
-    strbuf_addf(out, "{\"id\":%u,\"pass\":\"%s\",\"reason\":", w->id, refused ? "tokens" : "review");
+    strbuf_addf(out, "{\"id\":%u,\"pass\":\"%s\",\"reason\":", w->id, edited ? x->pass : "review");
     json_write_string(out, strbuf_str(&reason));
     strbuf_addz(out, ",\"file\":");
     json_write_string(out, str_of(review_source(r, row)));
@@ -421,6 +476,7 @@ static void sum_up(Apply *a)
     const struct { const char *key; int64_t more; } sums[] = {
         { "back", a->facts.back }, { "left", a->facts.left }, { "edited", a->facts.edited }, { "restored", a->facts.restored }, { "labelled", a->facts.labelled },
         { "personal", a->facts.personal }, { "too_long", a->facts.too_long }, { "refused", a->facts.refused },
+        { "moved", a->facts.moved }, { "twins", a->facts.twins },
     };
     part_object(r->manifest, "files");
     for (int p = 0; p < RP_PARTS; p++)
@@ -485,6 +541,8 @@ int review_apply(const char *dir, const ReviewApplyOptions *o, ReviewApplied *fa
     if ((rc = check_edited(&a, e)))
         goto done;
     take_refused_out(&a);
+    if ((rc = place_edited(&a, e)))
+        goto done;
     count_parts(&a);
     if ((int64_t)a.r->action.n > a.r->applied && !(rc = write_folder(&a, e)))
         rc = swap_report(a.r, e);
@@ -495,7 +553,7 @@ done:
     vec_release(&a.in);
     vec_release(&a.mask);
     for (size_t i = 0; i < a.edited.n; i++)
-        free(a.edited.p[i].refused);
+        free(a.edited.p[i].leaves);
     vec_release(&a.edited);
     strbuf_release(&a.log);
     strbuf_release(&a.subjects);

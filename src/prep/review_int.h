@@ -147,6 +147,20 @@ int  review_check_row(ReviewCheck *c, uint32_t row, const Json *before, const Js
 void review_check_close(ReviewCheck *c);
 void review_checked_release(ReviewChecked *out);
 
+/* ---- review_twin.c ---- */
+enum { TWIN_EXACT, TWIN_NEAR, TWIN_QUESTION };
+typedef struct ReviewTwin {
+    uint32_t row, other;           /* index of an edited row, and of the row that it says or asks the same as; UINT32_MAX: one that has moved */
+    uint8_t  from, to, other_part; /* to RP_REMOVED: it leaves */
+    uint8_t  how;
+    bool     torn;                 /* it leaves because what belongs to it lies in more than one part */
+    double   jaccard;              /* NAN for TWIN_QUESTION */
+} ReviewTwin;
+typedef VEC(ReviewTwin) ReviewTwins;
+/* The edited rows (indexes, ascending) that must go elsewhere than to[row]; `to` follows. */
+int  review_twins(const Review *r, uint8_t *to, const uint32_t *edited, size_t n, ReviewTwins *out, Err *e);
+uint64_t review_columns_value(const char *columns, const Json *content); /* values of the columns as one number; 0: the row has none of them */
+
 /* ---- review_swap.c ---- */
 /* New files take the places of the old ones all at once: swap_begin, write into the folder, swap_commit (that is the decision; then they are renamed one by
  * one). A kill before it changes nothing, after it the next review_open goes on (swap_resume). */

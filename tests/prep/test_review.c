@@ -830,6 +830,76 @@ static char *outcome(const char *dir)
     return strbuf_take(&b);
 }
 
+/* A conversation whose question and answer are these. */
+static void edits_to(Review *r, int64_t row, const char *question, const char *answer)
+{
+    StrBuf b = { 0 };
+    strbuf_addf(&b, "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"},{\"role\":\"assistant\",\"content\":\"%s\"}]}", question, answer);
+    edits(r, "Ann", row, b.p, NULL);
+    strbuf_release(&b);
+}
+
+/* An edit must not carry what a test row says into training: the edited row goes to its twin, or leaves. */
+static void test_apply_finds_twins(void **state)
+{
+    static const char *const lines[] = { /* of decisions.jsonl */
+        "{\"row\":3,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"duplicates\",\"action\":\"remove\",\"reason\":\"an edit made it an exact copy of row 29 (test)\",\"score\":1,\"kept\":29}\n",
+        "\"row\":5,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"duplicates\",\"action\":\"note\",\"reason\":\"an edit made it a near duplicate of row 31 (test), so it moved from train to test\",\"score\":0.9",
+        "\"reason\":\"an edit made it ask the same as row 32 (test), so it moved from train to test\"}\n",
+        "{\"row\":9,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"duplicates\",\"action\":\"note\",\"reason\":\"an edit made it an exact copy of row 25 (validation), so it moved from train to "
+        "validation\",\"score\":1,\"kept\":25}\n",
+        "{\"row\":10,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"duplicates\",\"action\":\"remove\",\"reason\":\"an edit made it an exact copy of row 11 (train)\",\"score\":1,\"kept\":11}\n",
+    };
+    static const char *const longer = "Wer den Hauptschalter findet, dreht ihn nach links, wartet zwei Minuten, prueft die gruene Lampe am Gehaeuse und ruft erst dann den Dienst unter der "
+                                      "Nummer auf der Tafel neben der Tuer an, die im Erdgeschoss links vom Eingang haengt, falls sie noch lesbar ist";
+    char         *dir = sample(false), at[SAMPLE_ROWS + 2];
+    StrBuf        more = { 0 };
+    ReviewApplied f;
+    (void)state;
+    Review *r = opened(dir);
+    edits_to(r, 3, "frage 29:  WO finde ich die \xC3\x9C""bersicht?", "Antwort 29, see the page!"); /* the same words */
+    edits_to(r, 31, "Was nun?", longer);
+    strbuf_addf(&more, "%s heute", longer);
+    edits_to(r, 5, "Was nun?", more.p);
+    edits_to(r, 6, "Frage 32: Wo finde ich die \xC3\x9C""bersicht?", "Das steht im Handbuch, Seite zwei, ganz unten auf dem Blatt.");
+    edits_to(r, 9, "Frage 25: Wo finde ich die \xC3\x9C""bersicht?", "Antwort 25, see the page.");
+    does(r, "Ann", REVIEW_ACCEPT, 9, NULL); /* it is wanted all the same */
+    edits_to(r, 10, "Frage 11: Wo finde ich die \xC3\x9C""bersicht?", "Antwort 11, see the page.");
+    edits_to(r, 12, "Frage 12: Wo finde ich die \xC3\x9C""bersicht?", "Dort."); /* of its own, as before */
+    review_close(r);
+    f = apply(dir);
+    places(dir, at);
+    assert_string_equal(at + 1, "ttRtxxttvRtttttttttttttt" "vvvv" "xxxx" "RRRRRRRR");
+    assert_int_equal(f.moved, 3);
+    assert_int_equal(f.twins, 2);
+    char *log = check_read(dir, "decisions.jsonl"), *removed = check_read(dir, "removed.jsonl"), *before = outcome(dir);
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        if (!strstr(log, lines[i]))
+            fail_msg("not in the log: %s", lines[i]);
+    assert_non_null(strstr(removed, "{\"id\":3,\"pass\":\"duplicates\",\"reason\":\"an edit made it an exact copy of row 29 (test)\",\"file\":\"data/tickets.csv\",\"part\":\"train\",\"row\":{\"id\":3,"));
+    f = apply(dir);
+    char *after = outcome(dir);
+    assert_string_equal(after, before);
+    free(log);
+    free(removed);
+    free(before);
+    free(after);
+    strbuf_release(&more);
+    check_dir_done(dir);
+
+    dir = sample(true); /* row 3 is bound to row 26 by --group, so it cannot follow row 32 into test */
+    r = opened(dir);
+    edits_to(r, 3, "Frage 32: Wo finde ich die \xC3\x9C""bersicht?", "Das steht im Handbuch, Seite zwei, ganz unten auf dem Blatt.");
+    review_close(r);
+    f = apply(dir);
+    places(dir, at);
+    assert_string_equal(at + 1, "ttRttttttttttttttttttttt" "vvvv" "xxxx" "RRRRRRRR");
+    removed = check_read(dir, "removed.jsonl");
+    assert_non_null(strstr(removed, "\"reason\":\"an edit made it ask the same as row 32 (test), and other rows that belong to it stand in another part than that\""));
+    free(removed);
+    check_dir_done(dir);
+}
+
 static void copy_folder(const char *from, const char *to)
 {
     FileList l;
@@ -1291,6 +1361,7 @@ int main(void)
         cmocka_unit_test(test_agreement_of_reviewers),
         cmocka_unit_test(test_apply),
         cmocka_unit_test(test_apply_keeps_groups_together),
+        cmocka_unit_test(test_apply_finds_twins),
         cmocka_unit_test(test_apply_killed_while_writing),
         cmocka_unit_test(test_apply_killed_while_swapping),
         cmocka_unit_test(test_apply_on_a_full_disk),
