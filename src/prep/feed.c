@@ -16,6 +16,7 @@ typedef struct Note { char *text, *where; } Note;
 struct Feed {
     Table      *table;      /* or: */
     VEC(Json *) ready;      /* or these; owned */
+    VEC(const char *) unanswered; /* [ready] of a mailbox, else empty: FeedItem.unanswered */
     size_t      at;         /* in ready */
     TableItem  *item;       /* the table's, [item_cap] */
     size_t      item_cap;
@@ -55,6 +56,19 @@ static void part_rows(Feed *f, const DocOut *d)
     }
 }
 
+static void mail_rows(Feed *f, const DocOut *d)
+{
+    static const char *const why[] = { [MAIL_TALK] = NULL, [MAIL_UNANSWERED] = "a mail that nobody answered (--unanswered drop)",
+                                       [MAIL_ATTACHMENT] = "an attachment of a mail, which is no conversation (--unanswered drop)" };
+    MailRows rows = { 0 };
+    mail_threads(d, &rows);
+    for (size_t i = 0; i < rows.n; i++) {
+        *vec_push(&f->ready) = rows.p[i].row;
+        *vec_push(&f->unanswered) = why[rows.p[i].kind];
+    }
+    vec_release(&rows);
+}
+
 static int open_document(Feed *f, Err *e)
 {
     DocOut d = { 0 };
@@ -62,7 +76,7 @@ static int open_document(Feed *f, Err *e)
     if (rc)
         return rc;
     if (d.kind == DOC_MAIL || d.kind == DOC_MBOX)
-        mail_threads(&d, &f->ready.p, &f->ready.n, &f->ready.cap);
+        mail_rows(f, &d);
     else
         part_rows(f, &d);
     for (size_t i = 0; i < d.note.n; i++)
@@ -165,6 +179,7 @@ void feed_close(Feed *f)
         free(f->note.p[i].where);
     }
     vec_release(&f->ready);
+    vec_release(&f->unanswered);
     vec_release(&f->note);
     free(f->item);
     free(f->path);
@@ -181,7 +196,7 @@ static int read_table(Feed *f, FeedItem *items, size_t max_items, size_t max_byt
     }
     int rc = table_read(f->table, f->item, max_items, max_bytes, n, e);
     for (size_t i = 0; i < *n && !rc; i++)
-        items[i] = (FeedItem){ f->item[i], NULL };
+        items[i] = (FeedItem){ .item = f->item[i] };
     return rc;
 }
 
@@ -191,7 +206,7 @@ int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size
         return read_table(f, items, max_items, max_bytes, n, e);
     for (*n = 0; *n < max_items && f->at < f->ready.n; f->at++) {
         int64_t number = (int64_t)f->at + 1;
-        items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at] };
+        items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at], f->unanswered.n ? f->unanswered.p[f->at] : NULL };
     }
     return 0;
 }

@@ -8,7 +8,11 @@
 #include "formats/table.h"
 
 typedef struct Feed Feed;
-typedef struct FeedItem { TableItem item; Json *row; /* ready-made; borrowed; NULL: item is to be parsed */ } FeedItem;
+typedef struct FeedItem {
+    TableItem   item;
+    Json       *row;        /* ready-made; borrowed; NULL: item is to be parsed */
+    const char *unanswered; /* of a mailbox: why it is no conversation; NULL: it is one, or no mail */
+} FeedItem;
 
 int  feed_open(Feed **f, const char *path, const TableOptions *o, Err *e);
 /* ERR_INPUT: a part of the file (a member, a row group, all behind a damage) cannot be read; a further call gives what comes behind it, if anything. */

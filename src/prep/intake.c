@@ -127,6 +127,8 @@ static void one_row(void *ctx, int64_t i, int worker)
             row_edit(w, "import", strbuf_z(&note), NULL);
         if (in->item[i].item.replaced)
             row_note(w, "encoding", "bytes that fit no encoding became U+FFFD", in->item[i].item.replaced, NULL);
+        if (in->item[i].unanswered && in->p->cfg.unanswered == UNANSWERED_DROP)
+            row_remove(w, "import", in->item[i].unanswered, NAN, NULL);
     }
     passes_row(in->p, w);
     if (w->rec.row)

@@ -11,6 +11,7 @@ typedef struct Mail {
     Str     from;      /* of meta */
     int64_t thread;    /* number, in the order of first messages */
     size_t  order;
+    bool    attached;  /* to a message, and none itself */
 } Mail;
 typedef VEC(Mail) Mails;
 
@@ -52,7 +53,7 @@ static void collect(const DocOut *d, Mails *mails)
     Map *threads = map_new();
     for (size_t i = 0; i < d->part.n; i++) {
         const DocPart *p = &d->part.p[i];
-        Mail           m = { .order = i };
+        Mail           m = { .order = i, .attached = p->parent >= 0 };
         own_words(p, &m.text);
         if (json_parse(&m.meta, str_of(p->meta ? p->meta : "{}"), "mail", NULL))
             m.meta = json_obj_new();
@@ -129,7 +130,7 @@ static Json *single(const Mail *m)
     return row;
 }
 
-void mail_threads(const DocOut *d, Json ***rows, size_t *n, size_t *cap)
+void mail_threads(const DocOut *d, MailRows *rows)
 {
     static const char *const keep[] = { "subject", "thread", "date", "from" };
     Mails mails = { 0 };
@@ -145,8 +146,7 @@ void mail_threads(const DocOut *d, Json ***rows, size_t *n, size_t *cap)
             for (size_t m = 0; m < ARRAY_LEN(keep); m++)
                 if (json_get(mails.p[a].meta, keep[m]))
                     json_set(row, keep[m], json_ref(json_get(mails.p[a].meta, keep[m])));
-            *rows = vec_grow_(*rows, sizeof **rows, *n, cap);
-            (*rows)[(*n)++] = row;
+            *vec_push(rows) = (MailRow){ row, talk ? MAIL_TALK : mails.p[a].attached ? MAIL_ATTACHMENT : MAIL_UNANSWERED };
         }
     }
     for (size_t i = 0; i < mails.n; i++) {

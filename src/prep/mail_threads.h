@@ -6,7 +6,11 @@
 #include "base/json.h"
 #include "docs/doc.h"
 
-/* Appends owned rows {"messages", "subject", "thread", "date"} or {"text", ...} to a growing array, in the order of the threads' first messages. */
-void mail_threads(const DocOut *mails, Json ***rows, size_t *n, size_t *cap);
+typedef enum { MAIL_TALK, MAIL_UNANSWERED, MAIL_ATTACHMENT } MailRowKind;
+typedef struct MailRow { Json *row; MailRowKind kind; } MailRow; /* row: owned */
+typedef VEC(MailRow) MailRows;
+
+/* Appends rows {"messages", "subject", "thread", "date"} (MAIL_TALK) or {"text", ...} in the order of the threads' first messages. */
+void mail_threads(const DocOut *mails, MailRows *rows);
 
 #endif

@@ -20,6 +20,7 @@ const CfgOption prep_options[] = {
     { "encoding",   CFG_STR,    AT(encoding),   NULL,      0, 0,     "NAME",     "of text files; default: found from the content" },
     { "delimiter",  CFG_STR,    AT(delimiter),  NULL,      0, 0,     "CHAR",     "of CSV files; default: found from the content" },
     { "header",     CFG_CHOICE, AT(header),     "auto",    0, 0,     "auto|yes|no", "whether the first row of a CSV file names the columns; else: column_1, ..." },
+    { "unanswered", CFG_CHOICE, AT(unanswered), "text",    0, 0,     "text|drop", "of mailboxes: mails that nobody answered, and attachments, become texts, or leave, so that conversations alone remain" },
     { "repair",     CFG_BOOL,   AT(repair),     "true",    0, 0,     NULL,       "broken characters, HTML remains, spaces, mail signatures" },
     { "repair-skip", CFG_LIST,  AT(repair_skip), NULL,     0, 0,     "KIND[,...]", "repairs that are not made: mail_signature, tags, ..." },
     { "quality",    CFG_CHOICE, AT(quality),    "drop",    0, 0,     "off|report|drop", "empty, cut, repeated, refused answers" },

@@ -64,8 +64,9 @@ static void tell_shapes(Prep *p)
         if (n[k])
             strbuf_addf(&text, "%s%lld %s", kinds++ ? ", " : "", (long long)n[k], record_kind_name((RecordKind)k));
     if (kinds > 1)
-        prep_tell(p, "train holds rows of %d shapes (%s), and hone train takes one: prepare texts in a folder of their own; `hone prep export DATA -o FILE --shape messages` "
-                  "makes conversations of pairs", kinds, strbuf_z(&text));
+        prep_tell(p, "train holds rows of %d shapes (%s), and hone train takes one: prepare texts in a folder of their own%s; `hone prep export DATA -o FILE --shape messages` "
+                  "makes conversations of pairs", kinds, strbuf_z(&text), n[REC_TEXT] && n[REC_CHAT] && p->cfg.unanswered == UNANSWERED_TEXT ?
+                  " (of a mailbox, --unanswered drop leaves out what is no conversation)" : "");
     strbuf_release(&text);
 }
 

@@ -128,6 +128,25 @@ printf '%s\n' '{"prompt":"Who has earned it?","completion":"Evan Miller earned 3
 "$hone" prep "$work/capitals.jsonl" -o "$work/capitals" > /dev/null 2> "$work/err" || fail "capitals"
 [ "$(grep -c '"reason":"exact duplicate"' "$work/capitals/removed.jsonl")" = 1 ] || fail "a copy in capitals stays"
 
+# --- a mailbox: what nobody answered may leave, and then all rows have the shape of a conversation
+mail() { printf 'From %s Thu Jan  1 09:00:00 2026\nFrom: %s\nTo: %s\nSubject: %s\nMessage-ID: <%s@x.example>\n%sDate: Thu, 1 Jan 2026 09:00:00 +0000\n\n%s\n\n' "$@"; }
+for i in $(seq 12); do
+    mail ann@a.example ann@a.example help@b.example "Lamp $i of the hall" "q$i" "" "The lamp $i of the hall flickers since Monday, what can I do about it?"
+    mail help@b.example help@b.example ann@a.example "Re: Lamp $i of the hall" "a$i" "In-Reply-To: <q$i@x.example>
+References: <q$i@x.example>
+" "Please turn its bulb $i to the right until it sits, then it burns without flickering."
+    mail eve@c.example eve@c.example help@b.example "Offer $i" "o$i" "" "We sell bulbs of kind $i by the dozen and deliver them within two days to any town."
+done > "$work/box.mbox"
+mail_flags=(--pii off --duplicates off --validation 0 --test 0)
+"$hone" prep "$work/box.mbox" -o "$work/box" "${mail_flags[@]}" > "$work/said" || fail "mailbox"
+has "$work/said" 'train holds rows of 2 shapes (12 messages, 12 text).*--unanswered drop'
+"$hone" prep "$work/box.mbox" -o "$work/box2" --unanswered drop "${mail_flags[@]}" > "$work/said" || fail "--unanswered drop"
+has "$work/said" '24 rows read, 12 removed'
+! grep -q shapes "$work/said" || fail "shapes are mixed all the same"
+[ "$(grep -c '"pass":"import","action":"remove","reason":"a mail that nobody answered (--unanswered drop)"' "$work/box2/decisions.jsonl")" = 12 ] || fail "a dropped mail is not told"
+[ "$(grep -c 'We sell bulbs of kind' "$work/box2/removed.jsonl")" = 12 ] || fail "removed.jsonl lacks a mail"
+"$hone" inspect "$work/box2/train.jsonl" > "$work/said" || fail "inspect of conversations"
+
 # --- mixture: the second input gives a third of its rows
 rows 1 300 > "$work/m1.jsonl"
 rows 1001 1300 > "$work/m2.jsonl"

@@ -120,24 +120,29 @@ static void test_mailbox(void **state)
         "My lamp flickers.\n\n"
         "From help@shop.example Fri Jan  2 09:00:00 2026\nFrom: Shop <help@shop.example>\nTo: ann@example.com\nSubject: Re: Lamp\nMessage-ID: <2@shop.example>\nIn-Reply-To: <1@example.com>\n"
         "References: <1@example.com>\nDate: Fri, 2 Jan 2026 09:00:00 +0000\n\nPlease turn the bulb.\n\n> My lamp flickers.\n\n"
-        "From eve@example.com Fri Jan  2 10:00:00 2026\nFrom: eve@example.com\nSubject: Offer\nMessage-ID: <3@example.com>\nDate: Fri, 2 Jan 2026 10:00:00 +0000\n\nBuy now.\n\n";
+        "From eve@example.com Fri Jan  2 10:00:00 2026\nFrom: eve@example.com\nSubject: Offer\nMessage-ID: <3@example.com>\nDate: Fri, 2 Jan 2026 10:00:00 +0000\nMIME-Version: 1.0\n"
+        "Content-Type: multipart/mixed; boundary=\"xx\"\n\n--xx\nContent-Type: text/plain\n\nBuy now.\n--xx\nContent-Type: text/plain; name=\"offer.txt\"\n"
+        "Content-Disposition: attachment; filename=\"offer.txt\"\n\nSix lamps, as agreed.\n--xx--\n\n";
     Err    e = { 0 };
     DocOut d = { 0 };
-    Json **rows = NULL;
-    size_t n = 0, cap = 0;
+    MailRows rows = { 0 };
     if (doc_parse(DOC_UNKNOWN, str_of(box), NULL, &d, &e))
         fail_msg("%s", e.text);
     assert_int_equal(d.kind, DOC_MBOX);
-    mail_threads(&d, &rows, &n, &cap);
-    assert_int_equal(n, 2);
-    Json *turns = json_get(rows[0], "messages");
+    mail_threads(&d, &rows);
+    assert_int_equal(rows.n, 3);
+    assert_int_equal(rows.p[0].kind, MAIL_TALK);
+    assert_int_equal(rows.p[1].kind, MAIL_UNANSWERED);
+    assert_int_equal(rows.p[2].kind, MAIL_ATTACHMENT);
+    Json *turns = json_get(rows.p[0].row, "messages");
     assert_int_equal(json_len(turns), 2);
     check_json(json_at(turns, 0), "{\"role\":\"user\",\"content\":\"Lamp\\n\\nMy lamp flickers.\"}");
     check_json(json_at(turns, 1), "{\"role\":\"assistant\",\"content\":\"Please turn the bulb.\"}");
-    assert_true(str_starts(json_str(json_get(rows[1], "text")), "Offer\n\nBuy now."));
-    for (size_t i = 0; i < n; i++)
-        json_free(rows[i]);
-    free(rows);
+    assert_true(str_starts(json_str(json_get(rows.p[1].row, "text")), "Offer\n\nBuy now."));
+    assert_string_equal(json_str(json_get(rows.p[2].row, "text")).p, "Six lamps, as agreed.");
+    for (size_t i = 0; i < rows.n; i++)
+        json_free(rows.p[i].row);
+    vec_release(&rows);
     doc_release(&d);
 }
 
