@@ -1,7 +1,7 @@
 /* source.c - the members of a file through a stack of layers over its mapping: [compression] [archive] [compression of a member].
  * Compression comes off first, layer by layer; then the content is a tar or zip archive, or the data itself.
  * Invariants: also what is passed over is read through the counting layers, so the bounds hold for it; after an error of a member that is refused the next
- * one can be read, after damage nothing more; nothing is ever written to disk.
+ * one can be read, and behind damage where the archive says where it begins (a zip with its table of contents), else nothing more; nothing is ever written to disk.
  * To add a packing: a row in magics[], and its layer in source_layers.c. */
 #include "formats/source_int.h"
 
@@ -112,9 +112,22 @@ static bool is_hidden(const char *name)
     return false;
 }
 
+/* What is left of the archive's present member; of one that is lost libarchive passes over it without unpacking. */
+static int leave_member(Source *s, Err *e)
+{
+    Err why = { 0 };
+    int rc = s->lost ? 0 : layer_drain(s->base, &why);
+    if (rc && s->lost && !s->dead) /* of what nobody wanted */
+        rc = 0;
+    s->dead |= rc != 0;
+    s->lost = false;
+    return rc ? err_set(e, rc, "%s", why.text) : 0;
+}
+
 static int next_entry(Source *s, struct archive_entry **entry, Err *e)
 {
     set_member(s, "");
+    s->lost = false;
     const int rc = unpack_next(s->archive, entry, e);
     if (rc <= 0) {
         s->dead = true;
@@ -151,16 +164,17 @@ static int next_member(Source *s, Err *e)
             Packing packing;
             s->top = s->base;
             rc = see_through(s, &s->top, &packing, &what, e);
+            if (rc && s->lost) {
+                layer_pop(&s->top, s->base);
+                s->top = NULL;
+            }
             if (!rc && packing != PACK_NONE)
                 rc = err_set(e, ERR_INPUT, "%s: this is a %s inside of an archive, which is refused; unpack the outer one yourself", s->where, what);
             return rc ? rc : 1;
         }
         s->skipped++;
-        rc = layer_drain(s->base, e);
-        if (rc) {
-            s->dead = true;
+        if ((rc = leave_member(s, e)))
             return rc;
-        }
     }
 }
 
@@ -195,12 +209,10 @@ int source_next(Source *s, Err *e)
         return 0;
     if (s->top) {
         layer_pop(&s->top, s->base);
-        int rc = layer_drain(s->base, e);
         s->top = NULL;
-        if (rc) {
-            s->dead = true;
+        int rc = leave_member(s, e);
+        if (rc)
             return rc;
-        }
     }
     return next_member(s, e);
 }

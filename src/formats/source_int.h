@@ -21,7 +21,9 @@ typedef struct Layer {
     uint8_t       *buf;
     size_t         pos, end, cap;
     bool           eof;
+    bool           inside;                    /* it unpacks one member of an archive */
     uint64_t       out;                       /* bytes given out, for the bounds */
+    uint64_t       refused;                   /* of these, those of members that were refused as bombs */
 } Layer;
 
 typedef struct Unpack {
@@ -32,12 +34,15 @@ typedef struct Unpack {
     const uint8_t  *block;                    /* libarchive's current block */
     size_t          block_n;
     uint64_t        at, block_at;             /* member bytes given out; where the block stands: behind a hole of a sparse file */
+    uint64_t        packed_at;                /* packed bytes before the member */
+    bool            directory;                /* a zip with its table of contents: the next member is found whatever this one holds */
 } Unpack;
 
 struct Source {
     char        *name, *member, *where;
     FileMap      map;
     bool         mapped, begun, dead, plain;
+    bool         lost;                        /* the rest of the archive's present member cannot be read, and need not be */
     SourceLimits limits;
     Layer       *bottom, *top;                /* top: where members are read; NULL between members */
     Layer       *base;                        /* the layer that members come from: the archive, or the whole content */

@@ -1,6 +1,7 @@
 /* source_layers.c - the layers of a source: buffering and counting, gzip by zlib, everything else by libarchive.
  * gzip is unpacked with zlib itself, because libarchive 3.6 does not verify its checksum. libarchive gets the formats and filters it needs by name, never all.
- * Invariants: every layer counts what it gives out and stops at the bounds; bytes read before damage are given out before the error.
+ * Invariants: every layer counts what it gives out and stops at the bounds; bytes read before damage are given out before the error. What is wrong with one
+ * member of a zip that has its table of contents, or of any archive with what a member is packed in besides, is the end of that member alone.
  * To add a packing that libarchive unpacks: a row in filters[] or archives[]. */
 #include "formats/source_int.h"
 
@@ -20,13 +21,28 @@ typedef struct Gunzip {
 
 /* ---- layers ---- */
 
+static bool exceeds(const Source *s, uint64_t out, uint64_t packed) { return out > SOURCE_RATIO_FREE && out / s->limits.ratio > packed; }
+
+/* Whether the member at hand is the bomb, so that it can be left for the next one. */
+static bool member_exceeds(Layer *l)
+{
+    Unpack *u = l->owner->archive;
+    if (l->inside)
+        return exceeds(l->owner, l->out, l->owner->bottom->pos);
+    return u && l == &u->l && u->directory && exceeds(l->owner, u->at, (uint64_t)archive_filter_bytes(u->a, 0) - u->packed_at);
+}
+
 /* Counts n bytes given out by a layer that unpacks, and holds them against the bounds. */
 static int layer_count(Layer *l, size_t n, Err *e)
 {
-    Source *s = l->owner;
+    Source    *s = l->owner;
     l->out += n;
-    const bool bomb = l->out > SOURCE_RATIO_FREE && l->out / s->limits.ratio > s->bottom->pos;
-    s->dead |= bomb || l->out > s->limits.bytes;
+    const bool member = member_exceeds(l), bomb = member || exceeds(s, l->out - l->refused, s->bottom->pos);
+    s->dead |= (bomb && !member) || l->out > s->limits.bytes;
+    if (member && !l->inside) {
+        l->refused += ((Unpack *)l)->at;
+        s->lost = true;
+    }
     if (l->out > s->limits.bytes)
         return err_set(e, ERR_INPUT, "%s: it unpacks to more than %" PRIu64 " bytes, the most that is read from one file; split it, or unpack it yourself",
                        source_where(s), s->limits.bytes);
@@ -92,6 +108,7 @@ Layer *layer_push(Source *s, Layer *below, size_t size)
     Layer *l = mem_zalloc(1, size);
     l->owner = s;
     l->below = below;
+    l->inside = s->archive;
     return l;
 }
 
@@ -237,7 +254,10 @@ static int unpack_read(Layer *l, uint8_t *p, size_t cap, size_t *n, Err *e)
         if (rc == ARCHIVE_RETRY)
             continue;
         if (rc != ARCHIVE_OK || at < 0 || (uint64_t)at < u->at) {
-            l->owner->dead |= rc == ARCHIVE_FATAL && u == l->owner->archive;
+            if (u == l->owner->archive) {
+                l->owner->lost = true;
+                l->owner->dead |= rc == ARCHIVE_FATAL && !u->directory;
+            }
             return unpack_bad(u, e);
         }
         u->block = block;
@@ -309,9 +329,23 @@ int filter_push(Source *s, Layer **top, const char *name, Err *e)
     return la == ARCHIVE_OK || la == ARCHIVE_EOF ? 0 : unpack_bad((Unpack *)*top, e);
 }
 
+/* The record that ends a zip's table of contents stands before a comment of at most 65535 bytes; libarchive looks for it in the last 16 KiB. */
+static bool has_directory(const Source *s)
+{
+    const size_t n = s->bottom->end, far = MIN(n, (size_t)16 << 10);
+    for (size_t i = 22; i <= far; i++)
+        if (memcmp(s->bottom->bytes + n - i, "PK\5\6", 4) == 0)
+            return true;
+    return false;
+}
+
 int archive_push(Source *s, Layer **top, const char *name, Err *e)
 {
-    return unpack_push(s, top, name, archives, ARRAY_LEN(archives), e);
+    const bool directory = *top == s->bottom && has_directory(s);
+    int        rc = unpack_push(s, top, name, archives, ARRAY_LEN(archives), e);
+    if (!rc)
+        ((Unpack *)*top)->directory = directory && !strncmp(name, "zip", 3);
+    return rc;
 }
 
 int unpack_next(Unpack *u, struct archive_entry **entry, Err *e)
@@ -321,5 +355,6 @@ int unpack_next(Unpack *u, struct archive_entry **entry, Err *e)
     u->l.pos = u->l.end = 0;
     u->l.eof = false;
     const int rc = unpack_header(u, entry);
+    u->packed_at = (uint64_t)archive_filter_bytes(u->a, 0);
     return rc == ARCHIVE_OK ? 1 : rc == ARCHIVE_EOF ? 0 : unpack_bad(u, e);
 }

@@ -34,6 +34,8 @@ typedef struct Intake {
     RowWork   *work;             /* [BATCH_ROWS] */
     DedupeKeys *keys;            /* NULL: --duplicates off */
     Met        met;
+    int64_t    here;             /* rows of that input so far */
+    VEC(char *) early;           /* what was wrong with its parts before the first row; owned */
     StrBuf     buf[LOGS];
     FileLog    log[LOGS];
     double     saved;
@@ -255,6 +257,11 @@ static int put_batch(Intake *in, size_t n, Err *e)
         strbuf_add(&in->buf[LOG_SUBJECTS], w->subjects.p, w->subjects.n);
         strbuf_add(&in->buf[LOG_INDEX], &w->entry, sizeof w->entry);
         int rc = in->keys && !row_removed(w) ? dedupe_add(in->keys, w->entry.id, w->keys, w->entry.quality, &in->buf[LOG_KEYS], e) : 0;
+        if (p->dedupe)
+            strbuf_add(&in->buf[LOG_KEYS], w->keys, p->keys_bytes);
+        *vec_push(&p->row) = w->entry;
+        in->here++;
+        int rc = add_keys(p, &w->entry, w->keys, e);
         if (rc)
             return rc;
         meet(&in->met, &w->entry);
@@ -439,21 +446,46 @@ static int leave_out(Intake *in, const Err *why, Err *e)
     return flush_batch(in, e);
 }
 
+/* The rows that an earlier start read of the input. */
+static void count_rows(Intake *in)
+{
+    in->here = 0;
+    for (size_t i = in->p->row.n; i > 0 && in->p->row.p[i - 1].source == (int32_t)in->input; i--)
+        in->here++;
+}
+
 /* A part of a file that cannot be read, a member of an archive or all behind a damage, leaves what comes before it and behind it; it is told at once, at the
  * end and in the log. */
-static int leave_part(Intake *in, const Err *why, int64_t rows, int64_t parts, Err *e)
+static int leave_part(Intake *in, const char *why, int64_t parts, Err *e)
 {
     const char *path = in->p->input.p[in->input].path;
     StrBuf      text = { 0 };
-    strbuf_addf(&text, "%s; this part is left out", why->text);
-    if (rows)
-        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)rows);
+    strbuf_addf(&text, "%s; this part is left out", why);
+    if (in->here)
+        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)in->here);
     decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, strbuf_z(&text), NAN, NULL);
     if (parts <= PARTS_SAID)
         log_warn("prep", "%s%s", strbuf_z(&text), parts == PARTS_SAID ? " (further parts of this file are in the log)" : "");
     strbuf_release(&text);
     in->p->facts.cut_short += parts == 1;
     return flush_batch(in, e);
+}
+
+static void forget_early(Intake *in)
+{
+    for (size_t i = 0; i < in->early.n; i++)
+        free(in->early.p[i]);
+    vec_release(&in->early);
+}
+
+/* Parts at the beginning of a file wait until it has given a row: a file that gives none is left out as a whole. */
+static int leave_early(Intake *in, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < in->early.n && !rc; i++)
+        rc = leave_part(in, in->early.p[i], (int64_t)i + 1, e);
+    forget_early(in);
+    return rc;
 }
 
 /* The next rows; parts that cannot be read are passed over. *first: what was wrong with the first of them. */
@@ -475,7 +507,9 @@ static int next_rows(Intake *in, size_t *n, Err *first, int64_t *parts, Err *e)
             *first = why;
         const int64_t rows = in->met.here;
         ++*parts;
-        if (rows && (rc = leave_part(in, &why, rows, *parts, e)))
+        if (!in->here)
+            *vec_push(&in->early) = mem_strdup(why.text);
+        else if ((rc = leave_part(in, why.text, *parts, e)))
             return rc;
     }
 }
@@ -490,6 +524,7 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         put_notes(in);
         return flush_batch(in, e);
     }
+    count_rows(in);
     int rc = open_input(in, from, &why);
     if (rc == ERR_INPUT || rc == ERR_WORK) /* ERR_WORK: the process that read a document crashed or passed a limit */
         return leave_out(in, &why, e);
@@ -498,6 +533,7 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
     while (!rc && !(rc = next_rows(in, &n, &why, &parts, e)) && n) {
         if (parts && !in->met.here) /* of a file that begins with such a part */
             rc = leave_part(in, &why, 0, 1, e);
+        rc = leave_early(in, e);
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
         if (!rc)
@@ -515,6 +551,7 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         }
     }
     if (!rc && !in->met.here) {
+    if (!rc && !in->here) {
         if (!why.code)
             err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
         rc = leave_out(in, &why, e);
@@ -523,6 +560,7 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         put_notes(in);
         rc = flush_batch(in, e);
     }
+    forget_early(in);
     feed_close(in->feed);
     in->feed = NULL;
     return rc;

@@ -88,7 +88,13 @@ if command -v zip > /dev/null; then
     printf '\377\0\377' | dd of="$work/broken.zip" bs=1 seek=$((size / 2)) conv=notrunc status=none
     prep "$work/broken.zip" > "$work/out" 2> "$work/err" || fail "broken.zip"
     has "$work/err" 'broken.zip: part2.jsonl: the zip archive is damaged'
-    [ "$(cat "$work"/o/{train,validation,test}.jsonl | wc -l)" -ge 1000 ] || fail "broken.zip lost its first member"
+    [ "$(cat "$work"/o/{train,validation,test}.jsonl | wc -l)" -ge 2000 ] || fail "broken.zip lost its first or its last member"
+    { printf '{"text":"'; head -c 60000000 /dev/zero | tr '\0' 0; echo '"}'; } > "$work/z/bomb.jsonl"
+    printf 'PK\3\4 no archive' > "$work/z/odd.jsonl.zip"
+    (cd "$work/z" && zip -qX ../first.zip bomb.jsonl odd.jsonl.zip part1.jsonl part2.jsonl)
+    kept 2000 'first.zip: bomb.jsonl: it unpacks to more than 1000 times its size' "$work/first.zip"
+    has "$work/err" 'first.zip: odd.jsonl.zip: this is a zip archive inside of an archive'
+    [ "$(grep -c 'bomb.jsonl: it unpacks' "$work/o/decisions.jsonl")" = 1 ] || fail "the bomb is not told once"
     kept 1000 'nested.zip: parts.zip: this is a zip archive inside of an archive, which is refused; unpack the outer one yourself; this part is left out' "$work/nested.zip"
 fi
 { printf '{"text":"'; head -c 100000000 /dev/zero | tr '\0' 0; echo '"}'; } | gzip | gzip > "$work/bomb.gz"

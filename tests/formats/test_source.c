@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "base/check.h"
 
+#include <zlib.h>
+
 #define GOLDEN TEST_DIR "/formats/golden/tables/packed/"
 
 static char *rows;
@@ -188,6 +190,120 @@ static void test_bombs(void **state)
     }
 }
 
+/* ---- zips with a bad member, written here ---- */
+
+typedef struct Zipped { const char *name; Str data; int harm; } Zipped; /* harm: see put_zip */
+enum { HARM_NONE, HARM_DATA, HARM_CRC };
+
+static void put_le(StrBuf *out, uint32_t v, int bytes)
+{
+    for (int i = 0; i < bytes; i++)
+        strbuf_addc(out, (char)(v >> (8 * i)));
+}
+
+static void put_entry(StrBuf *out, const Zipped *z, uint32_t crc, uint32_t packed, int64_t offset)
+{
+    put_le(out, offset < 0 ? 0x04034b50 : 0x02014b50, 4);
+    if (offset >= 0)
+        put_le(out, 20, 2);
+    put_le(out, 20, 2); /* version, flags, deflate, time, date */
+    put_le(out, 0, 2);
+    put_le(out, 8, 2);
+    put_le(out, 0, 4);
+    put_le(out, crc, 4);
+    put_le(out, packed, 4);
+    put_le(out, (uint32_t)z->data.n, 4);
+    put_le(out, (uint32_t)strlen(z->name), 4); /* and no extra field */
+    if (offset >= 0) {
+        put_le(out, 0, 4); /* comment, disk, attributes */
+        put_le(out, 0, 2);
+        put_le(out, 0, 4);
+        put_le(out, (uint32_t)offset, 4);
+    }
+    strbuf_addz(out, z->name);
+}
+
+/* An archive of these with its table of contents; HARM_DATA spoils the packed bytes of a member, HARM_CRC its checksum. */
+static void put_zip(StrBuf *out, const Zipped *z, size_t n)
+{
+    StrBuf table = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        const int64_t offset = (int64_t)out->n;
+        z_stream      d = { 0 };
+        assert_int_equal(deflateInit2(&d, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY), Z_OK);
+        const size_t room = deflateBound(&d, z[i].data.n);
+        uint8_t     *packed = mem_alloc(room);
+        d.next_in = (Bytef *)(uintptr_t)z[i].data.p;
+        d.avail_in = (uInt)z[i].data.n;
+        d.next_out = packed;
+        d.avail_out = (uInt)room;
+        assert_int_equal(deflate(&d, Z_FINISH), Z_STREAM_END);
+        const uint32_t size = (uint32_t)d.total_out, crc = (uint32_t)crc32(0, (const Bytef *)z[i].data.p, (uInt)z[i].data.n) ^ (z[i].harm == HARM_CRC);
+        deflateEnd(&d);
+        if (z[i].harm == HARM_DATA)
+            memset(packed, 0xff, size / 2); /* a block of a kind that is not there */
+        put_entry(out, &z[i], crc, size, -1);
+        strbuf_add(out, (const char *)packed, size);
+        put_entry(&table, &z[i], crc, size, offset);
+        free(packed);
+    }
+    const uint32_t at = (uint32_t)out->n;
+    strbuf_add(out, table.p, table.n);
+    put_le(out, 0x06054b50, 4);
+    put_le(out, 0, 4);
+    put_le(out, (uint32_t)(n << 16 | n), 4);
+    put_le(out, (uint32_t)table.n, 4);
+    put_le(out, at, 4);
+    put_le(out, 0, 2);
+    strbuf_release(&table);
+}
+
+/* A bad member is told once, by its name, and those before and behind it are whole. */
+static void test_bad_member(void **state)
+{
+    enum { ZEROS = 48 << 20 };
+    char *zeros = mem_zalloc(ZEROS, 1);
+    const Str good = { rows, rows_n }, bomb = { zeros, ZEROS };
+    const struct { Zipped bad; const char *sentence; } cases[] = {
+        { { "bad.jsonl", bomb, HARM_NONE }, "box.zip: bad.jsonl: it unpacks to more than 1000 times its size" },
+        { { "bad.jsonl", good, HARM_DATA }, "box.zip: bad.jsonl: the zip archive is damaged" },
+        { { "bad.jsonl", good, HARM_CRC },  "box.zip: bad.jsonl: the zip archive is damaged" },
+    };
+    (void)state;
+    for (size_t c = 0; c < ARRAY_LEN(cases); c++)
+        for (size_t place = 0; place < 3; place++) {
+            Zipped  z[3] = { { "a.jsonl", good, HARM_NONE }, { "b.jsonl", good, HARM_NONE }, { "c.jsonl", good, HARM_NONE } };
+            StrBuf  zip = { 0 }, text = { 0 };
+            Err     e = { 0 };
+            Source *s;
+            size_t  whole = 0, errors = 0;
+            int     rc;
+            z[place] = cases[c].bad;
+            put_zip(&zip, z, ARRAY_LEN(z));
+            assert_int_equal(source_open_memory(&s, strbuf_str(&zip), "box.zip", NULL, &e), 0);
+            while ((rc = source_next(s, &e)) != 0) {
+                if (rc > 0)
+                    rc = read_member(s, &text, 65536, &e);
+                if (!rc) {
+                    assert_int_equal(text.n, rows_n);
+                    assert_memory_equal(text.p, rows, rows_n);
+                    whole++;
+                } else {
+                    check_says(&e, ERR_INPUT, cases[c].sentence);
+                    errors++;
+                }
+                if (errors + whole > 3)
+                    fail_msg("case %zu, place %zu: the walk does not end: %s", c, place, e.text);
+            }
+            if (whole != 2 || errors != 1)
+                fail_msg("case %zu, place %zu: %zu whole members, %zu errors (%s)", c, place, whole, errors, e.text);
+            source_close(s);
+            strbuf_release(&zip);
+            strbuf_release(&text);
+        }
+    free(zeros);
+}
+
 static void test_bounds(void **state)
 {
     (void)state;
@@ -253,7 +369,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_files), cmocka_unit_test(test_archives), cmocka_unit_test(test_gzip_inside), cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_damage),       cmocka_unit_test(test_bombs),    cmocka_unit_test(test_bounds),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_damage),       cmocka_unit_test(test_bombs),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_bad_member),   cmocka_unit_test(test_refused),
         cmocka_unit_test(test_peek),
     };
     Err e = { 0 };
