@@ -48,6 +48,8 @@ const char *teacher_name(const Teacher *t) { return t->name; }
 
 bool teacher_far(const Teacher *t) { return t->far; }
 
+bool teacher_away(const Teacher *t) { return t->away; }
+
 void teacher_close(Teacher *t)
 {
     if (!t)

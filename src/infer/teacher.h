@@ -58,6 +58,7 @@ int         teacher_open(Teacher **t, const TeacherOptions *o, Err *e); /* ERR_A
 int         teacher_ask(Teacher *t, const TeacherWork *w, Err *e);      /* ERR_STOP: as asked; ERR_WORK: the teacher does not answer */
 const char *teacher_name(const Teacher *t);                             /* "MODEL at ADDRESS", or the folder */
 bool        teacher_far(const Teacher *t);                              /* what it is asked goes beyond this machine and private networks */
+bool        teacher_away(const Teacher *t);                             /* what it is asked goes beyond this machine */
 void        teacher_close(Teacher *t);                                  /* NULL is fine */
 
 bool teacher_is_address(const char *where);

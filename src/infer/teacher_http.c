@@ -68,6 +68,7 @@ static int http_open(Teacher *t, const TeacherOptions *o, Err *e)
     strbuf_addf(&text, "%s at %s", o->model, base);
     t->name = strbuf_take(&text);
     t->far = reach == REACH_PUBLIC;
+    t->away = reach != REACH_LOOPBACK;
     strbuf_addf(&text, "%s/chat/completions", base);
     r->url = strbuf_take(&text);
     free(base);

@@ -5,7 +5,7 @@
 #include "infer/teacher.h"
 
 typedef struct TeacherKind {
-    int  (*open)(Teacher *t, const TeacherOptions *o, Err *e); /* fills state, name, far; what is there after an error is closed, too */
+    int  (*open)(Teacher *t, const TeacherOptions *o, Err *e); /* fills state, name, far, away; what is there after an error is closed, too */
     int  (*ask)(void *state, const TeacherWork *w, Err *e);
     void (*close)(void *state);
 } TeacherKind;
@@ -15,7 +15,7 @@ struct Teacher {
     const TeacherKind *kind;
     void *state;
     char *name;
-    bool  far;
+    bool  far, away;
 };
 
 /* ---- teacher_address.c ---- */

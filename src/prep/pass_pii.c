@@ -36,6 +36,11 @@ const char *prep_kind_name(size_t i)
     return i < PII_KINDS ? pii_kind_info((PiiKind)i)->name : NULL;
 }
 
+char *prep_key_path(const Prep *p)
+{
+    return p->cfg.pii_key && *p->cfg.pii_key ? mem_strdup(p->cfg.pii_key) : prep_path(p, "pii.key");
+}
+
 static int pii_open(Prep *p, void **state, Err *e)
 {
     if (p->cfg.pii == PREP_PII_OFF)
@@ -43,7 +48,7 @@ static int pii_open(Prep *p, void **state, Err *e)
     Pii       *s = mem_zalloc(1, sizeof *s);
     BUG_ON(PII_KINDS > PREP_KINDS);
     char       key[SECRET_HEX];
-    char      *path = p->cfg.pii_key && *p->cfg.pii_key ? mem_strdup(p->cfg.pii_key) : prep_path(p, "pii.key");
+    char      *path = prep_key_path(p);
     *state = s;
     s->change = p->cfg.pii != PREP_PII_REPORT;
     s->drop = p->cfg.pii == PREP_PII_DROP;

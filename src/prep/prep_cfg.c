@@ -33,6 +33,7 @@ const CfgOption prep_options[] = {
     { "questions",  CFG_INT,    AT(questions),  "0",       0, QUESTIONS_MOST, NULL, "of documents: so many questions with answers from each passage; 0: plain text" },
     { "teacher",    CFG_STR,    AT(teacher),    NULL,      0, 0,     "DIR|URL",  "who writes them: a model folder, or a server's address as in http://127.0.0.1:8080/v1; default: --model" },
     { "teacher-model", CFG_STR, AT(teacher_model), NULL,   0, 0,     "NAME",     "of the model at the address; its key: environment variable " TEACHER_KEY_VARIABLE },
+    { "teacher-sees", CFG_CHOICE, AT(teacher_sees), "replaced", 0, 0, "replaced|original", "what an address is sent: passages whose personal data is replaced (and put back in what it answers), or, on this machine alone, passages as they stand; with --pii off or report they go as they stand anywhere" },
     { "teacher-requests", CFG_INT, AT(teacher_requests), "8", 1, TEACHER_IN_FLIGHT_MAX, NULL, "that are at the address at once" },
     { "judge",      CFG_INT,    AT(judge),      "4",       0, QUESTIONS_SCORE_MAX, NULL, "in a second request the teacher scores its pairs, 1 to 5; those below this leave; 0: not asked" },
     { "passage",    CFG_INT,    AT(passage),    "2000",    200, 20000, NULL,     "characters of a passage at most" },
@@ -80,6 +81,8 @@ int prep_cfg_check(const PrepCfg *c, Err *e)
         return err_set(e, ERR_ARG, "--teacher writes questions from documents; say how many of each passage with --questions N");
     if (address && !named)
         return err_set(e, ERR_ARG, "--teacher %s: say with --teacher-model NAME which model is asked there", c->teacher);
+    if (c->teacher_sees == TEACHER_SEES_ORIGINAL && !address)
+        return err_set(e, ERR_ARG, "--teacher-sees goes with a --teacher that is the address of a server; a model folder reads the passages in this process, as they stand");
     if (named && !address)
         return err_set(e, ERR_ARG, "--teacher-model goes with a --teacher that is the address of a server");
     if (c->pii == PREP_PII_OFF && ((c->pii_allow && *c->pii_allow) || (c->pii_country && *c->pii_country)))

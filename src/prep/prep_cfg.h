@@ -8,6 +8,7 @@ typedef enum { DUPLICATES_OFF, DUPLICATES_REPORT, DUPLICATES_EXACT, DUPLICATES_N
 typedef enum { QUALITY_OFF, QUALITY_REPORT, QUALITY_DROP } QualityMode;
 typedef enum { PREP_PII_OFF, PREP_PII_REPORT, PREP_PII_REPLACE, PREP_PII_REDACT, PREP_PII_HASH, PREP_PII_DROP } PrepPii;
 
+typedef enum { TEACHER_SEES_REPLACED, TEACHER_SEES_ORIGINAL } TeacherSees;
 typedef enum { UNANSWERED_TEXT, UNANSWERED_DROP } UnansweredMode;
 
 typedef struct PrepCfg {
@@ -16,7 +17,7 @@ typedef struct PrepCfg {
     char   *roles, *group, *label, *time, *subject, *weights, *eval, *languages, *model, *pii_key, *pii_skip, *repair_skip, *quality_skip, *encoding, *delimiter;
     char   *pii_allow, *pii_country, *teacher, *teacher_model;
     bool    repair, score;
-    int     header, duplicates, quality, pii, select_by, unanswered; /* choices, in the order of the table; header as CsvChoice */
+    int     header, duplicates, quality, pii, select_by, unanswered, teacher_sees; /* choices, in the order of the table; header as CsvChoice */
     double  near, semantic, validation, test, most_per_length;
     int64_t max_length, ask, select, most_per_label, seed, threads;
     int64_t questions, judge, passage, teacher_requests;

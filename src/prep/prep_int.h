@@ -141,6 +141,7 @@ struct Prep {
 extern const char *const prep_passes[]; /* "", "import", ...: what a row can leave by; ends with NULL */
 uint8_t prep_pass_number(const char *pass);
 char *prep_path(const Prep *p, const char *name);                  /* below the data folder; owned */
+char *prep_key_path(const Prep *p);                                /* of the key of the replacements; owned */
 bool  prep_stop_asked(const Prep *p);
 void  prep_tell(Prep *p, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* a line for the screen at the end, the summary and the report */
 void  prep_options_text(const Prep *p, StrBuf *out);               /* those that the result hangs on: not --out, --threads, --teacher-requests */

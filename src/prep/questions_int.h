@@ -8,6 +8,7 @@
 #include "prep/questions.h"
 #include "prep/questions_cache.h"
 #include "prep/questions_ground.h"
+#include "prep/questions_veil.h"
 
 #define QUESTIONS_FIRST_MAX 400 /* bytes of the first refusal that are kept for the error */
 
@@ -21,6 +22,7 @@ typedef struct Passage {
     char         *unreadable; /* why there are no pairs; owned; NULL: they are there */
     Grounding    *grounding;  /* [pair.item.n] */
     int          *score;      /* [pair.item.n] 0: not asked, or not told */
+    Veiled        veiled;     /* where the maker has a veil; answer, pair and unreadable speak of what the teacher was shown */
 } Passage;
 
 typedef struct Paper { size_t input; DocOut doc; ChunkList chunk; } Paper; /* a document of the window */
@@ -31,6 +33,7 @@ typedef struct Counts { int64_t passages, unreadable, refused, usable; char firs
 typedef struct Maker {
     Prep        *p;
     Teacher     *teacher;      /* NULL: nothing had to be asked yet */
+    Veil        *veil;         /* NULL: the teacher sees passages as they stand */
     AnswerCache  cache;
     VEC(Paper)   paper;
     VEC(Passage) passage;
@@ -40,6 +43,7 @@ typedef struct Maker {
 } Maker;
 
 PassagePlace passage_place(const Maker *m, const Passage *q);
+PassagePlace passage_shown(const Maker *m, const Passage *q); /* as the teacher sees it */
 
 /* ---- questions_rows.c ---- */
 /* The rows of a passage, a line each; counted. */

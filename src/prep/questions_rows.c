@@ -32,11 +32,23 @@ static Json *meta_of(const Maker *m, const Passage *q)
     return meta;
 }
 
-static Json *message(const char *role, const char *text)
+/* What the teacher said, with the passage's own values. */
+static Json *said(const Maker *m, const Passage *q, const char *text)
+{
+    StrBuf own = { 0 };
+    if (!m->veil)
+        return json_str_new(str_of(text));
+    veiled_lift(&q->veiled, str_of(text), &own);
+    Json *j = json_str_new(strbuf_str(&own));
+    strbuf_release(&own);
+    return j;
+}
+
+static Json *message(const Maker *m, const Passage *q, const char *role, const char *text)
 {
     Json *j = json_obj_new();
     json_set(j, "role", json_str_new(str_of(role)));
-    json_set(j, "content", json_str_new(str_of(text)));
+    json_set(j, "content", said(m, q, text));
     return j;
 }
 
@@ -73,8 +85,8 @@ static void put_pair(const Maker *m, const Passage *q, size_t i, Counts *n, StrB
     const int        least = (int)m->p->cfg.judge;
     char             why[96];
     Json            *row = json_obj_new(), *list = json_arr_new(), *meta = meta_of(m, q);
-    json_push(list, message("user", q->pair.item.p[i].question));
-    json_push(list, message("assistant", q->pair.item.p[i].answer));
+    json_push(list, message(m, q, "user", q->pair.item.p[i].question));
+    json_push(list, message(m, q, "assistant", q->pair.item.p[i].answer));
     json_set(row, "messages", list);
     json_set(meta, "grounding", json_num_new(round(g->share * 100) / 100));
     if (q->score[i])
@@ -98,7 +110,7 @@ static void put_pair(const Maker *m, const Passage *q, size_t i, Counts *n, StrB
 static void put_unread(const Maker *m, const Passage *q, const char *reason, Counts *n, StrBuf *out)
 {
     Json *row = json_obj_new(), *meta = meta_of(m, q);
-    put_text(row, "text", *q->answer ? str_of(q->answer) : STR_LIT("(no answer)"));
+    json_set(row, "text", *q->answer ? said(m, q, q->answer) : json_str_new(STR_LIT("(no answer)")));
     refuse(m, n, meta, reason, q->end == ANSWER_REFUSED ? q->answer : "", NAN);
     n->unreadable++;
     put_row(out, row, meta);

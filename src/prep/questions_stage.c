@@ -37,8 +37,11 @@ PassagePlace passage_place(const Maker *m, const Passage *q)
     return (PassagePlace){ str_of(title), str_of(part->name), str_of(q->chunk->path), q->chunk->lead, q->chunk->text };
 }
 
+PassagePlace passage_shown(const Maker *m, const Passage *q) { return m->veil ? veiled_place(&q->veiled) : passage_place(m, q); }
+
 static void passage_release(Passage *q)
 {
+    veiled_release(&q->veiled);
     free(q->answer);
     free(q->unreadable);
     free(q->grounding);
@@ -49,7 +52,7 @@ static void passage_release(Passage *q)
 /* Reads what the teacher said of a passage, and judges it by words. */
 static void read_pairs(const Maker *m, Passage *q)
 {
-    const PassagePlace place = passage_place(m, q);
+    const PassagePlace place = passage_shown(m, q);
     Err                why = { 0 };
     StrBuf             all = { 0 };
     if (q->end == ANSWER_REFUSED) {
@@ -116,7 +119,7 @@ typedef struct Round {
 static bool takes_part(const Passage *q, RoundKind kind)
 {
     if (kind == ROUND_PAIRS)
-        return true;
+        return !q->unreadable; /* it was withheld */
     for (size_t i = 0; i < q->pair.item.n; i++)
         if (!*q->grounding[i].why)
             return true;
@@ -125,7 +128,7 @@ static bool takes_part(const Passage *q, RoundKind kind)
 
 static Json *messages_of(const Round *r, const Passage *q)
 {
-    const PassagePlace place = passage_place(r->m, q);
+    const PassagePlace place = passage_shown(r->m, q);
     QuestionPair      *pair;
     size_t            *at;
     if (r->kind == ROUND_PAIRS)
@@ -196,9 +199,11 @@ static int open_teacher(Maker *m, Err *e)
         return 0;
     const TeacherOptions o = { .where = where, .model = c->teacher_model, .key = getenv(TEACHER_KEY_VARIABLE), .in_flight = c->teacher_requests, .threads = (int)c->threads };
     int                  rc = teacher_open(&m->teacher, &o, e);
+    if (!rc && c->teacher_sees == TEACHER_SEES_ORIGINAL && teacher_away(m->teacher))
+        rc = err_set(e, ERR_ARG, "%s lies outside this machine, and --teacher-sees original would send personal data there as it stands; leave that option out", where);
     if (!rc && teacher_far(m->teacher))
-        log_warn("prep", "the passages of the documents go to %s, outside this machine and its networks, as they stand: personal data leaves them only afterwards",
-                 teacher_name(m->teacher));
+        log_warn("prep", "the passages of the documents go to %s, outside this machine and its networks, %s", teacher_name(m->teacher),
+                 m->veil ? "with other values in the place of the personal data that was found in them; no detector finds all of it" : "as they stand, with the personal data in them");
     return rc ? err_wrap(e, where == c->model ? "--model" : "--teacher") : 0;
 }
 
@@ -373,12 +378,26 @@ static void clear_window(Maker *m)
     m->bytes = 0;
 }
 
+/* With --pii drop the rows of a passage with personal data would leave, so it is not sent at all. */
+static int veil(Maker *m, Passage *q, Err *e)
+{
+    const PassagePlace place = passage_place(m, q);
+    int                rc = veil_passage(m->veil, &place, &q->veiled, e);
+    if (!rc && q->veiled.personal && m->p->cfg.pii == PREP_PII_DROP) {
+        q->answer = mem_strdup("");
+        q->unreadable = mem_strdup("withheld: the passage has personal data (--pii drop), so it was not sent to the teacher");
+    }
+    return rc;
+}
+
 static int run_window(Maker *m, Err *e)
 {
     int rc = 0;
     for (size_t a = 0; a < m->paper.n; a++)
         for (size_t i = 0; i < m->paper.p[a].chunk.item.n; i++)
             *vec_push(&m->passage) = (Passage){ .paper = a, .chunk = &m->paper.p[a].chunk.item.p[i], .number = (int64_t)i + 1 };
+    for (size_t i = 0; i < m->passage.n && m->veil && !rc; i++)
+        rc = veil(m, &m->passage.p[i], e);
     for (RoundKind kind = ROUND_PAIRS; kind < ROUNDS && !rc && m->passage.n; kind++)
         if (kind == ROUND_PAIRS || m->p->cfg.judge)
             rc = ask_round(m, kind, e);
@@ -483,7 +502,7 @@ int questions(Prep *p, Err *e)
     Maker m = { .p = p, .cache.log.fd = -1 };
     if (!p->cfg.questions)
         return 0;
-    char *dir = prep_path(p, "work/questions"), *answers = prep_path(p, "work/questions/answers.jsonl");
+    char *dir = prep_path(p, "work/questions"), *answers = prep_path(p, "work/questions/answers.jsonl"), *key = prep_key_path(p);
     Json *earlier = NULL;
     int   rc = intake_progress(p, &earlier, e); /* before somebody pays for answers that could not be used */
     json_free(earlier);
@@ -491,6 +510,8 @@ int questions(Prep *p, Err *e)
         rc = dir_make(dir, e);
     if (!rc)
         rc = answer_cache_open(&m.cache, answers, e);
+    if (!rc)
+        rc = veil_open(&m.veil, &p->cfg, key, e);
     for (size_t i = 0; i < p->input.n && !rc; i++) {
         if (prep_stop_asked(p))
             rc = err_set(e, ERR_STOP, "stopped; the same command goes on");
@@ -511,6 +532,8 @@ int questions(Prep *p, Err *e)
     vec_release(&m.paper);
     answer_cache_close(&m.cache);
     teacher_close(m.teacher);
+    veil_close(m.veil);
+    free(key);
     free(dir);
     free(answers);
     return rc;

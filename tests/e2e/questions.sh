@@ -54,7 +54,11 @@ done
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 far=("$hone" prep "$work/lamp.txt" --questions 2 --teacher-model m)
 expect 1 'was asked 2 times, in vain: Could not resolve host: no-such-host.invalid' "${far[@]}" -o "$work/far" --teacher https://no-such-host.invalid/v1
-grep -qF 'the passages of the documents go to m at https://no-such-host.invalid/v1, outside this machine and its networks' "$work/err" || { cat "$work/err" >&2; fail "no warning"; }
+grep -qF 'the passages of the documents go to m at https://no-such-host.invalid/v1, outside this machine and its networks, with other values in the place of the personal data' "$work/err" || { cat "$work/err" >&2; fail "no warning"; }
+expect 1 'in vain' "${far[@]}" -o "$work/far2" --teacher https://no-such-host.invalid/v1 --pii off
+grep -qF 'outside this machine and its networks, as they stand' "$work/err" || { cat "$work/err" >&2; fail "no warning without --pii"; }
+expect 2 'lies outside this machine, and --teacher-sees original would send personal data there' "${far[@]}" -o "$work/far3" --teacher https://no-such-host.invalid/v1 --teacher-sees original
+expect 2 '--teacher-sees goes with a --teacher that is the address of a server' "$hone" prep "$work/lamp.txt" -o "$work/far4" --questions 2 --teacher "$work/model" --teacher-sees original
 if command -v openssl > /dev/null; then
     openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/key.pem" -out "$work/cert.pem" -days 2 -subj /CN=localhost 2> /dev/null
     openssl s_server -accept 0 -cert "$work/cert.pem" -key "$work/key.pem" -www > "$work/tls" 2>&1 & tls=$!

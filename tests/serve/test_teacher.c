@@ -10,6 +10,7 @@
 #include "formats/jsonl.h"
 #include "infer/teacher_int.h"
 #include "prep/prep.h"
+#include "prep/review.h"
 #include "serve/http.h"
 
 #include <arpa/inet.h>
@@ -509,7 +510,7 @@ static void write_manuals(const char *dir)
     }
 }
 
-typedef struct Run { Server *s; const char *docs, *out; int64_t in_flight, judge; int stop; const char *path; } Run;
+typedef struct Run { Server *s; const char *docs, *out; int64_t in_flight, judge; int stop; const char *path, *pii, *sees; } Run;
 
 static int prepare(Run r, PrepFacts *facts, Err *e)
 {
@@ -517,7 +518,8 @@ static int prepare(Run r, PrepFacts *facts, Err *e)
     PrepCfg  c = { 0 };
     Stop     stop = { r.s, r.stop };
     cfg_defaults(prep_options, &c);
-    const struct { const char *name, *value; } set[] = { { "out", r.out }, { "questions", "3" }, { "teacher", where }, { "teacher-model", "m" }, { "passage", "300" }, { "pii", "off" },
+    const struct { const char *name, *value; } set[] = { { "out", r.out }, { "questions", "3" }, { "teacher", where }, { "teacher-model", "m" }, { "passage", "300" }, { "pii", r.pii ? r.pii : "off" },
+                                                        { "teacher-sees", r.sees ? r.sees : "replaced" },
                                                         { "duplicates", "exact" }, { "validation", "0.2" }, { "test", "0.2" } };
     snprintf(where, sizeof where, "http://127.0.0.1:%d%s", http_port(r.s->http), r.path ? r.path : "/v1");
     for (size_t i = 0; i < ARRAY_LEN(set); i++)
@@ -645,12 +647,61 @@ static void test_document_ends(void **state)
     server_close(s);
 }
 
+/* What an address is sent holds no personal data that was found in the document; what it answers is told back with the document's own values, which then leave by
+ * the way that --pii names, and are found again by the index of persons. */
+static void test_personal_data(void **state)
+{
+    static const char *const own[] = { "Anna Schmidt", "DE89370400440532013000" };
+    static const char *const ways[] = { "replace", "redact", "hash" };
+    Server    *s = server();
+    char      *dir = check_dir(), *docs = path_join(dir, "docs");
+    PrepFacts  f;
+    Err        e = { 0 };
+    (void)state;
+    assert_int_equal(dir_make(docs, &e), 0);
+    write_text(docs, "a.txt", "The lamp is repaired by Anna Schmidt, account DE89370400440532013000, within 3 days. The stand of the lamp weighs 700 grams.\n");
+    for (size_t w = 0; w < ARRAY_LEN(ways); w++) {
+        char *out = path_join(dir, ways[w]);
+        if (prepare((Run){ s, docs, out, .in_flight = 1, .pii = ways[w] }, &f, &e))
+            fail_msg("%s", e.text);
+        assert_non_null(strstr(s->last, "The lamp is repaired by"));
+        for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+            ReviewRows rows = { 0 };
+            char      *train = check_read(out, "train.jsonl"), *parts[] = { train, check_read(out, "validation.jsonl"), check_read(out, "test.jsonl"), check_read(out, "removed.jsonl") };
+            if (strstr(s->last, own[i]))
+                fail_msg("--pii %s: %s was sent", ways[w], own[i]);
+            for (size_t k = 0; k < ARRAY_LEN(parts); k++) {
+                assert_null(strstr(parts[k], own[i]));
+                free(parts[k]);
+            }
+            if (review_person(out, str_of(own[i]), NULL, &rows, &e))
+                fail_msg("%s", e.text);
+            assert_true(rows.n >= 2); /* both pairs hold the passage beside them */
+            vec_release(&rows);
+        }
+        free(out);
+    }
+    char *out = path_join(dir, "drop");
+    assert_int_equal(prepare((Run){ s, docs, out, .in_flight = 1, .pii = "drop" }, &f, &e), ERR_WORK);
+    check_says(&e, ERR_WORK, "withheld: the passage has personal data (--pii drop), so it was not sent");
+    free(out);
+    const int before = atomic_load(&s->asked);
+    assert_int_equal(before, 3);
+    out = path_join(dir, "original"); /* this machine, and the user says so */
+    assert_int_equal(prepare((Run){ s, docs, out, .in_flight = 1, .pii = "replace", .sees = "original" }, &f, &e), 0);
+    assert_non_null(strstr(s->last, own[0]));
+    free(out);
+    free(docs);
+    check_dir_done(dir);
+    server_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),   cmocka_unit_test(test_again),     cmocka_unit_test(test_refusals),  cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_addresses), cmocka_unit_test(test_options), cmocka_unit_test(test_documents),
-        cmocka_unit_test(test_document_ends),
+        cmocka_unit_test(test_document_ends), cmocka_unit_test(test_personal_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
