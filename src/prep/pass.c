@@ -39,6 +39,14 @@ void passes_edit(const Prep *p, RowWork *w)
             passes[i]->row(p->state[i], w);
 }
 
+void *pass_state(const Prep *p, const Pass *pass)
+{
+    size_t i = 0;
+    while (passes[i] != pass)
+        i++;
+    return p->state[i];
+}
+
 void passes_close(Prep *p)
 {
     for (size_t i = 0; i < ARRAY_LEN(passes); i++)

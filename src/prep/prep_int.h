@@ -42,6 +42,8 @@ typedef struct RowEntry {
     uint8_t  part;                 /* of the intake; what became of it: Entries */
     uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */
     uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays. Of the intake, like part */
+    uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays */
+    uint8_t  shares;               /* it shares words with an evaluation row that may be a form: overlap_settle judges */
 } RowEntry;
 
 /* One row on its way through the passes. The work of one thread. */
@@ -82,6 +84,7 @@ int  passes_open(Prep *p, Err *e);
 void passes_row(const Prep *p, RowWork *w);
 void passes_edit(const Prep *p, RowWork *w); /* those alone that change texts: how a row from elsewhere (an evaluation set) would stand here */
 void passes_close(Prep *p);
+void *pass_state(const Prep *p, const Pass *pass); /* NULL: it is off */
 
 /* The kinds that a list of an option names, as bits; ERR_ARG with all names when one is no kind. name: of the k-th kind, NULL past the last. */
 int  kinds_of_list(const char *option, const char *list, int (*find)(const char *), const char *(*name)(int k), uint32_t *bits, Err *e);
@@ -152,6 +155,7 @@ int intake(Prep *p, Err *e);         /* intake.c */
 int intake_progress(const Prep *p, Json **j, Err *e); /* what an earlier start has saved, owned; NULL: nothing. ERR_ARG: it was another command */
 int settle(Prep *p, Err *e);         /* settle.c */
 struct Removal;
+int overlap_settle(Prep *p, struct Removal *out, Err *e); /* pass_overlap.c: rows that share words with an evaluation row, once it is known how many do */
 int balance(Prep *p, struct Removal *out, Err *e); /* balance.c: no label and no length has more rows than asked for */
 int semantic(Prep *p, Err *e);       /* semantic.c: rows of one meaning */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */

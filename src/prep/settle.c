@@ -188,6 +188,8 @@ int settle(Prep *p, Err *e)
         p->hooks.progress(p->hooks.user, "comparing", p->facts.bytes, p->facts.bytes, (int64_t)p->rows.n);
     if (!rc && p->minhash)
         rc = settle_duplicates(&s, e);
+    if (!rc)
+        rc = overlap_settle(p, &s.out, e);
     for (size_t i = 0; i < p->input.n && !rc; i++)
         if (p->input.p[i].weight < 1)
             rc = settle_share(&s, (int32_t)i, e);

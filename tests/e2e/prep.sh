@@ -122,6 +122,24 @@ diff -r -x DONE -x report.html "$work/whole" "$work/killed" || fail "work/ stays
 has "$work/err" 'they are taken for a form'
 [ "$(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/leaks/removed.jsonl" | tr -dc '0-9\n' | tr '\n' ' ')" = '61 62 63 ' ] || fail "overlap removed $(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/leaks/removed.jsonl" | head -n 5)"
 
+# --- a greeting of more than 13 words is no overlap, whether a few evaluation rows have it or one of them and many rows; what stands behind it is, and a piece of a question is
+greet='Good morning dear support team of the lamp shop I hope that this mail finds you all well and in good health today'
+piece() { sed "s/.*\"prompt\":\"\([^\"]*\)\".*/\1/" | cut -d' ' -f"$1"; }
+rows 2001 2040 > "$work/plain_eval.jsonl"
+{
+    rows 1 60 | sed "s/\"prompt\":\"/&$greet /"
+    echo "{\"prompt\":\"The cellar is dark and the key is gone, but $(sed -n 10p "$work/plain_eval.jsonl" | piece 3-17) is all that the note said to us yesterday evening at home.\",\"completion\":\"It lies there.\"}"
+    sed -n 20p "$work/plain_eval.jsonl" | sed "s/\"prompt\":\"/&$greet /"
+} > "$work/greeted.jsonl"
+for greeted in 1 3; do
+    sed "1,${greeted}s/\"prompt\":\"/&$greet /" "$work/plain_eval.jsonl" > "$work/greeted_eval.jsonl"
+    "$hone" prep "$work/greeted.jsonl" -o "$work/greeted$greeted" --eval "$work/greeted_eval.jsonl" --pii off > /dev/null || fail "greeted"
+    [ "$(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/greeted$greeted/removed.jsonl" | tr -dc '0-9\n' | sort -n | tr '\n' ' ')" = '61 62 ' ] ||
+        fail "$greeted greeted: overlap removed $(grep -o '"id":[0-9]*,"pass":"overlap"' "$work/greeted$greeted/removed.jsonl" | head -n 5)"
+    [ "$(grep -c '"pass":"overlap","action":"note","reason":"shares words with evaluation rows that other rows have, too: taken for a form"' "$work/greeted$greeted/decisions.jsonl")" = 60 ] ||
+        fail "$greeted greeted: forms are not told"
+done
+
 # --- copies in other letters are one, also when a name in them is told in one way of writing only
 printf '%s\n' '{"prompt":"Who has earned it?","completion":"Evan Miller earned 37 dollars."}' '{"prompt":"WHO HAS EARNED IT?","completion":"EVAN MILLER EARNED 37 DOLLARS."}' \
     '{"prompt":"Who has lost it?","completion":"Nobody has lost a thing today."}' > "$work/capitals.jsonl"
