@@ -1,4 +1,4 @@
-/* pass_pii.c - personal data and secrets (pii.h) leave every text of a row, its meta included, before anything of it is written: also the texts before a repair,
+/* pass_pii.c - personal data and secrets (pii.h) leave every text of a row, its meta and the names in it included, before anything of it is written: also the texts before a repair,
  * which the log keeps, and the raw text of a row that could not be read. The log tells kinds and numbers, never values. Which rows hold a value stands in
  * subjects.jsonl under a keyed hash, so that a person's rows can be found again by whoever has the key and the value. */
 #include "prep/prep_int.h"
@@ -169,6 +169,7 @@ static void pii_row(const void *state, RowWork *w)
     Hunt h = { .s = state, .w = w };
     if (w->rec.row) {
         record_each_text(&w->rec, hunt_text, &h);
+        record_each_key(&w->rec, hunt_text, &h);
     } else {
         StrBuf out = { 0 };
         if (hunt_text(&h, TEXT_PLAIN, strbuf_str(&w->raw), &out)) {

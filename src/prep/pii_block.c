@@ -1,12 +1,14 @@
 /* pii_block.c - postal addresses by the line of their town: a postcode with its town is a firm place to stand on, and the street is what stands before it,
  * whatever its words are: "Skolvägen 27\n705 56 Borås", "Canale Graziella, 7\n83030 San Barbato (AV)", "244 Jackson Key\nKevinburgh, LA 64578". So streets
  * are found that no table of street words has. pii_address.c begins at the street instead.
- * Main struct: Part, the words between two commas or line ends, read from behind. At most PARTS parts of at most TOKENS words and PART_BYTES bytes are read.
+ * Main struct: Part, the words between two commas or line ends, read from behind. At most PARTS_UK parts of at most TOKENS words and PART_BYTES bytes are read.
+ * A British code says by its form alone that an address ends there, so before it a street needs no number, a flat no street, and a house may have a name.
  * To add a country: a form of postcode in pii_address.c, or a row of `states` and the like here. */
 #include "prep/pii_int.h"
 
 #define TOKENS     8
 #define PARTS      4
+#define PARTS_UK   6 /* flat, house, street, village, town, county */
 #define PART_BYTES 72
 
 typedef enum { T_NUMBER, T_CAPITAL, T_LINK, T_FRONT, T_UNIT, T_SMALL } Kind;
@@ -21,18 +23,19 @@ typedef struct Part {
 static const char units[] =
     "|apt|apartment|suite|unit|flat|studio|floor|room|box|psc|piso|puerta|planta|piano|interno|appartamento|appartement|etage|étage|bâtiment|bât|scala|int|local|esc|app|m|lok|stock|og|";
 
-static bool is_unit(const char *p, size_t n)
+static bool is_one_of(const char *list, const char *p, size_t n)
 {
     char word[20];
     if (!n || n + 3 > sizeof word)
         return false;
-    word[0] = '|';
+    word[0] = word[n + 1] = '|';
+    word[n + 2] = 0;
     for (size_t k = 0; k < n; k++)
         word[1 + k] = ch_low(p[k]);
-    word[1 + n] = '|';
-    word[2 + n] = 0;
-    return strstr(units, word) != NULL;
+    return strstr(list, word) != NULL;
 }
+
+static bool is_unit(const char *p, size_t n) { return is_one_of(units, p, n); }
 
 /* 12, 12a, 12-14, 12/3, 3b/7; at most five digits at the front. */
 static bool is_number(const char *p, size_t n)
@@ -172,16 +175,50 @@ static Street street_in(const PiiText *t, const Part *x, size_t *begin)
     return x->kind[k] == T_NUMBER ? number_behind(t, x, k + 1, begin) : number_before(t, x, k, begin);
 }
 
+/* Inside of British names of places: Newton under Lyle, Stow on the Wold. */
+static bool joins_place(const PiiText *t, const Part *x, size_t k)
+{
+    return k > 0 && k + 1 < x->n && is_one_of("|under|upon|on|in|by|next|the|le|of|with|cum|super|near|and|", t->p + x->begin[k], x->end[k] - x->begin[k]);
+}
+
 /* A town or its quarter: up to four words without a number, all of the part. */
-static bool town_in(const Part *x)
+static bool town_in(const PiiText *t, const Part *x)
 {
     bool capital = false;
     for (size_t k = 0; k < x->n; k++) {
-        if (x->kind[k] == T_NUMBER || x->kind[k] == T_SMALL)
+        if (x->kind[k] == T_NUMBER || (x->kind[k] == T_SMALL && !joins_place(t, x, k)))
             return false;
         capital |= x->kind[k] == T_CAPITAL;
     }
     return capital && x->whole && x->n <= 4;
+}
+
+/* "Church Lane", without a number: what a British code stands behind. */
+static bool named_street(const PiiText *t, const Part *x)
+{
+    for (size_t k = 0; k < x->n; k++)
+        if (x->kind[k] != T_CAPITAL && x->kind[k] != T_UNIT && x->kind[k] != T_FRONT && !(x->kind[k] == T_LINK && k))
+            return false;
+    return x->whole && x->n > 1 && x->n < 5 &&
+           pii_words_find(t->s->words, (Str){ t->p + x->begin[0], x->end[0] - x->begin[0] }) & (WORD_BEHIND | WORD_BEHIND_RARE);
+}
+
+/* "Rose Cottage", "Write to Rose Cottage", "Sunnyside": the name of a house before its street. */
+static bool house_in(const PiiText *t, const Part *x, size_t *begin)
+{
+    static const char words[] = "|cottage|cottages|house|farm|farmhouse|barn|hall|lodge|manor|rectory|vicarage|villa|mill|croft|grange|bungalow|court|stables|chapel|gatehouse|"
+                                "orchard|cabin|tower|towers|buildings|mansions|priory|forge|nook|";
+    size_t       n = 0;
+    while (n < x->n && x->kind[n] == T_CAPITAL)
+        n++;
+    if (!n || n > 4)
+        return false;
+    const bool   house = n > 1 && is_one_of(words, t->p + x->begin[0], x->end[0] - x->begin[0]), all = x->whole && n == x->n;
+    const size_t first = x->begin[n - 1];
+    if (!house && !(all && n == 1 && !pii_words_find(t->s->words, (Str){ t->p + first, x->end[0] - first })))
+        return false; /* a lone word of the tables is a person, or a place */
+    *begin = first;
+    return true;
 }
 
 /* Behind a part: the place before the comma or line end that parts it from the next; `line`: it was a line end. */
@@ -197,11 +234,11 @@ static size_t step_back(const PiiText *t, size_t at, bool *line)
 }
 
 /* From the town line that begins at `at` back to where the street begins; `towns`: parts that may be towns before it. */
-static Street find_street(const PiiText *t, size_t at, int towns, bool *line, size_t *begin)
+static Street find_street(const PiiText *t, size_t at, int towns, bool british, bool *line, size_t *begin)
 {
     Street best = NO_STREET;
-    bool   number = false;
-    for (int part = 0; part < PARTS; part++) {
+    bool   number = false, named = false; /* named: the street has no number, so its house may have a name */
+    for (int part = 0; part < (british ? PARTS_UK : PARTS); part++) {
         Part   x;
         size_t b = 0;
         const size_t end = step_back(t, at, line);
@@ -210,14 +247,22 @@ static Street find_street(const PiiText *t, size_t at, int towns, bool *line, si
         read_part(t, end, &x);
         Street s;
         if (number) { /* the street of a number that stands alone: "Canale Graziella, 7" */
-            s = town_in(&x) || (x.n && x.kind[0] == T_CAPITAL) ? number_behind(t, &x, 0, &b) : NO_STREET;
+            s = town_in(t, &x) || (x.n && x.kind[0] == T_CAPITAL) ? number_behind(t, &x, 0, &b) : NO_STREET;
             number = false;
             if (s == NO_STREET)
                 return best;
         } else
             s = street_in(t, &x, &b);
-        if (best >= A_STREET && s != A_UNIT)
+        if (british && s == NO_STREET && best < A_STREET && named_street(t, &x)) {
+            named = true;
+            s = A_STREET;
+            b = x.from;
+        }
+        if (best >= A_STREET && s != A_UNIT) {
+            if (named && s == NO_STREET && house_in(t, &x, &b))
+                *begin = b;
             return best;
+        }
         if (s == A_NUMBER) {
             number = true;
         } else if (s == A_UNIT) { /* a flat before or behind the street */
@@ -230,7 +275,7 @@ static Street find_street(const PiiText *t, size_t at, int towns, bool *line, si
             best = s;
             if (!x.whole || b != x.from)
                 return best;
-        } else if (towns-- <= 0 || !town_in(&x))
+        } else if (towns-- <= 0 || !town_in(t, &x))
             return best;
         at = x.n ? x.begin[x.n - 1] : end;
     }
@@ -346,10 +391,11 @@ void pii_match_block(PiiText *t, size_t i)
         return;
     const size_t lettered = code_behind_town(t, i, &begin, &rule);
     if (lettered) {
-        const Street s = find_street(t, begin, 3, &line, &start);
+        const bool   british = rule[8] == 'u' && rule[9] == 'k';
+        const Street s = find_street(t, begin, 3, british, &line, &start);
         /* "PSC 8526, Box 4482, APO AA 36246": the post of the forces, which knows no streets */
         const bool forces = begin > 4 && t->p[begin - 2] == 'O' && t->p[begin - 3] == 'P' && strchr("AFD", t->p[begin - 4]);
-        add_block(t, start, begin + lettered, believed(forces && s == A_UNIT ? A_STREET : s, true, false, line, false), rule);
+        add_block(t, start, begin + lettered, believed((forces || british) && s == A_UNIT ? A_STREET : s, true, false, line, false), rule);
         return;
     }
     if (!ch_digit(t->p[i]) || i < 2 || !strchr(" \n,-", t->p[i - 1]))
@@ -363,11 +409,11 @@ void pii_match_block(PiiText *t, size_t i)
     const bool sure = begin < i || strcmp(form, "postcode-nl") == 0 || strcmp(form, "postcode-pl") == 0 || strcmp(form, "postcode-pt") == 0;
     if (town > end) {
         const bool year = n == 4 && (t->p[begin] == '1' || t->p[begin] == '2');
-        const Street s = find_street(t, begin, 0, &line, &start);
+        const Street s = find_street(t, begin, 0, false, &line, &start);
         const int sureness = believed(s, sure, known_town(t, end), line, year);
         add_block(t, start, town, n == 4 && sureness > 70 && !sure ? sureness - 12 : sureness, "address-block");
     } else if (n == 5 && pii_closed(t, end)) { /* "Avenida Nieves 91\nVizcaya, 32182": the town stands before */
-        const Street s = find_street(t, begin, 1, &line, &start);
+        const Street s = find_street(t, begin, 1, false, &line, &start);
         if (s == A_KNOWN_STREET || (s == A_STREET && line))
             add_block(t, start, end, 70, "address-block");
     }

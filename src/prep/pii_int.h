@@ -19,7 +19,7 @@ typedef struct PiiText {
 } PiiText;
 
 /* The phrases that may stand before a name, in lists by their last byte, so that few are compared. Made by pii_phrases_index. */
-enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SELF, PII_HAIL, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_BEFORE_BOX, PII_PHRASES };
+enum { PII_FAREWELL, PII_INTRODUCTION, PII_NAMING, PII_SELF, PII_HAIL, PII_SIGNED, PII_SMALL_TITLE, PII_BEFORE_PLACE, PII_BEFORE_CODE, PII_BEFORE_BOX, PII_PHRASES };
 typedef struct PiiPhrases { uint8_t head[PII_PHRASES][256], next[PII_PHRASES][128], small[128]; } PiiPhrases; /* small: pii_small_due */
 void pii_phrases_index(PiiPhrases *x);
 bool pii_preceded(const PiiText *t, size_t i, int set);     /* the text before i, blanks left out, ends with a phrase of the set */

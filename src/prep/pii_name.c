@@ -49,6 +49,10 @@ static const char *const selves[] = {
     "ik ben", "spreekt met", "hier is", "ik heet", "naam is", "jestem", "mówi", "tu", "z tej strony",
     "jag är", "här är", "jeg er", "det er", "minä olen", "olen", "sou", "sou o", "sou a", "meu nome é", "aqui é", "fala",
 };
+/* Before the name of who signs a letter for another. */
+static const char *const signed_for[] = {
+    "i.a", "i. a", "i.v", "i. v", "ppa", "pp", "p.p", "p.o", "p. o", "per pro", "im auftrag", "in vertretung", "namens",
+};
 static const char *const hails[] = {
     "hi", "hello", "hey", "hiya", "hallo", "hej", "hei", "hoi", "hola", "ciao", "salut", "bonjour", "moin", "servus", "dear", "liebe", "lieber", "cześć", "czesc", "olá",
     "beste", "cher", "chère", "caro", "cara", "querido", "querida", "guten tag", "guten morgen", "good morning",
@@ -87,6 +91,7 @@ static const struct { const char *const *row; size_t rows; const char *skip; } p
     [PII_NAMING]       = { namings, ARRAY_LEN(namings), " \t\":" },
     [PII_SELF]         = { selves, ARRAY_LEN(selves), " \t\"" },
     [PII_HAIL]         = { hails, ARRAY_LEN(hails), " \t," },
+    [PII_SIGNED]       = { signed_for, ARRAY_LEN(signed_for), " \t\r\n.:" },
     [PII_BEFORE_CODE]  = { before_code, ARRAY_LEN(before_code), " " },
     [PII_BEFORE_BOX]   = { before_box, ARRAY_LEN(before_box), " " },
     [PII_SMALL_TITLE]  = { small_titles, ARRAY_LEN(small_titles), " " },
@@ -248,6 +253,73 @@ static bool heard(const PiiText *t, size_t begin, size_t end)
     return false;
 }
 
+/* Small words that stand before a noun. Before a name they hardly stand, so "der Kessel" is no Herr Kessel. */
+static const char articles[] =
+    "|der|die|das|dem|den|des|ein|eine|einen|einem|einer|eines|kein|keine|keinen|keinem|mein|meine|meinen|meinem|dein|deine|sein|seine|seinen|ihr|ihre|ihren|ihrem|unser|"
+    "unsere|unseren|unserem|euer|eure|dieser|diese|dieses|diesen|diesem|jeder|jede|jedes|jeden|welcher|welche|welches|am|im|vom|beim|zum|zur|ins|ans|aufs|"
+    "the|a|an|this|that|these|those|my|your|his|our|their|its|each|every|le|la|les|un|une|du|ce|cet|cette|mon|ma|votre|notre|el|los|las|una|il|lo|gli|uno|het|een|";
+
+/* The word of small letters (its first may be a capital) that ends one blank before `at`, and where it begins; its length, 0: none. */
+static size_t small_before(const PiiText *t, size_t at, size_t *begin)
+{
+    size_t b = at - (at > 0 && t->p[at - 1] == ' ');
+    const size_t end = b;
+    while (b > 0 && end - b < 24 && (ch_is(t->p[b - 1], CH_LOWER) || (unsigned char)t->p[b - 1] >= 0x80))
+        b--;
+    b -= b > 0 && ch_is(t->p[b - 1], CH_UPPER);
+    *begin = b;
+    return end == at || pii_word_before(t->p, b) ? 0 : end - b;
+}
+
+static bool is_article(const char *p, size_t n)
+{
+    char word[16];
+    if (!n || n + 3 > sizeof word)
+        return false;
+    word[0] = word[n + 1] = '|';
+    word[n + 2] = 0;
+    for (size_t k = 0; k < n; k++)
+        word[1 + k] = ch_low(p[k]);
+    return strstr(articles, word) != NULL;
+}
+
+/* "der Kessel", "der alte Kessel". */
+static bool behind_article(const PiiText *t, size_t i)
+{
+    size_t b, n = small_before(t, i, &b);
+    if (is_article(t->p + b, n))
+        return true;
+    if (!n || !ch_is(t->p[b], CH_LOWER))
+        return false;
+    n = small_before(t, b, &b);
+    return is_article(t->p + b, n);
+}
+
+/* "Toaster Oskar": what is sold has a name of its own. */
+static bool behind_ware(const PiiText *t, size_t i)
+{
+    static const char *const ends[] = { "maschine", "gerät", "lampe", "leuchte", "tisch", "stuhl", "sessel", "schrank", "sofa", "bett", "regal", "matratze", "tasche", "kocher",
+                                        "sauger", "automat", "ofen", "mixer", "toaster", "kühler", "spüler", "trockner", "rasierer", "drucker", "föhn", "grill", "fahrrad", "roller",
+                                        "kettle", "blender", "fridge", "oven", "heater", "vacuum", "dishwasher", "dryer", "couch", "mattress", "backpack", "stroller" };
+    size_t b = i - (i > 0 && t->p[i - 1] == ' ');
+    const size_t end = b;
+    while (b > 0 && end - b < 40 && (ch_alpha(t->p[b - 1]) || (unsigned char)t->p[b - 1] >= 0x80))
+        b--;
+    if (end == i || b == end || !pii_upper_at(t->p, t->n, b))
+        return false;
+    if (pii_words_find(t->s->words, (Str){ t->p + b, end - b }) & WORD_WARE)
+        return true;
+    for (size_t k = 0; k < ARRAY_LEN(ends); k++) {
+        const size_t n = strlen(ends[k]);
+        size_t       m = 0;
+        while (n <= end - b && m < n && ch_low(t->p[end - n + m]) == ends[k][m])
+            m++;
+        if (m == n)
+            return true;
+    }
+    return false;
+}
+
 /* Behind the name stands what makes it a street or a company. */
 static bool names_a_thing(const PiiText *t, size_t end)
 {
@@ -326,6 +398,10 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
         if (closed || c->words[0] & WORD_GIVEN)
             add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
+    } else if (pii_preceded(t, i, PII_SIGNED) && n <= 4) {
+        const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY), place = c->words[0] & WORD_PLACE;
+        if (n > 1 ? !place || known : !place && pii_closed(t, c->end[n - 1]))
+            add_name(t, c, 0, n, n > 1 ? 88 : 62, "person-signed");
     } else if (c->words[0] & WORD_GIVEN && (n > 1 || !(c->words[0] & WORD_PLAIN)) && pii_preceded(t, i, PII_SELF)) {
         add_name(t, c, 0, n, n > 1 || !(c->words[0] & WORD_PLACE) ? 82 : 55, "person-self");
     } else if (pii_preceded(t, i, PII_INTRODUCTION)) {
@@ -376,22 +452,26 @@ static void by_tables(PiiText *t, const Chain *c)
     } else if (w & WORD_GIVEN) {
         if (w & WORD_PLAIN) {
             const unsigned next = n > 1 ? c->words[1] : 0;
+            if (shouted && next & WORD_PLAIN)
+                return; /* "PER DAY": among capitals two words of the language are words */
             if (family || (next & WORD_GIVEN && n > 2))
                 add_name(t, c, 0, n, next & WORD_PLAIN ? 58 : 78, "person-names");
             else
                 pii_add(t, c->begin[0], c->end[0], PII_PERSON, 20, "person-word");
-        } else if (second && !(shouted && !family))
+        } else if (!second && behind_ware(t, c->begin[0]))
+            pii_add(t, c->begin[0], c->end[0], PII_PERSON, 30, "person-ware");
+        else if (second && !(shouted && !family))
             add_name(t, c, 0, n, family ? 92 : 74, family ? "person-names" : "person-given");
         else
             add_name(t, c, 0, 1, shouted ? 35 : c->end[0] - c->begin[0] < 3 || in_heading(t, c->begin[0]) ? 40 : w & WORD_PLACE ? 45 : 62, "person-given");
     } else if (is_family(w)) {
         if (n == 2 && c->words[1] & WORD_GIVEN && !(c->words[1] & WORD_PLAIN) && !(w & WORD_PLAIN))
             add_name(t, c, 0, n, 70, "person-turned");
-        else if (heard(t, c->begin[0], c->end[0]))
+        else if (heard(t, c->begin[0], c->end[0]) && !(w & WORD_PLAIN && behind_article(t, c->begin[0])))
             add_name(t, c, 0, 1, 75, "person-again");
         else if (!turned_round(t, c))
             pii_add(t, c->begin[0], c->end[0], PII_PERSON, w & WORD_PLAIN ? 10 : 25, "person-family");
-    } else if (heard(t, c->begin[0], c->end[0]))
+    } else if (heard(t, c->begin[0], c->end[0]) && !behind_article(t, c->begin[0]))
         add_name(t, c, 0, 1, 70, "person-again");
 }
 

@@ -179,6 +179,16 @@ static bool is_date(const Number *x)
     return (year_first || year_last) && (pii_day(a, b) || pii_day(b, a));
 }
 
+/* The number of an article, GTIN-8, -12, -13 or -14: its last digit makes the sum of all, weighted 1 and 3 by turns from behind, a multiple of ten (GS1 General
+ * Specifications, 7.9). */
+static bool is_article_number(const Number *x)
+{
+    int sum = 0;
+    for (size_t k = 0; k < x->n; k++)
+        sum += (x->d[x->n - 1 - k] - '0') * (k & 1 ? 3 : 1);
+    return (x->n == 8 || (x->n >= 12 && x->n <= 14)) && !x->plus && !x->brackets && sum % 10 == 0;
+}
+
 static int national_form(const PiiText *t, const Number *x, const char **rule)
 {
     int best = 0;
@@ -239,12 +249,15 @@ void pii_match_phone(PiiText *t, size_t i)
     int confidence = 0;
     if (is_date(&x))
         return;
+    const bool article = is_article_number(&x);
+    if (article && pii_context(t, b, end, "=ean|=gtin|=upc|barcode|strichcode|=isbn|artikelnummer|code-barres|código de barras|codice a barre|streepjescode"))
+        return;
     if (x.plus && international(x.d, x.n)) {
         rule = "phone-international";
         confidence = 85;
     } else if (!x.plus && x.d[0] == '0' && x.d[1] == '0' && international(x.d + 2, x.n - 2)) {
         rule = "phone-international";
-        confidence = x.sep ? 75 : 55;
+        confidence = x.sep ? 75 : article ? 45 : 55; /* 0036000291452 is an article from the United States more often */
     } else if (!x.plus && x.n <= 15) {
         confidence = national_form(t, &x, &rule);
         const bool trunk = x.d[0] == '0' && x.d[1] != '0' && x.n >= 8 && x.n <= 12 && x.groups <= 5;

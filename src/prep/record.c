@@ -123,6 +123,72 @@ int record_each_text(Record *r, RecordTextFn fn, void *user)
     return w.replaced;
 }
 
+/* ---- walking over names -------------------------------------------------------------------------------------------------------------------------- */
+
+static bool is_word(Str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z') && s.p[i] != '_' && !(s.p[i] >= '0' && s.p[i] <= '9' && i && s.n < 8) && (unsigned char)s.p[i] < 0x80)
+            return false;
+    return true;
+}
+
+typedef struct Named { char *key; Json *value; } Named; /* both owned */
+
+static void set_apart(Json *object, const char *key, Json *value)
+{
+    StrBuf name = { 0 };
+    strbuf_addz(&name, key);
+    for (int n = 2; json_get(object, strbuf_z(&name)); n++) {
+        strbuf_clear(&name);
+        strbuf_addf(&name, "%s %d", key, n);
+    }
+    json_set(object, strbuf_z(&name), value);
+    strbuf_release(&name);
+}
+
+static void names_below(Walk *w, Json *value)
+{
+    VEC(Named) all = { 0 };
+    JsonIter it = { 0 };
+    Str      key;
+    Json    *child;
+    bool     any = false;
+    for (size_t i = 0; json_kind(value) == JSON_ARRAY && i < json_len(value); i++)
+        names_below(w, json_at(value, i));
+    while (json_kind(value) == JSON_OBJECT && json_each(value, &it, &key, &child))
+        *vec_push(&all) = (Named){ mem_strndup(key.p, key.n), json_ref(child) };
+    for (size_t i = 0; i < all.n; i++) {
+        names_below(w, all.p[i].value);
+        strbuf_clear(&w->out);
+        if (is_word(str_of(all.p[i].key)) || !w->fn(w->user, TEXT_META, str_of(all.p[i].key), &w->out))
+            continue;
+        json_drop(value, all.p[i].key);
+        free(all.p[i].key);
+        all.p[i].key = mem_strndup(w->out.p, w->out.n);
+        any = true;
+        w->replaced++;
+    }
+    for (size_t i = 0; i < all.n && any; i++) /* all anew, so that the order stays */
+        json_drop(value, all.p[i].key);
+    for (size_t i = 0; i < all.n; i++) {
+        if (any)
+            set_apart(value, all.p[i].key, all.p[i].value);
+        else
+            json_free(all.p[i].value);
+        free(all.p[i].key);
+    }
+    vec_release(&all);
+}
+
+int record_each_key(Record *r, RecordTextFn fn, void *user)
+{
+    Walk w = { .fn = fn, .user = user };
+    names_below(&w, json_get(r->row, "meta"));
+    strbuf_release(&w.out);
+    return w.replaced;
+}
+
 /* ---- parts of a row ------------------------------------------------------------------------------------------------------------------------------ */
 
 static void add_text(StrBuf *out, const Json *j)

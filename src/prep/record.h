@@ -38,6 +38,9 @@ int  record_kind_of(const Json *row);
  * takes the old one's place. Returns how many were replaced. */
 typedef bool (*RecordTextFn)(void *user, TextRole role, Str text, StrBuf *out);
 int  record_each_text(Record *r, RecordTextFn fn, void *user);
+/* The same for the names inside of "meta", however deep, which are data where a source has objects by person: {"contacts": {"ann@example.com": "private"}}. A name that
+ * is one word is a word of the source's form ("customer", "first_name") and is not asked about; two that would become one get a number behind. */
+int  record_each_key(Record *r, RecordTextFn fn, void *user);
 
 /* Parts of a row as one text, turns joined by a line break; appended. The question is every turn before the last answer; of REC_TEXT it is empty. */
 void record_question(const Record *r, StrBuf *out);

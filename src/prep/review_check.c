@@ -102,8 +102,10 @@ static int values_of(ReviewCheck *c, const Json *row, Map *known, Map *fresh, Er
 {
     Hunt   h = { .c = c, .known = known, .fresh = fresh };
     Record rec = { .row = (Json *)(uintptr_t)row };
-    if (row && review_texts_known(row))
+    if (row && review_texts_known(row)) {
         record_each_text(&rec, hunt, &h);
+        record_each_key(&rec, hunt, &h);
+    }
     vec_release(&h.spans);
     return h.err.code ? err_set(e, h.err.code, "%s", h.err.text) : 0;
 }

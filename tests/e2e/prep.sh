@@ -205,6 +205,15 @@ expect 2 'made of other inputs or options' "$hone" prep "$work/drop.csv" -o "$wo
 expect 2 'no rules for the country' "$hone" prep "$work/drop.csv" -o "$work/x7" --pii-country XX "${drop_flags[@]}"
 expect 2 'is no kind' "$hone" prep "$work/pii.csv" -o "$work/x6" --pii-skip colour "${pii_flags[@]}"
 
+# names inside of meta are data as well: whoever has a value is found, and the value stands nowhere
+printf '%s\n' '{"prompt":"Where is the shop that mends lamps?","completion":"Down the road, behind the church.","contacts":{"Anna Schmidt":"private","anna.schmidt@web.de":[{"+49 30 90182917":1}]},"state":"open"}' > "$work/keys.jsonl"
+"$hone" prep "$work/keys.jsonl" -o "$work/keys" --validation 0 --test 0 > /dev/null || fail "names in meta"
+for value in 'Anna Schmidt' 'anna.schmidt@web.de' '90182917'; do
+    ! grep -rqF -- "$value" "$work/keys" || fail "$value is left in a name"
+done
+has "$work/keys/train.jsonl" '"contacts":{"[A-Z][^"]*":"private","[^"]*@example[^"]*":\[{"[^"]*":1}\]},"state":"open"'
+[ "$("$hone" prep review "$work/keys" --person 'anna.schmidt@web.de')" = 1 ] || fail "a name of meta is not in the index of persons"
+
 # why a row cannot be read is told without what stands in it
 printf '%s\n' '{"messages":[{"role":"anna.schmidt@web.de","content":"Where?"},{"role":"assistant","content":"There."}]}' '{"prompt":"a" "DE89370400440532013000"}' \
     '{"prompt":"Where is the shop?","completion":"Down the road."}' > "$work/said.jsonl"

@@ -99,6 +99,10 @@ static void test_phone(void **state)
     FINDS("212-555-0123 x12", "phone:212-555-0123 x12");
     FINDS_NOTHING("12.05.1985 2024-01-05 1,234,567 3.14159265 100000 2024/05/06 10:30");
     FINDS_NOTHING("+49 12 and +1 555");
+    FINDS("Zugriff von 84.12.7.201, EAN 4006381333931, GTIN 00036000291452", "ip:84.12.7.201");
+    FINDS("84.12.7.201 0036000291452", "ip:84.12.7.201");
+    FINDS("Kontakt: 84.12.7.201, EAN: 4006381333931", "ip:84.12.7.201");
+    FINDS("0036000291453 is no article", "phone:0036000291453");
 }
 
 static void test_person(void **state)
@@ -120,6 +124,14 @@ static void test_person(void **state)
     FINDS_NOTHING("Tone\n\n## Rose\nThe text");
     FINDS_NOTHING("The weather in May will be nice. Mark the date, bill the customer. Hello World!");
     FINDS_NOTHING("Die Rechnung liegt bei. Der Termin ist am Montag.");
+    FINDS("Mit freundlichen Grüßen\ni.A. Petra Lustig", "person:Petra Lustig");
+    FINDS("Mit freundlichen Grüßen\n\ni. V. Petra Lustig\nEinkauf", "person:Petra Lustig");
+    FINDS("ppa. Jörn Xylander, Vertrieb", "person:Jörn Xylander");
+    FINDS("i.V. Xylander", "person:Xylander");
+    FINDS_NOTHING("Der Toaster Oskar, die Kaffeemaschine Amalia und der Staubsauger Emma sind neu.");
+    FINDS("Oskar hat einen Toaster", "person:Oskar");
+    FINDS("Herr Kessel rief an: Der Kessel ist undicht, und der alte Kessel im Keller auch. Morgen kommt Kessel.", "person:Kessel", "person:Kessel");
+    FINDS_NOTHING("WE BAKE 5 CAKES PER DAY");
     FINDS("in Hamburg", "place:Hamburg");
     FINDS("near New York", "place:New York");
 }
@@ -165,6 +177,19 @@ static void test_address(void **state)
     FINDS("Flat 3\n12 Smith crossroad\nEast Ashby\nB12 2DD", "address:Flat 3\n12 Smith crossroad\nEast Ashby\nB12 2DD");
     FINDS("to Mr Smith, 5 The Mews, London SW1A 1AA", "person:Smith", "address:5 The Mews, London SW1A 1AA");
     FINDS("J'habite au chemin Dupuis\n16708 Hebertdan", "address:chemin Dupuis\n16708 Hebertdan");
+    /* British addresses: the six forms of the code, flats, houses with a name, streets without a number, towns of several words */
+    FINDS("Please send it to 12 Example Street, Sometown, M1 1AE, thanks.", "address:12 Example Street, Sometown, M1 1AE");
+    FINDS("She lives at 5 Oak Avenue, Little Hatherby, CR2 6XH and likes it.", "address:5 Oak Avenue, Little Hatherby, CR2 6XH");
+    FINDS("Ship to 221 Market Road, Upper Wexley, Kent, DN55 1PT today.", "address:221 Market Road, Upper Wexley, Kent, DN55 1PT");
+    FINDS("We moved to 8 Kiln Close, Marbury, W1A 1HQ in May.", "address:8 Kiln Close, Marbury, W1A 1HQ");
+    FINDS("Bill: 77 Harbour View, Port Ellery, EC1A 1BB.", "address:77 Harbour View, Port Ellery, EC1A 1BB");
+    FINDS("Address: 3 Stable Yard, Hexley-on-Tarn, B33 8TH", "address:3 Stable Yard, Hexley-on-Tarn, B33 8TH");
+    FINDS("Flat 2b, Hurst Court, Brackford, LS6 2QT is empty.", "address:Flat 2b, Hurst Court, Brackford, LS6 2QT");
+    FINDS("We are at Unit 7, Brook Park, Brackford LS6 2QT now.", "address:Unit 7, Brook Park, Brackford LS6 2QT");
+    FINDS("Write to Rose Cottage, Church Lane, Nether Wallow, GL54 2AB please.", "address:Rose Cottage, Church Lane, Nether Wallow, GL54 2AB");
+    FINDS("The Old Rectory\nHigh Street\nNether Wallow\nGL54 2AB", "address:The Old Rectory\nHigh Street\nNether Wallow\nGL54 2AB");
+    FINDS("Deliver to 14 Heron Rise, Newton under Lyle, SK9 4PP, ring twice.", "address:14 Heron Rise, Newton under Lyle, SK9 4PP");
+    FINDS("Anna, Church Lane, Nether Wallow, GL54 2AB", "person:Anna", "address:Church Lane, Nether Wallow, GL54 2AB");
     FINDS("P.O. Box 1234", "address:1234");
     FINDS_NOTHING("siehe Seite 12, 2024 neu; Position 20, 10115 Teile; von 45 bis 12345");
     FINDS("52.520008, 13.404954", "coordinates:52.520008, 13.404954");
