@@ -158,6 +158,32 @@ static void test_mixed_line(void **state)
     strbuf_release(&out);
 }
 
+/* Windows-1252 and ISO-8859-15 differ in eight signs: where they stand says which it is, and where none stands it is Windows-1252. */
+static void test_latin9(void **state)
+{
+    (void)state;
+    static const struct { Str bytes; const char *text, *name; } cases[] = {
+        { STR_LIT("caf\xe9"), "café", "windows-1252" },
+        { STR_LIT("Man nehme 1\xbd Liter Milch"), "Man nehme 1½ Liter Milch", "windows-1252" },
+        { STR_LIT("\xbd l Milch, \xbc l Wein"), "½ l Milch, ¼ l Wein", "windows-1252" },
+        { STR_LIT("Wie geht\xb4s dir, wie l\xe4uft\xb4s?"), "Wie geht´s dir, wie läuft´s?", "windows-1252" },
+        { STR_LIT("\x93Nimm \xbd Ei\x94, sagt er, \x84und \xbd Apfel, \xbd Ei, \xbd Ei, \xbd Ei, \xbd Ei, \xbd Ei, \xbd Ei, \xbd Ei, \xbd Ei\x93"),
+          "“Nimm ½ Ei”, sagt er, „und ½ Apfel, ½ Ei, ½ Ei, ½ Ei, ½ Ei, ½ Ei, ½ Ei, ½ Ei, ½ Ei“", "windows-1252" },
+        { STR_LIT("Das kostet 5 \x80 im Caf\xe9"), "Das kostet 5 € im Café", "windows-1252" },
+        { STR_LIT("Le c\xbdur co\xfbte 5 \xa4"), "Le cœur coûte 5 €", "ISO-8859-15" },
+        { STR_LIT("L'\xbduvre d'une s\xbd" "ur \xe2g\xe9" "e"), "L'œuvre d'une sœur âgée", "ISO-8859-15" },
+        { STR_LIT("Das kostet f\xfcnf \xa4"), "Das kostet fünf €", "ISO-8859-15" },
+    };
+    StrBuf out = { 0 };
+    EncodingReport r;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        decode(&out, cases[i].bytes, 1000, 1000, NULL, &r);
+        if (!str_eqz(strbuf_str(&out), cases[i].text) || strcmp(r.name, cases[i].name))
+            fail_msg("case %zu: %s: %s", i, r.name, strbuf_z(&out));
+    }
+    strbuf_release(&out);
+}
+
 static void test_unfit_bytes(void **state)
 {
     (void)state;
@@ -237,7 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),      cmocka_unit_test(test_mixture),  cmocka_unit_test(test_late_mixture), cmocka_unit_test(test_damaged_utf8), cmocka_unit_test(test_mixed_line),
-        cmocka_unit_test(test_unfit_bytes), cmocka_unit_test(test_not_wide), cmocka_unit_test(test_places),       cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_latin9),      cmocka_unit_test(test_unfit_bytes), cmocka_unit_test(test_not_wide), cmocka_unit_test(test_places),       cmocka_unit_test(test_long_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
