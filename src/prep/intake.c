@@ -35,6 +35,7 @@ typedef struct Intake {
     DedupeKeys *keys;            /* NULL: --duplicates off */
     Met        met;
     int64_t    here;             /* rows of that input so far */
+    int64_t    here, used;       /* rows of that input so far; of these, those that no pass removed */
     VEC(char *) early;           /* what was wrong with its parts before the first row; owned */
     StrBuf     buf[LOGS];
     FileLog    log[LOGS];
@@ -261,6 +262,7 @@ static int put_batch(Intake *in, size_t n, Err *e)
             strbuf_add(&in->buf[LOG_KEYS], w->keys, p->keys_bytes);
         *vec_push(&p->row) = w->entry;
         in->here++;
+        in->used += w->entry.part != PART_REMOVED;
         int rc = add_keys(p, &w->entry, w->keys, e);
         if (rc)
             return rc;
@@ -449,9 +451,11 @@ static int leave_out(Intake *in, const Err *why, Err *e)
 /* The rows that an earlier start read of the input. */
 static void count_rows(Intake *in)
 {
-    in->here = 0;
-    for (size_t i = in->p->row.n; i > 0 && in->p->row.p[i - 1].source == (int32_t)in->input; i--)
+    in->here = in->used = 0;
+    for (size_t i = in->p->row.n; i > 0 && in->p->row.p[i - 1].source == (int32_t)in->input; i--) {
         in->here++;
+        in->used += in->p->row.p[i - 1].part != PART_REMOVED;
+    }
 }
 
 /* A part of a file that cannot be read, a member of an archive or all behind a damage, leaves what comes before it and behind it; it is told at once, at the
@@ -461,8 +465,8 @@ static int leave_part(Intake *in, const char *why, int64_t parts, Err *e)
     const char *path = in->p->input.p[in->input].path;
     StrBuf      text = { 0 };
     strbuf_addf(&text, "%s; this part is left out", why);
-    if (in->here)
-        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)in->here);
+    if (in->used)
+        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)in->used);
     decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, strbuf_z(&text), NAN, NULL);
     if (parts <= PARTS_SAID)
         log_warn("prep", "%s%s", strbuf_z(&text), parts == PARTS_SAID ? " (further parts of this file are in the log)" : "");

@@ -81,6 +81,11 @@ has "$work/err" 'this part is left out, and the'
 has "$work/out" 'of 1 input a part could not be read and is missing'
 n=$(cat "$work"/o/{train,validation,test}.jsonl | wc -l)
 [ "$n" -gt 1000 ] && [ "$n" -lt 2000 ] || fail "cut.jsonl.gz gave $n rows"
+# what could not be read is no row that is used
+{ for i in 1 2 3 4 5 6 7; do echo '{"prompt":"broken'; done; cat "$work/t.jsonl"; } | gzip > "$work/some.jsonl.gz"
+head -c $(($(stat -c %s "$work/some.jsonl.gz") / 2)) "$work/some.jsonl.gz" > "$work/some_cut.jsonl.gz"
+prep "$work/some_cut.jsonl.gz" --quality off > "$work/out" 2> "$work/err" || fail "some_cut.jsonl.gz"
+has "$work/err" "and the $(cat "$work"/o/{train,validation,test}.jsonl | wc -l) rows of the file before it are used"
 if command -v zip > /dev/null; then
     mkdir "$work/z"; for i in 1 2 3; do rows $((i * 1000)) $((i * 1000 + 999)) > "$work/z/part$i.jsonl"; done
     (cd "$work/z" && zip -qX parts.zip part1.jsonl part2.jsonl part3.jsonl && zip -qX ../nested.zip parts.zip part1.jsonl && mv parts.zip ..)
