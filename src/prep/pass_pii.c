@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "prep/before.h"
@@ -69,15 +70,20 @@ typedef struct Hunt {
     RowWork   *w;
     PiiSpans   spans;
     int64_t    count[PII_KINDS];
+    Map       *keys;       /* that the index has of this row; NULL: none yet */
     Err        err;
 } Hunt;
 
-static void add_subjects(const Hunt *h, Str text, const PiiSpans *spans)
+static void add_subjects(Hunt *h, Str text, const PiiSpans *spans)
 {
     char key[PII_KEY_HEX];
     for (size_t i = 0; i < spans->n; i++) {
         const PiiSpan *span = &spans->p[i];
         pii_key(h->s->replacer, span->kind, (Str){ text.p + span->begin, span->end - span->begin }, key);
+        if (!h->keys)
+            h->keys = map_new();
+        if (!map_put(h->keys, str_of(key), 1))
+            continue;
         strbuf_addf(&h->w->subjects, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%lld}\n", key, pii_kind_info(span->kind)->name, (long long)h->w->at.row);
     }
 }
@@ -99,16 +105,17 @@ static bool hunt_text(void *user, TextRole role, Str text, StrBuf *out)
     return true;
 }
 
-/* A text that the log keeps: the same, but it does not count again. Where nothing is changed, the log holds its values, so the index must know of them. */
-static void clean_kept(const Hunt *h, StrBuf *text)
+/* A text that the log keeps: the same, but it does not count again. The index knows its values, too: what a repair cut away (a signature) was said of that person, so
+ * the row is found by it. */
+static void clean_kept(Hunt *h, StrBuf *text)
 {
     PiiSpans spans = { 0 };
     StrBuf   out = { 0 };
     bool     drop;
     const bool found = !pii_scan(h->s->setup.scanner, strbuf_str(text), &spans, NULL) && spans.n;
-    if (found && !h->s->change) {
+    if (found)
         add_subjects(h, strbuf_str(text), &spans);
-    } else if (found) {
+    if (found && h->s->change) {
         pii_replace(h->s->replacer, strbuf_str(text), &spans, &out, &drop);
         strbuf_clear(text);
         strbuf_add(text, out.p, out.n);
@@ -117,7 +124,7 @@ static void clean_kept(const Hunt *h, StrBuf *text)
     vec_release(&spans);
 }
 
-static void clean_held(const Hunt *h)
+static void clean_held(Hunt *h)
 {
     Json *clean = json_arr_new();
     for (size_t i = 0; i < json_len(h->w->before); i++) {
@@ -188,6 +195,7 @@ static void pii_row(const void *state, RowWork *w)
     if (h.err.code)
         row_remove(w, "pii", h.err.text, NAN, NULL);
     vec_release(&h.spans);
+    map_free(h.keys);
 }
 
 static void pii_close(void *state)
