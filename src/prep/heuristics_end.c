@@ -47,6 +47,8 @@ static const struct { const char *code, *always, *hardly; } tails[] = {
 #define HARDLY_WORDS 6
 #define TAIL_WORDS  4 /* of a last sentence without an end; a shorter one only behind two that have one */
 #define FAREWELL_WORDS 8 /* a last sentence of so many words at most may be a farewell, which has no full stop */
+#define WRAPPED_BYTES 40 /* a line of so many that ends no sentence goes on in the next one: mails are broken at 60 to 80 columns */
+#define PARAGRAPH_WORDS 12 /* of a last paragraph that is one sentence without an end; shorter ones are headings, signatures and "Let me know if you need more" */
 static const char *const farewells[] = { "thank", "regards", "wishes", "cheers", "bye", "sincerely", "yours", "hope", "welcome", "sorry", "please", "danke", "gr\xC3\xBC\xC3\x9F", "gru\xC3\x9F", "mfg", "bitte",
                                          "merci", "cordialement", "gracias", "saludo", "grazie", "saluti", "bedankt", "groet", "dank", "obrigad", "team" };
 
@@ -259,6 +261,34 @@ static size_t sentence_ends(Str s, size_t *tail)
     return ends;
 }
 
+/* Where the text begins that the last line ends: the line itself, and those before it that were broken to fit a width. */
+static size_t flow_start(Str s)
+{
+    size_t start = line_start(s, s.n);
+    while (start > 1) {
+        const size_t from = line_start(s, start - 1);
+        const Str    line = text_trim((Str){ s.p + from, start - 1 - from });
+        if (line.n < WRAPPED_BYTES || memchr(".!?:|", line.p[line.n - 1], 5))
+            break;
+        start = from;
+    }
+    return start;
+}
+
+/* Running text: most of its words begin with small letters, as those of headings, signatures and addresses do not. */
+static bool is_running(Str s)
+{
+    size_t words = 0, small = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        uint32_t cp = 0;
+        if ((i && !memchr(" \n", s.p[i - 1], 2)) || memchr(" \n", s.p[i], 2))
+            continue;
+        words++;
+        small += utf8_decode(s.p + i, s.n - i, &cp) > 0 && utf8_is_lower(cp);
+    }
+    return words >= PARAGRAPH_WORDS && small * 2 > words;
+}
+
 static bool sentence_open(Str s)
 {
     size_t       tail = 0, spaces = 0, len;
@@ -268,11 +298,12 @@ static bool sentence_open(Str s)
         return false;
     for (size_t i = tail; i < s.n; i++)
         spaces += s.p[i] == ' ';
-    if ((spaces + 1 < TAIL_WORDS && ends < 2) || (spaces < FAREWELL_WORDS && text_has_any((Str){ s.p + tail, s.n - tail }, farewells, ARRAY_LEN(farewells))))
+    if ((spaces + 1 < TAIL_WORDS && (ends < 2 || tail == line_start(s, s.n))) || /* a name below the last sentence is a signature */
+         (spaces < FAREWELL_WORDS && text_has_any((Str){ s.p + tail, s.n - tail }, farewells, ARRAY_LEN(farewells))))
         return false;
-    const size_t start = line_start(s, s.n);
+    const size_t start = flow_start(s);
     const Str    line = text_trim((Str){ s.p + start, s.n - start });
-    if (tail < start) /* the line is no sentence of a paragraph: a heading, an item, a signature */
+    if (tail < start && !is_running(line)) /* no sentence of a paragraph: a heading, an item, a signature */
         return false;
     return !list_mark(line, &number) && *line.p != '|' && *line.p != '#';
 }
