@@ -12,15 +12,11 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "prep/row_checks.h"
 #include "prep/sorter.h"
 #include "prep/time_text.h"
 
-#define FORM_SHARE 0.05 /* a question that more of the rows ask is a form ("Write a poem"), and no part would take it whole */
-
 /* Which part a group goes to is the part of its first row until all are divided. */
-#include "prep/row_checks.h"
-#include "prep/time_text.h"
-
 typedef struct Group {
     uint64_t draw, label;
     int64_t  time;      /* of its newest row */
@@ -216,14 +212,6 @@ static void tell_times(Prep *p, const Sorter *v)
 static int check_rows(Prep *p, const Sorter *groups, Err *e)
 {
     if (!p->rows.n)
-    Draw   d = { 0 };
-    double test = 0, validation = 0;
-    bool   timed = p->cfg.time && *p->cfg.time;
-    join_equal(p, offsetof(RowEntry, group), 1);
-    join_equal(p, offsetof(RowEntry, subject), 1);
-    join_equal(p, offsetof(RowEntry, asked), QUESTION_FORM_SHARE);
-    collect(p, &d);
-    if (!p->row.n)
         return err_set(e, ERR_INPUT, "none of the %zu inputs gave a row; the first: %s", p->input.n, strbuf_z(&p->first_why));
     if (sorter_count(groups))
         return 0;
@@ -254,7 +242,7 @@ static void give_parts(Prep *p, const Sorter *groups, bool timed)
 int divide(Prep *p, Err *e)
 {
     static const struct { size_t field; double most_share; } key[] = {
-        { offsetof(RowEntry, group), 1 }, { offsetof(RowEntry, subject), 1 }, { offsetof(RowEntry, asked), FORM_SHARE },
+        { offsetof(RowEntry, group), 1 }, { offsetof(RowEntry, subject), 1 }, { offsetof(RowEntry, asked), QUESTION_FORM_SHARE },
     };
     const bool timed = p->cfg.time && *p->cfg.time;
     char      *path = prep_path(p, "work/groups");

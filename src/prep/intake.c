@@ -24,7 +24,7 @@ enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_SUBJECTS, LOG_INDEX, LOG_KEYS, 
 static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "work/index.bin", "work/keys.bin" };
 
 /* What the rows so far have, since their entries are on disk. */
-typedef struct Met { int64_t here; bool read, group, label, subject, timed; } Met; /* here: rows of the input in hand; read: some row could be */
+typedef struct Met { int64_t here, used; bool read, group, label, subject, timed; } Met; /* here: rows of the input in hand; used: those of them that no pass removed; read: some row could be */
 
 typedef struct Intake {
     Prep      *p;
@@ -34,8 +34,6 @@ typedef struct Intake {
     RowWork   *work;             /* [BATCH_ROWS] */
     DedupeKeys *keys;            /* NULL: --duplicates off */
     Met        met;
-    int64_t    here;             /* rows of that input so far */
-    int64_t    here, used;       /* rows of that input so far; of these, those that no pass removed */
     VEC(char *) early;           /* what was wrong with its parts before the first row; owned */
     StrBuf     buf[LOGS];
     FileLog    log[LOGS];
@@ -170,6 +168,7 @@ static void put_removed(StrBuf *out, const RowWork *w)
 static void meet(Met *m, const RowEntry *r)
 {
     m->here++;
+    m->used += r->part != PART_REMOVED;
     m->read |= r->why != prep_pass_number("import");
     m->group |= r->group != 0;
     m->label |= r->label != 0;
@@ -258,12 +257,6 @@ static int put_batch(Intake *in, size_t n, Err *e)
         strbuf_add(&in->buf[LOG_SUBJECTS], w->subjects.p, w->subjects.n);
         strbuf_add(&in->buf[LOG_INDEX], &w->entry, sizeof w->entry);
         int rc = in->keys && !row_removed(w) ? dedupe_add(in->keys, w->entry.id, w->keys, w->entry.quality, &in->buf[LOG_KEYS], e) : 0;
-        if (p->dedupe)
-            strbuf_add(&in->buf[LOG_KEYS], w->keys, p->keys_bytes);
-        *vec_push(&p->row) = w->entry;
-        in->here++;
-        in->used += w->entry.part != PART_REMOVED;
-        int rc = add_keys(p, &w->entry, w->keys, e);
         if (rc)
             return rc;
         meet(&in->met, &w->entry);
@@ -317,7 +310,7 @@ static int load_rows(Intake *in, Err *e)
         const RowEntry *r = view_at(&index, off, sizeof *r);
         meet(&in->met, r);
         if (r->source != (int32_t)in->input)
-            in->met.here = 0;
+            in->met.here = in->met.used = 0;
     }
     view_close(&index);
     free(path);
@@ -448,16 +441,6 @@ static int leave_out(Intake *in, const Err *why, Err *e)
     return flush_batch(in, e);
 }
 
-/* The rows that an earlier start read of the input. */
-static void count_rows(Intake *in)
-{
-    in->here = in->used = 0;
-    for (size_t i = in->p->row.n; i > 0 && in->p->row.p[i - 1].source == (int32_t)in->input; i--) {
-        in->here++;
-        in->used += in->p->row.p[i - 1].part != PART_REMOVED;
-    }
-}
-
 /* A part of a file that cannot be read, a member of an archive or all behind a damage, leaves what comes before it and behind it; it is told at once, at the
  * end and in the log. */
 static int leave_part(Intake *in, const char *why, int64_t parts, Err *e)
@@ -465,8 +448,8 @@ static int leave_part(Intake *in, const char *why, int64_t parts, Err *e)
     const char *path = in->p->input.p[in->input].path;
     StrBuf      text = { 0 };
     strbuf_addf(&text, "%s; this part is left out", why);
-    if (in->used)
-        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)in->used);
+    if (in->met.used)
+        strbuf_addf(&text, ", and the %lld rows of the file before it are used: to have the rest, get a whole copy and prepare anew", (long long)in->met.used);
     decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, path, 0 }, "input", ACTION_REMOVE, strbuf_z(&text), NAN, NULL);
     if (parts <= PARTS_SAID)
         log_warn("prep", "%s%s", strbuf_z(&text), parts == PARTS_SAID ? " (further parts of this file are in the log)" : "");
@@ -509,9 +492,8 @@ static int next_rows(Intake *in, size_t *n, Err *first, int64_t *parts, Err *e)
             return err_set(e, rc, "%s", why.text);
         if (!first->code)
             *first = why;
-        const int64_t rows = in->met.here;
         ++*parts;
-        if (!in->here)
+        if (!in->met.here)
             *vec_push(&in->early) = mem_strdup(why.text);
         else if ((rc = leave_part(in, why.text, *parts, e)))
             return rc;
@@ -528,15 +510,12 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         put_notes(in);
         return flush_batch(in, e);
     }
-    count_rows(in);
     int rc = open_input(in, from, &why);
     if (rc == ERR_INPUT || rc == ERR_WORK) /* ERR_WORK: the process that read a document crashed or passed a limit */
         return leave_out(in, &why, e);
     if (rc)
         *e = why;
     while (!rc && !(rc = next_rows(in, &n, &why, &parts, e)) && n) {
-        if (parts && !in->met.here) /* of a file that begins with such a part */
-            rc = leave_part(in, &why, 0, 1, e);
         rc = leave_early(in, e);
         prepare_work(in, n);
         parallel_for(p->pool, (int64_t)n, one_row, in);
@@ -555,7 +534,6 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         }
     }
     if (!rc && !in->met.here) {
-    if (!rc && !in->here) {
         if (!why.code)
             err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
         rc = leave_out(in, &why, e);
@@ -595,7 +573,7 @@ int intake(Prep *p, Err *e)
         if (rc)
             break;
         in.input++;
-        in.met.here = 0;
+        in.met.here = in.met.used = 0;
         rc = save(&in, e);
     }
     if (!rc)

@@ -352,11 +352,11 @@ static Count *count_of(Settling *c, uint64_t hash)
 }
 
 /* Counts the marks of a row, or (judge) finds the first by which it overlaps: *told, owned, and how many there are; of a form: words that it shares. */
-static int settle_row(Settling *c, const Removal *out, const RowEntry *r, bool judge, Json **told, size_t *overlaps, Err *e)
+static int settle_row(Settling *c, const Removal *out, size_t row, bool judge, Json **told, size_t *overlaps, Err *e)
 {
-    Record    rec = { .kind = (RecordKind)r->kind };
+    Record    rec = { .kind = (RecordKind)entries_at(&out->p->rows, row)->kind };
     Shingles *s = c->o->work[0];
-    int       rc = json_parse(&rec.row, removal_line(out, r), "work/rows.jsonl", e);
+    int       rc = json_parse(&rec.row, removal_line(out, row), "work/rows.jsonl", e);
     strbuf_clear(&c->text);
     if (!rc)
         asked(&rec, &c->text);
@@ -371,8 +371,8 @@ static int settle_row(Settling *c, const Removal *out, const RowEntry *r, bool j
             const Mark *m = &c->marks.p[i];
             Count      *n = count_of(c, m->hash);
             if (!judge) {
-                n->rows += n->row != (uint32_t)r->id;
-                n->row = (uint32_t)r->id;
+                n->rows += n->row != (uint32_t)row + 1;
+                n->row = (uint32_t)row + 1;
             } else if (n->rows > NGRAM_FORM_TEXTS) {
                 memset(form + m->at, 1, NGRAM_WORDS);
             }
@@ -402,17 +402,16 @@ int overlap_settle(Prep *p, Removal *out, Err *e)
         return 0;
     c.count = map_new();
     for (int judge = 0; judge < 2; judge++)
-        for (size_t i = 0; i < p->row.n && !rc; i++) {
-            RowEntry *r = &p->row.p[i];
-            if (!r->shares || r->part == PART_REMOVED)
+        for (size_t i = 0; i < p->rows.n && !rc; i++) {
+            if (p->rows.part[i] == PART_REMOVED || !entries_at(&p->rows, i)->shares)
                 continue;
-            rc = settle_row(&c, out, r, judge, &told, &overlaps, e);
+            rc = settle_row(&c, out, i, judge, &told, &overlaps, e);
             if (rc || !judge)
                 continue;
             if (overlaps)
-                removal_add(out, r, "overlap", "shares a run of words with an evaluation row", (double)overlaps, told);
+                removal_add(out, i, "overlap", "shares a run of words with an evaluation row", (double)overlaps, told);
             else
-                decision_add(&out->log, (RowPlace){ r->id, p->input.p[r->source].path, r->line }, "overlap", ACTION_NOTE, form_note, NAN, told);
+                decision_add(&out->log, removal_place(out, i), "overlap", ACTION_NOTE, form_note, NAN, told);
             rc = removal_flush(out, false, e);
         }
     map_free(c.count);

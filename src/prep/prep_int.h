@@ -42,7 +42,6 @@ typedef struct RowEntry {
     uint8_t  part;                 /* of the intake; what became of it: Entries */
     uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */
     uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays. Of the intake, like part */
-    uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays */
     uint8_t  shares;               /* it shares words with an evaluation row that may be a form: overlap_settle judges */
 } RowEntry;
 
