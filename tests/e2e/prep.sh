@@ -216,11 +216,11 @@ has "$work/keys/train.jsonl" '"contacts":{"[A-Z][^"]*":"private","[^"]*@example[
 
 # a row is found by what a repair cut away from it
 printf '%s\n' '{"prompt":"Where is the shop that mends lamps?","completion":"Down the road, behind the church.\n\n-- \nKarla Nord\nkarla.nord@beispielfirma.de"}' \
-    '{"prompt":"Who mends lamps on Sundays?","completion":"Nobody does, they all stay at home."}' > "$work/cut.jsonl"
-"$hone" prep "$work/cut.jsonl" -o "$work/cut" --validation 0 --test 0 > /dev/null || fail "a signature"
-has "$work/cut/decisions.jsonl" '"pass":"repair","action":"edit","reason":"mail_signature, '
-! grep -rqF 'karla.nord' "$work/cut" || fail "the value that was cut is left"
-[ "$("$hone" prep review "$work/cut" --person 'karla.nord@beispielfirma.de')" = 1 ] || fail "a value that was cut is not in the index of persons"
+    '{"prompt":"Who mends lamps on Sundays?","completion":"Nobody does, they all stay at home."}' > "$work/cutaway.jsonl"
+"$hone" prep "$work/cutaway.jsonl" -o "$work/cutaway" --validation 0 --test 0 > /dev/null || fail "a signature"
+has "$work/cutaway/decisions.jsonl" '"pass":"repair","action":"edit","reason":"mail_signature, '
+! grep -rqF 'karla.nord' "$work/cutaway" || fail "the value that was cut is left"
+[ "$("$hone" prep review "$work/cutaway" --person 'karla.nord@beispielfirma.de')" = 1 ] || fail "a value that was cut is not in the index of persons"
 
 # why a row cannot be read is told without what stands in it
 printf '%s\n' '{"messages":[{"role":"anna.schmidt@web.de","content":"Where?"},{"role":"assistant","content":"There."}]}' '{"prompt":"a" "DE89370400440532013000"}' \
