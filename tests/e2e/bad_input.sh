@@ -69,7 +69,7 @@ rm -rf "$work/run"
 # --- a full disk (needs the right to mount)
 mkdir "$work/disk"
 if mount -t tmpfs -o size=700k tmpfs "$work/disk" 2>/dev/null; then
-    trap 'umount "$work/disk" 2>/dev/null; rm -rf "$work"' EXIT
+    mounted=$work/disk
     expect 1 "$work/disk" "$hone" train --model "$work/model" --data "$work/data.jsonl" --out "$work/disk/run" --max-length 128 --steps 40 --eval-every 5 --rank 4
     ! ls -d "$work"/disk/run/checkpoints/*.tmp-* 2>/dev/null || fail "half a checkpoint left behind"
     mount -o remount,size=20m "$work/disk"

@@ -4,7 +4,22 @@ hone=$1
 shared=$2
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+mounted= # below $work
+
+# Whoever still runs may write into the folder while it is removed ("Directory not empty"): what was started in the background is ended and waited for first. With
+# traps of their own, signals wait for the command in front; without, bash would come here while it is still at work.
+clean() {
+    local left
+    trap '' HUP INT TERM
+    left=$(jobs -p)
+    [ -z "$left" ] || { kill $left 2> /dev/null || true; wait $left 2> /dev/null || true; }
+    [ -z "$mounted" ] || umount "$mounted" 2> /dev/null || true
+    rm -rf "$work"
+}
+trap clean EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 skip() { echo "SKIPPED: $*" >&2; exit 77; }
