@@ -275,17 +275,26 @@ static size_t flow_start(Str s)
     return start;
 }
 
-/* Running text: most of its words begin with small letters, as those of headings, signatures and addresses do not. */
-static bool is_running(Str s)
+/* How many words begin with small letters; *words: all. */
+static size_t small_words(Str s, size_t *words)
 {
-    size_t words = 0, small = 0;
+    size_t small = 0;
+    *words = 0;
     for (size_t i = 0; i < s.n; i++) {
         uint32_t cp = 0;
         if ((i && !memchr(" \n", s.p[i - 1], 2)) || memchr(" \n", s.p[i], 2))
             continue;
-        words++;
+        ++*words;
         small += utf8_decode(s.p + i, s.n - i, &cp) > 0 && utf8_is_lower(cp);
     }
+    return small;
+}
+
+/* Running text: most of its words begin with small letters, as those of headings, signatures and addresses do not. */
+static bool is_running(Str s)
+{
+    size_t       words;
+    const size_t small = small_words(s, &words);
     return words >= PARAGRAPH_WORDS && small * 2 > words;
 }
 
@@ -298,8 +307,10 @@ static bool sentence_open(Str s)
         return false;
     for (size_t i = tail; i < s.n; i++)
         spaces += s.p[i] == ' ';
-    if ((spaces + 1 < TAIL_WORDS && (ends < 2 || tail == line_start(s, s.n))) || /* a name below the last sentence is a signature */
-         (spaces < FAREWELL_WORDS && text_has_any((Str){ s.p + tail, s.n - tail }, farewells, ARRAY_LEN(farewells))))
+    const Str end = { s.p + tail, s.n - tail };
+    size_t    words;
+    if ((spaces + 1 < TAIL_WORDS && (ends < 2 || (tail == line_start(s, s.n) && !small_words(end, &words)))) || /* a name below the last sentence is a signature */
+        (spaces < FAREWELL_WORDS && text_has_any(end, farewells, ARRAY_LEN(farewells))))
         return false;
     const size_t start = flow_start(s);
     const Str    line = text_trim((Str){ s.p + start, s.n - start });
