@@ -61,7 +61,8 @@ static Machine full(void)
     };
 }
 
-enum { BASE = 1u << SET_BASE, AVX2 = BASE | 1u << SET_AVX2, AVX512 = AVX2 | 1u << SET_AVX512, BF16 = AVX512 | 1u << SET_AVX512BF16, AMX = BF16 | 1u << SET_AMXBF16 };
+enum { BASE = 1u << SET_BASE, AVX2 = BASE | 1u << SET_AVX2, AVX512 = AVX2 | 1u << SET_AVX512, VNNI = AVX512 | 1u << SET_AVX512VNNI,
+       BF16 = VNNI | 1u << SET_AVX512BF16, AMX = BF16 | 1u << SET_AMXBF16 };
 
 static void test_each_bit(void **state)
 {
@@ -71,7 +72,8 @@ static void test_each_bit(void **state)
         { offsetof(Machine, leaf1), ECX, 28, BASE },   /* avx */       { offsetof(Machine, leaf1), ECX, 29, BASE },    /* f16c */
         { offsetof(Machine, leaf7), EBX, 5, BASE },    /* avx2 */      { offsetof(Machine, leaf7), EBX, 16, AVX2 },    /* avx512f */
         { offsetof(Machine, leaf7), EBX, 17, AVX2 },   /* dq */        { offsetof(Machine, leaf7), EBX, 30, AVX2 },    /* bw */
-        { offsetof(Machine, leaf7), EBX, 31, AVX2 },   /* vl */        { offsetof(Machine, leaf7_1), EAX, 5, AVX512 }, /* avx512_bf16 */
+        { offsetof(Machine, leaf7), EBX, 31, AVX2 },   /* vl */        { offsetof(Machine, leaf7), ECX, 11, AVX512 },  /* avx512_vnni */
+        { offsetof(Machine, leaf7_1), EAX, 5, VNNI },  /* avx512_bf16 */
         { offsetof(Machine, leaf7), EDX, 22, BF16 },   /* amx-bf16 */  { offsetof(Machine, leaf7), EDX, 24, BF16 },    /* amx-tile */
         { offsetof(Machine, leaf1d), EAX, 0, BF16 },   /* palette 1 */ { offsetof(Machine, leaf1d_1), EAX, 26, BF16 }, /* 1024 bytes */
         { offsetof(Machine, leaf1d_1), EBX, 19, BF16 },/* 8 registers */ { offsetof(Machine, leaf1d_1), ECX, 4, BF16 },/* 16 rows */
@@ -118,7 +120,7 @@ static void test_old(void **state)
     assert_int_equal(sets_of(m), BF16);
     m = full();
     m.last_7 = 0;
-    assert_int_equal(sets_of(m), AVX512);
+    assert_int_equal(sets_of(m), VNNI);
     m = full();
     memset(m.leaf7, 0, sizeof m.leaf7);
     memset(m.leaf1, 0, sizeof m.leaf1);
@@ -133,7 +135,7 @@ static void test_old(void **state)
 static void test_here(void **state)
 {
     (void)state;
-    static const char *const name[SET_COUNT] = { "base", "avx2", "avx512", "avx512bf16", "amxbf16" };
+    static const char *const name[SET_COUNT] = { "base", "avx2", "avx512", "avx512vnni", "avx512bf16", "amxbf16" };
     StrBuf text = { 0 };
     for (int s = 0; s < SET_COUNT; s++) {
         Err e = { 0 };

@@ -19,6 +19,7 @@ static const struct {
     const char  *name;
     CpuSet       set;
     const Kern  *kern;
+    const Few   *few;             /* instead of kern's own, for the types that it has */
     const Tiles *bf16;
     const char *(*refused)(void); /* why it may not be used where the processor has it, or NULL */
     const char  *features;
@@ -26,14 +27,15 @@ static const struct {
     const char  *note;            /* Backend.note */
 } isa_table[] = {
 #if defined(__x86_64__)
-#define BF16_FEATURES "avx512f avx512dq avx512bw avx512vl avx512bf16 avx2 fma"
-    { "amxbf16", SET_AMXBF16, &kern_avx512, &tiles_amxbf16, amx_refused, "amx-tile amx-bf16 " BF16_FEATURES, "has not run on real hardware, only in emulation", NULL },
-    { "avx512bf16", SET_AVX512BF16, &kern_avx512, &tiles_avx512bf16, NULL, BF16_FEATURES, NULL, NULL },
-    { "avx512", SET_AVX512, &kern_avx512, NULL, NULL, "avx512f avx512dq avx512bw avx512vl avx2 fma", NULL, NULL },
-    { "avx2", SET_AVX2, &kern_avx2, NULL, NULL, "avx2 fma", NULL, NULL },
-    { "base", SET_BASE, &kern_base, NULL, NULL, "base", NULL, "without AVX2 and FMA hone computes with vectors of four numbers, several times slower; the results are as good" },
+#define VNNI_FEATURES "avx512f avx512dq avx512bw avx512vl avx512vnni avx2 fma"
+    { "amxbf16", SET_AMXBF16, &kern_avx512, &few_avx512vnni, &tiles_amxbf16, amx_refused, "amx-tile amx-bf16 avx512bf16 " VNNI_FEATURES, "has not run on real hardware, only in emulation", NULL },
+    { "avx512bf16", SET_AVX512BF16, &kern_avx512, &few_avx512vnni, &tiles_avx512bf16, NULL, "avx512bf16 " VNNI_FEATURES, NULL, NULL },
+    { "avx512vnni", SET_AVX512VNNI, &kern_avx512, &few_avx512vnni, NULL, NULL, VNNI_FEATURES, NULL, NULL },
+    { "avx512", SET_AVX512, &kern_avx512, NULL, NULL, NULL, "avx512f avx512dq avx512bw avx512vl avx2 fma", NULL, NULL },
+    { "avx2", SET_AVX2, &kern_avx2, NULL, NULL, NULL, "avx2 fma", NULL, NULL },
+    { "base", SET_BASE, &kern_base, NULL, NULL, NULL, "base", NULL, "without AVX2 and FMA hone computes with vectors of four numbers, several times slower; the results are as good" },
 #else
-    { "base", SET_BASE, &kern_base, NULL, NULL, "base", "has not been tested on this kind of processor", NULL },
+    { "base", SET_BASE, &kern_base, NULL, NULL, NULL, "base", "has not been tested on this kind of processor", NULL },
 #endif
 };
 
@@ -265,6 +267,8 @@ static Backend *open_isa(size_t isa, int threads, Err *e)
     Cpu *c = mem_zalloc(1, sizeof *c);
     c->be = cpu_table;
     c->kern = isa_table[isa].kern;
+    for (int t = 0; t < DT_COUNT; t++)
+        c->few[t] = isa_table[isa].few && isa_table[isa].few->gemv[t] ? isa_table[isa].few : &c->kern->few;
     c->tiles[COMPUTE_F32] = &c->kern->f32;
     c->tiles[COMPUTE_BF16] = isa_table[isa].bf16;
     c->be.has_bf16 = isa_table[isa].bf16 != NULL;

@@ -14,6 +14,6 @@
 size_t   backend_cpu_scratch(const Backend *be);                      /* bytes of working space that kernels hold now; it only grows */
 /* threads 0: all usable cores. The best instruction set found, or that which the variable HONE_KERNELS of the environment names; ERR_ARG as below */
 Backend *backend_cpu_open(int threads, Err *e);
-Backend *backend_cpu_open_isa(const char *isa, int threads, Err *e);  /* "base", "avx2", "avx512", "avx512bf16", "amxbf16"; ERR_ARG when the machine lacks it */
+Backend *backend_cpu_open_isa(const char *isa, int threads, Err *e);  /* "base", "avx2", "avx512", "avx512vnni", "avx512bf16", "amxbf16"; ERR_ARG when the machine lacks it */
 
 #endif

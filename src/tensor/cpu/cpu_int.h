@@ -24,6 +24,7 @@ typedef struct Scratch { void *p; size_t n, touched; } Scratch; /* touched: so m
 typedef struct Cpu {
     Backend     be;               /* first: a Backend * of ours is a Cpu * */
     const Kern *kern;
+    const Few  *few[DT_COUNT];    /* by type of w */
     const Tiles *tiles[COMPUTE_COUNT]; /* by Backend.compute; NULL: the processor lacks it */
     Pool       *pool;
     Scratch     slot[SLOT_COUNT];

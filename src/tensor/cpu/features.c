@@ -5,7 +5,7 @@
 #include <cpuid.h>
 #endif
 
-enum { W_1C, W_7B, W_7D, W_7_1A, W_1D_1A, W_1D_1B, W_1D_1C, W_XCR0, W_COUNT };
+enum { W_1C, W_7B, W_7C, W_7D, W_7_1A, W_1D_1A, W_1D_1B, W_1D_1C, W_XCR0, W_COUNT };
 
 #define BIT(n) (UINT64_C(1) << (n))
 #define OSXSAVE BIT(27)
@@ -17,6 +17,7 @@ static const uint64_t needs[SET_COUNT][W_COUNT] = {
     [SET_AVX2] = { [W_1C] = BIT(12) | OSXSAVE | BIT(28) | BIT(29), [W_7B] = BIT(5), [W_XCR0] = BIT(1) | BIT(2) },
     /* f, dq, bw, vl; masks and both halves of the long registers */
     [SET_AVX512] = { [W_7B] = BIT(16) | BIT(17) | BIT(30) | BIT(31), [W_XCR0] = BIT(5) | BIT(6) | BIT(7) },
+    [SET_AVX512VNNI] = { [W_7C] = BIT(11) },
     [SET_AVX512BF16] = { [W_7_1A] = BIT(5) },
     /* amx-bf16, amx-tile; palette 1: 8192 bytes, 1024 in a register, 64 in a row, 8 registers, 16 rows; the configuration and the registers */
     [SET_AMXBF16] = { [W_7D] = BIT(22) | AMX_TILE, [W_1D_1A] = 1024 << 16 | 8192, [W_1D_1B] = 8 << 16 | 64, [W_1D_1C] = 16, [W_XCR0] = BIT(17) | BIT(18) },
@@ -35,6 +36,7 @@ static void read_words(const CpuAsk *ask, uint64_t w[W_COUNT])
     ask->cpuid(ask->machine, 7, 0, r);
     const uint32_t last_sub = r[0];
     w[W_7B] = r[1];
+    w[W_7C] = r[2];
     w[W_7D] = r[3];
     if (last_sub >= 1) {
         ask->cpuid(ask->machine, 7, 1, r);

@@ -5,7 +5,7 @@
 
 #include "base/base.h"
 
-typedef enum { SET_BASE, SET_AVX2, SET_AVX512, SET_AVX512BF16, SET_AMXBF16, SET_COUNT } CpuSet;
+typedef enum { SET_BASE, SET_AVX2, SET_AVX512, SET_AVX512VNNI, SET_AVX512BF16, SET_AMXBF16, SET_COUNT } CpuSet;
 
 typedef struct CpuAsk {
     void     (*cpuid)(void *machine, uint32_t leaf, uint32_t sub, uint32_t r[4]); /* eax, ebx, ecx, edx */

@@ -274,42 +274,42 @@ static void gemm_transposed(Cpu *c, const Gemm *g)
 /* ---- few rows ---- */
 
 #define GEMV_PIECE 262144 /* numbers of b in one piece; smaller ones begin too often with rows that the processor did not see coming */
-#define GEMV_GROUP 4     /* rows of b that are read together */
+#define GEMV_GROUP 16     /* rows of b that are read together: at most so many */
 
-typedef struct Few {
+typedef struct FewRows {
     const Gemm *g;
-    const Kern *kern;
+    GemvFn      gemv;
     const void *x;             /* rows as the type's gemv takes them, ldx bytes apart */
     int64_t     ldx, pieces;
-} Few;
+} FewRows;
 
 static void piece_gemv(void *ctx, int64_t piece, int worker)
 {
     (void)worker;
-    const Few *p = ctx;
+    const FewRows *p = ctx;
     const Gemm *g = p->g;
     int64_t groups = parts(g->n, GEMV_GROUP), j = cut(groups, p->pieces, piece) * GEMV_GROUP;
     int64_t n = MIN(g->n, cut(groups, p->pieces, piece + 1) * GEMV_GROUP) - j;
     Epi e = epi_at(g, 0, j);
-    p->kern->gemv[g->b_type](g->m, n, g->k, p->x, p->ldx, b_at(g, j * g->ldb), g->ldb, g->c + j, g->ldc, &e);
+    p->gemv(g->m, n, g->k, p->x, p->ldx, b_at(g, j * g->ldb), g->ldb, g->c + j, g->ldc, &e);
 }
 
 static void gemm_few(Cpu *c, const Gemm *g)
 {
-    const Kern *kern = c->kern;
-    Few p = { .g = g, .kern = kern, .x = g->a, .ldx = g->lda * (int64_t)sizeof(float) };
-    size_t each = kern->few_x_bytes(g->b_type, g->k);
+    const Few *few = c->few[g->b_type];
+    FewRows p = { .g = g, .gemv = few->gemv[g->b_type], .x = g->a, .ldx = g->lda * (int64_t)sizeof(float) };
+    size_t each = few->x_bytes(g->b_type, g->k);
     if (each) {
         char *x = cpu_slot(c, SLOT_PACK, (size_t)g->m * each);
         if (!x)
             return;
         for (int64_t i = 0; i < g->m; i++)
-            kern->few_x(g->b_type, g->k, g->a + i * g->lda, x + (size_t)i * each);
+            few->x(g->b_type, g->k, g->a + i * g->lda, x + (size_t)i * each);
         p.x = x;
         p.ldx = (int64_t)each;
     }
     p.pieces = MIN(parts(parts(g->n * g->k, GEMV_PIECE), c->be.threads) * c->be.threads, parts(g->n, GEMV_GROUP));
-    cpu_for(c, p.pieces, g->m * g->n * g->k / kern->vw * 4, piece_gemv, &p); /* reading is most of the work */
+    cpu_for(c, p.pieces, g->m * g->n * g->k / c->kern->vw * 4, piece_gemv, &p); /* reading is most of the work */
 }
 
 #define PAIR 128 /* longest inner side of a pair that joins the product of its weight: the buffers grow by it */

@@ -15,6 +15,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     set_source_files_properties(${cpu_dir}/kern_avx2.c PROPERTIES COMPILE_OPTIONS "${cpu_opt};-mavx2;-mfma;-mf16c")
     set_source_files_properties(${cpu_dir}/kern_avx512.c PROPERTIES COMPILE_OPTIONS
         "${cpu_opt};-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mavx2;-mfma;-mf16c;-mprefer-vector-width=512")
+    set_source_files_properties(${cpu_dir}/kern_avx512vnni.c PROPERTIES COMPILE_OPTIONS
+        "${cpu_opt};-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mavx512vnni;-mavx2;-mfma;-mf16c;-mprefer-vector-width=512")
     # Of these the tests compile kern_amxbf16.c once more, with the tile instructions emulated.
     set(cpu_bf16 ${cpu_opt} -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx512bf16 -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     set_source_files_properties(${cpu_dir}/kern_avx512bf16.c PROPERTIES COMPILE_OPTIONS "${cpu_bf16}")

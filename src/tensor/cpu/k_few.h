@@ -19,7 +19,6 @@ _Static_assert(GEMV_ROWS == 4, "gemv knows 1, 2 and 4 rows");
 #define CHAINS      4   /* sums at once, of rows of w times rows of x: they hide the latency of an addition */
 #define NF4_STEPS   15684  /* of all numbers of steps below 2^14 that with which the codes lie nearest to whole ones */
 #define X_STEPS     32767
-#define X_TINY      1e-30f /* a run of x below this is all zero */
 
 /* A row's own cache lines are not followed by the processor's prefetching, since rows are short and there are four streams of them: the same place
  * in rows that follow is asked for, AHEAD_BYTES or more in front. */
@@ -33,15 +32,6 @@ static const int16_t nf4_steps[16] = { -15684, -10919, -8235, -6194, -4461, -289
 
 /* ---- x as whole numbers ---- */
 
-typedef float   v8f __attribute__((vector_size(32)));
-typedef int32_t v8i __attribute__((vector_size(32)));
-
-VINLINE v8f load8(const float *p)
-{
-    typedef float unaligned __attribute__((vector_size(32), aligned(4), may_alias));
-    return *(const unaligned *)p;
-}
-
 VINLINE vs load_shorts(const int16_t *p)
 {
     typedef int16_t unaligned __attribute__((vector_size(32), aligned(2), may_alias));
@@ -54,12 +44,6 @@ VINLINE v8f fma8(v8f a, v8f b, v8f c)
 }
 
 VINLINE v8f set8(float f) { return f - (v8f){ 0 }; }
-
-/* Lane i: a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1]. */
-VINLINE v8i dot_pairs(vs a, vs b)
-{
-    return (v8i)_mm256_madd_epi16((__m256i)a, (__m256i)b);
-}
 
 typedef struct WholeRow {
     int16_t *q;     /* [k] in the order in which run_read gives those of w */
@@ -80,33 +64,6 @@ static size_t few_x_bytes(DType type, int64_t k)
         return 0;
     WholeRow r = whole_row(type, NULL, k);
     return ((size_t)((uintptr_t)(r.q + k)) + KERN_ALIGN - 1) / KERN_ALIGN * KERN_ALIGN;
-}
-
-/* The largest magnitude; NaN where there is one, since as a whole number it is above infinity. */
-VINLINE float run_top(const float *x)
-{
-    v8i top = (v8i)load8(x) & INT32_MAX;
-#pragma GCC unroll 4
-    for (int j = 8; j < RUN; j += 8)
-        top = (v8i)_mm256_max_epi32((__m256i)top, (__m256i)((v8i)load8(x + j) & INT32_MAX));
-    __m128i four = _mm_max_epi32(_mm256_castsi256_si128((__m256i)top), _mm256_extracti128_si256((__m256i)top, 1));
-    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
-    return _mm_cvtss_f32(_mm_castsi128_ps(four));
-}
-
-/* Half a run of x, times f, to the nearest whole numbers. */
-VINLINE vs whole(const float *x, float f)
-{
-    __m256i a = _mm256_cvtps_epi32((__m256)(load8(x) * f)), b = _mm256_cvtps_epi32((__m256)(load8(x + 8) * f));
-    return (vs)_mm256_permute4x64_epi64(_mm256_packs_epi32(a, b), 0xd8);
-}
-
-VINLINE int sum8(v8i v)
-{
-    __m128i four = _mm_add_epi32(_mm256_castsi256_si128((__m256i)v), _mm256_extracti128_si256((__m256i)v, 1));
-    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
 }
 
 static void few_x(DType type, int64_t k, const float *x, void *to)

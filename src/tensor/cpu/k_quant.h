@@ -8,10 +8,10 @@
 #ifndef HONE_CPU_K_QUANT_H
 #define HONE_CPU_K_QUANT_H
 
+#include "tensor/cpu/k_whole.h"
 #include "tensor/cpu/kern.h"
 #include "tensor/cpu/simd.h"
 
-#define RUN       32
 #define RUN_VECS  (RUN / VW)
 #define SPAN      8  /* runs whose scales are read together: at most a block, or several short ones */
 
@@ -164,8 +164,6 @@ VINLINE void scales_read(DType type, Scales *to, const uint8_t *p, int blocks)
 }
 
 /* ---- whole numbers: half a run in one vector, whatever VW is ---- */
-
-typedef int16_t vs __attribute__((vector_size(RUN)));
 
 /* Sixteen bytes; sixteen signed ones. With intrinsics, since GCC takes the conversion of bytes apart. */
 VINLINE vs vbytes(const uint8_t *p) { return (vs)_mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)p)); }

@@ -1,7 +1,7 @@
 /* kern.h - the inner loops, once per instruction set. A Kern is a table of functions that work on plain rows and blocks, on one thread, in
  * scratch memory that the caller gives. The drivers (gemm.c, attn.c, head.c, ...) cut tensors into such blocks, hand them to the threads
  * and fix the order of summation; they know nothing of vectors. kern_body.h gathers the sources that kern_base.c, kern_avx2.c and
- * kern_avx512.c compile at their vector width; kern_avx512bf16.c compiles the packing and the tiles once more, for bf16, and kern_amxbf16.c the packing
+ * kern_avx512.c compile at their vector width; kern_avx512vnni.c adds faster products of few rows, kern_avx512bf16.c compiles the packing and the tiles once more, for bf16, and kern_amxbf16.c the packing
  * with tiles of its own.
  *
  * To add an instruction set: a kern_x.c with VW and its flags in isa.cmake, a row in feature_sets (features.c) and in isa_table (cpu.c), and the few lines
@@ -127,6 +127,14 @@ typedef struct Tiles {
     void (*tile)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
 } Tiles;
 
+/* Products of up to GEMV_ROWS rows of x with rows of w where they lie, by type of w: gemv gives c[t, n] for t rows of x, ldx bytes apart. Where x_bytes is 0
+ * x are floats; elsewhere x() has made of each row of floats what gemv of the type takes, so many bytes, KERN_ALIGN. */
+typedef struct Few {
+    size_t (*x_bytes)(DType type, int64_t k);
+    void   (*x)(DType type, int64_t k, const float *x, void *to);
+    GemvFn gemv[DT_COUNT];
+} Few;
+
 typedef struct Kern {
     int vw;                 /* floats in a vector */
     int nr;                 /* all tiles: at most nr = 2 vw columns */
@@ -135,11 +143,7 @@ typedef struct Kern {
     Tiles f32;
     /* A tile with a read where it lies: a(i, kk) = a[i lda + kk] */
     void (*tile_rows)(int64_t h, int64_t n, int64_t k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c, int64_t ldc, const Epi *e);
-    /* c[t, n] for t <= GEMV_ROWS rows of x, ldx bytes apart, and n rows of w, straight from memory. Where few_x_bytes is 0 x are floats; elsewhere
-     * few_x has made of each row of floats what gemv of the type takes, so many bytes, KERN_ALIGN. */
-    size_t (*few_x_bytes)(DType type, int64_t k);
-    void   (*few_x)(DType type, int64_t k, const float *x, void *to);
-    GemvFn gemv[DT_COUNT]; /* by type of w */
+    Few few;                /* all types */
 
     ElemFn elem[ELEM_COUNT];
     /* ELEM_ADAMW with moments in blocks; map: of the first and the second moment */
@@ -171,6 +175,7 @@ extern const Kern kern_base;
 #if defined(__x86_64__)
 extern const Kern kern_avx2, kern_avx512;
 extern const Tiles tiles_avx512bf16, tiles_amxbf16; /* for the vectors of kern_avx512 */
+extern const Few few_avx512vnni;                    /* the types that it is faster with */
 #endif
 
 #endif

@@ -11,7 +11,7 @@
 #define KERN_TABLE                                                                                                               \
     {                                                                                                                            \
         .vw = VW, .nr = NR,           .mr_rows = MR_ROWS, .f32 = TILES, .tile_rows = tile_rows,                                  \
-        .few_x_bytes = few_x_bytes, .few_x = few_x, .gemv = { STORED_TYPES(GEMV_ROW) },                                          \
+        .few = { .x_bytes = few_x_bytes, .x = few_x, .gemv = { STORED_TYPES(GEMV_ROW) } },                                       \
         .elem = { [ELEM_FILL] = elem_fill, [ELEM_ADD] = elem_add, [ELEM_SCALE] = elem_scale, [ELEM_SOFTCAP] = elem_softcap,      \
                   [ELEM_ADAMW] = elem_adamw, ACT_ROWS(ACT_SILU), ACT_ROWS(ACT_GELU_TANH), ACT_ROWS(ACT_GELU_ERF),                \
                   ACT_ROWS(ACT_RELU), ACT_ROWS(ACT_GELU_QUICK), ACT_ROWS(ACT_RELU_SQUARED), ACT_ROWS(ACT_SWIGLU_CLAMPED) },      \
