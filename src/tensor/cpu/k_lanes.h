@@ -238,24 +238,16 @@ VINLINE void ahead(const Rows *rows, int64_t bytes)
     }
 }
 
-#define CROWDED 2048 /* lanes that lie a multiple of so many bytes apart meet in two places, or one, of the first cache */
-
-/* How many rows lie between one lane and the next, where there are n. As many as can: each lane then walks through memory from end to end, which the processor
- * follows; sixteen rows one beside the other are sixteen short walks that begin anew with each row, at half the speed. */
-VINLINE int64_t rows_apart(int64_t n, int64_t step)
-{
-    int64_t rows = n / VW;
-    return rows > 1 && rows * step % CROWDED == 0 ? rows - 1 : rows;
-}
-
-/* t rows of x, a constant. Fewer than sixteen rows at the end are copied, block by block, beside rows of zeros. */
+/* t rows of x, a constant. The rows of w that share a vector lie as far apart as can be: each lane then walks through memory from end to end, which the
+ * processor follows; sixteen rows one beside the other are sixteen short walks that begin anew with each row, at half the speed. Fewer than sixteen rows at
+ * the end are copied, block by block, beside rows of zeros. */
 VINLINE void lanes_rows(DType type, int t, int64_t n, int64_t k, const char *x, int64_t ldx, const uint8_t *w, int64_t step, float *c, int64_t ldc, const Epi *e)
 {
     const int64_t bytes = (int64_t)dtype_bytes(type, BLOCK);
     uint8_t few[VW][BLOCK] = { { 0 } };
     for (int64_t first = 0, apart; first < n; first += apart * VW) {
         const int64_t rows = MIN(n - first, VW);
-        apart = rows < VW ? 1 : rows_apart(n - first, step);
+        apart = rows < VW ? 1 : (n - first) / VW;
         for (int64_t j = first; j < first + apart; j++) {
             const uint8_t *p = w + j * step;
             const LaneX   *xr[GEMV_ROWS];
