@@ -61,18 +61,19 @@ void *cuda_slot(Cuda *c, CudaSlot s, size_t nbytes);                   /* at lea
 const void *cuda_stage(Cuda *c, const void *host, size_t nbytes);
 void  cuda_fetch(Cuda *c, void *host, const void *device, size_t nbytes); /* waits */
 
-/* Kernels above 48 KB of shared memory say so before their first launch; on the host nothing. */
+/* grid and block: an int, or dim3(x, y); kernel: a name, or (name<a, b>) in brackets; the arguments follow. */
 #ifdef HONE_CUDA_HOST
-#define CUDA_LAUNCH(c, grid, block, shared, kernel, ...) host_launch((c)->stream, #kernel, dim3(grid), dim3(block), (size_t)(shared), [=]() { kernel(__VA_ARGS__); })
-#define CUDA_SHARED(c, kernel, nbytes) true
+#define CUDA_LAUNCH(c, grid, block, shared, kernel, ...) \
+    cuda_try(c, host_launch((c)->stream, #kernel, dim3(grid), dim3(block), (size_t)(shared), kernel, __VA_ARGS__), "kernel " #kernel)
 #else
 #define CUDA_LAUNCH(c, grid, block, shared, kernel, ...)                          \
     do {                                                                          \
         kernel<<<dim3(grid), dim3(block), (size_t)(shared), (c)->stream>>>(__VA_ARGS__); \
         cuda_try(c, cudaGetLastError(), "kernel " #kernel);                       \
     } while (0)
-#define CUDA_SHARED(c, kernel, nbytes) cuda_try(c, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(nbytes)), "shared memory of " #kernel)
 #endif
+/* Kernels above 48 KB of shared memory say so before their first launch. */
+#define CUDA_SHARED(c, kernel, nbytes) cuda_try(c, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)(nbytes)), "shared memory of " #kernel)
 
 /* ---- matrices as kernels take them ---- */
 
