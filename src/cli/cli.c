@@ -67,10 +67,10 @@ const DType cli_kv_type[] = { DT_F32, DT_F16, DT_Q8_0 }; /* as CLI_KV_CHOICES */
 
 int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 {
-    const bool cpu = !device || !*device || !strcmp(device, "auto");
-    *be = backend_open(cpu ? "cpu" : device, (int)threads, e);
+    const bool chosen = device && *device && strcmp(device, "auto") != 0;
+    *be = backend_open(chosen ? device : backend_auto(), (int)threads, e);
     if (*be && (*be)->note)
-        log_warn("cpu", "%s", (*be)->note);
+        log_warn((*be)->name, "%s", (*be)->note);
     return *be ? 0 : e->code;
 }
 

@@ -35,7 +35,7 @@ int  cli_parse(const char *command, const CfgOption *table, void *opts, int argc
 /* A room's options and a command's own rows in one table; owned. n: its rows. The command's struct begins with the room's. */
 CfgOption *cli_table(const CfgOption *room, const CfgOption *own, int *n);
 
-/* "auto" and "cpu" are the CPU backend, "ref" the slow judge. */
+/* device as backend_open has it, or "auto" (also NULL and ""): backend_auto. */
 int  cli_backend(Backend **be, const char *device, int64_t threads, Err *e);
 
 /* The model a command talks to: a model folder, or a run folder (its base with its adapter, or its model), with `adapter` on top when given. */

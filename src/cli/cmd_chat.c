@@ -34,7 +34,7 @@ static const CfgOption table[] = {
     { "repetition-penalty", CFG_REAL, AT(repetition_penalty), "1",    0, 100,  NULL,           "makes tokens already used less likely; 0 or 1: off" },
     { "seed",               CFG_INT,  AT(seed),               "0",    0, 9e15, NULL,           "same seed and messages, same answers" },
     { "kv",                 CFG_CHOICE, AT(kv),               "f32",  0, 0,    CLI_KV_CHOICES, CLI_KV_HELP },
-    { "device",             CFG_STR,  AT(device),             "auto", 0, 0,    "auto|cpu|ref", "where to compute; ref: the slow judge" },
+    { "device",             CFG_STR,  AT(device),             "auto", 0, 0,    "auto|cpu|cuda[:n]|ref", "where to compute; ref: the slow judge" },
     { "threads",            CFG_INT,  AT(threads),            "0",    0, 1024, NULL,           "0: all cores; does not change the result" },
     { 0 },
 };

@@ -35,7 +35,7 @@ static const CfgOption table[] = {
     { "max-tokens", CFG_INT,    AT(max_tokens), "0",     0, 1e6,  NULL,                   "most tokens of such an answer; 0: twice the expected one, at least 64" },
     { "show",       CFG_INT,    AT(show),       "0",     0, 1e12, NULL,                   "print so many answers beside what is expected, wrong ones marked" },
     { "json",       CFG_BOOL,   AT(json),       "false", 0, 0,    NULL,                   "the result as one JSON object" },
-    { "device",     CFG_STR,    AT(device),     "auto",  0, 0,    "auto|cpu|ref",         "where to compute; ref: the slow judge" },
+    { "device",     CFG_STR,    AT(device),     "auto",  0, 0,    "auto|cpu|cuda[:n]|ref",         "where to compute; ref: the slow judge" },
     { "threads",    CFG_INT,    AT(threads),    "0",     0, 1024, NULL,                   "0: all cores; does not change the result" },
     { 0 },
 };

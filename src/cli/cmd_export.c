@@ -32,7 +32,7 @@ static const CfgOption table[] = {
     { "max-shard", CFG_INT, AT(max_shard), "0", 0, 1e15, NULL, "bytes of one safetensors file; a larger model becomes several; 0: 5G" },
     { "data", CFG_STR, AT(data), NULL, 0, 0, "FILE", "texts to compare on; default: a run's held-out rows, else hone's own" },
     { "json", CFG_BOOL, AT(json), "false", 0, 0, NULL, "the certificate as one JSON object" },
-    { "device", CFG_STR, AT(device), "auto", 0, 0, "auto|cpu|ref", "where to compute" },
+    { "device", CFG_STR, AT(device), "auto", 0, 0, "auto|cpu|cuda[:n]|ref", "where to compute" },
     { "threads", CFG_INT, AT(threads), "0", 0, 1024, NULL, "0: all cores" },
     { 0 },
 };

@@ -38,7 +38,7 @@ static const CfgOption table[] = {
     { "echo",               CFG_BOOL, AT(echo),               "false", 0, 0,     NULL,           "print the prompt before the answer" },
     { "json",               CFG_BOOL, AT(json),               "false", 0, 0,     NULL,           "one JSON object per answer" },
     { "kv",                 CFG_CHOICE, AT(kv),               "f32",   0, 0,     CLI_KV_CHOICES, CLI_KV_HELP },
-    { "device",             CFG_STR,  AT(device),             "auto",  0, 0,     "auto|cpu|ref", "where to compute; ref: the slow judge" },
+    { "device",             CFG_STR,  AT(device),             "auto",  0, 0,     "auto|cpu|cuda[:n]|ref", "where to compute; ref: the slow judge" },
     { "threads",            CFG_INT,  AT(threads),            "0",     0, 1024,  NULL,           "0: all cores; does not change the result" },
     { 0 },
 };

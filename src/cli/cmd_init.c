@@ -21,7 +21,7 @@ static const CfgOption table[] = {
     { "out",     CFG_STR,    AT(out),     NULL,   0, 0,    "MODEL",        "new folder for the model" },
     { "seed",    CFG_INT,    AT(seed),    "0",    0, 9e15, NULL,           "same seed, same weights" },
     { "dtype",   CFG_CHOICE, AT(dtype),   "f32",  0, 0,    "f32|bf16|f16", "number format of the file" },
-    { "device",  CFG_STR,    AT(device),  "auto", 0, 0,    "auto|cpu|ref", "where to compute" },
+    { "device",  CFG_STR,    AT(device),  "auto", 0, 0,    "auto|cpu|cuda[:n]|ref", "where to compute" },
     { "threads", CFG_INT,    AT(threads), "0",    0, 1024, NULL,           "0: all cores" },
     { 0 },
 };

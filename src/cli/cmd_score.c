@@ -27,7 +27,7 @@ static const CfgOption table[] = {
     { "separator",  CFG_STR,  AT(separator),  NULL,    0, 0,    "TEXT",         "put between prompt and completion; as the run had it" },
     { "max-length", CFG_INT,  AT(max_length), "0",     0, 1e7,  NULL,           "most tokens of one text; 0: 2048, or what the model can" },
     { "json",       CFG_BOOL, AT(json),       "false", 0, 0,    NULL,           "one JSON object per text; the only form there is" },
-    { "device",     CFG_STR,  AT(device),     "auto",  0, 0,    "auto|cpu|ref", "where to compute; ref: the slow judge" },
+    { "device",     CFG_STR,  AT(device),     "auto",  0, 0,    "auto|cpu|cuda[:n]|ref", "where to compute; ref: the slow judge" },
     { "threads",    CFG_INT,  AT(threads),    "0",     0, 1024, NULL,           "0: all cores; does not change the result" },
     { 0 },
 };

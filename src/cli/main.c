@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "base/thread.h"
 #include "tensor/backend.h"
+#include "tensor/cuda/cuda.h"
 
 const Command commands[] = {
     { "prep",     cmd_prep,     "FILE... -o DATA",                            "clean, de-duplicate, protect and divide data; every decision is logged" },
@@ -51,6 +52,22 @@ static const Command *find(int argc, char **argv, int *words)
     return found;
 }
 
+/* verbose: also on which cards each source of kernels has passed. */
+static void print_version(bool verbose)
+{
+    StrBuf sets = { 0 }, cards = { 0 }, verified = { 0 };
+    backend_cpu_sets(&sets);
+    backend_cuda_describe(&cards);
+    printf("hone %s (compiler %s)\ncpu      %s\nkernels  %s\ndevices  cpu (%d cores), ref (the slow judge)\ncards    %s\n", HONE_VERSION, __VERSION__, backend_cpu_features(),
+           strbuf_z(&sets), thread_cores(), strbuf_z(&cards));
+    if (verbose)
+        backend_cuda_verified(&verified);
+    fputs(strbuf_z(&verified), stdout);
+    strbuf_release(&sets);
+    strbuf_release(&cards);
+    strbuf_release(&verified);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, with a sentence */
@@ -64,11 +81,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (!strcmp(argv[1], "--version")) {
-        StrBuf sets = { 0 };
-        backend_cpu_sets(&sets);
-        printf("hone %s (compiler %s)\ncpu      %s\nkernels  %s\ndevices  cpu (%d cores), ref (the slow judge)\n", HONE_VERSION, __VERSION__, backend_cpu_features(),
-               strbuf_z(&sets), thread_cores());
-        strbuf_release(&sets);
+        print_version(argc > 2 && !strcmp(argv[2], "--verbose"));
         return 0;
     }
     int            words = 1;

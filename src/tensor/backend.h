@@ -53,7 +53,7 @@ typedef enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_COUNT } Compute;
 typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
 
 struct Backend {
-    const char *name;                                                    /* "ref", "cpu" */
+    const char *name;                                                    /* "ref", "cpu", "cuda" */
     int         threads;
     bool        has_bf16;                                                /* compute may be COMPUTE_BF16 */
     const char *note;                                                    /* what the user should know about this machine; NULL: nothing */
@@ -144,7 +144,9 @@ struct Backend {
     void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes: dst may be of any writable type, and the rest of a last block becomes 0 */
 };
 
-Backend *backend_open(const char *name, int threads, Err *e);  /* "ref" or "cpu"; threads 0: all cores; unknown name: ERR_ARG listing the names */
+/* "cpu", "cuda" (the first card that can be used), "cuda:N" or "ref"; threads 0: all cores; unknown name: ERR_ARG listing the names */
+Backend *backend_open(const char *name, int threads, Err *e);
+const char *backend_auto(void);                                /* the name that "auto" stands for here: a card if one can be used, else the cpu */
 const char *compute_name(Compute c);                           /* "f32", "bf16" */
 int backend_check(const Backend *be, Compute c, Err *e);       /* ERR_ARG where be cannot */
 const char *backend_cpu_features(void);                        /* "avx512f avx2 fma": what the cpu backend found and uses */

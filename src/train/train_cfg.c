@@ -52,7 +52,7 @@ const CfgOption train_options[] = {
     { "seed",             CFG_INT,    AT(seed),             "0",    0, 9e15,  NULL,          "same seed, same bits" },
     { "threads",          CFG_INT,    AT(threads),          "0",    0, 1024,  NULL,          "0: all cores; does not change the result" },
     { "memory",           CFG_INT,    AT(memory),           "0",    0, 1e15,  "BYTES",       "most memory to take, as 8GiB; 0: what the machine has free; does not change the result once the run has begun" },
-    { "device",           CFG_STR,    AT(device),           "auto", 0, 0,     "auto|cpu|ref", "where to compute; ref: the slow judge" },
+    { "device",           CFG_STR,    AT(device),           "auto", 0, 0,     "auto|cpu|cuda[:n]|ref", "where to compute; ref: the slow judge" },
     { 0 },
 };
 

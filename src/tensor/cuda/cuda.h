@@ -9,12 +9,13 @@
 extern "C" {
 #endif
 
-/* device: index among the cards that the driver shows. ERR_ARG: no such card or one that is too old; ERR_IO: no driver, one older than this build's toolkit,
- * a card that does not answer; ERR_MEM. Each with the sentence that says what to do. */
+/* device: index among the cards that the driver shows; negative: the first that can be used. ERR_ARG: no such card or one that is too old; ERR_IO: no driver, one older
+ * than this build's toolkit, a card that does not answer; ERR_MEM. Each with the sentence that says what to do. */
 Backend *backend_cuda_open(int device, Err *e);
 int      backend_cuda_count(void);                 /* cards that can be used; 0: none, no driver, or a build without CUDA */
 void     backend_cuda_describe(StrBuf *out);       /* for --version: "NVIDIA H200 (9.0, 139.8 GiB), driver 13.0", or why there is none */
 bool     backend_cuda_memory(const Backend *be, size_t *free_bytes, size_t *total); /* of the card; false: be is not on a card */
+void     backend_cuda_verified(StrBuf *out);       /* for --version --verbose: a line for each source of kernels, when and on which card it last passed, or UNVERIFIED */
 
 #ifdef __cplusplus
 }

@@ -48,18 +48,26 @@ typedef struct Cuda {
     Err          failed;                /* the first failure; code 0: none */
 } Cuda;
 
-static inline Cuda *cuda_of(Backend *be) { return (Cuda *)be; }
-
 /* ---- cuda.cu ---- */
 
 void  cuda_fail(Cuda *c, cudaError_t code, const char *what);          /* keeps the first; what: "kernel rmsnorm", "copy to the card" */
 static inline bool cuda_ok(const Cuda *c) { return c->failed.code == 0; }
 bool  cuda_try(Cuda *c, cudaError_t code, const char *what);           /* true: cudaSuccess; else it is kept */
+/* The calling thread's card is ours from here on: the runtime keeps one for each thread, and another backend or thread may have chosen another. */
+static inline Cuda *cuda_of(Backend *be)
+{
+    Cuda *c = (Cuda *)be;
+    cuda_try(c, cudaSetDevice(c->device), "choosing the card");
+    return c;
+}
 void *cuda_slot(Cuda *c, CudaSlot s, size_t nbytes);                   /* at least nbytes, uninitialised, 256-byte aligned; NULL and a failure: no memory */
 /* A device copy of n bytes of the program's memory, good for kernels launched until CUDA_STAGE_TURNS further calls; the source may be gone on return. */
 #define CUDA_STAGE_TURNS 64
 const void *cuda_stage(Cuda *c, const void *host, size_t nbytes);
 void  cuda_fetch(Cuda *c, void *host, const void *device, size_t nbytes); /* waits */
+void  cuda_send(Cuda *c, void *device, const void *host, size_t nbytes);  /* the source may be gone on return; the copy itself comes in its turn */
+bool  cuda_ring_open(Cuda *c);
+void  cuda_ring_close(Cuda *c);
 
 /* grid and block: an int, or dim3(x, y); kernel: a name, or (name<a, b>) in brackets; the arguments follow. */
 #ifdef HONE_CUDA_HOST

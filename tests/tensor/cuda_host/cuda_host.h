@@ -81,6 +81,7 @@ static inline int  __syncthreads_and(int p, HOST_AT) { return host_barrier(HOST_
 static inline int  __syncthreads_count(int p, HOST_AT) { return host_barrier(HOST_COUNT, p, file, line); }
 static inline void host_meet(unsigned, void *const *) {}
 static inline void __syncwarp(unsigned mask = 0xffffffffu, HOST_AT) { host_warp(mask, host_meet, NULL, "__syncwarp", file, line); }
+static inline void __trap(HOST_AT) { host_fault("__trap of %s:%d", file, line); }
 static inline void __threadfence_block(void) {}
 static inline void __threadfence(void) {}
 
