@@ -136,7 +136,7 @@ static void writes_behind_a_block_are_found(void **state)
     host_cuda_set(NULL);
     probe_rule(PROBE_DEVICE_OVERFLOW, out);
     assert_non_null(host_cuda_fault());
-    assert_non_null(strstr(host_cuda_fault(), "a kernel wrote 256 bytes behind the start of a block of 256 bytes"));
+    assert_non_null(strstr(host_cuda_fault(), "a kernel wrote 252 bytes behind the start of a block of 252 bytes"));
     host_cuda_set(NULL);
 #endif
 }

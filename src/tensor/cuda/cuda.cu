@@ -82,11 +82,8 @@ static void block_free(Cuda *c, void *p, size_t n)
 {
     if (!p)
         return;
-    if (cuda_ok(c))
-        cuda_try(c, cudaStreamSynchronize(c->stream), "waiting for the card");
-    const cudaError_t code = cudaFree(p); /* after a failure of the card it fails too, and the memory goes with the process */
-    if (cuda_ok(c))
-        cuda_try(c, code, "giving memory back");
+    cuda_try(c, cudaStreamSynchronize(c->stream), "waiting for the card");
+    cuda_try(c, cudaFree(p), "giving memory back"); /* after a failure of the card it fails too, and the memory goes with the process */
     c->held -= n;
 }
 
@@ -145,6 +142,10 @@ static void cuda_close(Backend *be)
     Cuda *c = cuda_of(be);
     cuda_sync(be, NULL);
     cuda_lt_close(c->lt);
+    if (c->stream)
+        cudaStreamSynchronize(c->stream); /* also after a failure */
+    if (cuda_lt_close)
+        cuda_lt_close(c->lt);
     for (int i = 0; i < SLOT_COUNT; i++)
         block_free(c, c->slot[i].p, c->slot[i].n);
     cuda_ring_close(c);
