@@ -430,6 +430,35 @@ static void nothing_grows_in_the_second_turn(void **state)
     }
 }
 
+static size_t scratch_of(const OpCase *c, bool sizing)
+{
+    Backend *be = open_card();
+    Lab      l;
+    be->sizing = sizing;
+    run_kernels(&l, c, be, false);
+    be->sizing = false;
+    lab_release(&l);
+    const size_t n = host_cuda_used();
+    close_card(be);
+    return n;
+}
+
+/* The planner lets a pass go by without computing to learn what kernels will take; not one with experts, whose kernels are read back. */
+static void sizing_takes_what_computing_takes(void **state)
+{
+    (void)state;
+    size_t most = 0;
+    for (const OpCase *c = op_cases; c < op_cases + op_cases_count; c++) {
+        if (c->op == OP_ROUTE || c->op == OP_COMBINE)
+            continue;
+        const size_t computed = scratch_of(c, false), sized = scratch_of(c, true);
+        if (sized != computed)
+            fail_msg("%s, case %d: takes %zu bytes when it computes and %zu when it is sized", case_op(c), (int)(c - op_cases), computed, sized);
+        most = MAX(most, computed);
+    }
+    assert_true(most > 100000);
+}
+
 /* ---- 3: every kernel ---- */
 
 /* The word before the bracket of parameters behind each __global__. */
@@ -507,6 +536,7 @@ int main(void)
         cmocka_unit_test(failures_stick),
         cmocka_unit_test(a_bad_id_stops_the_kernel),
         cmocka_unit_test(nothing_grows_in_the_second_turn),
+        cmocka_unit_test(sizing_takes_what_computing_takes),
         cmocka_unit_test(every_kernel_has_run),
 #endif
     };

@@ -69,13 +69,15 @@ void  cuda_send(Cuda *c, void *device, const void *host, size_t nbytes);  /* the
 bool  cuda_ring_open(Cuda *c);
 void  cuda_ring_close(Cuda *c);
 
-/* grid and block: an int, or dim3(x, y); kernel: a name, or (name<a, b>) in brackets; the arguments follow. */
+/* grid and block: an int, or dim3(x, y); kernel: a name, or (name<a, b>) in brackets; the arguments follow. Nothing is launched while sizing. */
 #ifdef HONE_CUDA_HOST
 #define CUDA_LAUNCH(c, grid, block, shared, kernel, ...) \
-    cuda_try(c, host_launch((c)->stream, #kernel, dim3(grid), dim3(block), (size_t)(shared), kernel, __VA_ARGS__), "kernel " #kernel)
+    (void)((c)->be.sizing || cuda_try(c, host_launch((c)->stream, #kernel, dim3(grid), dim3(block), (size_t)(shared), kernel, __VA_ARGS__), "kernel " #kernel))
 #else
 #define CUDA_LAUNCH(c, grid, block, shared, kernel, ...)                          \
     do {                                                                          \
+        if ((c)->be.sizing)                                                       \
+            break;                                                                \
         kernel<<<dim3(grid), dim3(block), (size_t)(shared), (c)->stream>>>(__VA_ARGS__); \
         cuda_try(c, cudaGetLastError(), "kernel " #kernel);                       \
     } while (0)
