@@ -113,7 +113,9 @@ __global__ void kernel_async(float *out, const float *in)
     if (l == 0)
         copy_begin16(none, in, 0);
     copy_group();
-    out[l] = a[l];
+    __syncthreads();
+    out[l] = a[l]; /* all have begun, none waits yet */
+    __syncthreads();
     copy_wait<1>();
     __syncthreads();
     out[32 + l] = a[l] + (b[l] == b[l] ? 1e9f : 0.0f); /* b may not be there */
