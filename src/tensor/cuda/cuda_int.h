@@ -27,6 +27,7 @@ typedef enum {
     SLOT_ROWS,          /* a few numbers for each row */
     SLOT_LOGITS,        /* head: a chunk of logits */
     SLOT_WORK,          /* the product library's workspace */
+    SLOT_BIAS,          /* a product's bias as f32 */
     SLOT_COUNT
 } CudaSlot;
 
@@ -43,6 +44,7 @@ typedef struct Cuda {
     CudaScratch  slot[SLOT_COUNT];
     CudaRing    *ring;
     CudaLt      *lt;
+    int64_t      panel_bytes;           /* most bytes of one of linear's and the head's pieces in scratch; 0: their own bounds. Tests make it small */
     int64_t      grown;                 /* how often scratch had to grow */
     size_t       held;                  /* bytes of device memory that this backend holds now: alloc's and scratch */
     Err          failed;                /* the first failure; code 0: none */
@@ -136,6 +138,10 @@ CudaLt *cuda_lt_open(Cuda *c);                          /* NULL: not there */
 bool    cuda_lt_gemm(Cuda *c, const CudaGemm *g);       /* false: it does not take this product */
 void    cuda_lt_close(CudaLt *lt);
 const char *cuda_lt_version(const CudaLt *lt);
+
+/* few.cu: at most CUDA_FEW rows of x (decoding): y = alpha x w' + beta y + bias, F32 numbers of a w of any stored type, which is read once as it lies */
+#define CUDA_FEW 8
+void cuda_few(Cuda *c, Tensor *y, const Tensor *x, const Tensor *w, const float *bias, float alpha, float beta);
 
 /* ---- the functions of Backend, by file ---- */
 

@@ -44,7 +44,7 @@ template <bool bf16> static __device__ __forceinline__ void put_eight(unsigned c
 template <int type, bool bf16> static __global__ void __launch_bounds__(THREADS, 4) widen_blocks(const Widen a)
 {
     enum { N = QuantShape<type>::block, SIZE = QuantShape<type>::size, BYTES = TILE / N * SIZE };
-    __shared__ alignas(16) unsigned char bytes[BYTES];
+    __shared__ __align__(16) unsigned char bytes[BYTES];
     __shared__ float code[16];
     const int64_t row = blockIdx.x / a.tiles, tile = blockIdx.x % a.tiles, col = tile * TILE;
     const int     numbers = (int)(a.cols - col < TILE ? a.cols - col : TILE), n = numbers / N * SIZE;
@@ -54,10 +54,7 @@ template <int type, bool bf16> static __global__ void __launch_bounds__(THREADS,
         store16(bytes + i, load16(src + i));
     for (int i = whole + (int)threadIdx.x * 2; i < n; i += THREADS * 2)
         memcpy(__builtin_assume_aligned(bytes + i, 2), __builtin_assume_aligned(src + i, 2), 2);
-#pragma unroll
-    for (int i = 0; i < 16; i++)
-        if ((int)threadIdx.x == i)
-            code[i] = a.codes.v[i];
+    quant_codes_share(code, a.codes);
     __syncthreads();
     for (int i = (int)threadIdx.x * 8; i < numbers; i += THREADS * 8) {
         float v[8];
@@ -75,7 +72,7 @@ template <int type, bool bf16> static __global__ void __launch_bounds__(THREADS,
     for (int i = (int)threadIdx.x * 8; i < numbers; i += THREADS * 8) {
         const unsigned char *src = a.src + row * a.row_bytes + (col + i) * SIZE;
         const int n = numbers - i < 8 ? numbers - i : 8;
-        alignas(16) unsigned char in[8 * SIZE];
+        __align__(16) unsigned char in[8 * SIZE];
         float v[8];
         if (a.fast_src && n == 8) {
             for (int b = 0; b < 8 * SIZE; b += 16)
@@ -118,11 +115,15 @@ template <int type> static void launch_widen(Cuda *c, const Widen *a, int64_t ro
     const unsigned grid = (unsigned)(rows * a->tiles);
     BUG_ON(dtype_block((DType)type) != QuantShape<type>::block || dtype_bytes((DType)type, QuantShape<type>::block) != QuantShape<type>::size);
     if constexpr (QuantShape<type>::block == 1) {
-        const auto widen = bf16 ? widen_plain<type, true> : widen_plain<type, false>;
-        CUDA_LAUNCH(c, grid, THREADS, 0, widen, w);
+        if (bf16)
+            CUDA_LAUNCH(c, grid, THREADS, 0, (widen_plain<type, true>), w);
+        else
+            CUDA_LAUNCH(c, grid, THREADS, 0, (widen_plain<type, false>), w);
     } else {
-        const auto widen = bf16 ? widen_blocks<type, true> : widen_blocks<type, false>;
-        CUDA_LAUNCH(c, grid, THREADS, 0, widen, w);
+        if (bf16)
+            CUDA_LAUNCH(c, grid, THREADS, 0, (widen_blocks<type, true>), w);
+        else
+            CUDA_LAUNCH(c, grid, THREADS, 0, (widen_blocks<type, false>), w);
     }
 }
 

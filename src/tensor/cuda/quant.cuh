@@ -31,6 +31,15 @@ template <> struct QuantShape<DT_BF16> { enum { block = 1, size = 2, align = 2 }
 /* What the 16 codes of NF4 and of the IQ4 types stand for; of other types unused. Kernels keep them in shared memory: 16 words in 16 banks, so
  * 32 lanes look up 32 codes at once. */
 typedef struct QuantCodes { float v[16]; } QuantCodes;
+QuantCodes quant_codes(DType type); /* quant.cu */
+
+static __device__ __forceinline__ void quant_codes_share(float *shared, const QuantCodes &codes) /* then __syncthreads */
+{
+#pragma unroll
+    for (int i = 0; i < 16; i++) /* a run-time index would put the argument into local memory */
+        if ((int)threadIdx.x == i)
+            shared[i] = codes.v[i];
+}
 
 /* ---- words at known alignment; memcpy, since the bytes have no type of their own ---- */
 
