@@ -74,7 +74,7 @@ template <int type, int M> static __global__ void __launch_bounds__(WARPS * 32) 
                 for (int r = 0; r < ROWS; r++)
 #pragma unroll
                     for (int i = 0; i < 8; i++)
-                        sum[t][r] = fmaf(x[i], w[r][i], sum[t][r]);
+                        sum[t][r] = mul_add(x[i], w[r][i], sum[t][r]);
             }
     }
 #pragma unroll
@@ -88,7 +88,7 @@ template <int type, int M> static __global__ void __launch_bounds__(WARPS * 32) 
             const int64_t j = first + r;
             if (lane == 0 && j < a.n && t < a.m) {
                 float *y = a.y + t * a.ldy + j, v = a.alpha * s;
-                *y = (a.beta != 0.0f ? fmaf(a.beta, *y, v) : v) + (a.bias ? a.bias[j] : 0.0f);
+                *y = (a.beta != 0.0f ? mul_add(a.beta, *y, v) : v) + (a.bias ? a.bias[j] : 0.0f);
             }
         }
 }

@@ -49,7 +49,7 @@ static __device__ __forceinline__ Place place_of(const Product &p, int rows, int
 static __host__ __device__ __forceinline__ float finish(float sum, float alpha, float beta, float before, float bias)
 {
     const float v = alpha * sum;
-    return (beta != 0.0f ? fmaf(beta, before, v) : v) + bias;
+    return (beta != 0.0f ? mul_add(beta, before, v) : v) + bias;
 }
 
 /* Two neighbours of a row of c; the second may lie outside. */
@@ -278,7 +278,7 @@ static __global__ void __launch_bounds__(256, BM == BIG ? 1 : 2) gemm_f32(const 
             for (int i = 0; i < TM; i++)
 #pragma unroll
                 for (int j = 0; j < TN; j++)
-                    sum[i][j] = fmaf(fa[i], fb[j], sum[i][j]);
+                    sum[i][j] = mul_add(fa[i], fb[j], sum[i][j]);
         }
         if (more)
             keep(s ^ 1);

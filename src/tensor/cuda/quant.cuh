@@ -106,6 +106,16 @@ static __host__ __device__ __forceinline__ float add_apart(float a, float b)
 #endif
 }
 
+/* a b + c, rounded once by the card. The host, whose fused form may be a call of its library, rounds twice. */
+static __host__ __device__ __forceinline__ float mul_add(float a, float b, float c)
+{
+#ifdef __CUDA_ARCH__
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
 /* Exact for every pattern, NaN payloads included. */
 static __host__ __device__ __forceinline__ float f16_wide(uint32_t h)
 {
@@ -117,8 +127,8 @@ static __host__ __device__ __forceinline__ float f16_wide(uint32_t h)
 static __host__ __device__ __forceinline__ float bf16_wide(uint32_t h) { return float_of(h << 16); }
 static __host__ __device__ __forceinline__ int byte_of(const uint32_t w[2], int i) { return (int)(w[i >> 2] >> 8 * (i & 3) & 255u); }
 
-/* NF4's code times the largest magnitude of the block; IQ4's the other way round: the same product. */
-static __host__ __device__ __forceinline__ float nf4_number(const float *code, uint32_t q, float d) { return mul_apart(code[q & 15u], d); }
+/* A code times its block's scale. */
+static __host__ __device__ __forceinline__ float code_number(const float *code, uint32_t q, float d) { return mul_apart(code[q & 15u], d); }
 
 /* Six-bit scale of sub-block i of Q3_K: 4 low bits in the first 8 bytes, 2 upper ones in the last 4. */
 static __host__ __device__ __forceinline__ int q3_k_scale(const unsigned char *p, int i)
@@ -220,12 +230,12 @@ template <int type> static __host__ __device__ __forceinline__ void quant_eight(
         w[0] = word_at<align>(p + at);
         w[1] = word_at<align>(p + at + 4);
         for (int i = 0; i < 8; i++)
-            v[i] = nf4_number(code, (uint32_t)(byte_of(w, i) >> shift), d);
+            v[i] = code_number(code, (uint32_t)(byte_of(w, i) >> shift), d);
     } else if constexpr (type == DT_NF4) {
         const float d = float_of(word_at<4>(p));
         const uint32_t q = word_at<4>(p + 4 + 4 * part);
         for (int i = 0; i < 8; i++) /* the first number of a byte lies high */
-            v[i] = nf4_number(code, q >> (i / 2 * 8 + (i % 2 ? 0 : 4)), d);
+            v[i] = code_number(code, q >> (i / 2 * 8 + (i % 2 ? 0 : 4)), d);
     } else {
         static_assert(type == DT_INT8, "a stored type without its numbers");
         const float d = float_of(word_at<4>(p));
