@@ -135,7 +135,8 @@ static void check_gemm(Backend *be, const ProductCase *p, bool bias)
     for (int64_t i = 0; p->beta == 0.0f && i < nc; i++)
         if (i % p->ldc < p->n)
             c[i] = NAN; /* is not read */
-    void *da = operand_on_card(be, a, na, p->bf16), *db = operand_on_card(be, b, nb, p->bf16), *dc = on_card(be, c, (size_t)nc * 4), *dv = on_card(be, v, (size_t)p->n * 4);
+    const bool halves = p->bf16 && !p->rounds;
+    void *da = operand_on_card(be, a, na, halves), *db = operand_on_card(be, b, nb, halves), *dc = on_card(be, c, (size_t)nc * 4), *dv = on_card(be, v, (size_t)p->n * 4);
     product_gemm(be, p, da, db, dc, bias ? dv : NULL);
     be->download(be, got, dc, (size_t)nc * 4);
     double top = 0, off = 0;
@@ -149,7 +150,7 @@ static void check_gemm(Backend *be, const ProductCase *p, bool bias)
         off = fmax(off, isnan(got[i * p->ldc + j]) ? INFINITY : fabs(want - (double)got[i * p->ldc + j]));
     }
     if (!(off <= CPU_TOL * top))
-        fail_msg("[%d, %d] over %d, %s, a by %s, b by %s, beta %g: off by %.2g of the largest", (int)p->m, (int)p->n, (int)p->k, p->bf16 ? "bf16" : "f32", p->a_rows ? "rows" : "columns",
+        fail_msg("[%d, %d] over %d, %s, a by %s, b by %s, beta %g: off by %.2g of the largest", (int)p->m, (int)p->n, (int)p->k, p->rounds ? "rounded" : p->bf16 ? "bf16" : "f32", p->a_rows ? "rows" : "columns",
                  p->b_rows ? "rows" : "columns", (double)p->beta, off / top);
     for (int64_t i = 0; i < nc; i++) {
         if (i % p->ldc >= p->n)
@@ -157,8 +158,8 @@ static void check_gemm(Backend *be, const ProductCase *p, bool bias)
         else
             assert_true(!isnan(got[i]));
     }
-    be->release(be, da, (size_t)na * (p->bf16 ? 2 : 4));
-    be->release(be, db, (size_t)nb * (p->bf16 ? 2 : 4));
+    be->release(be, da, (size_t)na * (halves ? 2 : 4));
+    be->release(be, db, (size_t)nb * (halves ? 2 : 4));
     be->release(be, dc, (size_t)nc * 4);
     be->release(be, dv, (size_t)p->n * 4);
     free(a);
@@ -172,16 +173,16 @@ static void check_gemm(Backend *be, const ProductCase *p, bool bias)
 static void products_are_right_in_every_orientation(void **state)
 {
     (void)state;
-    static const int64_t shapes[][3] = { { 3, 5, 7 }, { 65, 130, 70 }, { 9, 67, 1500 }, { 128, 128, 0 }, { 1030, 1025, 19 } };
+    static const int64_t shapes[][3] = { { 3, 5, 7 }, { 65, 130, 70 }, { 9, 67, 1500 }, { 130, 16, 600 }, { 64, 128, 0 }, { 1030, 1025, 19 } };
     Backend *be = open_card();
     for (size_t s = 0; s < ARRAY_LEN(shapes); s++)
-        for (int kind = 0; kind < 8; kind++)
+        for (int kind = 0; kind < 12; kind++) /* from 8 on: rounded on the way */
             for (int odd = 0; odd < 2; odd++) {
-                const bool    big = s == ARRAY_LEN(shapes) - 1, bf16 = kind & 1, a_rows = kind & 2, b_rows = kind & 4;
+                const bool    big = s == ARRAY_LEN(shapes) - 1, rounds = kind >= 8, bf16 = rounds || kind & 1, a_rows = (rounds ? kind & 1 : kind & 2) != 0, b_rows = (rounds ? kind & 2 : kind & 4) != 0;
                 const int64_t m = shapes[s][0], n = shapes[s][1], k = shapes[s][2], wide_a = a_rows ? k : m, wide_b = b_rows ? k : n;
-                if (big && odd)
+                if ((big && odd) || (rounds && MIN(m, n) > 64))
                     continue;
-                const ProductCase p = { .m = m, .n = n, .k = k, .bf16 = bf16, .a_rows = a_rows, .b_rows = b_rows, .lda = odd ? wide_a + 5 : (wide_a + 7) / 8 * 8,
+                const ProductCase p = { .m = m, .n = n, .k = k, .bf16 = bf16, .rounds = rounds, .a_rows = a_rows, .b_rows = b_rows, .lda = odd ? wide_a + 5 : (wide_a + 7) / 8 * 8,
                                         .ldb = odd ? wide_b + 3 : (wide_b + 7) / 8 * 8, .ldc = odd ? n + 1 : (n + 1) / 2 * 2, .alpha = 0.75f,
                                         .beta = kind % 3 == 0 ? 1.0f : kind % 3 == 1 ? 0.5f : 0.0f };
                 check_gemm(be, &p, (kind + odd) % 2);

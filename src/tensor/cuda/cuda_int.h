@@ -131,7 +131,9 @@ typedef struct CudaGemm {
     int64_t      ldc;
     float        alpha, beta;   /* beta 0: c is not read */
     const float *bias;      /* [n]; NULL: none */
+    bool         rounds;    /* of F32 operands: they are rounded to bf16 on their way, with the bits of a product of rounded copies. Skinny ones only */
 } CudaGemm;
+#define CUDA_SKINNY 64      /* m or n at most */
 void    cuda_gemm(Cuda *c, const CudaGemm *g);          /* the library where it is there and takes the shape, else hone's own */
 void    cuda_gemm_own(Cuda *c, const CudaGemm *g);
 CudaLt *cuda_lt_open(Cuda *c);                          /* NULL: not there */

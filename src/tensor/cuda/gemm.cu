@@ -3,7 +3,7 @@
  * A block of threads makes one tile of c. Its stretches of a and b pass through shared memory as tiles of the row-major matrices that they are, so one loader serves
  * every orientation: 16-byte pieces where rows allow it, number by number elsewhere and at the edges (zeros beyond).
  *   F32   each thread TM x TN numbers of c, fused multiply-adds; the next stretch waits in registers while this one is multiplied.
- *   BF16  matrix units (mma.cuh), STAGES stretches of k underway by asynchronous copies.
+ *   BF16  matrix units (mma.cuh), STAGES stretches of k underway by asynchronous copies; skinny ones also from F32, rounded on the way.
  * Results with few tiles cut k into splits, each summed by blocks of their own into SLOT_SUMS, then added in order.
  * Invariants: tiles, stretches and splits follow from m, n, k alone, an element's sum is one chain in each split; nothing depends on alignment or on the card.
  * To add an operand type: its tile kernel, its row in launch_tiles. */
@@ -106,8 +106,49 @@ static __device__ __forceinline__ void copy_tile(uint16_t *dst, const uint16_t *
     }
 }
 
-/* 2 m n k FLOP; (BM + BN) / (BM BN) bytes of shared memory's input a FLOP. Bound by the matrix units as mma.sync drives them: bar 0.55 of the library on 9.0 (where
- * only wgmma reaches the rest), 0.85 on 8.x; the small tile in skinny products by reading the long operand once, bar 3.0 TB/s. */
+/* One stretch of k from shared memory: sum += a b. Tiles lie as their matrices do, rows PAD longer. */
+template <int A_LD, int B_LD, int MT, int NT, bool a_rows, bool b_rows>
+static __device__ __forceinline__ void multiply(float sum[MT][NT][4], const uint16_t *sa, const uint16_t *sb, int wm, int wn)
+{
+    const int lane = (int)threadIdx.x % 32;
+#pragma unroll
+    for (int k = 0; k < KH; k += 16) {
+        uint32_t fa[MT][4], fb[4];
+#pragma unroll
+        for (int i = 0; i < MT; i++) {
+            if (a_rows)
+                load_matrices(fa[i], sa + (wm + 16 * i + lane % 16) * A_LD + k + lane / 16 * 8);
+            else
+                load_matrices_transposed(fa[i], sa + (k + lane % 8 + lane / 16 * 8) * A_LD + wm + 16 * i + lane / 8 % 2 * 8);
+        }
+#pragma unroll
+        for (int j = 0; j < NT; j += 2) {
+            if (b_rows)
+                load_matrices(fb, sb + (wn + 8 * j + lane % 8 + lane / 16 * 8) * B_LD + k + lane / 8 % 2 * 8);
+            else
+                load_matrices_transposed(fb, sb + (k + lane % 16) * B_LD + wn + 8 * j + lane / 16 * 8);
+#pragma unroll
+            for (int i = 0; i < MT; i++) {
+                mma_bf16(sum[i][j], fa[i], fb);
+                mma_bf16(sum[i][j + 1], fa[i], fb + 2);
+            }
+        }
+    }
+}
+
+template <int MT, int NT> static __device__ __forceinline__ void put_tile(const Product &p, const Place &at, float sum[MT][NT][4], int wm, int wn)
+{
+    const int lane = (int)threadIdx.x % 32;
+#pragma unroll
+    for (int i = 0; i < MT; i++)
+#pragma unroll
+        for (int j = 0; j < NT; j++)
+#pragma unroll
+            for (int h = 0; h < 2; h++)
+                put_pair(p, at, at.row + wm + 16 * i + 8 * h + lane / 4, at.col + wn + 8 * j + lane % 4 * 2, sum[i][j][2 * h], sum[i][j][2 * h + 1]);
+}
+
+/* 2 m n k FLOP. Bound by the matrix units as mma.sync drives them: bar 0.55 of the library on 9.0 (where only wgmma reaches the rest), 0.85 on 8.x. */
 template <int BM, int BN, int WARPS_M, int WARPS_N, bool a_rows, bool b_rows>
 static __global__ void __launch_bounds__(WARPS_M * WARPS_N * 32, 2) gemm_bf16(const Product p)
 {
@@ -116,8 +157,7 @@ static __global__ void __launch_bounds__(WARPS_M * WARPS_N * 32, 2) gemm_bf16(co
     SHARED_DYNAMIC(uint16_t, shared);
     const Place     at = place_of(p, BM, BN);
     const uint16_t *a = (const uint16_t *)p.a, *b = (const uint16_t *)p.b;
-    const int       lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, wm = warp / WARPS_N * WM, wn = warp % WARPS_N * WN;
-    const int       stretches = (int)((at.k1 - at.k0 + KH - 1) / KH);
+    const int       warp = (int)threadIdx.x / 32, wm = warp / WARPS_N * WM, wn = warp % WARPS_N * WN, stretches = (int)((at.k1 - at.k0 + KH - 1) / KH);
     float           sum[MT][NT][4];
 #pragma unroll
     for (int i = 0; i < MT * NT * 4; i++)
@@ -144,39 +184,83 @@ static __global__ void __launch_bounds__(WARPS_M * WARPS_N * 32, 2) gemm_bf16(co
         copy_wait<STAGES - 2>();
         __syncthreads(); /* this stretch is there for all, and nobody reads the one before it any more */
         begin(s + STAGES - 1);
-        const uint16_t *sa = shared + s % STAGES * (A_SIZE + B_SIZE), *sb = sa + A_SIZE;
-#pragma unroll
-        for (int k = 0; k < KH; k += 16) {
-            uint32_t fa[MT][4], fb[NT / 2][4];
-#pragma unroll
-            for (int i = 0; i < MT; i++) {
-                if (a_rows)
-                    load_matrices(fa[i], sa + (wm + 16 * i + lane % 16) * A_LD + k + lane / 16 * 8);
-                else
-                    load_matrices_transposed(fa[i], sa + (k + lane % 8 + lane / 16 * 8) * A_LD + wm + 16 * i + lane / 8 % 2 * 8);
-            }
-#pragma unroll
-            for (int j = 0; j < NT / 2; j++) {
-                if (b_rows)
-                    load_matrices(fb[j], sb + (wn + 16 * j + lane % 8 + lane / 16 * 8) * B_LD + k + lane / 8 % 2 * 8);
-                else
-                    load_matrices_transposed(fb[j], sb + (k + lane % 16) * B_LD + wn + 16 * j + lane / 16 * 8);
-            }
-#pragma unroll
-            for (int i = 0; i < MT; i++)
-#pragma unroll
-                for (int j = 0; j < NT; j++)
-                    mma_bf16(sum[i][j], fa[i], fb[j / 2] + j % 2 * 2);
-        }
+        const uint16_t *sa = shared + s % STAGES * (A_SIZE + B_SIZE);
+        multiply<A_LD, B_LD, MT, NT, a_rows, b_rows>(sum, sa, sa + A_SIZE, wm, wn);
     }
     copy_wait<0>();
+    put_tile<MT, NT>(p, at, sum, wm, wn);
+}
+
+/* A tile of F32 numbers on its way into one of BF16: this thread's eights of it, first in registers. */
+template <int ROWS, int COLS, int THREADS>
+static __device__ __forceinline__ void fetch_eights(float v[ROWS * COLS / THREADS / 8][8], const float *src, int64_t ld, int64_t row, int64_t row_end, int64_t col,
+                                                    int64_t col_end, bool fast)
+{
+    enum { PIECES = COLS / 8 };
 #pragma unroll
-    for (int i = 0; i < MT; i++)
+    for (int i = 0; i < ROWS * PIECES / THREADS; i++) {
+        const int    id = (int)threadIdx.x + i * THREADS, r = id / PIECES, c = id % PIECES * 8, n = valid_of(row + r < row_end, col + c, col_end, 8);
+        const float *from = src + (row + r) * ld + col + c;
+        if (fast && n == 8) {
+            *(float4 *)v[i] = *(const float4 *)from;
+            *(float4 *)(v[i] + 4) = *(const float4 *)(from + 4);
+        } else {
 #pragma unroll
-        for (int j = 0; j < NT; j++)
+            for (int e = 0; e < 8; e++)
+                v[i][e] = e < n ? from[e] : 0.0f;
+        }
+    }
+}
+
+template <int ROWS, int COLS, int THREADS> static __device__ __forceinline__ void keep_eights(uint16_t *dst, const float v[ROWS * COLS / THREADS / 8][8])
+{
+    enum { PIECES = COLS / 8 };
 #pragma unroll
-            for (int h = 0; h < 2; h++)
-                put_pair(p, at, at.row + wm + 16 * i + 8 * h + lane / 4, at.col + wn + 8 * j + lane % 4 * 2, sum[i][j][2 * h], sum[i][j][2 * h + 1]);
+    for (int i = 0; i < ROWS * PIECES / THREADS; i++) {
+        const int id = (int)threadIdx.x + i * THREADS;
+        store16(dst + id / PIECES * (COLS + PAD) + id % PIECES * 8, make_uint4(bf16_pair(v[i][0], v[i][1]), bf16_pair(v[i][2], v[i][3]), bf16_pair(v[i][4], v[i][5]),
+                                                                              bf16_pair(v[i][6], v[i][7])));
+    }
+}
+
+/* The skinny products of low-rank pairs read a long F32 operand once and do little with it: 4 bytes a number of it, where a copy in bf16 would take 6 to write and 2 to
+ * read. Bound by memory, bar 3.0 TB/s. The next stretch waits in registers while this one is multiplied. */
+template <bool a_rows, bool b_rows> static __global__ void __launch_bounds__(128, 4) gemm_rounded(const Product p)
+{
+    enum { THREADS = 128, A_ROWS = a_rows ? SMALL : KH, A_COLS = a_rows ? KH : SMALL, B_ROWS = b_rows ? SMALL : KH, B_COLS = b_rows ? KH : SMALL };
+    enum { A_LD = A_COLS + PAD, B_LD = B_COLS + PAD, EIGHTS = SMALL * KH / THREADS / 8 };
+    __shared__ __align__(16) uint16_t sa[2][A_ROWS * A_LD];
+    __shared__ __align__(16) uint16_t sb[2][B_ROWS * B_LD];
+    const Place  at = place_of(p, SMALL, SMALL);
+    const float *a = (const float *)p.a, *b = (const float *)p.b;
+    const int    warp = (int)threadIdx.x / 32, wm = warp / 2 * 32, wn = warp % 2 * 32;
+    float        sum[2][4][4], va[EIGHTS][8], vb[EIGHTS][8];
+#pragma unroll
+    for (int i = 0; i < 2 * 4 * 4; i++)
+        sum[i / 16][i / 4 % 4][i % 4] = 0.0f;
+
+    const auto fetch = [&](int64_t k) {
+        fetch_eights<A_ROWS, A_COLS, THREADS>(va, a, p.lda, a_rows ? at.row : k, a_rows ? p.m : at.k1, a_rows ? k : at.row, a_rows ? at.k1 : p.m, p.fast_a);
+        fetch_eights<B_ROWS, B_COLS, THREADS>(vb, b, p.ldb, b_rows ? at.col : k, b_rows ? p.n : at.k1, b_rows ? k : at.col, b_rows ? at.k1 : p.n, p.fast_b);
+    };
+    const auto keep = [&](int s) {
+        keep_eights<A_ROWS, A_COLS, THREADS>(sa[s], va);
+        keep_eights<B_ROWS, B_COLS, THREADS>(sb[s], vb);
+    };
+    fetch(at.k0);
+    keep(0);
+    __syncthreads();
+    int s = 0;
+    for (int64_t k = at.k0; k < at.k1; k += KH, s ^= 1) {
+        const bool more = k + KH < at.k1;
+        if (more)
+            fetch(k + KH);
+        multiply<A_LD, B_LD, 2, 4, a_rows, b_rows>(sum, sa[s], sb[s], wm, wn);
+        if (more)
+            keep(s ^ 1);
+        __syncthreads();
+    }
+    put_tile<2, 4>(p, at, sum, wm, wn);
 }
 
 /* ---- F32 ---- */
@@ -308,10 +392,14 @@ static __global__ void __launch_bounds__(256) add_splits(const Product p, int sp
 
 /* ---- launches ---- */
 
-template <bool a_rows, bool b_rows> static void launch_tiles(Cuda *c, const Product *product, DType type, bool big, int splits)
+template <bool a_rows, bool b_rows> static void launch_tiles(Cuda *c, const Product *product, DType type, bool rounds, bool big, int splits)
 {
     const Product p = *product;
     const dim3    grid((unsigned)(p.tiles_m * p.tiles_n), (unsigned)splits);
+    if (rounds) {
+        CUDA_LAUNCH(c, grid, 128, 0, (gemm_rounded<a_rows, b_rows>), p);
+        return;
+    }
     if (type == DT_F32) {
         if (big)
             CUDA_LAUNCH(c, grid, 256, 0, (gemm_f32<BIG, BIG, 8, 8, 8, a_rows, b_rows>), p);
@@ -332,7 +420,7 @@ static bool aligned(const void *p, int64_t nbytes) { return (uintptr_t)p % (uint
 
 void cuda_gemm_own(Cuda *c, const CudaGemm *g)
 {
-    BUG_ON(g->type != DT_F32 && g->type != DT_BF16);
+    BUG_ON((g->type != DT_F32 && g->type != DT_BF16) || (g->rounds && (g->type != DT_F32 || MIN(g->m, g->n) > CUDA_SKINNY)));
     BUG_ON(g->k > INT32_MAX / 2);
     if (!cuda_ok(c) || g->m == 0 || g->n == 0)
         return;
@@ -353,7 +441,7 @@ void cuda_gemm_own(Cuda *c, const CudaGemm *g)
         splits = 1;
     }
     const auto launch = g->a_rows ? g->b_rows ? launch_tiles<true, true> : launch_tiles<true, false> : g->b_rows ? launch_tiles<false, true> : launch_tiles<false, false>;
-    launch(c, &p, g->type, big, (int)splits);
+    launch(c, &p, g->type, g->rounds, big, (int)splits);
     if (p.part) {
         const int n = (int)splits;
         CUDA_LAUNCH(c, (unsigned)parts(g->m * g->n, 256), 256, 0, add_splits, p, n);
@@ -361,10 +449,11 @@ void cuda_gemm_own(Cuda *c, const CudaGemm *g)
 }
 
 /* The library has no splits to give (lt.cu), so what is skinny and long stays here: one side of the result fits a small tile. */
+static_assert(CUDA_SKINNY == SMALL, "a skinny product is one of small tiles");
 void cuda_gemm(Cuda *c, const CudaGemm *g)
 {
     if (!cuda_ok(c) || g->m == 0 || g->n == 0)
         return;
-    if (MIN(g->m, g->n) <= SMALL || !cuda_lt_gemm(c, g))
+    if (MIN(g->m, g->n) <= CUDA_SKINNY || !cuda_lt_gemm(c, g))
         cuda_gemm_own(c, g);
 }

@@ -308,7 +308,7 @@ static void make_logits(Head *d)
         next = stretch_up(d, v);
         const void *a = h_operand(d, &lda), *b = w_operand(d, v, &ldb);
         const CudaGemm g = { d->chunk_rows, next - v, d->D, d->type, a, b, lda, ldb, true, true, d->chunk.z + v - d->chunk.col0, d->chunk.ld, d->cfg.scale, 0.0f,
-                             d->bias ? d->bias + v : NULL };
+                             d->bias ? d->bias + v : NULL, false };
         cuda_gemm(d->c, &g);
     }
 }
@@ -323,7 +323,7 @@ static void add_dh(Head *d, Tensor *dh, bool replace)
         const void    *b = w_operand(d, v, &ldb);
         const int64_t  lda = d->type == DT_BF16 ? 2 * d->chunk.ld : d->chunk.ld;
         const CudaGemm g = { d->chunk_rows, d->D, end - v, d->type, (const char *)d->chunk.z + (v - d->chunk.col0) * size_of(d), b, lda, ldb, true, false,
-                             out.p + d->chunk.row0 * out.ld, out.ld, d->cfg.scale, replace ? 0.0f : 1.0f, NULL };
+                             out.p + d->chunk.row0 * out.ld, out.ld, d->cfg.scale, replace ? 0.0f : 1.0f, NULL, false };
         cuda_gemm(d->c, &g);
         replace = false;
     }
@@ -339,7 +339,7 @@ static void add_dw_db(Head *d, Tensor *dw, Tensor *db)
         const Mat      out = mat_of(dw);
         const void    *b = h_operand(d, &ldb);
         const CudaGemm g = { k.cols, d->D, rows, d->type, k.z, b, d->type == DT_BF16 ? 2 * k.ld : k.ld, ldb, false, false, out.p + k.col0 * out.ld, out.ld, d->cfg.scale,
-                             1.0f, NULL };
+                             1.0f, NULL, false };
         cuda_gemm(d->c, &g);
     }
     if (db) {

@@ -8,7 +8,8 @@
  * So a widened w always takes its addition along (at T 8192, K = N 4096, R 16: nothing more instead of 268 MB, a tenth of the time of the product itself), and a
  * bf16 w is copied for it when T > K / 2 (67 MB instead of 268). In F32 nothing is copied anyway and the second product stands alone. Back the same with
  * K in the place of N: dx = [dy | dy2] [w; w2], where w2 lies below w.
- * Few rows go to few.cu.
+ * Few rows go to few.cu. Skinny products of F32 tensors, those inside a low-rank pair, read both where they lie and round on the way (CudaGemm.rounds): 4 bytes for a
+ * number of x instead of 8.
  * Invariant: panels follow from shapes (and panel_bytes) alone.
  * To add a product: its panels here, its sums are gemm.cu's. */
 #include "tensor/cuda/cuda_int.h"
@@ -41,6 +42,12 @@ static Operand in_place(const Tensor *t, int64_t row)
     return o;
 }
 
+/* The product of F32 tensors with COMPUTE_BF16 whose result is at most CUDA_SKINNY high or wide. */
+static bool rounds_on_the_way(DType product, const Tensor *w, int64_t m, int64_t n)
+{
+    return product == DT_BF16 && w->dtype == DT_F32 && MIN(m, n) <= CUDA_SKINNY;
+}
+
 /* Rows [first, first + rows) of t at column `col` of a matrix in scratch. */
 static void put(Cuda *c, const Operand *o, DType type, int64_t row, int64_t col, const Tensor *t, int64_t first, int64_t rows)
 {
@@ -66,6 +73,11 @@ static void forward(Cuda *c, Tensor *y, const Tensor *x, const Tensor *w, const 
         cuda_few(c, y, x, w, bias, alpha, beta);
         if (x2)
             cuda_few(c, y, x2, w2, NULL, alpha, 1.0f);
+        return;
+    }
+    if (!x2 && rounds_on_the_way(type, w, T, N)) {
+        const CudaGemm g = { T, N, K, DT_F32, x->data, w->data, x->ld, w->ld, true, true, out.p, out.ld, alpha, beta, bias, true };
+        cuda_gemm(c, &g);
         return;
     }
     bool          ready = lies_ready(w, type);
@@ -95,7 +107,7 @@ static void forward(Cuda *c, Tensor *y, const Tensor *x, const Tensor *w, const 
                     put(c, &b, type, 0, K, w2, j, n);
                 held = j;
             }
-            const CudaGemm g = { m, n, k, type, a.p, b.p, a.ld, b.ld, true, true, out.p + t * out.ld + j, out.ld, alpha, beta, bias ? bias + j : NULL };
+            const CudaGemm g = { m, n, k, type, a.p, b.p, a.ld, b.ld, true, true, out.p + t * out.ld + j, out.ld, alpha, beta, bias ? bias + j : NULL, false };
             cuda_gemm(c, &g);
         }
     }
@@ -111,6 +123,11 @@ static void backward(Cuda *c, Tensor *dx, const Tensor *dy, const Tensor *w, flo
     const int64_t T = out.rows, K = out.cols, N = tensor_cols(dy), R = dy2 ? tensor_cols(dy2) : 0;
     if (!cuda_ok(c) || T == 0 || K == 0)
         return;
+    if (!dy2 && rounds_on_the_way(type, w, T, K)) {
+        const CudaGemm g = { T, K, N, DT_F32, dy->data, w->data, dy->ld, w->ld, true, false, out.p, out.ld, alpha, 1.0f, NULL, true };
+        cuda_gemm(c, &g);
+        return;
+    }
     bool          ready = lies_ready(w, type);
     const bool    joined = dy2 && type == DT_BF16 && (!ready || 2 * T > N), copied = type != DT_F32;
     ready = ready && !joined;
@@ -138,7 +155,7 @@ static void backward(Cuda *c, Tensor *dx, const Tensor *dy, const Tensor *w, flo
                 held = j;
             }
             const CudaGemm g = { m, K, n + below, type, (const char *)a.p + j * size_of(type), b.p, a.ld, b.ld, true, false, out.p + t * out.ld, out.ld,
-                                 alpha, 1.0f, NULL };
+                                 alpha, 1.0f, NULL, false };
             cuda_gemm(c, &g);
         }
     }
@@ -179,7 +196,7 @@ void cuda_linear_dw(Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, 
     const int64_t T = tensor_rows(x), N = out.rows, K = out.cols;
     if (!cuda_ok(c) || T == 0 || N == 0 || K == 0)
         return;
-    const bool    copied = type != DT_F32;
+    const bool    on_the_way = rounds_on_the_way(type, x, N, K), copied = type != DT_F32 && !on_the_way;
     const int64_t rows = copied ? panel_of(c, T, whole8(MAX(N, K)), type) : T;
     Operand a = { NULL, 0 }, b = { NULL, 0 };
     if (copied && (!(a = scratch(c, SLOT_A, type, rows, N)).p || !(b = scratch(c, SLOT_B, type, rows, K)).p))
@@ -193,7 +210,7 @@ void cuda_linear_dw(Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, 
             a = in_place(dy, t);
             b = in_place(x, t);
         }
-        const CudaGemm g = { N, K, m, type, a.p, b.p, a.ld, b.ld, false, false, out.p, out.ld, alpha, 1.0f, NULL };
+        const CudaGemm g = { N, K, m, on_the_way ? DT_F32 : type, a.p, b.p, a.ld, b.ld, false, false, out.p, out.ld, alpha, 1.0f, NULL, on_the_way };
         cuda_gemm(c, &g);
     }
 }

@@ -10,7 +10,7 @@ void product_widen(Backend *be, void *dst, DType to, int64_t ld_dst, const Tenso
 
 void product_gemm(Backend *be, const ProductCase *p, const void *a, const void *b, float *c, const float *bias)
 {
-    const CudaGemm g = { p->m, p->n, p->k, p->bf16 ? DT_BF16 : DT_F32, a, b, p->lda, p->ldb, p->a_rows, p->b_rows, c, p->ldc, p->alpha, p->beta, bias };
+    const CudaGemm g = { p->m, p->n, p->k, p->bf16 && !p->rounds ? DT_BF16 : DT_F32, a, b, p->lda, p->ldb, p->a_rows, p->b_rows, c, p->ldc, p->alpha, p->beta, bias, p->rounds };
     cuda_gemm(cuda_of(be), &g);
 }
 

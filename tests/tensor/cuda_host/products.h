@@ -10,7 +10,7 @@ extern "C" {
 
 typedef struct ProductCase {
     int64_t m, n, k;
-    bool    bf16, a_rows, b_rows;
+    bool    bf16, rounds, a_rows, b_rows; /* rounds: of F32 operands, on the way */
     int64_t lda, ldb, ldc;
     float   alpha, beta;
 } ProductCase;
