@@ -16,24 +16,30 @@ typedef struct Few {
     int64_t ldy, ldx, row_bytes, n, k;
     float alpha, beta;
     int m;
-    bool fast_x;                    /* rows of x begin at multiples of 16 bytes */
+    bool fast_x, fast_w;            /* rows of x, those of a w of plain type begin at multiples of 16 bytes */
     QuantCodes codes;
 } Few;
 
 /* Numbers [g, g + 8) of a row of k; zeros beyond the end. */
-template <int type> static __device__ __forceinline__ void eight_of(float v[8], const unsigned char *row, int64_t g, int64_t k, const float *code)
+template <int type> static __device__ __forceinline__ void eight_of(float v[8], const unsigned char *row, int64_t g, int64_t k, bool fast, const float *code)
 {
     enum { N = QuantShape<type>::block, SIZE = QuantShape<type>::size };
     const unsigned char *p = row + g / N * SIZE;
-    if (N > 1 || g + 8 <= k) {
+    if constexpr (N > 1) {
         quant_eight<type>(v, p, (int)(g % N) / 8, code);
-        return;
+    } else {
+        __align__(16) unsigned char in[8 * SIZE];
+        if (fast && g + 8 <= k) {
+            for (int b = 0; b < 8 * SIZE; b += 16)
+                store16(in + b, load16(p + b));
+        } else {
+            memset(in, 0, sizeof in);
+            for (int i = 0; i < 8; i++)
+                if (g + i < k)
+                    memcpy(in + i * SIZE, __builtin_assume_aligned(p + i * SIZE, SIZE), SIZE);
+        }
+        quant_eight<type>(v, in, 0, code);
     }
-    unsigned char tail[8 * SIZE] = { 0 };
-    for (int i = 0; i < 8; i++)
-        if (g + i < k)
-            memcpy(tail + i * SIZE, __builtin_assume_aligned(p + i * SIZE, SIZE), SIZE);
-    quant_eight<type>(v, tail, 0, code);
 }
 
 static __device__ __forceinline__ void eight_of_x(float v[8], const float *x, int64_t g, int64_t k, bool fast)
@@ -65,7 +71,7 @@ template <int type, int M> static __global__ void __launch_bounds__(WARPS * 32) 
         float w[ROWS][8], x[8];
 #pragma unroll
         for (int r = 0; r < ROWS; r++) /* the last warp's second row may not exist: then the last row again, not written */
-            eight_of<type>(w[r], a.w + (first + r < a.n ? first + r : a.n - 1) * a.row_bytes, g, a.k, code);
+            eight_of<type>(w[r], a.w + (first + r < a.n ? first + r : a.n - 1) * a.row_bytes, g, a.k, a.fast_w, code);
 #pragma unroll
         for (int t = 0; t < M; t++)
             if (M == 1 || t < a.m) {
@@ -111,7 +117,8 @@ void cuda_few(Cuda *c, Tensor *y, const Tensor *x, const Tensor *w, const float 
     if (!cuda_ok(c) || my.rows == 0 || my.cols == 0)
         return;
     const Few a = { my.p, mx.p, bias, (const unsigned char *)w->data, my.ld, mx.ld, (int64_t)dtype_bytes(w->dtype, w->ld), my.cols, mx.cols, alpha, beta, (int)mx.rows,
-                    (uintptr_t)mx.p % 16 == 0 && (mx.rows == 1 || mx.ld % 4 == 0), quant_codes(w->dtype) };
+                    (uintptr_t)mx.p % 16 == 0 && (mx.rows == 1 || mx.ld % 4 == 0),
+                    (uintptr_t)w->data % 16 == 0 && dtype_bytes(w->dtype, w->ld) % 16 == 0, quant_codes(w->dtype) };
     switch (w->dtype) {
 #define LAUNCH(type, ...) case type: launch_few<type>(c, &a); break;
         QUANT_BLOCKED(LAUNCH)
