@@ -28,6 +28,7 @@ typedef enum {
     SLOT_LOGITS,        /* head: a chunk of logits */
     SLOT_WORK,          /* the product library's workspace */
     SLOT_BIAS,          /* a product's bias as f32 */
+    SLOT_MOMENTS,       /* optim.cu's alone, and kept: its tables of the codes of 8-bit moments */
     SLOT_COUNT
 } CudaSlot;
 
@@ -144,6 +145,10 @@ const char *cuda_lt_version(const CudaLt *lt);
 /* few.cu: at most CUDA_FEW rows of x (decoding): y = alpha x w' + beta y + bias, F32 numbers of a w of any stored type, which is read once as it lies */
 #define CUDA_FEW 8
 void cuda_few(Cuda *c, Tensor *y, const Tensor *x, const Tensor *w, const float *bias, float alpha, float beta);
+/* ---- sum.cu: out[j] += part[i][j] over i in order; part [parts, cols], what blocks of a kernel before this one made, in one of the slots ---- */
+
+void cuda_sum_parts(Cuda *c, float *out, const float *part, int64_t parts, int64_t cols);
+void cuda_sum_parts_double(Cuda *c, double *out, const double *part, int64_t parts, int64_t cols);
 
 /* ---- the functions of Backend, by file ---- */
 
