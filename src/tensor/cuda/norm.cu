@@ -305,25 +305,28 @@ template <bool centred> static __global__ void __launch_bounds__(BLOCK) norm_col
 
 /* ---- which kernel: by width, narrowest first ---- */
 
-typedef void (*NormKernel)(Norm);
-typedef struct Width { int64_t most; int lanes; NormKernel kernel[2], with_sums[2]; /* [centred]; NULL: the sums by columns */ } Width;
+template <int lanes, int fours, bool centred> static void launch_forward(Cuda *c, unsigned blocks, const Norm *a)
+{
+    CUDA_LAUNCH(c, blocks, block_of(lanes), 0, (norm_forward<lanes, fours, centred>), *a);
+}
+template <int lanes, bool centred, bool sums> static void launch_backward(Cuda *c, unsigned blocks, const Norm *a)
+{
+    CUDA_LAUNCH(c, blocks, block_of(lanes), 0, (norm_backward<lanes, centred, sums>), *a);
+}
+
+typedef void (*Launch)(Cuda *, unsigned blocks, const Norm *);
+typedef struct Width { int64_t most; int slots; Launch launch[2], with_sums[2]; /* [centred]; NULL: the sums by columns */ } Width;
+
+#define FORWARD(most, lanes, fours) { most, slots_of(lanes), { launch_forward<lanes, fours, false>, launch_forward<lanes, fours, true> }, {} }
+#define BACKWARD(most, lanes)      { most, slots_of(lanes), { launch_backward<lanes, false, false>, launch_backward<lanes, true, false> }, {} }
+#define BACKWARD_SUMS(most, lanes) \
+    { most, slots_of(lanes), { launch_backward<lanes, false, false>, launch_backward<lanes, true, false> }, { launch_backward<lanes, false, true>, launch_backward<lanes, true, true> } }
 
 static const Width forward[] = {
-    { 128,   8,   { norm_forward<8, 4, false>,   norm_forward<8, 4, true>   }, {} },
-    { 256,   16,  { norm_forward<16, 4, false>,  norm_forward<16, 4, true>  }, {} },
-    { 1024,  32,  { norm_forward<32, 8, false>,  norm_forward<32, 8, true>  }, {} },
-    { 4096,  128, { norm_forward<128, 8, false>, norm_forward<128, 8, true> }, {} },
-    { 8192,  256, { norm_forward<256, 8, false>, norm_forward<256, 8, true> }, {} },
-    { 16384, 512, { norm_forward<512, 8, false>, norm_forward<512, 8, true> }, {} },
+    FORWARD(128, 8, 4), FORWARD(256, 16, 4), FORWARD(1024, 32, 8), FORWARD(4096, 128, 8), FORWARD(8192, 256, 8), FORWARD(16384, 512, 8),
 };
 static const Width backward[] = {
-    { 128,   8,    { norm_backward<8, false, false>,    norm_backward<8, true, false>    }, { norm_backward<8, false, true>,   norm_backward<8, true, true>   } },
-    { 256,   16,   { norm_backward<16, false, false>,   norm_backward<16, true, false>   }, { norm_backward<16, false, true>,  norm_backward<16, true, true>  } },
-    { 512,   32,   { norm_backward<32, false, false>,   norm_backward<32, true, false>   }, { norm_backward<32, false, true>,  norm_backward<32, true, true>  } },
-    { 2048,  128,  { norm_backward<128, false, false>,  norm_backward<128, true, false>  }, { norm_backward<128, false, true>, norm_backward<128, true, true> } },
-    { 4096,  256,  { norm_backward<256, false, false>,  norm_backward<256, true, false>  }, { norm_backward<256, false, true>, norm_backward<256, true, true> } },
-    { 8192,  512,  { norm_backward<512, false, false>,  norm_backward<512, true, false>  }, { norm_backward<512, false, true>, norm_backward<512, true, true> } },
-    { 16384, 1024, { norm_backward<1024, false, false>, norm_backward<1024, true, false> }, {} },
+    BACKWARD_SUMS(128, 8), BACKWARD_SUMS(256, 16), BACKWARD_SUMS(512, 32), BACKWARD_SUMS(2048, 128), BACKWARD_SUMS(4096, 256), BACKWARD_SUMS(8192, 512), BACKWARD(16384, 1024),
 };
 
 static const Width *width_for(const Width *w, size_t n, int64_t D)
@@ -373,14 +376,12 @@ static void norm_run(Backend *be, Norm *a, Tensor *y, Tensor *stat, const Tensor
     a->ld_stat = s.ld;
     const bool   wide = by_four(a->x, a->ldx, a->D) && by_four(a->y, a->ldy, a->D) && by_four(a->w, 0, a->D) && by_four(a->b, 0, a->D);
     const Width *by = wide ? width_for(forward, ARRAY_LEN(forward), a->D) : NULL;
-    const Norm   args = *a;
-    if (by) {
-        const NormKernel norm = by->kernel[centred];
-        CUDA_LAUNCH(c, blocks_for(a->n, slots_of(by->lanes)), (unsigned)block_of(by->lanes), 0, norm, args);
-    } else {
-        const NormKernel norm_plain = centred ? norm_forward_plain<true> : norm_forward_plain<false>;
-        CUDA_LAUNCH(c, blocks_for(a->n, 1), BLOCK, 0, norm_plain, args);
-    }
+    if (by)
+        by->launch[centred](c, blocks_for(a->n, by->slots), a);
+    else if (centred)
+        CUDA_LAUNCH(c, blocks_for(a->n, 1), BLOCK, 0, norm_forward_plain<true>, *a);
+    else
+        CUDA_LAUNCH(c, blocks_for(a->n, 1), BLOCK, 0, norm_forward_plain<false>, *a);
 }
 
 static void norm_bwd_run(Backend *be, Norm *a, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat, bool centred)
@@ -399,7 +400,7 @@ static void norm_bwd_run(Backend *be, Norm *a, Tensor *dx, Tensor *dw, Tensor *d
     const bool   wide = dx && by_four(a->x, a->ldx, a->D) && by_four(a->dy, a->ld_dy, a->D) && by_four(a->dx, a->ld_dx, a->D) && by_four(a->w, 0, a->D);
     const Width *by = wide ? width_for(backward, ARRAY_LEN(backward), a->D) : NULL;
     const bool   in_one = sums && by && by->with_sums[centred];
-    const int64_t strips = pieces(a->D, STRIP), slots = by ? slots_of(by->lanes) : 1;
+    const int64_t strips = pieces(a->D, STRIP), slots = by ? by->slots : 1;
     if (sums) {
         a->runs = in_one ? MIN(pieces(a->n, slots * SUM_LEAST), SUM_BLOCKS) : MIN(MIN(MAX(RUN_BLOCKS / strips, 32), pieces(a->n, RUN_LEAST)), RUNS_MOST);
         float *part = (float *)cuda_slot(c, SLOT_SUMS, (size_t)(2 * a->runs * a->D) * sizeof(float));
@@ -408,18 +409,17 @@ static void norm_bwd_run(Backend *be, Norm *a, Tensor *dx, Tensor *dw, Tensor *d
         a->part_w = dw ? part : NULL;
         a->part_b = db ? part + a->runs * a->D : NULL;
     }
-    const Norm args = *a;
-    if (by) {
-        const NormKernel norm_bwd = in_one ? by->with_sums[centred] : by->kernel[centred];
-        CUDA_LAUNCH(c, in_one ? (unsigned)a->runs : blocks_for(a->n, slots), (unsigned)block_of(by->lanes), 0, norm_bwd, args);
-    } else if (dx) {
-        const NormKernel norm_bwd_plain = centred ? norm_backward_plain<true> : norm_backward_plain<false>;
-        CUDA_LAUNCH(c, blocks_for(a->n, 1), BLOCK, 0, norm_bwd_plain, args);
-    }
-    if (sums && !in_one) {
-        const NormKernel norm_bwd_columns = centred ? norm_columns<true> : norm_columns<false>;
-        CUDA_LAUNCH(c, dim3((unsigned)strips, (unsigned)a->runs), BLOCK, 0, norm_bwd_columns, args);
-    }
+    if (by)
+        (in_one ? by->with_sums : by->launch)[centred](c, in_one ? (unsigned)a->runs : blocks_for(a->n, slots), a);
+    else if (dx && centred)
+        CUDA_LAUNCH(c, blocks_for(a->n, 1), BLOCK, 0, norm_backward_plain<true>, *a);
+    else if (dx)
+        CUDA_LAUNCH(c, blocks_for(a->n, 1), BLOCK, 0, norm_backward_plain<false>, *a);
+    const dim3 grid((unsigned)strips, (unsigned)a->runs);
+    if (sums && !in_one && centred)
+        CUDA_LAUNCH(c, grid, BLOCK, 0, norm_columns<true>, *a);
+    else if (sums && !in_one)
+        CUDA_LAUNCH(c, grid, BLOCK, 0, norm_columns<false>, *a);
     if (dw)
         cuda_sum_parts(c, to_w.p, a->part_w, a->runs, a->D);
     if (db)

@@ -72,6 +72,7 @@ static void adamw_plain(Cuda *c, Tensor *w, const Tensor *g, Tensor *m, Tensor *
 
 #define EACH   (MOMENT_BLOCK / 32)  /* numbers of a lane, as fours */
 #define WARPS  (BLOCK / 32)
+#define MAP_WORDS (int)(sizeof(MomentMap) / sizeof(uint32_t))
 #define BLOCKS 1024                 /* at most: each reads the maps once */
 
 /* A warp takes a block of moments at a time; lane l its numbers 4 l .. 4 l + 3 and 128 further on. Reads w, g, m, v and writes w, m, v, 16.1 bytes of each number; bounded by memory,
@@ -79,7 +80,7 @@ static void adamw_plain(Cuda *c, Tensor *w, const Tensor *g, Tensor *m, Tensor *
 static __global__ void __launch_bounds__(BLOCK) adamw_8bit(float *w, const float *g, uint8_t *m, uint8_t *v, int64_t n, bool wide, const MomentMap *maps, AdamwStep a)
 {
     __shared__ MomentMap map[2];
-    for (int i = (int)threadIdx.x; i < (int)(sizeof map / sizeof(uint32_t)); i += BLOCK)
+    for (int i = (int)threadIdx.x; i < 2 * MAP_WORDS; i += BLOCK)
         ((uint32_t *)map)[i] = ((const uint32_t *)maps)[i];
     __syncthreads();
     const int     lane = threadIdx.x % 32;
