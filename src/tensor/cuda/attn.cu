@@ -1,5 +1,4 @@
-/* attn.cu - attention forward, without a T x T matrix (Dao et al. 2022; the order of work in the tiles is that of FlashAttention-2, Dao 2023), and what the backward shares
- * of it on the host: the plan of the work and the rounded copies.
+/* attn.cu - attention forward, without a T x T matrix (Dao et al. 2022; the order of work in the tiles is that of FlashAttention-2, Dao 2023).
  *
  * Three ways. attn_tile: bf16 products in the matrix units, statistics in F32. attn_tile_f32: all in F32, for COMPUTE_F32. attn_few and attn_merge: few queries of a segment
  * with a cache (decoding), in F32 whatever compute says, since such a product waits for memory alone; the keys are cut into parts whose number follows from nk, and
@@ -7,227 +6,21 @@
  * Invariants: a block alone writes its rows of o and lse; sums over keys run in the order of the keys, in tiles that begin at multiples of the tile's size. */
 #include "tensor/cuda/attn.cuh"
 
-extern "C" {
-#include "base/mem.h"
-}
-#include <stdlib.h>
-
-/* ---- the plan ---- */
-
-#define FEW_CHUNK 256   /* keys whose scores stand in shared memory at once; parts are whole chunks */
-#define FEW_PARTS 64    /* at most */
-#define FEW_PAIRS 8     /* pairs of query and head in one block */
-
-int attn_width(int d)
-{
-    static const int widths[] = { ATTN_WIDTHS };
-    for (size_t i = 0; i < ARRAY_LEN(widths); i++)
-        if (d <= widths[i])
-            return widths[i];
-    return 0;
-}
-
-void attn_plan_init(AttnPlan *p, const AttnShape *s, bool few)
-{
-    *p = AttnPlan();
-    p->s = s;
-    p->seg = (AttnSeg *)mem_zalloc((size_t)s->n_seg + 1, sizeof *p->seg);
-    int64_t rows = 0; /* of partial results */
-    for (int i = 0; i < s->n_seg; i++) {
-        AttnSeg *g = &p->seg[i];
-        BUG_ON(s->nk[i] < s->nq[i]);
-        g->q0 = s->q0[i];
-        g->nq = s->nq[i];
-        g->k0 = s->k0[i];
-        g->nk = s->nk[i];
-        g->q_at = g->k_at = -1;
-        if (few && g->nq > 0 && g->nq <= ATTN_FEW && g->nk > g->nq) {
-            const int seen = s->window ? MAX(0, g->nk - g->nq - s->window + 1) : 0; /* the first key of the first query */
-            g->part_keys = FEW_CHUNK * ((g->nk + FEW_CHUNK * FEW_PARTS - 1) / (FEW_CHUNK * FEW_PARTS));
-            g->part0 = seen / g->part_keys;
-            g->parts = (g->nk - 1) / g->part_keys - g->part0 + 1;
-            g->part_at = (int32_t)rows;
-            rows += (int64_t)g->parts * g->nq * s->heads;
-        } else if (g->nq > 0) {
-            g->q_at = (int32_t)p->q_rows;
-            g->k_at = (int32_t)p->k_rows;
-            p->q_rows += g->nq;
-            p->k_rows += g->nk;
-        }
-    }
-    BUG_ON(rows > INT32_MAX);
-    p->seg[s->n_seg].part_at = (int32_t)rows;
-}
-
-static AttnItem *plan_add(AttnPlan *p)
-{
-    if (p->n_item == p->room) {
-        p->room = MAX(64, 2 * p->room);
-        p->item = (AttnItem *)mem_realloc(p->item, (size_t)p->room, sizeof *p->item);
-    }
-    return &p->item[p->n_item++];
-}
-
-/* The longest first, so that the last blocks are short; equal ones in their order. */
-static int longer(const void *a, const void *b)
-{
-    const AttnItem *x = (const AttnItem *)a, *y = (const AttnItem *)b;
-    if (x->meets != y->meets)
-        return x->meets > y->meets ? -1 : 1;
-    if (x->seg != y->seg)
-        return x->seg < y->seg ? -1 : 1;
-    return x->first < y->first ? -1 : x->first > y->first;
-}
-
-AttnList attn_plan_cut(AttnPlan *p, AttnCut what, int tile)
-{
-    const bool queries = what == ATTN_QUERIES || what == ATTN_QUERY_ROWS;
-    AttnList list = { p->n_item, 0 };
-    for (int i = 0; i < p->s->n_seg; i++) {
-        const AttnSeg *g = &p->seg[i];
-        const int n = g->q_at < 0 ? 0 : queries ? g->nq : g->nk, shift = g->nk - g->nq, window = p->s->window;
-        for (int first = 0; first < n; first += tile) {
-            AttnItem *t = plan_add(p);
-            const int end = MIN(first + tile, n);
-            *t = AttnItem();
-            t->seg = i;
-            t->first = first;
-            if (what == ATTN_QUERIES)
-                t->meets = shift + end - (window ? MAX(0, shift + first - window + 1) : 0);
-            else if (what == ATTN_KEYS)
-                t->meets = (window ? MIN(g->nq, end - 1 + window - shift) : g->nq) - MAX(0, first - shift);
-        }
-    }
-    list.n = p->n_item - list.first;
-    if (list.n && (what == ATTN_QUERIES || what == ATTN_KEYS))
-        qsort(p->item + list.first, (size_t)list.n, sizeof *p->item, longer);
-    return list;
-}
-
-/* Items of the parts, and of each query whose parts are to be joined. */
-static AttnList plan_parts(AttnPlan *p)
-{
-    AttnList list = { p->n_item, 0 };
-    const int group = p->s->heads / p->s->kv_heads;
-    for (int i = 0; i < p->s->n_seg; i++)
-        for (int part = 0; part < p->seg[i].parts; part++)
-            for (int run = 0; run * FEW_PAIRS < p->seg[i].nq * group; run++) {
-                AttnItem *t = plan_add(p);
-                t->seg = i;
-                t->first = (p->seg[i].part0 + part) * p->seg[i].part_keys;
-                t->run = run;
-                t->meets = part;
-            }
-    list.n = p->n_item - list.first;
-    return list;
-}
-
-static AttnList plan_few(AttnPlan *p)
-{
-    AttnList list = { p->n_item, 0 };
-    for (int i = 0; i < p->s->n_seg; i++)
-        for (int row = 0; p->seg[i].parts && row < p->seg[i].nq; row++) {
-            AttnItem *t = plan_add(p);
-            *t = AttnItem();
-            t->seg = i;
-            t->first = row;
-        }
-    list.n = p->n_item - list.first;
-    return list;
-}
-
-bool attn_plan_stage(Cuda *c, AttnPlan *p)
-{
-    p->seg_at = (const AttnSeg *)cuda_stage(c, p->seg, ((size_t)p->s->n_seg + 1) * sizeof *p->seg);
-    p->item_at = p->n_item ? (const AttnItem *)cuda_stage(c, p->item, (size_t)p->n_item * sizeof *p->item) : NULL;
-    return cuda_ok(c);
-}
-
-void attn_plan_release(AttnPlan *p)
-{
-    free(p->seg);
-    free(p->item);
-}
-
-AttnRead attn_read_of(const Tensor *t, int heads, int d)
-{
-    AttnRead r = AttnRead();
-    r.p = (const unsigned char *)t->data;
-    r.step = (int64_t)dtype_bytes(t->dtype, t->ld);
-    r.head = (int64_t)dtype_bytes(t->dtype, dtype_whole(t->dtype, d));
-    r.type = t->dtype;
-    const uintptr_t all = (uintptr_t)t->data | (uintptr_t)r.step | (uintptr_t)(heads > 1 ? r.head : 0);
-    r.wide = t->dtype == DT_F32 ? all % 16 == 0 : t->dtype == DT_F16 && all % 8 == 0;
-    return r;
-}
-
-/* ---- the rounded copies ----
- * 4 bytes read and 2 written for each number (F32), with inner 8 and 2: memory; bar 85 % of the copy rate. A warp is a row of a head. */
-
-template <int TYPE> __global__ static __launch_bounds__(256) void attn_round_rows(AttnRound a)
-{
-    const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32;
-    const AttnItem item = a.item[blockIdx.x / (unsigned)a.heads];
-    const AttnSeg seg = a.seg[item.seg];
-    const int h = (int)(blockIdx.x % (unsigned)a.heads);
-    const int n = min(ATTN_ROWS, (a.keys ? seg.nk : seg.nq) - item.first);
-    for (int r = warp; r < n; r += 8) {
-        const int64_t row = (int64_t)(a.keys ? seg.k0 : seg.q0) + item.first + r;
-        const unsigned char *from = a.from.p + row * a.from.step + h * a.from.head;
-        uint16_t *to = a.to ? a.to + h * a.plane + ((int64_t)(a.keys ? seg.k_at : seg.q_at) + item.first + r) * a.width : NULL;
-        float sum = 0.0f;
-        for (int c = lane * 4; c < a.width; c += 128) {
-            float4 v = attn_quad<TYPE>(from, c, a.d, a.from.wide);
-            if (to) {
-                const uint2 two = make_uint2(bf16_pair(v.x, v.y), bf16_pair(v.z, v.w));
-                *(uint2 *)(to + c) = two;
-                v = make_float4(__uint_as_float(two.x << 16), __uint_as_float(two.x & 0xffff0000u), __uint_as_float(two.y << 16), __uint_as_float(two.y & 0xffff0000u));
-            }
-            if (a.inner) {
-                const float4 o = attn_quad<DT_F32>(a.o.p + row * a.o.step + h * a.o.head, c, a.d, a.o.wide);
-                sum = fmaf(v.x, o.x, fmaf(v.y, o.y, fmaf(v.z, o.z, fmaf(v.w, o.w, sum))));
-            }
-        }
-        if (a.inner) {
-            for (int bit = 16; bit > 0; bit /= 2)
-                sum += __shfl_xor_sync(0xffffffffu, sum, bit);
-            if (lane == 0)
-                a.inner[row * a.heads + h] = sum;
-        }
-    }
-}
-
-template <int TYPE> static void round_rows(Cuda *c, const AttnRound *r, int64_t items)
-{
-    void (*const attn_round_rows)(AttnRound) = ::attn_round_rows<TYPE>;
-    CUDA_LAUNCH(c, (unsigned)(items * r->heads), 256, 0, attn_round_rows, *r);
-}
-
-void attn_round(Cuda *c, const AttnRound *r, int64_t items)
-{
-    if (!items || !cuda_ok(c))
-        return;
-    switch (r->from.type) {
-    case DT_F32: round_rows<DT_F32>(c, r, items); break;
-    case DT_F16: round_rows<DT_F16>(c, r, items); break;
-    default:     round_rows<DT_Q8_0>(c, r, items); break;
-    }
-}
-
 /* ---- forward, in tiles ---- */
 
 typedef struct AttnForward {
     const AttnSeg  *seg;
     const AttnItem *item;
-    int      heads, group, d, window;
+    int      heads, kv_heads, group, d, window;
     float    scale, cap, to_cap;    /* to_cap: 1 / cap */
-    AttnRead q, k, v;               /* bf16: k and v are the copies instead */
+    AttnRead q, k, v;               /* bf16: of k and v the copies instead */
     const uint16_t *k_copy, *v_copy; /* [kv heads][rows][width] */
     int64_t  plane;                 /* numbers of a kv head in them */
     float   *o, *lse;
     int64_t  ldo, ldl;
     int      pairs;                 /* two numbers of o can be written at once */
     const float *sinks;
+    float   *parts;                 /* few queries: rows of d sums, their top, the sum of their exponentials */
 } AttnForward;
 
 #define FORWARD_KEYS(MT) ((MT) == 2 ? 32 : 64) /* as many scores in the registers */
@@ -419,7 +212,7 @@ template <int WIDTH, int TY> __global__ static __launch_bounds__(16 * TY) void a
             for (int k = 0; k < 2; k++) {
                 s[i][k] *= a.scale;
                 if (a.cap > 0.0f)
-                    s[i][k] = a.cap * tanhf(s[i][k] * a.to_cap);
+                    s[i][k] = a.cap * attn_tanh(s[i][k] * a.to_cap);
                 if (!attn_sees(pos + ty * RI + i, j + tx + 16 * k, a.window))
                     s[i][k] = -INFINITY;
                 now = fmaxf(now, s[i][k]);
@@ -463,22 +256,10 @@ template <int WIDTH, int TY> __global__ static __launch_bounds__(16 * TY) void a
 
 /* ---- forward, few queries ---- */
 
-typedef struct AttnFew {
-    const AttnSeg  *seg;
-    const AttnItem *item;
-    int      heads, kv_heads, group, d, window;
-    float    scale, cap, to_cap;    /* to_cap: 1 / cap */
-    AttnRead q, k, v;
-    float   *parts;                 /* rows of d sums, their top, the sum of their exponentials */
-    float   *o, *lse;
-    int64_t  ldo, ldl;
-    const float *sinks;
-} AttnFew;
-
 /* A part of the keys for up to PAIRS pairs of query and head of one kv head. 2 d numbers of the cache are read for each key and kv head, and 4 d FLOPs done for each
  * pair: memory bounds it up to some 8 pairs. Bar: 80 % of the copy rate.
  * Scores: eight lanes to a key, four keys to a warp at a time, 128 bytes of F32 a row and load. Values: a thread owns four numbers of the head and every so manieth key. */
-template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128) void attn_few(AttnFew a)
+template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128) void attn_few(AttnForward a)
 {
     __shared__ float q[PAIRS][ATTN_WIDEST], p[PAIRS][FEW_CHUNK], fades[PAIRS];
     __shared__ float4 outs[128];
@@ -534,7 +315,7 @@ template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128) void att
                 if (lane % 8 == n) {
                     float score = a.scale * s[n];
                     if (a.cap > 0.0f)
-                        score = a.cap * tanhf(score * a.to_cap);
+                        score = a.cap * attn_tanh(score * a.to_cap);
                     p[n][key] = key < keys && attn_sees(shift + (first_pair + n) / a.group, j + key, a.window) ? score : -INFINITY;
                 }
             }
@@ -617,7 +398,7 @@ template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128) void att
 }
 
 /* Joins the parts of one query and head, in their order. 4 (d + 2) bytes a part: at most 3 % of what attn_few read. */
-__global__ static __launch_bounds__(128) void attn_merge(AttnFew a)
+__global__ static __launch_bounds__(128) void attn_merge(AttnForward a)
 {
     __shared__ float by[FEW_PARTS];
     const int tid = (int)threadIdx.x;
@@ -664,9 +445,9 @@ template <int WIDTH, int TY> static void forward_f32(Cuda *c, const AttnForward 
         CUDA_LAUNCH(c, (unsigned)(items * a->heads), 16 * TY, shared, attn_tile_f32, *a);
 }
 
-template <int TYPE> static void few_of(Cuda *c, const AttnFew *a, int64_t items, int pairs)
+template <int TYPE> static void few_of(Cuda *c, const AttnForward *a, int64_t items, int pairs)
 {
-    void (*const attn_few)(AttnFew) = pairs == 1 ? ::attn_few<TYPE, 1> : pairs <= 4 ? ::attn_few<TYPE, 4> : ::attn_few<TYPE, FEW_PAIRS>;
+    void (*const attn_few)(AttnForward) = pairs == 1 ? ::attn_few<TYPE, 1> : pairs <= 4 ? ::attn_few<TYPE, 4> : ::attn_few<TYPE, FEW_PAIRS>;
     CUDA_LAUNCH(c, (unsigned)(items * a->kv_heads), 128, 0, attn_few, *a);
 }
 
@@ -692,18 +473,18 @@ static void forward_tiles(Cuda *c, AttnForward *a, int64_t items, int width, boo
 }
 
 /* Rounds keys and values of the segments that are cut into tiles. */
-static bool round_cache(Cuda *c, AttnForward *a, const AttnPlan *p, AttnList rows, int width, int kv_heads)
+static bool round_cache(Cuda *c, AttnForward *a, const AttnPlan *p, AttnList rows, int width)
 {
     AttnRound r = AttnRound();
     a->plane = p->k_rows * width;
-    uint16_t *copy = (uint16_t *)cuda_slot(c, SLOT_A, (size_t)(2 * kv_heads * a->plane) * sizeof *copy);
+    uint16_t *copy = (uint16_t *)cuda_slot(c, SLOT_A, (size_t)(2 * a->kv_heads * a->plane) * sizeof *copy);
     if (!copy)
         return false;
     a->k_copy = copy;
-    a->v_copy = copy + kv_heads * a->plane;
+    a->v_copy = copy + a->kv_heads * a->plane;
     r.seg = p->seg_at;
     r.item = p->item_at + rows.first;
-    r.heads = kv_heads;
+    r.heads = a->kv_heads;
     r.d = a->d;
     r.width = width;
     r.keys = 1;
@@ -712,19 +493,38 @@ static bool round_cache(Cuda *c, AttnForward *a, const AttnPlan *p, AttnList row
     r.to = copy;
     attn_round(c, &r, rows.n);
     r.from = a->v;
-    r.to = copy + kv_heads * a->plane;
+    r.to = copy + a->kv_heads * a->plane;
     attn_round(c, &r, rows.n);
     return cuda_ok(c);
+}
+
+static void forward_few(Cuda *c, AttnForward *a, const AttnPlan *p, AttnList parts, AttnList few)
+{
+    int pairs = 0;
+    for (int i = 0; i < p->s->n_seg; i++)
+        if (p->seg[i].parts)
+            pairs = MAX(pairs, p->seg[i].nq * a->group);
+    a->parts = (float *)cuda_slot(c, SLOT_SUMS, (size_t)p->seg[p->s->n_seg].part_at * (size_t)(a->d + 2) * sizeof *a->parts);
+    if (!a->parts)
+        return;
+    a->item = p->item_at + parts.first;
+    switch (a->k.type) {
+    case DT_F32: few_of<DT_F32>(c, a, parts.n, pairs); break;
+    case DT_F16: few_of<DT_F16>(c, a, parts.n, pairs); break;
+    default:     few_of<DT_Q8_0>(c, a, parts.n, pairs); break;
+    }
+    a->item = p->item_at + few.first;
+    CUDA_LAUNCH(c, (unsigned)(few.n * a->heads), 128, 0, attn_merge, *a);
 }
 
 void cuda_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s)
 {
     Cuda *c = cuda_of(be);
-    const Mat mo = mat_of(o), ml = mat_of(lse), mq = mat_of(q);
-    const int width = attn_width(s->head_dim), group = s->heads / s->kv_heads;
+    const Mat mo = mat_of(o), ml = mat_of(lse);
+    const int width = attn_width(s->head_dim);
     const bool bf16 = c->be.compute == COMPUTE_BF16;
     BUG_ON(s->heads % s->kv_heads || k->dtype != v->dtype || (k->dtype != DT_F32 && k->dtype != DT_F16 && k->dtype != DT_Q8_0));
-    if (!cuda_ok(c) || mq.rows == 0)
+    if (!cuda_ok(c) || mo.rows == 0)
         return;
     if (!width) {
         cuda_fail(c, cudaErrorInvalidValue, "attention: heads of more than 256 numbers");
@@ -732,70 +532,35 @@ void cuda_attn(Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tenso
     }
     AttnPlan p;
     attn_plan_init(&p, s, true);
-    int pairs = 0;
-    for (int i = 0; i < s->n_seg; i++)
-        if (p.seg[i].parts)
-            pairs = MAX(pairs, p.seg[i].nq * group);
     const AttnList tiles = attn_plan_cut(&p, ATTN_QUERIES, tile_of(c, width, bf16));
     const AttnList rows = bf16 ? attn_plan_cut(&p, ATTN_KEY_ROWS, ATTN_ROWS) : AttnList();
-    const AttnList parts = plan_parts(&p), few = plan_few(&p);
-    const float *sinks = cuda_vector(c, SLOT_ROWS, s->sinks);
+    const AttnList parts = attn_plan_parts(&p), few = attn_plan_few(&p);
 
+    AttnForward a = AttnForward();
+    a.heads = s->heads;
+    a.kv_heads = s->kv_heads;
+    a.group = s->heads / s->kv_heads;
+    a.d = s->head_dim;
+    a.window = p.window;
+    a.scale = s->scale;
+    a.cap = s->softcap;
+    a.to_cap = s->softcap > 0 ? 1.0f / s->softcap : 0.0f;
+    a.q = attn_read_of(q, s->heads, s->head_dim);
+    a.k = attn_read_of(k, s->kv_heads, s->head_dim);
+    a.v = attn_read_of(v, s->kv_heads, s->head_dim);
+    a.o = mo.p;
+    a.ldo = mo.ld;
+    a.lse = ml.p;
+    a.ldl = ml.ld;
+    a.pairs = (uintptr_t)mo.p % 8 == 0 && mo.ld % 2 == 0 && s->head_dim % 2 == 0;
+    a.sinks = cuda_vector(c, SLOT_ROWS, s->sinks);
     if (p.n_item && attn_plan_stage(c, &p)) {
-        if (tiles.n) {
-            AttnForward a = AttnForward();
-            a.seg = p.seg_at;
-            a.item = p.item_at + tiles.first;
-            a.heads = s->heads;
-            a.group = group;
-            a.d = s->head_dim;
-            a.window = s->window;
-            a.scale = s->scale;
-            a.cap = s->softcap;
-            a.to_cap = s->softcap > 0 ? 1.0f / s->softcap : 0.0f;
-            a.q = attn_read_of(q, s->heads, s->head_dim);
-            a.k = attn_read_of(k, s->kv_heads, s->head_dim);
-            a.v = attn_read_of(v, s->kv_heads, s->head_dim);
-            a.o = mo.p;
-            a.ldo = mo.ld;
-            a.lse = ml.p;
-            a.ldl = ml.ld;
-            a.pairs = (uintptr_t)mo.p % 8 == 0 && mo.ld % 2 == 0 && s->head_dim % 2 == 0;
-            a.sinks = sinks;
-            if (!bf16 || round_cache(c, &a, &p, rows, width, s->kv_heads))
-                forward_tiles(c, &a, tiles.n, width, bf16);
-        }
-        if (parts.n) {
-            AttnFew a = AttnFew();
-            a.seg = p.seg_at;
-            a.item = p.item_at + parts.first;
-            a.heads = s->heads;
-            a.kv_heads = s->kv_heads;
-            a.group = group;
-            a.d = s->head_dim;
-            a.window = s->window;
-            a.scale = s->scale;
-            a.cap = s->softcap;
-            a.to_cap = s->softcap > 0 ? 1.0f / s->softcap : 0.0f;
-            a.q = attn_read_of(q, s->heads, s->head_dim);
-            a.k = attn_read_of(k, s->kv_heads, s->head_dim);
-            a.v = attn_read_of(v, s->kv_heads, s->head_dim);
-            a.o = mo.p;
-            a.ldo = mo.ld;
-            a.lse = ml.p;
-            a.ldl = ml.ld;
-            a.sinks = sinks;
-            a.parts = (float *)cuda_slot(c, SLOT_SUMS, (size_t)p.seg[s->n_seg].part_at * (size_t)(a.d + 2) * sizeof *a.parts);
-            if (a.parts) {
-                switch (k->dtype) {
-                case DT_F32: few_of<DT_F32>(c, &a, parts.n, pairs); break;
-                case DT_F16: few_of<DT_F16>(c, &a, parts.n, pairs); break;
-                default:     few_of<DT_Q8_0>(c, &a, parts.n, pairs); break;
-                }
-                a.item = p.item_at + few.first;
-                CUDA_LAUNCH(c, (unsigned)(few.n * s->heads), 128, 0, attn_merge, a);
-            }
-        }
+        a.seg = p.seg_at;
+        a.item = p.item_at + tiles.first;
+        if (tiles.n && (!bf16 || round_cache(c, &a, &p, rows, width)))
+            forward_tiles(c, &a, tiles.n, width, bf16);
+        if (parts.n && cuda_ok(c))
+            forward_few(c, &a, &p, parts, few);
     }
     attn_plan_release(&p);
 }

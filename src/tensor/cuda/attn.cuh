@@ -4,7 +4,7 @@
  * Work: a segment's queries or keys are cut on the host into tiles of a fixed number of rows (AttnItem); the lists go to the card with the segments (AttnSeg). Rows that lie in no
  * segment are in no list, so nothing ever reads them; what a tile lacks at a segment's end is filled with zeros.
  * Head sizes are padded with zeros to the next of ATTN_WIDTHS.
- * In bf16 the operands are first copied, rounded, to [heads][rows of all segments, one after the other][width] (attn_round, attn.cu): a tile is then one run of memory that
+ * In bf16 the operands are first copied, rounded, to [heads][rows of all segments, one after the other][width] (attn_round, attn_plan.cu): a tile is then one run of memory that
  * cp.async can bring by itself, which it could not from F32 (it does not convert), and a number that many blocks read is rounded once and read in half the bytes.
  *
  * Everything here also means the same on the host. To add a head size: ATTN_WIDTHS and a case in the four switches of attn.cu and attn_bwd.cu. */
@@ -19,6 +19,9 @@
 #define ATTN_WIDEST    256
 #define ATTN_FEW       8     /* queries of a segment that has a cache, up to which it goes the way of decoding */
 #define ATTN_ROWS      64    /* rows of an item of attn_round and of attn_sums */
+#define FEW_CHUNK      256   /* of that way: keys whose scores stand in shared memory at once; parts are whole chunks */
+#define FEW_PARTS      64    /* of a segment, at most */
+#define FEW_PAIRS      8     /* pairs of query and head in one block */
 #define ATTN_LOG2E     1.44269504088896341f
 #define ATTN_LN2       0.69314718055994531f
 
@@ -33,7 +36,7 @@ typedef struct AttnSeg {
 
 typedef struct AttnItem {
     int32_t seg, first;             /* first row of the tile in its segment; of a part: its first key */
-    int32_t run;                    /* of a part: which ATTN_PAIRS pairs of query and head */
+    int32_t run;                    /* of a part: which FEW_PAIRS pairs of query and head */
     int32_t meets;                  /* keys that a tile of queries sees, or queries that see a tile of keys: the long ones go first; of a part: its number */
 } AttnItem;
 
@@ -41,6 +44,7 @@ typedef enum { ATTN_QUERIES, ATTN_KEYS, ATTN_QUERY_ROWS, ATTN_KEY_ROWS } AttnCut
 
 typedef struct AttnPlan {           /* on the host */
     const AttnShape *s;
+    int       window;               /* 0 where it is as long as the longest segment */
     AttnSeg  *seg;
     AttnItem *item;
     int64_t   n_item, room;
@@ -54,6 +58,8 @@ typedef struct AttnList { int64_t first, n; } AttnList; /* some of a plan's item
 int      attn_width(int d);                                                     /* the next of ATTN_WIDTHS; 0: too wide */
 void     attn_plan_init(AttnPlan *p, const AttnShape *s, bool few);              /* few: segments may go the way of decoding */
 AttnList attn_plan_cut(AttnPlan *p, AttnCut what, int tile);                     /* segments that are cut into tiles */
+AttnList attn_plan_parts(AttnPlan *p);                                          /* the parts of the others, and */
+AttnList attn_plan_few(AttnPlan *p);                                            /* each query whose parts are to be joined */
 bool     attn_plan_stage(Cuda *c, AttnPlan *p);                                  /* false: failed */
 void     attn_plan_release(AttnPlan *p);
 
@@ -71,10 +77,18 @@ __host__ __device__ static inline float attn_base(float high)
     return high == -INFINITY ? 0.0f : high;
 }
 
-/* tanh to about 2e-7, absolute: for scores whose products were rounded to bf16. */
-__host__ __device__ static inline float attn_tanh(float x)
+/* tanh to about 2 ulp, without a branch (in an unrolled loop each would cost the compiler a barrier register). Near 0 x + x^3 p(x^2), p a minimax fit with relative error 3e-9 for
+ * |x| up to 0.6; beyond 1 - 2 / (exp(2 |x|) + 1), which is 1 where the power is infinite. */
+static __device__ __forceinline__ float attn_tanh(float x)
 {
-    return 1.0f - 2.0f / (1.0f + exp2f(2.0f * ATTN_LOG2E * x));
+    const float z = fabsf(x), u = x * x;
+    float p = -0.00589515546f;
+    p = fmaf(p, u, 0.0207959693f);
+    p = fmaf(p, u, -0.0537838295f);
+    p = fmaf(p, u, 0.133319241f);
+    p = fmaf(p, u, -0.33333298f);
+    const float near_0 = fmaf(x * u, p, x), far_off = copysignf(1.0f - __fdividef(2.0f, expf(z + z) + 1.0f), x);
+    return z < 0.6f ? near_0 : far_off;
 }
 
 /* Of p = exp(score - lse) and dp = dout . v: d(loss)/d(scale q . k) but for the cap's slope. Dao et al. 2022, algorithm 4. */
@@ -89,7 +103,7 @@ typedef struct AttnRead {
     const unsigned char *p;
     int64_t step, head;             /* bytes from row to row, from head to head */
     int     type;                   /* DT_F32, DT_F16, DT_Q8_0 */
-    int     wide;                   /* four numbers of F32 or F16 can be read at once */
+    int     wide;                   /* four numbers of F32 or F16 can be read at once; then d is a multiple of 4 */
 } AttnRead;
 
 AttnRead attn_read_of(const Tensor *t, int heads, int d);
@@ -119,8 +133,8 @@ template <int TYPE> static __device__ __forceinline__ float4 attn_quad(const uns
         }
     } else if (TYPE == DT_F16) {
         const uint16_t *x = (const uint16_t *)row + c;
-        if (wide && c + 4 <= d) {
-            const uint2 two = *(const uint2 *)x;
+        if (wide) {
+            const uint2 two = c < d ? *(const uint2 *)x : make_uint2(0, 0);
             v = make_float4(attn_half((uint16_t)(two.x & 0xffff)), attn_half((uint16_t)(two.x >> 16)), attn_half((uint16_t)(two.y & 0xffff)), attn_half((uint16_t)(two.y >> 16)));
         } else {
             v.x = c < d ? attn_half(x[0]) : 0.0f;
@@ -130,8 +144,9 @@ template <int TYPE> static __device__ __forceinline__ float4 attn_quad(const uns
         }
     } else {
         const float *x = (const float *)row + c;
-        if (wide && c + 4 <= d) {
-            v = *(const float4 *)x;
+        if (wide) {
+            if (c < d)
+                v = *(const float4 *)x;
         } else {
             v.x = c < d ? x[0] : 0.0f;
             v.y = c + 1 < d ? x[1] : 0.0f;

@@ -75,9 +75,9 @@ template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_b
         for (int n = 0; n < ND; n++)
 #pragma unroll
             for (int e = 0; e < 4; e++) {
-                if (WHICH != BACK_DV)
+                if constexpr (WHICH != BACK_DV)
                     dk[m][n][e] = 0.0f;
-                if (WHICH != BACK_DK)
+                if constexpr (WHICH != BACK_DK)
                     dv[m][n][e] = 0.0f;
             }
 
@@ -139,9 +139,9 @@ template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_b
                         if (WHICH != BACK_DV)
                             dp[m][n][e] = p == 0.0f ? 0.0f : attn_slope(p, dp[m][n][e], inner[col]) * slope;
                     }
-            if (WHICH != BACK_DK)
+            if constexpr (WHICH != BACK_DK)
                 tile_add<WIDTH, MT, NT>(dv, s, ds + stage * BACK_Q * STEP, lane);
-            if (WHICH != BACK_DV)
+            if constexpr (WHICH != BACK_DV)
                 tile_add<WIDTH, MT, NT>(dk, dp, qs + stage * BACK_Q * STEP, lane);
         }
         __syncthreads();
@@ -161,14 +161,16 @@ template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_b
             const int key = warp * MT * 16 + m * 16 + g + r * 8;
             const int64_t row = (int64_t)seg.k0 + key0 + key;
             if (key < keys) {
-                if (WHICH != BACK_DV && a.dk)
+                if constexpr (WHICH != BACK_DV)
 #pragma unroll
                     for (int n = 0; n < ND; n++)
-                        add_pair(a.dk + row * a.lddk + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dk[m][n][2 * r], dk[m][n][2 * r + 1], a.scale, a.pairs);
-                if (WHICH != BACK_DK && a.dv)
+                        if (a.dk)
+                            add_pair(a.dk + row * a.lddk + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dk[m][n][2 * r], dk[m][n][2 * r + 1], a.scale, a.pairs);
+                if constexpr (WHICH != BACK_DK)
 #pragma unroll
                     for (int n = 0; n < ND; n++)
-                        add_pair(a.dv + row * a.lddv + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dv[m][n][2 * r], dv[m][n][2 * r + 1], 1.0f, a.pairs);
+                        if (a.dv)
+                            add_pair(a.dv + row * a.lddv + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dv[m][n][2 * r], dv[m][n][2 * r + 1], 1.0f, a.pairs);
             }
         }
 }
@@ -277,7 +279,7 @@ static __device__ __forceinline__ void back_score(const AttnBack &a, float *s, f
 {
     float score = a.scale * *s, slope = 1.0f, p = 0.0f;
     if (a.cap > 0.0f) {
-        const float x = tanhf(score * a.to_cap);
+        const float x = attn_tanh(score * a.to_cap);
         score = a.cap * x;
         slope = 1.0f - x * x;
     }
@@ -551,7 +553,6 @@ void cuda_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor
     a.kv_heads = s->kv_heads;
     a.group = group;
     a.d = s->head_dim;
-    a.window = s->window;
     a.scale = s->scale;
     a.cap = s->softcap;
     a.to_cap = s->softcap > 0 ? 1.0f / s->softcap : 0.0f;
@@ -571,6 +572,7 @@ void cuda_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor
 
     AttnPlan p;
     attn_plan_init(&p, s, false);
+    a.window = p.window;
     const AttnList q_rows = attn_plan_cut(&p, ATTN_QUERY_ROWS, ATTN_ROWS), k_rows = bf16 ? attn_plan_cut(&p, ATTN_KEY_ROWS, ATTN_ROWS) : AttnList();
     const AttnList queries = dq ? attn_plan_cut(&p, ATTN_QUERIES, bf16 ? 64 * QUERIES_MT(width) : 16 * BACK_RI(width)) : AttnList();
     const AttnList keys = dk || dv ? attn_plan_cut(&p, ATTN_KEYS, bf16 ? 64 * KEYS_MT(width) : 16 * BACK_RI(width)) : AttnList();
