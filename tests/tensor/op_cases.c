@@ -155,6 +155,18 @@ const OpCase op_cases[] = {
     { OP_ATTENTION, .heads = 4, .kv_heads = 1, .head_dim = 256, .n_seg = 1, .nq = { 65 }, .nk = { 129 }, .no_grad = true },
     { OP_ATTENTION, .heads = 2, .kv_heads = 2, .head_dim = 80, .n_seg = 1, .nq = { 67 }, .nk = { 67 }, .no_grad = true },
     { OP_ATTENTION, .heads = 3, .kv_heads = 3, .head_dim = 96, .n_seg = 1, .nq = { 67 }, .nk = { 67 }, .no_grad = true },
+    /* around tiles of 32, 64 and 128 rows, and windows that begin and end at their borders; head sizes between those that kernels are made for */
+    { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 64, .n_seg = 4, .nq = { 1, 7, 63, 64 }, .nk = { 1, 7, 63, 64 }, .no_grad = true },
+    { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 16, .n_seg = 3, .nq = { 65, 127, 129 }, .nk = { 65, 127, 129 }, .no_grad = true },
+    { OP_ATTENTION, .heads = 2, .kv_heads = 2, .head_dim = 33, .n_seg = 1, .nq = { 129 }, .nk = { 129 }, .window = 64, .pad = 1, .no_grad = true },
+    { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 24, .n_seg = 1, .nq = { 129 }, .nk = { 129 }, .window = 65, .softcap = 3, .no_grad = true },
+    { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 66, .n_seg = 1, .nq = { 64 }, .nk = { 128 }, .window = 63, .key_gap = 1, .no_grad = true },
+    { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 112, .n_seg = 1, .nq = { 35 }, .nk = { 67 }, .window = 32, .key_gap = 3, .no_grad = true },
+    { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 96, .n_seg = 2, .nq = { 34, 9 }, .nk = { 34, 40 }, .softcap = 4, .sinks = true, .no_grad = true },
+    { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 192, .n_seg = 1, .nq = { 33 }, .nk = { 65 }, .window = 31, .no_grad = true },
+    { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 130, .n_seg = 1, .nq = { 20 }, .nk = { 20 }, .softcap = 2, .pad = 5, .no_grad = true },
+    /* a cache so long that a part has more than 256 keys */
+    { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 8, .n_seg = 1, .nq = { 1 }, .nk = { 17000 }, .window = 900, .no_grad = true },
     { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 1, .n_seg = 1, .nq = { 1 }, .nk = { 1 }, .sinks = true },
     { OP_ATTENTION, .heads = 6, .kv_heads = 2, .head_dim = 5, .n_seg = 2, .nq = { 9, 2 }, .nk = { 9, 7 }, .sinks = true, .window = 4, .pad = 3 },
     { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 4, .n_seg = 1, .nq = { 5 }, .nk = { 5 }, .sinks = true, .frozen = 1u << 3 },
