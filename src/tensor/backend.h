@@ -46,8 +46,8 @@ typedef struct RouteCfg {
  * elements of a head turn, element i with element i + rot/2 (half-split); those behind stay. */
 typedef struct RopeTable { Tensor *cos, *sin; int rot; } RopeTable;
 
-/* What the numbers that enter the products of linear, its gradients and the head are rounded to; sums are f32 and all else is as it was. A product with
- * few rows, as in decoding, which reads each number once, may leave them as they are. */
+/* What the numbers that enter the products of linear, its gradients and the head are rounded to; sums are f32 and all else is as it was, but that `cuda` rounds those of
+ * attention as well (q, k, v, probabilities and their gradients, dout). A product with few rows, as in decoding, which reads each number once, may leave them as they are. */
 typedef enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_COUNT } Compute;
 
 typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
