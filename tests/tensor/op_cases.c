@@ -164,7 +164,7 @@ const OpCase op_cases[] = {
     { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 112, .n_seg = 1, .nq = { 35 }, .nk = { 67 }, .window = 32, .key_gap = 3, .no_grad = true },
     { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 96, .n_seg = 2, .nq = { 34, 9 }, .nk = { 34, 40 }, .softcap = 4, .sinks = true, .no_grad = true },
     { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 192, .n_seg = 1, .nq = { 33 }, .nk = { 65 }, .window = 31, .no_grad = true },
-    { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 130, .n_seg = 1, .nq = { 20 }, .nk = { 20 }, .softcap = 2, .pad = 5, .no_grad = true },
+    { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 200, .n_seg = 1, .nq = { 20 }, .nk = { 20 }, .softcap = 2, .pad = 5, .no_grad = true },
     /* a cache so long that a part has more than 256 keys */
     { OP_ATTENTION, .heads = 2, .kv_heads = 1, .head_dim = 8, .n_seg = 1, .nq = { 1 }, .nk = { 17000 }, .window = 900, .no_grad = true },
     { OP_ATTENTION, .heads = 1, .kv_heads = 1, .head_dim = 1, .n_seg = 1, .nq = { 1 }, .nk = { 1 }, .sinks = true },
