@@ -105,7 +105,7 @@ static int pass_sync(Backend *be, Err *e) { (void)be; return real->sync(real, e)
 static Backend timing(void)
 {
     return (Backend){
-        .name = "timing", .threads = real->threads, .alloc = pass_alloc, .release = pass_release, .upload = real->upload, .download = real->download,
+        .name = "timing", .host = real->host, .threads = real->threads, .alloc = pass_alloc, .release = pass_release, .upload = real->upload, .download = real->download,
         .sync = pass_sync, .linear = timed_linear, .linear_dx = timed_linear_dx, .linear_pair = timed_linear_pair,
         .linear_dx_pair = timed_linear_dx_pair, .linear_dw = timed_linear_dw, .attn = timed_attn,
         .attn_bwd = timed_attn_bwd, .rmsnorm = timed_rmsnorm, .rmsnorm_bwd = timed_rmsnorm_bwd, .rope = timed_rope, .glu = timed_glu,

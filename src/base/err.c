@@ -85,6 +85,7 @@ int err_exit_status(int code)
     case ERR_NONE:  return 0;
     case ERR_ARG:
     case ERR_INPUT: return 2;
+    case ERR_DEVICE: return 3;
     default:        return 1;
     }
 }

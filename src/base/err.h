@@ -14,6 +14,7 @@ typedef enum {
     ERR_MEM   = -4, /* a large buffer does not fit             -> exit 1 */
     ERR_WORK  = -5, /* the work itself failed: NaN, no samples -> exit 1 */
     ERR_STOP  = -6, /* stopped on the user's wish (Ctrl-C)     -> exit 1 */
+    ERR_DEVICE = -7, /* the device that computes has failed    -> exit 3: the same command may be given again */
 } ErrCode;
 
 typedef struct Err {
@@ -24,6 +25,6 @@ typedef struct Err {
 int err_set(Err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);  /* returns code; e may be NULL */
 int err_sys(Err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);            /* ERR_IO, the text plus ": " and strerror(errno) */
 int err_wrap(Err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);           /* puts "text: " before the sentence; returns e->code */
-int err_exit_status(int code);                                          /* 0, 1 or 2 */
+int err_exit_status(int code);                                          /* 0, 1, 2 or 3 */
 
 #endif

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -79,17 +80,40 @@ int spill_open(Spill *s, const char *dir, uint64_t nbytes, Err *e)
     return rc;
 }
 
+int spill_open_memory(Spill *s, uint64_t nbytes, Err *e)
+{
+    char need[32];
+    *s = (Spill){ .fd = -1, .size = nbytes };
+    void *p = nbytes && nbytes <= SIZE_MAX ? mmap(NULL, (size_t)nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) : MAP_FAILED;
+    if (p == MAP_FAILED && nbytes) {
+        size_print(need, (size_t)nbytes);
+        return err_set(e, ERR_MEM, "%s of memory are needed to put numbers aside, and the system does not give them; close other programs", need);
+    }
+    s->mem = nbytes ? p : NULL;
+    return 0;
+}
+
+void *spill_place(const Spill *s, uint64_t at, size_t n)
+{
+    BUG_ON(s->mem && (n > s->size || at > s->size - n));
+    return s->mem ? s->mem + at : NULL;
+}
+
 void spill_close(Spill *s)
 {
     if (s->dir && s->fd >= 0)
         close(s->fd);
+    if (s->mem)
+        munmap(s->mem, (size_t)s->size);
     free(s->dir);
     *s = (Spill){ .fd = -1 };
 }
 
 int spill_put(Spill *s, uint64_t at, const void *p, size_t n, Err *e)
 {
-    BUG_ON(s->fd != SPILL_DRY && (s->fd < 0 || at + n > s->size));
+    BUG_ON(s->fd != SPILL_DRY && ((s->fd < 0 && !s->mem) || at + n > s->size));
+    if (s->mem && n)
+        memcpy(spill_place(s, at, n), p, n);
     for (size_t done = 0; s->fd >= 0 && done < n;) {
         const ssize_t put = pwrite(s->fd, (const char *)p + done, MIN(n - done, PIECE), (off_t)(at + done));
         if (put < 0 && errno == EINTR)
@@ -105,7 +129,9 @@ int spill_put(Spill *s, uint64_t at, const void *p, size_t n, Err *e)
 
 int spill_get(const Spill *s, uint64_t at, void *p, size_t n, Err *e)
 {
-    BUG_ON(s->fd != SPILL_DRY && (s->fd < 0 || at + n > s->size));
+    BUG_ON(s->fd != SPILL_DRY && ((s->fd < 0 && !s->mem) || at + n > s->size));
+    if (s->mem && n)
+        memcpy(p, spill_place(s, at, n), n);
     for (size_t done = 0; s->fd >= 0 && done < n;) {
         const ssize_t got = pread(s->fd, (char *)p + done, MIN(n - done, PIECE), (off_t)(at + done));
         if (got < 0 && errno == EINTR)

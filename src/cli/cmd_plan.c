@@ -66,7 +66,13 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
     size_print(b, p->pass);
     size_print(c, p->aside);
     size_print(d, p->limit);
-    printf("memory    %s standing, %s for a micro-batch, %s beside it for answers and saving; there are %s\n", a, b, c, d);
+    printf("memory    %s standing, %s for a micro-batch, %s beside it for answers%s; there are %s\n", a, b, c, p->device ? "" : " and saving", d);
+    if (p->device) {
+        size_print(a, p->host);
+        size_print(b, (size_t)p->inputs);
+        printf("          (the device's); %s of the machine's", a);
+        printf(p->inputs ? ", %s of it for the inputs of blocks\n" : "\n", b);
+    }
     time_print(a, p->train_seconds);
     time_print(b, p->eval_seconds);
     time_print(c, p->sample_seconds);

@@ -128,7 +128,8 @@ static void show_result(const TrainRun *r, const TrainResult *res)
         size_print(planned, r->plan.memory);
         size_print(held, res->memory);
         time_print(said, r->plan.seconds);
-        fprintf(stderr, "plan and fact: memory %s and %s, time %s and %s%s\n", planned, held, said, took, res->early ? " (stopped early)" : "");
+        fprintf(stderr, "plan and fact: %smemory %s and %s, time %s and %s%s\n", r->plan.device ? "the device's " : "", planned, held, said, took,
+                res->early ? " (stopped early)" : "");
     }
     fprintf(stderr, "trained against served: log-probabilities differ by at most %.1e\n", res->identity);
     fprintf(stderr, "result: %s/%s    report: %s/report.html\n", r->cfg.out, r->adapter ? "adapter" : "model", r->cfg.out);

@@ -34,7 +34,8 @@ static void print_help(FILE *f)
     fprintf(f, "hone %s: fine-tune open language models on your own machine\n\nusage: hone COMMAND [options]\n\n", HONE_VERSION);
     for (const Command *c = commands; c->name; c++)
         fprintf(f, "  %-12s %-43s %s\n", c->name, c->usage, c->summary);
-    fprintf(f, "\nhone COMMAND --help lists a command's options; hone --version says what this build is.\n");
+    fprintf(f, "\nhone COMMAND --help lists a command's options; hone --version says what this build is.\n"
+               "exit status: 0 done; 1 the work failed, or was stopped; 2 the command line or a file is wrong; 3 the device failed, and the same command may be given again\n");
 }
 
 /* "prep export" goes before "prep"; a file called export is written ./export. */

@@ -56,11 +56,21 @@ void train_plan_print(FILE *f, const TrainRun *r)
         [ACTIVATIONS_SPILL] = "blocks computed twice, their inputs in a file",
         [ACTIVATIONS_STREAM] = "blocks computed twice, their inputs in a file, weights read anew for each",
     };
+    /* Of a device: its block inputs go to the machine's memory first. */
+    static const char *const way_in_memory[] = {
+        [ACTIVATIONS_SPILL] = "blocks computed twice, their inputs in the machine's memory",
+        [ACTIVATIONS_STREAM] = "blocks computed twice, their inputs in the machine's memory, weights sent anew for each",
+    };
     const TrainPlan *p = &r->plan;
     char             memory[32], pass[32], seconds[32] = "";
     size_print(memory, p->memory);
     size_print(pass, p->pass);
-    fprintf(f, "takes     %s of memory, %s of them for micro-batches of %lld tokens (%s)", memory, pass, (long long)r->cfg.micro_tokens, way[r->cfg.activations]);
+    fprintf(f, "takes     %s of %smemory, %s of them for micro-batches of %lld tokens (%s)", memory, p->device ? "the device's " : "", pass,
+            (long long)r->cfg.micro_tokens, p->inputs ? way_in_memory[r->cfg.activations] : way[r->cfg.activations]);
+    if (p->device) {
+        size_print(memory, p->host);
+        fprintf(f, ", and %s of the machine's", memory);
+    }
     if (p->timed) {
         time_print(seconds, p->seconds);
         fprintf(f, "; about %s at %.0f tokens/s", seconds, p->tokens_per_second);

@@ -15,15 +15,19 @@
 
 #define SAMPLES 16
 
-static void add_matrix(Sha256 *h, const Tensor *t)
+static void add_matrix(Sha256 *h, const Slot *s)
 {
+    const Tensor *t = *s->at;
     const int64_t n = tensor_numel(t), cols = tensor_cols(t);
     float    sample[SAMPLES], *row = mem_alloc((size_t)cols * sizeof *row);
     uint16_t rounded[SAMPLES];
     for (int64_t i = 0; i < SAMPLES; i++) {
-        const int64_t at = n * (2 * i + 1) / (2 * SAMPLES);
+        const int64_t at = n * (2 * i + 1) / (2 * SAMPLES), first = at / cols * cols;
         const Tensor  one = tensor_row_view(t, at / cols, 1);
-        tensor_get(&one, row);
+        if (s->mapped) /* a device need not be asked, nor hold it now */
+            dtype_to_f32(row, (const char *)s->mapped + dtype_bytes(t->dtype, first), t->dtype, cols);
+        else
+            tensor_get(&one, row);
         sample[i] = row[at % cols];
     }
     free(row);
@@ -40,9 +44,9 @@ void model_fingerprint(const Model *m, char out[SHA256_HEX])
         sha256_add(&h, s->name, strlen(s->name) + 1);
         sha256_add(&h, s->dim, (size_t)s->rank * sizeof *s->dim);
         if (s->rank == 2)
-            add_matrix(&h, *s->at);
-        if (m->stream && s->mapped) /* each sample brought its neighbours into memory */
-            file_forget((*s->at)->data, dtype_bytes((*s->at)->dtype, tensor_numel(*s->at)));
+            add_matrix(&h, s);
+        if (s->mapped && (m->stream || !m->be->host)) /* each sample brought its neighbours into memory */
+            file_forget(s->mapped, dtype_bytes((*s->at)->dtype, tensor_numel(*s->at)));
     }
     sha256_hex(&h, out);
 }

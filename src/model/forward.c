@@ -31,9 +31,9 @@ static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, Tensor
     Tape t;
     tape_init(&t, m->be, a, false);
     TArenaMark mark = tarena_mark(a);
-    stream_begin(m, layer + 1);
+    stream_begin(m, layer, layer + 1);
     Tensor    *y = x && out ? block_forward(&t, m, layer, x, s, rows_at(m, layer, row)) : NULL;
-    stream_end(m, layer);
+    stream_end(m, layer, layer + 1);
     if (y)
         m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(out));
     tarena_rewind(a, mark);
@@ -113,6 +113,27 @@ uint64_t model_spill_bytes(const Model *m, int64_t tokens)
     return (uint64_t)(m->cfg.layers - 1) * (uint64_t)tokens * (uint64_t)m->cfg.hidden * sizeof(float);
 }
 
+/* A block's input to where it is put aside, and back. A device's numbers go straight to the program's memory, or by way of `bounce` to the file. */
+static int put_aside(Spill *to, uint64_t at, const Tensor *x, size_t n, void *bounce, Err *e)
+{
+    void *place = x->be->host || to->fd == SPILL_DRY ? NULL : spill_place(to, at, n);
+    if (x->be->host || to->fd == SPILL_DRY)
+        return spill_put(to, at, x->data, n, e);
+    x->be->download(x->be, place ? place : bounce, x->data, n);
+    return place ? 0 : spill_put(to, at, bounce, n, e);
+}
+
+static int get_back(const Spill *from, uint64_t at, Tensor *x, size_t n, void *bounce, Err *e)
+{
+    void *place = x->be->host || from->fd == SPILL_DRY ? NULL : spill_place(from, at, n);
+    if (x->be->host || from->fd == SPILL_DRY)
+        return spill_get(from, at, x->data, n, e);
+    const int rc = place ? 0 : spill_get(from, at, bounce, n, e);
+    if (!rc)
+        x->be->upload(x->be, x->data, place ? place : bounce, n);
+    return rc;
+}
+
 /* Every block runs twice. file NULL: the arena holds all inputs; else two, those of odd and of even blocks in turn, and the others lie in the file. On
  * the way back the input that comes next is asked for while a block runs. */
 static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef, Spill *file, Tensor **logp, Err *e)
@@ -124,7 +145,8 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output, which has fewer rows */
     Tape          t;
     int           rc;
-    BUG_ON(row->dim[0] > dim[0] || (file && !m->be->host));
+    void         *bounce = file && !m->be->host && file->fd >= 0 ? mem_alloc(MAX(nbytes, 1)) : NULL;
+    BUG_ON(row->dim[0] > dim[0]);
 
     for (int i = 0; i <= n; i++)
         x[i] = file && i > 1 ? x[i - 2] : tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ file || i < n ? dim[0] : row->dim[0], dim[1] });
@@ -143,7 +165,7 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     tape_release(&t);
     tarena_rewind(a, mark);
     for (int i = 0; i < n && !tarena_failed(a, NULL); i++) {
-        if (file && i < n - 1 && (rc = spill_put(file, (uint64_t)i * nbytes, x[i]->data, nbytes, e)))
+        if (file && i < n - 1 && (rc = put_aside(file, (uint64_t)i * nbytes, x[i], nbytes, bounce, e)))
             goto done;
         block_run(m, a, i, x[i], i == n - 1 ? &last : x[i + 1], s, row);
     }
@@ -162,20 +184,20 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     for (int i = n - 1; i >= 0 && !tarena_failed(a, NULL); i--) {
         const bool wanted = i > 0 || embed_wants;
         Tensor    *in = file ? x[n - 1] : x[i];
-        if (file && i < n - 1 && (rc = spill_get(file, (uint64_t)i * nbytes, in->data, nbytes, e)))
+        if (file && i < n - 1 && (rc = get_back(file, (uint64_t)i * nbytes, in, nbytes, bounce, e)))
             goto done;
         if (file && i > 0)
             spill_expect(file, (uint64_t)(i - 1) * nbytes, nbytes);
         if (wanted)
             m->be->fill(m->be, gin, 0);
         tape_init(&t, m->be, a, true);
-        stream_begin(m, i - 1);
+        stream_begin(m, i, i - 1);
         Tensor *out = block_forward(&t, m, i, leaf(a, in, wanted ? gin : NULL), s, rows_at(m, i, row));
         if (!tarena_failed(a, NULL)) {
             out->grad = i == n - 1 ? &glast : gout;
             tape_backward(&t);
         }
-        stream_end(m, i);
+        stream_end(m, i, i - 1);
         tape_release(&t);
         tarena_rewind(a, mark);
         Tensor *swap = gout;
@@ -193,6 +215,7 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     }
     rc = finish(m, a, e);
 done:
+    free(bounce);
     free(x);
     return rc;
 }
@@ -206,7 +229,7 @@ static int pass_kept(const Model *m, TArena *a, const Step *s, const Tensor *row
     Tensor      **x = mem_zalloc((size_t)n + 1, sizeof *x); /* x[i] is block i's input, x[n] the last block's output */
     int          *first = mem_zalloc((size_t)n + 1, sizeof *first); /* record of the tape with which it begins */
     Tape          t;
-    BUG_ON(row->dim[0] > dim[0]);
+    BUG_ON(row->dim[0] > dim[0] || m->rooms); /* a block's weights are read again on the way back */
     tape_init(&t, m->be, a, true);
     x[0] = embed(&t, m, s);
     for (int i = 0; i < n; i++) {

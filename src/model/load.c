@@ -68,13 +68,13 @@ static int make_tensor(Model *m, const Slot *s, DType type, Err *e)
     return 0;
 }
 
-/* A tensor whose numbers are the file's own bytes; nobody writes to a frozen weight. */
+/* A tensor whose numbers are the file's own bytes, or a copy of them on the device: nobody writes to a frozen weight. */
 static void map_tensor(Model *m, Slot *s, DType type, const void *data)
 {
     Tensor *t = *s->at = arena_alloc(&m->names, sizeof *t);
-    *t = (Tensor){ .name = s->name, .dtype = type, .rank = s->rank, .dim = { s->dim[0], s->dim[1] }, .ld = s->dim[1], .data = (void *)(uintptr_t)data,
-                   .be = m->be };
-    s->mapped = true;
+    *t = (Tensor){ .name = s->name, .dtype = type, .rank = s->rank, .dim = { s->dim[0], s->dim[1] }, .ld = s->dim[1], .be = m->be,
+                   .data = m->be->host ? (void *)(uintptr_t)data : NULL };
+    s->mapped = data;
 }
 
 #define CHECK_RUN 4096 /* numbers looked at at once; a multiple of every block */
@@ -135,25 +135,51 @@ static int check_finite(Pool *pool, const Weights *w, const WeightInfo *t, const
                    (long long)bad, (long long)MIN(t->count, bad + CHECK_RUN) - 1);
 }
 
+typedef struct Checking { Pool *pool; const Weights *w; const WeightInfo *t; const void *v; int rc; Err err; } Checking;
+
+static void check_beside(void *ctx)
+{
+    Checking *c = ctx;
+    c->rc = check_finite(c->pool, c->w, c->t, c->v, c->t->kernel, &c->err);
+}
+
+/* From the file's pages straight to the device, while the other threads look at the numbers: a page that either brings in is there for both. */
+static int upload_checked(Model *m, Pool *pool, const Weights *w, const WeightInfo *t, void *dst, const void *v, Err *e)
+{
+    Checking c = { .pool = pool, .w = w, .t = t, .v = v };
+    Beside  *beside = beside_start(check_beside, &c);
+    if (dst)
+        m->be->upload(m->be, dst, v, dtype_bytes(t->kernel, t->count));
+    beside_join(beside);
+    if (c.rc && e)
+        *e = c.err;
+    return c.rc;
+}
+
 /* A matrix as the file stores it. Kernels read every stored type while they pack it, with the same bits in a result of five rows or more as from its
  * f32 numbers. */
 static int keep_stored(Model *m, Pool *pool, const Weights *w, const WeightInfo *t, Slot *s, Err *e)
 {
-    const void *mapped = m->be->host ? weights_mapped(w, t) : NULL;
+    const void *mapped = weights_mapped(w, t);
+    void       *v = NULL, *dst = NULL;
     int         rc;
-    if (mapped) {
+    if (mapped && m->be->host) {
         map_tensor(m, s, t->kernel, mapped);
         rc = check_finite(pool, w, t, mapped, t->kernel, e);
         weights_forget(w, t); /* until a block is run */
         return rc;
     }
-    if ((rc = make_tensor(m, s, t->kernel, e)))
-        return rc;
-    void *v = mem_alloc(dtype_bytes(t->kernel, t->count));
-    rc = weights_rows(w, t, v, e);
-    rc = rc ? rc : check_finite(pool, w, t, v, t->kernel, e);
-    if (!rc)
-        m->be->upload(m->be, (*s->at)->data, v, dtype_bytes(t->kernel, t->count));
+    if (mapped && s->layer >= 0) {
+        map_tensor(m, s, t->kernel, mapped);
+        rc = stream_place(m, s, &dst, e);
+    } else if (!(rc = make_tensor(m, s, t->kernel, e))) {
+        dst = (*s->at)->data;
+    }
+    if (!rc && !mapped) {
+        v = mem_alloc(dtype_bytes(t->kernel, t->count));
+        rc = weights_rows(w, t, v, e);
+    }
+    rc = rc ? rc : upload_checked(m, pool, w, t, dst, mapped ? mapped : v, e);
     free(v);
     if (!rc)
         weights_forget(w, t);
@@ -213,13 +239,50 @@ static bool is_router(const Slot *s)
     return s->linear >= 0 && ((const Linear *)(const void *)s->at)->router; /* `at` is the first member of its Linear */
 }
 
+static bool is_packed_while_loaded(const ModelOptions *o, const WeightInfo *t, const Slot *s)
+{
+    return o->nf4 && !t->packed && s->linear >= 0 && s->rank == 2 && !is_router(s);
+}
+
+/* As the file has it, or turned: whoever packs a matrix packs it as [out, in]. */
+static Slot slot_stored(const Slot *s, const WeightInfo *t)
+{
+    Slot stored = *s;
+    stored.transposed &= !t->packed;
+    return stored;
+}
+
+static bool is_kept_stored(const ModelOptions *o, const WeightInfo *t, const Slot *s)
+{
+    const Slot stored = slot_stored(s, t);
+    return t->readable && s->rank == 2 && slot_same_layout(&stored) && t->kernel != DT_COUNT && !o->trainable && !is_packed_while_loaded(o, t, s);
+}
+
+/* Before anything is loaded to a device: are its weights more than may be taken, so that those that lie in the file as kernels read them are to be streamed? */
+static bool must_stream(const Model *m, const Weights *w, const ModelOptions *o)
+{
+    DeviceMemory have;
+    size_t       all = 0, could = 0;
+    if (m->be->host || !m->be->memory || !m->be->memory(m->be, &have))
+        return false;
+    for (int i = 0; i < m->slots->n; i++) {
+        const Slot       *s = &m->slots->p[i];
+        const WeightInfo *t = find(m, w, s);
+        if (t && is_kept_stored(o, t, s) && s->layer >= 0 && weights_mapped(w, t))
+            could += dtype_bytes(t->kernel, t->count);
+        if (t)
+            all += is_kept_stored(o, t, s) ? dtype_bytes(t->kernel, t->count) : is_packed_while_loaded(o, t, s) ? (size_t)t->count * 9 / 16
+                                                                              : (size_t)t->count * (s->rank == 2 && !o->trainable ? dtype_size(t->dtype) : sizeof(float));
+    }
+    return could && all + have.held > (o->memory ? o->memory : have.held + have.free);
+}
+
 static int load_slot(Model *m, Pool *pool, const Weights *w, Slot *s, const ModelOptions *o, Map *used, Err *e)
 {
     const WeightInfo *t = find(m, w, s);
     if (!t)
         return err_set(e, ERR_INPUT, "%s: the weights lack %s%s, which config.json asks for", m->path, s->prefixed ? m->fam->prefix : "", s->name);
-    Slot stored = *s;
-    stored.transposed &= !t->packed; /* whoever packs a matrix packs it as [out, in] */
+    const Slot stored = slot_stored(s, t);
     int rc = check_shape(w, t, &stored, e);
     if (rc)
         return rc;
@@ -231,9 +294,9 @@ static int load_slot(Model *m, Pool *pool, const Weights *w, Slot *s, const Mode
     if (s->linear >= 0)
         m->file_dtype = t->dtype;
     m->packed |= t->packed;
-    const bool nf4 = o->nf4 && !t->packed && s->linear >= 0 && s->rank == 2 && !is_router(s);
+    const bool nf4 = is_packed_while_loaded(o, t, s);
     m->nf4 |= nf4;
-    if (t->readable && s->rank == 2 && slot_same_layout(&stored) && t->kernel != DT_COUNT && !o->trainable && !nf4)
+    if (is_kept_stored(o, t, s))
         return keep_stored(m, pool, w, t, s, e);
 
     float *host = mem_alloc((size_t)MAX(t->count, 1) * sizeof(float) * (slot_same_layout(&stored) ? 1 : 2));
@@ -367,6 +430,7 @@ static int begin(Model **out, const char *path, const Source *s, Backend *be, Er
     m->path = mem_strdup(path);
     m->file_dtype = DT_F32;
     tarena_init(&m->weights, be);
+    tarena_init(&m->blocks, be);
     tarena_init(&m->rope_arena, be);
     int rc = model_config_read(&m->cfg, &m->fam, s->config, s->generation, s->where, e);
     if (!rc)
@@ -401,13 +465,15 @@ int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o
         rc = err_set(e, ERR_INPUT, "%s: there is a config.json but no model.safetensors (and no model.safetensors.index.json)", path);
         goto done;
     }
+    m->stream = must_stream(m, w, o);
     for (int i = 0; i < m->slots->n; i++)
         if ((rc = load_slot(m, pool, w, &m->slots->p[i], o, used, e)))
             goto done;
     if ((rc = check_tied(m, w, used, e)) || (rc = check_leftovers(w, used, e)))
         goto done;
     finish(m);
-    rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
+    rc = m->stream ? model_stream(m, true, e) : 0;
+    rc = rc ? rc : model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
     *(m->source = mem_alloc(sizeof s)) = s; /* mapped weights lie in it */
     s = (Source){ 0 };
 done:
@@ -494,6 +560,7 @@ void model_close(Model *m)
     if (!m)
         return;
     tarena_release(&m->weights);
+    stream_close(m);
     tarena_release(&m->rope_arena);
     arena_release(&m->names);
     if (m->slots)

@@ -92,25 +92,42 @@ static int choose(const Model *m, const char *targets, bool *chosen, Err *e)
     return 0;
 }
 
-typedef struct Init { const Model *m; const Adapter *a; uint64_t seed; } Init;
+#define INIT_AT_ONCE 64 /* pairs drawn on all threads before they are put where they belong */
+
+typedef struct Init { const Adapter *a; uint64_t seed; int first; float *v[INIT_AT_ONCE]; } Init;
 
 /* Every pair has random numbers of its own, so it does not matter which thread draws them. */
-static void init_pair(void *ctx, int64_t piece, int worker)
+static void draw_pair(void *ctx, int64_t piece, int worker)
 {
-    const Init     *in = ctx;
-    const Model    *m = in->m;
-    const LoraPair *p = &in->a->pair[piece];
+    Init           *in = ctx;
+    const Tensor   *t = in->a->pair[in->first + piece].a;
     (void)worker;
-    if (!p->a)
+    if (!t)
         return;
-    const int64_t n = tensor_numel(p->a);
-    const double  bound = 1 / sqrt((double)tensor_cols(p->a));
-    float        *v = mem_alloc((size_t)n * sizeof *v);
-    Rng           r = rng_at(in->seed, RNG_LORA_INIT, (uint64_t)piece, 0);
+    const int64_t n = tensor_numel(t);
+    const double  bound = 1 / sqrt((double)tensor_cols(t));
+    float        *v = in->v[piece] = mem_alloc((size_t)MAX(n, 1) * sizeof *v);
+    Rng           r = rng_at(in->seed, RNG_LORA_INIT, (uint64_t)(in->first + piece), 0);
     for (int64_t i = 0; i < n; i++)
         v[i] = (float)((2 * rng_unit(&r) - 1) * bound);
-    m->be->upload(m->be, p->a->data, v, (size_t)n * sizeof *v);
-    free(v);
+}
+
+/* A backend has one caller at a time, so the threads only draw. */
+static void init_pairs(const Adapter *a, const Model *m, uint64_t seed)
+{
+    Pool *pool = pool_new(m->be->threads);
+    for (int first = 0; first < a->n_pair; first += INIT_AT_ONCE) {
+        Init      in = { .a = a, .seed = seed, .first = first };
+        const int n = MIN(INIT_AT_ONCE, a->n_pair - first);
+        parallel_for(pool, n, draw_pair, &in);
+        for (int i = 0; i < n; i++) {
+            const Tensor *t = a->pair[first + i].a;
+            if (t)
+                m->be->upload(m->be, t->data, in.v[i], (size_t)tensor_numel(t) * sizeof(float));
+            free(in.v[i]);
+        }
+    }
+    pool_free(pool);
 }
 
 int adapter_new(Adapter **out, const Model *m, const char *targets, int rank, double alpha, bool rslora, uint64_t seed, Err *e)
@@ -126,11 +143,8 @@ int adapter_new(Adapter **out, const Model *m, const char *targets, int rank, do
     for (int i = 0; i < m->n_linear && !rc; i++)
         if (chosen[i] && !(rc = adapter_pair_make(a, m, i, e)))
             m->be->fill(m->be, a->pair[i].b, 0);
-    if (!rc) {
-        Pool *pool = pool_new(m->be->threads);
-        parallel_for(pool, a->n_pair, init_pair, &(Init){ m, a, seed });
-        pool_free(pool);
-    }
+    if (!rc)
+        init_pairs(a, m, seed);
     if (!rc && !a->n_adapted)
         rc = err_set(e, ERR_ARG, "target-modules: the list is empty; name the linears to adapt, or say all");
     free(chosen);

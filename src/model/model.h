@@ -115,7 +115,10 @@ typedef struct Model {
     DType         file_dtype;           /* of the linear weights as stored; what a merged model is written in */
     char          chat_template[SHA256_HEX]; /* hash of the chat template that all its weights were trained behind; "": unknown */
     bool          packed;               /* some weights have fewer than 16 bits in the file: a frozen base */
-    bool          stream;               /* mapped weights of a block leave memory when it has run; set by who has little memory */
+    bool          stream;               /* mapped weights of a block leave memory when it has run; set by who has little memory, with model_stream */
+    int           first;                /* number of block[0]; not 0 in a slice of a model */
+    TArena        blocks;               /* a device's copies of the blocks' mapped weights: all, or (stream) room for those of two blocks */
+    struct Rooms *rooms;                /* that room: stream.c; NULL: there is none */
     bool          nf4;                  /* linears were packed while they were loaded */
     int           unblocked;            /* matrices that ModelOptions.nf4 could not keep in 4 bits */
     struct Source *source;              /* the open files: mapped weights lie in them */
@@ -151,12 +154,13 @@ typedef struct Step {
     RopeTable     rope[ROPE_SETS];      /* the model's, or this step's own where angles depend on the length of each text */
     const Tensor *rope_row;             /* I32 [T]: row of the tables */
     RouteStats   *route;                /* training a mixture of experts: zeroed but for coef, for one pass; NULL: nothing is counted */
-    Spill        *spill;                /* under SPILL_INPUTS: where they go; model_spill_bytes of room */
+    Spill        *spill;                /* under SPILL_INPUTS: where they go; model_spill_bytes of room. A device's may go to the program's memory */
 } Step;
 
 typedef struct ModelOptions {
     bool trainable;                     /* every weight in f32 and in memory of its own; else frozen matrices stay as stored, mapped where they can be */
     bool nf4;                           /* QLoRA: the linears of the blocks, but routers, are packed while they load (Dettmers et al. 2023) */
+    size_t memory;                      /* of a device, that may be taken; 0: what it has free. Weights that do not fit are streamed, where they lie in the file as kernels read them */
 } ModelOptions;
 /* Opens a folder; every weight found, used once and of the shape the config says, or an error that names it. o NULL: frozen, as stored. */
 int   model_open(Model **out, const char *path, Backend *be, const ModelOptions *o, Err *e);
@@ -166,6 +170,11 @@ void  model_close(Model *m);
 size_t model_mapped_bytes(const Model *m, int layer);           /* of a block's matrices, or (-1) of those outside blocks, that lie in the model's file */
 bool   model_is_mapped(const Model *m, const Tensor *w);       /* does this weight lie in the model's file? */
 void  model_forget(const Model *m);                             /* the pages of mapped weights may leave memory until they are read again */
+/* Whether mapped weights of a block leave memory, a device's or the program's, when it has run. ERR_MEM: a device has no room for the other way; then no pass may be run until
+ * the way back has succeeded. */
+int   model_stream(Model *m, bool stream, Err *e);
+size_t model_blocks_bytes(const Model *m, bool stream);         /* of a device, that the copies of mapped blocks take either way; 0: the program's memory */
+Model model_slice(const Model *m, int first, int layers);      /* the same model with `layers` blocks from `first` on; lives as long as m */
 int   model_reserve_positions(Model *m, int64_t n, Err *e);     /* rope tables for positions below n; learned positions: n must fit */
 void  model_fingerprint(const Model *m, char out[SHA256_HEX]); /* the same for every copy of a model that is not packed: fingerprint.c */
 int64_t model_param_count(const Model *m);

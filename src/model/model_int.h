@@ -24,7 +24,7 @@ typedef struct Slot {
     bool     prefixed;              /* the family's prefix belongs to the name (not for the head) */
     bool     by_head;               /* rows in the file as linear_file_row says */
     int      layer;                 /* block that it belongs to, or -1 */
-    bool     mapped;                /* its numbers lie in the model's file */
+    const void *mapped;             /* where its numbers lie in the model's file, as kernels read them; a device has a copy. NULL: nowhere */
     int      linear;                /* index into Model.linear for the weight matrix of an adaptable linear, else -1 */
     bool     decays;
 } Slot;
@@ -46,8 +46,15 @@ const Tensor *adapter_weight(const struct Adapter *a, const Model *m, const Slot
 /* A weight as files hold it, the adapter (may be NULL) merged in; *out points into buf, which has room for twice its numbers. */
 int  slot_merged(const Model *m, const struct Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e);
 
-void stream_begin(const Model *m, int next);    /* `next` is the block that runs after the one that begins; none: any other number */
-void stream_end(const Model *m, int layer);
+/* A weight as f32, [dim[0], dim[1]]; t: the slot's, or what an adapter has in its place. Also of one that is not on the device now. */
+void slot_numbers(const Slot *s, const Tensor *t, float *dst);
+
+/* Around a block that runs; `next` is the one that runs after it, none: any other number. */
+void stream_begin(const Model *m, int layer, int next);
+void stream_end(const Model *m, int layer, int next);
+void stream_close(Model *m);
+/* Numbers of a slot's mapped weight get their place on the device, or (dst NULL) are to be streamed; *dst is that place. */
+int  stream_place(Model *m, Slot *s, void **dst, Err *e);
 
 void rope_frequencies(const RopeConfig *c, int64_t text_len, float *freq /* [rot / 2] */);
 bool rope_by_length(const ModelConfig *c);                      /* the angles depend on the length of the text */

@@ -70,6 +70,7 @@ int slot_merged(const Model *m, const Adapter *ad, const Slot *s, TArena *scratc
     const int64_t  n = tensor_numel(t);
     const LoraPair none = { 0 }, *p = ad && s->linear >= 0 ? &ad->pair[s->linear] : &none;
     *out = buf;
+    slot_numbers(s, t, buf);
     if (p->a) {
         TArenaMark mark = tarena_mark(scratch);
         Tensor    *sum = tarena_tensor(scratch, s->name, DT_F32, 2, s->dim);
@@ -80,8 +81,6 @@ int slot_merged(const Model *m, const Adapter *ad, const Slot *s, TArena *scratc
         m->be->linear_dx(m->be, sum, p->b, p->a, ad->scale); /* W + s B A */
         tensor_get(sum, buf);
         tarena_rewind(scratch, mark);
-    } else {
-        tensor_get(t, buf);
     }
     if (!slot_same_layout(s)) {
         slot_to_file(m, s, buf + n, buf);

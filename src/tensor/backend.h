@@ -52,6 +52,9 @@ typedef enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_COUNT } Compute;
 
 typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
 
+/* Bytes of a device that has memory of its own: what this backend holds of it, blocks and scratch, now and at most so far; what it would still give; what it has. */
+typedef struct DeviceMemory { size_t held, most, free, total; } DeviceMemory;
+
 struct Backend {
     const char *name;                                                    /* "ref", "cpu", "cuda" */
     int         threads;
@@ -61,6 +64,8 @@ struct Backend {
     bool        sizing;                                                  /* kernels take the working memory that their shapes ask for and compute nothing: what
                                                                             they leave means nothing. Not for passes that read it back (experts) */
     bool        host;                                                    /* kernels read the program's own memory: a mapped file can be a tensor */
+    const char *bus;                                                     /* where the card is: its PCI address, "0000:81:00.0"; NULL: no card */
+    bool (*memory)(const Backend *, DeviceMemory *out);                  /* NULL, or false: there is none but the program's own */
     void *(*alloc)(Backend *, size_t nbytes);                            /* 64-byte aligned, NOT zeroed; NULL: does not fit */
     void  (*release)(Backend *, void *p, size_t nbytes);
     void  (*upload)(Backend *, void *dst, const void *src, size_t nbytes);

@@ -1,41 +1,59 @@
 /* inspect.c - numbers out of and into tensors, and what tests and guards ask about them.
- * Everything goes through one row at a time in dense host f32, so column slices and stored types need no case of their own. */
+ * Everything goes through dense host f32, so column slices and stored types need no case of their own; rows that lie one after the other are fetched and put many at
+ * a time, since each time waits for a device. */
 #include "tensor/inspect.h"
 #include "base/mem.h"
 #include <math.h>
 #include <stdlib.h>
 
-/* One row of t as f32; raw is scratch of one row's bytes. */
-static void row_get(const Tensor *t, int64_t row, float *dst, void *raw)
+#define RUN_BYTES ((size_t)4 << 20) /* moved at once */
+
+/* Rows moved at once, and the bytes between the first byte of the first and the last of the last. */
+static int64_t run_rows(const Tensor *t)
 {
-    int64_t cols = tensor_cols(t);
-    const char *src = (const char *)t->data + dtype_bytes(t->dtype, row * t->ld);
-    t->be->download(t->be, raw, src, dtype_bytes(t->dtype, cols));
+    const size_t row = MAX(dtype_bytes(t->dtype, tensor_cols(t)), 1);
+    return t->ld == tensor_cols(t) ? MAX((int64_t)(RUN_BYTES / row), 1) : 1;
+}
+
+static char *place(const Tensor *t, int64_t row) { return (char *)t->data + dtype_bytes(t->dtype, row * t->ld); }
+
+/* n rows of t as f32, n at most run_rows; raw is scratch of their bytes. */
+static void rows_get(const Tensor *t, int64_t row, int64_t n, float *dst, void *raw)
+{
+    const int64_t count = n * tensor_cols(t);
+    t->be->download(t->be, raw, place(t, row), dtype_bytes(t->dtype, count));
     if (t->dtype == DT_I32)
-        for (int64_t i = 0; i < cols; i++)
+        for (int64_t i = 0; i < count; i++)
             dst[i] = (float)((const int32_t *)raw)[i];
     else
-        dtype_to_f32(dst, raw, t->dtype, cols);
+        dtype_to_f32(dst, raw, t->dtype, count);
+}
+
+static void row_get(const Tensor *t, int64_t row, float *dst, void *raw) { rows_get(t, row, 1, dst, raw); }
+
+static void *raw_room(const Tensor *t)
+{
+    return mem_alloc(MAX(dtype_bytes(t->dtype, MIN(run_rows(t), tensor_rows(t)) * tensor_cols(t)), 1));
 }
 
 void tensor_get(const Tensor *t, float *dst)
 {
-    int64_t rows = tensor_rows(t), cols = tensor_cols(t);
-    void *raw = mem_alloc(dtype_bytes(t->dtype, cols));
-    for (int64_t r = 0; r < rows; r++)
-        row_get(t, r, dst + r * cols, raw);
+    const int64_t rows = tensor_rows(t), cols = tensor_cols(t), run = run_rows(t);
+    void         *raw = raw_room(t);
+    for (int64_t r = 0; r < rows; r += run)
+        rows_get(t, r, MIN(run, rows - r), dst + r * cols, raw);
     free(raw);
 }
 
 void tensor_put(Tensor *t, const float *src)
 {
     BUG_ON(t->dtype == DT_I32);
-    int64_t rows = tensor_rows(t), cols = tensor_cols(t);
-    size_t  size = dtype_bytes(t->dtype, cols);
-    void *raw = mem_alloc(size);
-    for (int64_t r = 0; r < rows; r++) {
-        dtype_from_f32(raw, src + r * cols, t->dtype, cols);
-        t->be->upload(t->be, (char *)t->data + dtype_bytes(t->dtype, r * t->ld), raw, size);
+    const int64_t rows = tensor_rows(t), cols = tensor_cols(t), run = run_rows(t);
+    void         *raw = raw_room(t);
+    for (int64_t r = 0; r < rows; r += run) {
+        const int64_t n = MIN(run, rows - r) * cols;
+        dtype_from_f32(raw, src + r * cols, t->dtype, n);
+        t->be->upload(t->be, place(t, r), raw, dtype_bytes(t->dtype, n));
     }
     free(raw);
 }

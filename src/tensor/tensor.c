@@ -11,6 +11,7 @@
 #define ALIGN       ((size_t)64)
 #define CHUNK_LEAST ((size_t)1 << 20)
 #define CHUNK_MOST  ((size_t)256 << 20) /* growth by doubling ends here; the unused end of a chunk is never touched, so it is not resident */
+#define CHUNK_DEVICE ((size_t)2 << 20)  /* on a device it is taken all the same, so what is larger gets a chunk of its size */
 
 struct TArenaChunk {
     TArenaChunk *next;
@@ -103,7 +104,7 @@ static bool chunk_advance(TArena *a, size_t need)
         size_t size = chunks_free(a->be, *link);
         a->reserved -= size;
         *link = NULL;
-        size = MAX(size, MIN(MAX(a->reserved, CHUNK_LEAST), CHUNK_MOST));
+        size = MAX(size, a->be->host ? MIN(MAX(a->reserved, CHUNK_LEAST), CHUNK_MOST) : CHUNK_DEVICE);
         size = MAX(size, need);
         if (!chunk_take(a, link, size) && (size == need || !chunk_take(a, link, need))) {
             a->refused = need;

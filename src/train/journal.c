@@ -304,6 +304,8 @@ int journal_done(const TrainRun *r, const TrainResult *res, Err *e)
     json_set(j, "stopped_early", json_bool_new(res->early));
     json_set(j, "memory_bytes", json_int_new((int64_t)res->memory));
     json_set(j, "planned_memory_bytes", json_int_new((int64_t)r->plan.memory));
+    if (r->plan.device)
+        json_set(j, "host_memory_bytes", json_int_new((int64_t)res->host_memory));
     if (r->plan.timed)
         json_set(j, "planned_seconds", json_num_new(r->plan.seconds));
     json_write(&text, j, true);

@@ -67,7 +67,8 @@ static int run(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n,
     m->be->compute = COMPUTE_F32;
     if (!rc) {
         m->be->download(m->be, p->logp, logp->data, (size_t)b->n_rows * sizeof *p->logp);
-        for (int32_t i = 0; i < b->n_rows; i++)
+        rc = m->be->sync(m->be, e);
+        for (int32_t i = 0; i < b->n_rows && !rc; i++)
             *nll -= (double)p->logp[i];
     }
     tarena_rewind(&p->scratch, mark);

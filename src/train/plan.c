@@ -17,6 +17,14 @@
 
 #define SURVEY_MOST 2000000 /* examples laid out to find the largest micro-batches; a longer run's late epochs are taken to be like the early ones */
 #define SAMPLE_HOST 3       /* vectors of the vocabulary's size that an answer keeps on the host */
+#define DEVICE_SPARE ((size_t)128 << 20) /* of a card's free memory, at most: its driver loads kernels when they are first run */
+#define HOST_SPARE   ((size_t)1 << 30)   /* of the program's: what is left to the system when block inputs are put there */
+
+bool plan_device(const Backend *be, DeviceMemory *m)
+{
+    *m = (DeviceMemory){ 0 };
+    return be->memory && be->memory(be, m);
+}
 
 /* --- the micro-batches that matter ---------------------------------------------------------------------------------------------------------- */
 
@@ -81,7 +89,8 @@ static Shapes shapes_of(const TrainRun *r, const DataSet *d, int64_t micro, bool
 
 /* --- the dry run ------------------------------------------------------------------------------------------------------------------------------- */
 
-static int dry_answer(const TrainRun *r, const TrainHooks *h, const Model *m, const Adapter *a, Err *e)
+/* The longest prompt that will be answered, to its limit, or to `most_tokens`. */
+static int longest_answer(const TrainRun *r, const TrainHooks *h, const Model *m, const Adapter *a, int64_t most_tokens, Err *e)
 {
     const Example *most = NULL;
     StrBuf         text = { 0 };
@@ -89,13 +98,21 @@ static int dry_answer(const TrainRun *r, const TrainHooks *h, const Model *m, co
         if (!most || train_prompt_length(r, &r->held_out->ex[i]) > train_prompt_length(r, most))
             most = &r->held_out->ex[i];
     const int32_t n = most ? train_prompt_length(r, most) : 0;
-    const int64_t room = MIN(r->cfg.sample_tokens, m->cfg.max_positions - n);
+    const int64_t room = MIN(MIN(r->cfg.sample_tokens, most_tokens), m->cfg.max_positions - n);
     int           rc = most && room > 0 && h && h->answer ? h->answer(h->user, m, a, r->tok, most->ids, n, room, &text, e) : 0;
     strbuf_release(&text);
     return rc;
 }
 
-typedef struct DryRun { size_t state, pass, aside; } DryRun; /* adapter, gradients and moments if not the run's own; see TrainPlan */
+/* state: adapter, gradients and moments if not the run's own; see TrainPlan. host: of aside, on a device, what is the program's memory */
+typedef struct DryRun { size_t state, pass, aside, host; } DryRun;
+
+/* What blocks take: of the program's memory pages that are written to, of a device's all that is asked for. */
+static size_t taken(const Backend *be, bool high)
+{
+    const DryBytes b = backend_dry_bytes(be);
+    return be->host ? high ? b.resident_high : b.resident : high ? b.asked_high : b.asked;
+}
 
 /* Goes through one pass of each shape, an answer and the last check, with adapter and optimizer of its own when `method` is not the run's. */
 static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim optim, int64_t micro, ActivationPolicy policy, bool own_state, DryRun *out,
@@ -110,12 +127,14 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim opt
     double    ignored = 0;
     int       rc = 0;
     *out = (DryRun){ 0 };
+    be->host = r->be->host;
     m.be = be;
     m.stream = false; /* nothing is read */
+    m.rooms = NULL;
     if (own_state && ((method != METHOD_FULL && (rc = adapter_new(&own, &m, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, 0, e))) ||
                       (rc = optimizer_open(&opt, &m, own, optim, e))))
         goto done;
-    out->state = backend_dry_bytes(be).resident;
+    out->state = taken(be, false);
     pass_open(&ctx, &m, own_state ? own : r->adapter);
     ctx.aux_coef = r->cfg.router_aux_loss;
     ctx.spill.fd = SPILL_DRY;
@@ -124,17 +143,18 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim opt
     for (size_t i = 0; i < eval.v.n && !rc; i++)
         rc = pass_eval(&ctx, r->held_out, eval.v.p[i].example, eval.v.p[i].n, &ignored, e);
     out->pass = ctx.scratch.high;
-    const size_t before = backend_dry_bytes(be).resident;
+    const size_t before = taken(be, false);
     backend_dry_restart(be);
     const size_t host = r->cfg.samples && r->held_out ? SAMPLE_HOST * (size_t)m.cfg.vocab * sizeof(float) : 0;
-    if (rc || (rc = dry_answer(r, h, &m, ctx.adapter, e)) ||
+    if (rc || (rc = longest_answer(r, h, &m, ctx.adapter, INT64_MAX, e)) ||
         (rc = identity_check(&ctx, r->held_out ? r->held_out : r->train, 0, IDENTITY_TOKENS, &ignored, e)))
         goto done;
-    out->aside = backend_dry_bytes(be).resident_high - before + host;
     const Optimizer *o = own_state ? &opt : &r->opt;
-    out->aside = MAX(out->aside, ckpt_room(o));
+    const size_t aside = taken(be, true) - before;
+    out->host = MAX(host + (be->host ? aside : 0), ckpt_room(o));
     if (method == METHOD_FULL)
-        out->aside = MAX(out->aside, model_save_room(r->model, &(SaveOptions){ .dtype = r->model->file_dtype }));
+        out->host = MAX(out->host, model_save_room(r->model, &(SaveOptions){ .dtype = r->model->file_dtype }));
+    out->aside = be->host ? out->host : aside;
 done:
     pass_close(&ctx);
     optimizer_close(&opt);
@@ -178,6 +198,8 @@ static size_t mapped_blocks(const Model *m)
 static size_t mapped(const TrainRun *r, int activations)
 {
     const Model *m = r->model;
+    if (!r->be->host) /* a device has copies; the pages are let go as soon as those are made */
+        return 0;
     size_t       rest = model_mapped_bytes(m, -1), all = mapped_blocks(m), two = 0, before = 0;
     if (m->head_w != m->embed && model_is_mapped(m, m->embed)) {
         const size_t table = dtype_bytes(m->embed->dtype, tensor_numel(m->embed));
@@ -192,18 +214,19 @@ static size_t mapped(const TrainRun *r, int activations)
 }
 
 /* The arena of the passes is one block of exactly that size. */
-static size_t total(size_t standing, const DryRun *d) { return standing + backend_dry_pages(d->pass, d->pass) + d->aside; }
+static size_t total(const TrainRun *r, size_t standing, const DryRun *d)
+{
+    return standing + (r->plan.device ? d->pass : backend_dry_pages(d->pass, d->pass)) + d->aside;
+}
+
+/* What stands when weights are streamed, or not. */
+static size_t standing_as(const TrainRun *r, int activations)
+{
+    const Model *m = r->model;
+    return r->plan.standing + mapped(r, activations) - m->blocks.reserved + model_blocks_bytes(m, activations == ACTIVATIONS_STREAM);
+}
 
 /* --- what stands already ------------------------------------------------------------------------------------------------------------------------ */
-
-Model model_slice(const Model *m, int first, int layers)
-{
-    Model s = *m;
-    s.block += first;
-    s.cfg.layers = layers;
-    memmove(s.cfg.layer, s.cfg.layer + first, (size_t)layers);
-    return s;
-}
 
 /* The largest of a few kinds: tokens, trained tokens, tokens of one text. */
 static double score(const Shape *x, int kind)
@@ -236,9 +259,24 @@ static int meet_data(TrainRun *r, const DataSet *d, int first, int layers, Err *
     return rc;
 }
 
+/* A device's plan is exact, so it meets what is small as well: the norms of a step, an answer, the last check. */
+static int meet_rest(TrainRun *r, const TrainHooks *h, Err *e)
+{
+    Model  m = model_slice(r->model, 0, 1);
+    double ignored = 0;
+    r->pass.model = &m;
+    optimizer_zero_grad(&r->opt);
+    optimizer_grad_norm(&r->opt);
+    optimizer_weight_norm(&r->opt);
+    int rc = longest_answer(r, h, &m, r->adapter, 2, e);
+    rc = rc ? rc : identity_check(&r->pass, r->held_out ? r->held_out : r->train, 0, 3, &ignored, e);
+    r->pass.model = r->model;
+    return rc ? rc : r->be->sync(r->be, e);
+}
+
 /* The backend's scratch grows with the shapes it meets and follows from no dry run: it meets the largest here, in the first layers of each kind. Two, since
  * the first of all may want no gradient of its input. */
-static int meet_shapes(TrainRun *r, Err *e)
+static int meet_shapes(TrainRun *r, const TrainHooks *h, Err *e)
 {
     const int layers = (int)r->model->cfg.layers;
     int       other = 0, rc;
@@ -250,6 +288,8 @@ static int meet_shapes(TrainRun *r, Err *e)
     if (!rc && other < layers)
         rc = meet_data(r, r->train, other, 1, e);
     r->be->sizing = false;
+    if (!rc && r->plan.device)
+        rc = meet_rest(r, h, e);
     tarena_release(&r->pass.scratch);
     return rc;
 }
@@ -271,21 +311,32 @@ static int64_t file_bytes(const TrainRun *r, int activations, int64_t micro)
     return train_policy(activations) == SPILL_INPUTS ? (int64_t)model_spill_bytes(r->model, r->cfg.packing ? MIN(micro, r->train->stats.tokens) : r->longest) : 0;
 }
 
+/* What would need less, of what this recipe has not done yet. */
+static const char *what_needs_less(const TrainRun *r)
+{
+    const bool lora_wide = r->cfg.method == METHOD_LORA && !r->model->packed && r->plan.device;
+    return r->cfg.activations != ACTIVATIONS_AUTO                                    ? "; --activations auto takes the first way that fits"
+           : r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW             ? "; optim adamw_8bit, method lora or a smaller max-length need less"
+           : lora_wide                                                               ? "; method qlora, which packs the weights in 4 bits, or a smaller max-length need less"
+           : r->free_micro                                                           ? "; a smaller max-length or rank needs less"
+                                                                                     : "; leave micro-tokens to hone, or choose fewer";
+}
+
 static int no_choice(const TrainRun *r, int64_t file, Err *e)
 {
     const TrainPlan *p = &r->plan;
     const size_t     mib = (p->smallest >> 20) + 2;
-    char             most[32], need[32], have[32], disk[128] = "";
+    char             most[32], need[32], have[32], disk[128] = "", model[128] = "";
     size_print(most, p->limit);
     size_print(need, (size_t)file);
     size_print(have, (size_t)MAX(p->disk_free, 0));
     if (file)
         snprintf(disk, sizeof disk, "; with %s of disk it would need less, but only %s are free there", need, have);
-    return err_set(e, ERR_MEM, "this run needs at least %zuMiB of memory (--memory %zuMiB), and %s %s%s%s", mib, mib,
-                   r->cfg.memory ? "--memory allows" : "the machine has", most, disk,
-                   r->cfg.activations != ACTIVATIONS_AUTO ? "; --activations auto takes the first way that fits" :
-                   r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW ? "; optim adamw_8bit, method lora or a smaller max-length need less" :
-                   r->free_micro ? "; a smaller max-length or rank needs less" : "; leave micro-tokens to hone, or choose fewer");
+    if (p->device) /* all that stands grows with the model, and so does most of a pass */
+        snprintf(model, sizeof model, "; a model of the same kind with %.2g thousand million parameters would fit as this one does not",
+                 (double)model_param_count(r->model) * (double)p->limit / (double)MAX(p->smallest, 1) / 1e9);
+    return err_set(e, ERR_MEM, "this run needs at least %zuMiB of %s (--memory %zuMiB), and %s %s%s%s%s", mib, p->device ? "the device's memory" : "memory", mib,
+                   r->cfg.memory ? "--memory allows" : p->device ? "the device gives" : "the machine has", most, disk, what_needs_less(r), model);
 }
 
 /* What the disk must have for the run besides a file; of one that goes on, most of it is there. */
@@ -297,11 +348,20 @@ static int64_t disk_rest(const TrainRun *r)
     return began ? 0 : r->plan.disk;
 }
 
+/* Of a device, block inputs go to the program's memory where that has room for them, else to a file. */
+static bool host_has(const TrainRun *r, int64_t inputs)
+{
+    const size_t room = memory_free();
+    return r->plan.device && (room == SIZE_MAX || (size_t)inputs + HOST_SPARE <= room);
+}
+
 static int choose(TrainRun *r, const TrainHooks *h, Err *e)
 {
     TrainPlan    *p = &r->plan;
     const int     asked = r->cfg.activations;
-    const bool    in_memory = spill_in_memory(r->cfg.out);
+    const bool    in_memory = !p->device && spill_in_memory(r->cfg.out);
+    DeviceMemory  device;
+    plan_device(r->be, &device);
     const int64_t rest = disk_rest(r);
     int64_t       lacking = 0; /* the least disk that another choice would need */
     const bool can_stream = mapped_blocks(r->model) > 0;
@@ -315,7 +375,7 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
     do {
         for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_STREAM; a++) {
             DryRun        d;
-            const int64_t file = file_bytes(r, a, micro);
+            const int64_t inputs = file_bytes(r, a, micro), file = host_has(r, inputs) ? 0 : inputs;
             if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream)
                 continue;
             if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, &d, e))) {
@@ -323,7 +383,7 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
                     err_set(e, rc, "this process may not address as much as the run would take to be planned (see ulimit -v): %s", e->text);
                 return rc;
             }
-            const size_t bytes = MAX(total(p->standing + mapped(r, a), &d), memory_peak()), with_file = bytes + (in_memory ? (size_t)file : 0);
+            const size_t peak = p->device ? device.most : memory_peak(), bytes = MAX(total(r, standing_as(r, a), &d), peak), with_file = bytes + (in_memory ? (size_t)file : 0);
             if (asked == ACTIVATIONS_AUTO && file && p->disk_free >= 0 && rest + file > p->disk_free) {
                 lacking = with_file < p->smallest && (!lacking || rest + file < lacking) ? rest + file : lacking;
                 continue;
@@ -337,22 +397,24 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
                 log_warn("train", "micro-tokens is %lld instead of %lld, since there is not the memory for more; give --micro-tokens %lld to repeat this run elsewhere",
                          (long long)micro, (long long)r->cfg.micro_tokens, (long long)micro);
             r->cfg.activations = a;
-            r->model->stream = a == ACTIVATIONS_STREAM;
             r->cfg.micro_tokens = micro;
             p->pass = d.pass;
             p->aside = d.aside;
+            p->host = d.host;
             p->file = file;
+            p->inputs = inputs - file;
             p->disk += file;
             p->memory = bytes;
-            return 0;
+            return model_stream(r->model, a == ACTIVATIONS_STREAM, e);
         }
     } while (r->free_micro && next_micro(&micro, r->longest));
     return no_choice(r, lacking, e);
 }
 
-int plan_check_full(const char *model, int optim, Err *e)
+int plan_check_full(const char *model, int optim, const Backend *on, Err *e)
 {
-    const size_t free_now = memory_free();
+    DeviceMemory device;
+    const size_t free_now = plan_device(on, &device) ? device.free : memory_free();
     Backend     *be = backend_dry_open();
     Model       *m = NULL;
     Optimizer    opt = { 0 };
@@ -360,13 +422,14 @@ int plan_check_full(const char *model, int optim, Err *e)
     int          rc = 0;
     if (free_now == SIZE_MAX || 8 * train_base_bytes(model) < (double)free_now) /* of 16 bits become 4 x 32 at most; so a look at the weights is spared */
         goto done;
+    be->host = on->host;
     if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, (Optim)optim, e)))
         goto done;
-    size_print(need, backend_dry_bytes(be).resident);
+    size_print(need, taken(be, false));
     size_print(have, free_now);
-    if (backend_dry_bytes(be).resident > free_now)
-        rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the machine has %s; %smethod lora needs a "
-                     "fraction of that", model, need, have, optim == OPTIM_ADAMW ? "optim adamw_8bit needs three eighths less, " : "");
+    if (taken(be, false) > free_now)
+        rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the %s has %s; %smethod lora needs a "
+                     "fraction of that", model, need, on->host ? "machine" : "device", have, optim == OPTIM_ADAMW ? "optim adamw_8bit needs three eighths less, " : "");
 done:
     optimizer_close(&opt);
     model_close(m);
@@ -394,17 +457,35 @@ int plan_check_disk(const TrainRun *r, Err *e)
                    need, have);
 }
 
+/* What was free is not any more. was: when the plan was made. */
+static int not_reserved(const TrainRun *r, const DeviceMemory *was, Err *e)
+{
+    DeviceMemory now;
+    char         need[32], then[32], left[32];
+    if (!plan_device(r->be, &now)) {
+        tarena_failed(&r->pass.scratch, e);
+        return err_wrap(e, "reserving the memory of a training pass");
+    }
+    size_print(need, r->plan.pass);
+    size_print(then, was->free);
+    size_print(left, now.free);
+    return err_set(e, ERR_MEM, "a training pass needs %s of the device's memory; %s of it were free when this run was planned, and %s are now: another program takes "
+                   "memory there. End it, or give --memory BYTES, less than what is free now and held together, for a plan that leaves room for both", need, then, left);
+}
+
 int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
 {
     TrainPlan *p = &r->plan;
-    *p = (TrainPlan){ .joules = NAN };
-    int rc = meet_shapes(r, e);
+    DeviceMemory device;
+    *p = (TrainPlan){ .joules = NAN, .device = plan_device(r->be, &device) };
+    int rc = meet_shapes(r, h, e);
     if (rc)
         return rc;
     mem_give_back();
     model_forget(r->model);
-    p->standing = memory_held();
-    const size_t more = memory_free();
+    plan_device(r->be, &device);
+    p->standing = p->device ? device.held : memory_held();
+    const size_t more = p->device ? device.free - MIN(device.free / 16, DEVICE_SPARE) : memory_free();
     p->limit = r->cfg.memory ? (size_t)r->cfg.memory : more == SIZE_MAX ? SIZE_MAX : p->standing + more;
     plan_disk(r);
     if ((rc = choose(r, h, e)))
@@ -412,15 +493,24 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     train_count_steps(r);
     if (p->file && (rc = spill_open(&r->pass.spill, r->cfg.out, (uint64_t)p->file, e)))
         return err_wrap(e, "activations %s", train_activations[r->cfg.activations]);
-    if (!tarena_reserve(&r->pass.scratch, p->pass)) {
-        tarena_failed(&r->pass.scratch, e);
-        return err_wrap(e, "reserving the memory of a training pass");
-    }
+    if (p->inputs && (rc = spill_open_memory(&r->pass.spill, (uint64_t)p->inputs, e)))
+        return err_wrap(e, "activations %s", train_activations[r->cfg.activations]);
+    if (!tarena_reserve(&r->pass.scratch, p->pass))
+        return not_reserved(r, &device, e);
+    if ((rc = r->be->sync(r->be, e)))
+        return rc;
     if (timed && (rc = plan_time(r, e)))
         return rc;
     model_forget(r->model);
-    p->standing += mapped(r, r->cfg.activations);
-    p->memory = MAX(memory_held() + mapped(r, r->cfg.activations) + p->aside, memory_peak());
+    if (p->device) {
+        plan_device(r->be, &device);
+        p->standing = device.held - p->pass;
+        p->memory = MAX(device.held + p->aside, device.most);
+        p->host = MAX(memory_held() + p->host, memory_peak());
+    } else {
+        p->standing += mapped(r, r->cfg.activations);
+        p->memory = MAX(memory_held() + mapped(r, r->cfg.activations) + p->aside, memory_peak());
+    }
     p->planned = true;
     return 0;
 }
@@ -438,11 +528,12 @@ static size_t weight_bytes(const Model *m, bool as_held, bool full)
     return sum;
 }
 
+static size_t arena_bytes(const TrainRun *r, const TArena *a) { return r->plan.device ? a->reserved : backend_dry_pages(a->high, a->high); }
+
 int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e)
 {
     const bool   full = r->cfg.method == METHOD_FULL;
-    const size_t standing = r->plan.standing - backend_dry_pages(r->opt.arena.high, r->opt.arena.high) -
-                            (r->adapter ? backend_dry_pages(r->adapter->arena.high, r->adapter->arena.high) : 0);
+    const size_t standing = r->plan.standing - arena_bytes(r, &r->opt.arena) - (r->adapter ? arena_bytes(r, &r->adapter->arena) : 0);
     const Compute own = r->pass.compute, other = own == COMPUTE_F32 ? COMPUTE_BF16 : COMPUTE_F32;
     const bool    both = r->plan.timed && !backend_check(r->be, other, NULL);
     int rc = 0;
@@ -473,8 +564,8 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
             DryRun d;
             if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, train_policy(row[k].activations), true, &d, e)))
                 return rc;
-            const size_t bytes = total(standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
-            row[k].fits = bytes <= r->plan.limit && (!row[k].file || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
+            const size_t bytes = total(r, standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
+            row[k].fits = bytes <= r->plan.limit && (!row[k].file || host_has(r, row[k].file) || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
             if (row[k].fits || optim == (Optim)r->cfg.optim) {
                 row[k].optim = (int)optim;
                 row[k].memory = bytes;
@@ -509,6 +600,11 @@ Json *plan_json(const TrainPlan *p)
         json_set(j, bytes[i].key, json_int_new((int64_t)*(const size_t *)(const void *)((const char *)p + bytes[i].off)));
     for (size_t i = 0; i < ARRAY_LEN(times) && p->timed; i++)
         json_set(j, times[i].key, json_num_new(*(const double *)(const void *)((const char *)p + times[i].off)));
+    if (p->device) {
+        json_set(j, "of_device", json_bool_new(true));
+        json_set(j, "host_bytes", json_int_new((int64_t)p->host));
+        json_set(j, "inputs_bytes", json_int_new(p->inputs));
+    }
     json_set(j, "disk_bytes", json_int_new(p->disk));
     json_set(j, "file_bytes", json_int_new(p->file));
     if (p->disk_free >= 0)

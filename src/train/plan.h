@@ -1,5 +1,5 @@
 /* plan.h - what a run will take, before it begins: memory to the byte from the allocator's own dry run, time from a few micro-batches on the real
- * backend, disk, energy. Main struct: TrainPlan. The dry run is the run's own code on the backend that computes nothing (tensor/dry/dry.h), over
+ * backend, disk, energy. On a device with memory of its own that memory decides; the program's is told beside it, and block inputs go there first. Main struct: TrainPlan. The dry run is the run's own code on the backend that computes nothing (tensor/dry/dry.h), over
  * the micro-batches that the run will meet; nothing here changes what the run computes.
  * What is left to the planner (activations: auto, micro-tokens: 0) is chosen here: the first that fits of micro-tokens from the usual down to the longest
  * example, each with all activations kept, then with blocks computed twice, then with their inputs in a file, then with weights read anew. These ways give the
@@ -15,6 +15,9 @@ struct TrainRun;
 struct TrainHooks;
 
 typedef struct TrainPlan {
+    bool    device;             /* memory, standing, pass, aside, limit and smallest are bytes of the device's memory */
+    size_t  host;               /* then: bytes of the program's own memory, with `inputs` of block inputs */
+    int64_t inputs;
     size_t  memory;             /* bytes: the most that the process holds at one time */
     size_t  standing;           /* of it: program, weights, adapter, gradients, moments, data, the backend's scratch */
     size_t  pass, aside;        /* the arena of a micro-batch; what evaluations, answers and saving take beside it */
@@ -42,12 +45,13 @@ typedef struct PlanRow {
 } PlanRow;
 #define PLAN_ROWS 36
 
+bool  plan_device(const Backend *be, DeviceMemory *m);           /* false, and zeros: it computes in the program's own memory */
 /* Chooses, and fills r->plan. The arena of the passes is reserved: after this nothing grows any more. ERR_MEM: nothing fits, with the least that would. */
 int   plan_make(struct TrainRun *r, const struct TrainHooks *h, bool timed, Err *e);
 /* The ways that were not taken, fastest first in each method; closes r's optimizer and adapter, which is then good for nothing but train_close. */
 int   plan_rows(struct TrainRun *r, const struct TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e);
 /* Before all weights are loaded to be trained: ERR_MEM when the machine could not even hold them with their gradients and moments. */
-int   plan_check_full(const char *model, int optim, Err *e);
+int   plan_check_full(const char *model, int optim, const Backend *be, Err *e);
 int   plan_check_disk(const struct TrainRun *r, Err *e);         /* ERR_IO when the target lacks the room */
 Json *plan_json(const TrainPlan *p);
 

@@ -123,6 +123,13 @@ static void rate_passes(TrainRun *r, const DataSet *d, const PackPlan *p, bool t
     *head = median(head_rate, n_rates);
 }
 
+/* A device does what it is asked later; before the clock is read it must have done it. What fails stays, and plan_time's end tells it. */
+static void wait_for_device(const TrainRun *r)
+{
+    if (!r->be->host)
+        r->be->sync(r->be, NULL);
+}
+
 static double optimizer_seconds(TrainRun *r)
 {
     Optimizer    *o = &r->opt;
@@ -144,8 +151,10 @@ static double optimizer_seconds(TrainRun *r)
         seconds[turn] = clock_seconds() - started;
         if (n > 0 && t[3]) {
             const AdamW a = { .lr = (float)norm, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };
+            wait_for_device(r);
             started = clock_seconds();
             r->be->adamw(r->be, t[0], t[1], t[2], t[3], &a, 1);
+            wait_for_device(r);
             seconds[turn] += (clock_seconds() - started) * (double)o->n_values / (double)n;
         }
     }

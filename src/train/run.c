@@ -142,8 +142,8 @@ double train_base_bytes(const char *model)
 
 static int open_model(TrainRun *r, Err *e)
 {
-    const ModelOptions o = { .trainable = r->cfg.method == METHOD_FULL, .nf4 = r->cfg.method == METHOD_QLORA };
-    int rc = r->cfg.method == METHOD_FULL ? plan_check_full(r->cfg.model, r->cfg.optim, e) : 0;
+    const ModelOptions o = { .trainable = r->cfg.method == METHOD_FULL, .nf4 = r->cfg.method == METHOD_QLORA, .memory = (size_t)r->cfg.memory };
+    int rc = r->cfg.method == METHOD_FULL ? plan_check_full(r->cfg.model, r->cfg.optim, r->be, e) : 0;
     rc = rc ? rc : model_open(&r->model, r->cfg.model, r->be, &o, e);
     if (!rc && r->model->unblocked)
         log_warn("train", "%d linears of %s have rows that are no whole number of blocks of 64; they are rounded to NF4 like the others, but kept in 32 bits "
@@ -364,11 +364,15 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     p->loss = nll / (double)trained;
     p->balance = balance;
     p->grad_norm = optimizer_grad_norm(&r->opt);
+    if ((rc = r->be->sync(r->be, e)))
+        return rc;
     p->lr = schedule_lr(&r->cfg, p->step, r->total_steps);
     p->epoch = (double)c->epoch + (double)last / (double)c->plan.n_bins;
     if ((rc = guard_step(r, p, e)))
         return rc;
     optimizer_step(&r->opt, &r->cfg, p->lr, p->grad_norm, p->step);
+    if ((rc = r->be->sync(r->be, e))) /* before the clock is read, and before anything is told of a step that was not done */
+        return rc;
     const double seconds = clock_seconds() - started;
     r->state.step++;
     r->state.tokens += tokens;
@@ -459,7 +463,7 @@ static int saved(TrainRun *r, const TrainHooks *h, Err *e)
 static int save(TrainRun *r, const TrainHooks *h, bool checkpoint, bool best, Err *e)
 {
     int rc = saved(r, h, e);
-    if (rc || (rc = guard_weights(r, e)) || (rc = journal_mark(r, e)))
+    if (rc || (rc = guard_weights(r, e)) || (rc = r->be->sync(r->be, e)) || (rc = journal_mark(r, e)))
         return rc;
     char *template = r->adapter ? r->adapter->chat_template : r->model->chat_template;
     if (r->train->file[0].kind == DATA_MESSAGES)
@@ -477,6 +481,7 @@ static int start_or_resume(TrainRun *r, const TrainHooks *h, Err *e)
 {
     bool found;
     int  rc = ckpt_load(r->cfg.out, &r->opt, &r->state, &found, e);
+    rc = rc ? rc : r->be->sync(r->be, e);
     if (!rc && !found)
         r->state = (RunState){ .best_loss = NAN, .first_loss = NAN, .last_loss = NAN };
     if (!rc && !found)
@@ -538,6 +543,27 @@ static int go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     return rc;
 }
 
+/* A device that has failed stays so, whatever failed first in the program; and its memory may have gone to another program meanwhile. What stands on the disk was
+ * saved before. */
+static int tell_device(const TrainRun *r, int rc, Err *e)
+{
+    static const char on[] = "run the same command again to go on from the last checkpoint";
+    const long long   step = (long long)r->state.step + 1;
+    Err               why = { 0 };
+    DeviceMemory      m;
+    char              held[32], left[32];
+    if (r->be->host || rc == ERR_STOP)
+        return rc;
+    if (r->be->sync(r->be, &why) && why.code != ERR_MEM)
+        return err_set(e, ERR_DEVICE, "step %lld: %s; nothing was saved after it: %s", step, why.text, on);
+    if ((rc != ERR_MEM && why.code != ERR_MEM) || !plan_device(r->be, &m))
+        return rc;
+    size_print(held, m.held);
+    size_print(left, m.free);
+    return err_set(e, ERR_MEM, "step %lld: %s The device has %s free now beside the %s that this run holds; if another program took memory since the plan, end it, and %s",
+                   step, why.code ? why.text : e ? e->text : "", left, held, on);
+}
+
 bool train_is_done(const TrainRun *r)
 {
     char      *mark = path_join(r->cfg.out, "DONE");
@@ -551,6 +577,7 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     bool  done = false;
     char *lock = NULL;
     int   rc = dir_make(r->cfg.out, e);
+    DeviceMemory device;
     *res = (TrainResult){ 0 };
     if (rc)
         return rc;
@@ -570,6 +597,7 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         log_warn("train", "only %lld optimizer steps; more epochs, more data or fewer batch-tokens give the model more to learn from",
                  (long long)r->total_steps);
     rc = go(r, h, res, e);
+    rc = rc ? tell_device(r, rc, e) : 0;
     saving_end(&r->saving, NULL, NULL); /* after an error of the run's own; what was begun is brought to its end */
     if (!rc) {
         const RunState *s = &r->state;
@@ -579,7 +607,8 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
         res->best_loss = s->best_loss;
         res->last_loss = s->last_loss;
         res->seconds = s->run_seconds + clock_seconds() - r->opened_at;
-        res->memory = memory_peak();
+        res->memory = plan_device(r->be, &device) ? device.most : memory_peak();
+        res->host_memory = memory_peak();
         res->tokens_per_second = (double)s->tokens / MAX(s->seconds, 1e-9);
         res->early = s->step < r->total_steps;
         if (!(rc = journal_done(r, res, e)))

@@ -58,7 +58,7 @@ typedef struct TrainResult {
     int64_t steps, best_step;
     double  first_loss, best_loss, last_loss;   /* held-out; NaN: there was none */
     double  seconds;                            /* from opening the model to the end, over all sittings */
-    size_t  memory;                             /* bytes: the most that this process held */
+    size_t  memory, host_memory;                /* bytes: the most that this process held, of the device's memory where that is another, and of the program's */
     double  tokens_per_second, identity;        /* of the training steps; identity: largest |log-prob| difference between training pass and cached decoding */
     bool    early, already_done;
 } TrainResult;

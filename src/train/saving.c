@@ -21,27 +21,42 @@ static void tell_read(Saving *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* All that training changes, into files without a name. */
+static int read_all(Saving *s, Err *e)
+{
+    const SaveJob *j = &s->job;
+    Backend       *be = j->model->be;
+    int            rc = 0;
+    s->best = path_join(j->run, j->adapter ? "adapter" : "model");
+    if (j->best && !(rc = folder_begin(&s->tmp, s->best, e)))
+        rc = write_best(j, s->tmp, e);
+    if (!rc && j->opt)
+        rc = ckpt_begin(&s->ckpt, j->run, j->opt, &j->state, e);
+    return rc || be->host ? rc : be->sync(be, e); /* numbers of a device that failed on the way are nobody's */
+}
+
+/* And their names, when the rest is safe. */
+static int name_all(Saving *s, Err *e)
+{
+    const SaveJob *j = &s->job;
+    int            rc = j->settle(j->user, e);
+    if (!rc && j->best)
+        rc = folder_commit(&s->tmp, s->best, e);
+    return !rc && j->opt ? ckpt_commit(&s->ckpt, j->keep, e) : rc;
+}
+
 static void save(void *ctx)
 {
-    Saving        *s = ctx;
-    const SaveJob *j = &s->job;
-    Err           *e = &s->err;
-    Ckpt           ckpt = { 0 };
-    char          *best = path_join(j->run, j->adapter ? "adapter" : "model"), *tmp = NULL;
-    int            rc = 0;
-    if (j->best && !(rc = folder_begin(&tmp, best, e)))
-        rc = write_best(j, tmp, e);
-    if (!rc && j->opt)
-        rc = ckpt_begin(&ckpt, j->run, j->opt, &j->state, e);
+    Saving *s = ctx;
+    int     rc = s->read ? s->rc : read_all(s, &s->err);
     atomic_store(&s->failed, rc != 0);
     tell_read(s);
-    if (!rc && !(rc = j->settle(j->user, e)) && j->best)
-        rc = folder_commit(&tmp, best, e);
-    if (!rc && j->opt)
-        rc = ckpt_commit(&ckpt, j->keep, e);
-    folder_abort(&tmp);
-    ckpt_close(&ckpt);
-    free(best);
+    if (!rc)
+        rc = name_all(s, &s->err);
+    folder_abort(&s->tmp);
+    ckpt_close(&s->ckpt);
+    free(s->best);
+    s->best = NULL;
     s->rc = rc;
     atomic_store(&s->failed, rc != 0);
 }
@@ -52,6 +67,10 @@ void saving_begin(Saving *s, const SaveJob *job)
     *s = (Saving){ .job = *job, .begun = true };
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->is_read, NULL);
+    if (!job->model->be->host) {
+        s->rc = read_all(s, &s->err);
+        s->read = true;
+    }
     s->thread = beside_start(save, s);
 }
 

@@ -1,7 +1,8 @@
 /* saving.h - what a run keeps goes to the disk beside the training: the best result so far, and a checkpoint.
  * Main struct: Saving, one save at a time, on a thread of its own. It first reads what training changes (trained weights and moments), straight from where
  * they lie: no copy is made of them, so saving takes no memory to speak of (ckpt_room, model_save_room). Passes over the next step's data only read them too
- * and run meanwhile; the update of the optimizer waits for saving_let_change. Then come hashes, flushes and names, beside the next steps.
+ * and run meanwhile; the update of the optimizer waits for saving_let_change. Then come hashes, flushes and names, beside the next steps. A device is read
+ * before saving_begin returns, since a backend has one caller at a time; and what it gave counts only when it has not failed until then.
  * Invariants: the checkpoint gets its name last, when journals, result and settle() are safe; so a run killed at any moment goes on from a folder as
  * one that waited for each save would have left it. */
 #ifndef HONE_SAVING_H
@@ -29,6 +30,8 @@ typedef struct Saving {             /* zeroed: nothing is being saved */
     SaveJob         job;
     Beside         *thread;
     bool            begun;
+    Ckpt            ckpt;           /* what has no name yet: the checkpoint, and the folder of the best result */
+    char           *best, *tmp;
     pthread_mutex_t lock;           /* of read */
     pthread_cond_t  is_read;
     bool            read;           /* all that training changes */

@@ -40,7 +40,7 @@ const CfgOption train_options[] = {
     { "rslora",           CFG_BOOL,   AT(rslora),           "false", 0, 0,    NULL,          "scale by alpha / sqrt(rank) instead; advised from rank 64" },
     { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP, not a router" },
     { "router-aux-loss",  CFG_REAL,   AT(router_aux_loss),  "-1",   -1, 1000, NULL,          "mixtures of experts: weight of the load-balancing loss; below 0: as config.json says" },
-    { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint|spill|stream", "keep all for the backward pass; or compute blocks twice; or that, and put their inputs into a file; or that, and read frozen weights anew for each block; auto: the first that fits; does not change the result" },
+    { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint|spill|stream", "keep all for the backward pass; or compute blocks twice; or that, and put their inputs into a file (of a device: into memory first); or that, and read frozen weights anew for each block; auto: the first that fits; does not change the result" },
     { "compute",          CFG_CHOICE, AT(compute),          "f32",  0, 0,     "f32|bf16",    "what large products of training are computed in; bf16 rounds the numbers that enter them (sums stay f32) and needs AVX512-BF16" },
     { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
     { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
@@ -51,7 +51,7 @@ const CfgOption train_options[] = {
     { "keep-tokens",      CFG_BOOL,   AT(keep_tokens),      "true", 0, 0,     NULL,          "what became of a data file of 16 MB and more is kept beside it (FILE.hone-tokens) for the next run; does not change the result" },
     { "seed",             CFG_INT,    AT(seed),             "0",    0, 9e15,  NULL,          "same seed, same bits" },
     { "threads",          CFG_INT,    AT(threads),          "0",    0, 1024,  NULL,          "0: all cores; does not change the result" },
-    { "memory",           CFG_INT,    AT(memory),           "0",    0, 1e15,  "BYTES",       "most memory to take, as 8GiB; 0: what the machine has free; does not change the result once the run has begun" },
+    { "memory",           CFG_INT,    AT(memory),           "0",    0, 1e15,  "BYTES",       "most memory to take, as 8GiB, of the device that computes; 0: what it has free; does not change the result once the run has begun" },
     { "device",           CFG_STR,    AT(device),           "auto", 0, 0,     "auto|cpu|cuda[:n]|ref", "where to compute; ref: the slow judge" },
     { 0 },
 };
