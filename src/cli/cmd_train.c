@@ -30,6 +30,24 @@ static const CfgOption extra_options[] = {
 
 typedef struct Screen { bool tty, line_open; double last; } Screen;
 
+static void show_card(const NvmlState *s)
+{
+    StrBuf why = { 0 };
+    char   used[32];
+    if (isfinite(s->memory_used)) {
+        size_print(used, (size_t)s->memory_used);
+        fprintf(stderr, "  %s", used);
+    }
+    if (isfinite(s->watts))
+        fprintf(stderr, "  %.0f W", s->watts);
+    if (isfinite(s->celsius))
+        fprintf(stderr, "  %.0f \xC2\xB0" "C", s->celsius);
+    nvml_reasons(&why, s->held_down);
+    if (why.n)
+        fprintf(stderr, "  held down by %s", strbuf_z(&why));
+    strbuf_release(&why);
+}
+
 /* On a terminal one line that is written over, at most ten times a second; elsewhere a plain line every few seconds. */
 static void show_step(Screen *s, const TrainProgress *p)
 {
@@ -39,8 +57,10 @@ static void show_step(Screen *s, const TrainProgress *p)
         return;
     s->last = now;
     time_print(left, p->seconds_left);
-    fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  lr %.2e  %.0f tokens/s  %s left%s", s->tty ? "\r\033[K" : "", (long long)p->step,
-            (long long)p->total, p->epoch, p->loss, p->lr, p->tokens_per_second, left, s->tty ? "" : "\n");
+    fprintf(stderr, "%sstep %lld/%lld  epoch %.2f  loss %.4f  lr %.2e  %.0f tokens/s  %s left", s->tty ? "\r\033[K" : "", (long long)p->step,
+            (long long)p->total, p->epoch, p->loss, p->lr, p->tokens_per_second, left);
+    show_card(&p->card);
+    fputs(s->tty ? "" : "\n", stderr);
     s->line_open = s->tty;
 }
 

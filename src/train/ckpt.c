@@ -20,7 +20,7 @@ static const struct { const char *key; size_t off; bool real; } field[] = {
     { "first_loss", offsetof(RunState, first_loss), true },          { "last_loss", offsetof(RunState, last_loss), true },
     { "tokens", offsetof(RunState, tokens), false },                 { "trained_tokens", offsetof(RunState, trained_tokens), false },
     { "seconds", offsetof(RunState, seconds), true },                { "metrics_bytes", offsetof(RunState, metrics_bytes), false },
-    { "run_seconds", offsetof(RunState, run_seconds), true },
+    { "run_seconds", offsetof(RunState, run_seconds), true },       { "joules", offsetof(RunState, joules), true },
     { "order_bytes", offsetof(RunState, order_bytes), false },       { "samples_bytes", offsetof(RunState, samples_bytes), false },
 };
 

@@ -16,6 +16,7 @@ typedef struct RunState {
     double  best_loss, first_loss, last_loss; /* held-out; NaN when there was none */
     int64_t tokens, trained_tokens;           /* seen so far */
     double  seconds, run_seconds; /* spent in training steps, and in all, over all sittings */
+    double  joules;               /* that a card has spent on the run, over all sittings; NaN: unknown */
     int64_t metrics_bytes, order_bytes, samples_bytes; /* lengths of the run's journals when the checkpoint was made */
 } RunState;
 

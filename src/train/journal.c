@@ -231,6 +231,22 @@ int journal_sync(const TrainRun *r, Err *e)
     return rc;
 }
 
+/* What the card told of itself. */
+static void put_card(Json *j, const NvmlState *s)
+{
+    const struct { const char *key; double v; } number[] = {
+        { "card_memory_bytes", s->memory_used }, { "card_watts", s->watts }, { "card_busy_percent", s->busy }, { "card_celsius", s->celsius }, { "card_megahertz", s->megahertz },
+    };
+    StrBuf why = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(number); i++)
+        if (isfinite(number[i].v))
+            json_set(j, number[i].key, json_num_new(number[i].v));
+    nvml_reasons(&why, s->held_down);
+    if (why.n)
+        json_set(j, "card_held_down_by", json_str_new(strbuf_str(&why)));
+    strbuf_release(&why);
+}
+
 int journal_step(const TrainRun *r, const TrainProgress *p, Err *e)
 {
     Json *j = json_obj_new();
@@ -245,6 +261,7 @@ int journal_step(const TrainRun *r, const TrainProgress *p, Err *e)
     json_set(j, "trained_tokens", json_int_new(r->state.trained_tokens));
     json_set(j, "seconds", json_num_new(r->state.seconds));
     json_set(j, "tokens_per_second", json_num_new(p->tokens_per_second));
+    put_card(j, &p->card);
     return put_line(r, "metrics.jsonl", j, e);
 }
 
@@ -306,6 +323,8 @@ int journal_done(const TrainRun *r, const TrainResult *res, Err *e)
     json_set(j, "planned_memory_bytes", json_int_new((int64_t)r->plan.memory));
     if (r->plan.device)
         json_set(j, "host_memory_bytes", json_int_new((int64_t)res->host_memory));
+    if (isfinite(res->joules))
+        json_set(j, "energy_joules", json_num_new(res->joules));
     if (r->plan.timed)
         json_set(j, "planned_seconds", json_num_new(r->plan.seconds));
     json_write(&text, j, true);

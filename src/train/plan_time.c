@@ -298,6 +298,14 @@ static void sum_up(TrainRun *r, const PackPlan *epoch)
     p->seconds = p->open_seconds + p->train_seconds + p->eval_seconds + p->sample_seconds + p->save_seconds;
 }
 
+/* Of the card, where it says so, else of the processors. */
+static double joules_now(TrainRun *r)
+{
+    NvmlState s;
+    nvml_read(r->card, &s);
+    return isfinite(s.joules) ? s.joules : energy_joules();
+}
+
 int plan_time(TrainRun *r, Err *e)
 {
     TrainPlan             *p = &r->plan;
@@ -305,7 +313,7 @@ int plan_time(TrainRun *r, Err *e)
     const int              layers = (int)r->model->cfg.layers;
     PackPlan               epoch, eval;
     int                    deep = 1;
-    const double joules = energy_joules(), began = clock_seconds();
+    const double joules = joules_now(r), began = clock_seconds();
     train_plan_epoch(r, &epoch, 0);
     free(p->rates);
     PlanRates *rate = p->rates = mem_zalloc(1, sizeof *rate);
@@ -328,7 +336,7 @@ int plan_time(TrainRun *r, Err *e)
         plan_rate_file(r, p->file);
     p->open_seconds = clock_seconds() - r->opened_at;
     sum_up(r, &epoch);
-    p->joules = (energy_joules() - joules) / (clock_seconds() - began) * p->seconds;
+    p->joules = (joules_now(r) - joules) / (clock_seconds() - began) * p->seconds;
     p->timed = true;
     pack_plan_release(&epoch);
     return r->be->sync(r->be, e);

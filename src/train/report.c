@@ -243,6 +243,13 @@ static void write_figures(StrBuf *out, const RunFolder *f)
     html_seconds(&value, isfinite(f->seconds) ? f->seconds : row_real(f->done, "seconds"));
     strbuf_addz(&detail, "in training steps, evaluations not counted");
     put_figure(out, "Time", &value, &detail);
+    const double joules = row_real(f->done, "energy_joules");
+    if (isfinite(joules)) {
+        html_short(&value, joules / 3600);
+        strbuf_addz(&value, "\xC2\xA0Wh");
+        strbuf_addz(&detail, "that the card took, evaluations counted");
+        put_figure(out, "Energy", &value, &detail);
+    }
     html_short(&value, speed);
     strbuf_addz(&detail, "tokens per second, on average");
     put_figure(out, "Speed", &value, &detail);

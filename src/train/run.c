@@ -224,6 +224,8 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     r->be = be;
     r->lock = -1;
     r->opened_at = clock_seconds();
+    r->card = nvml_open(be->bus, NULL);
+    nvml_read(r->card, &r->card_state);
     copy_cfg(&r->cfg, cfg);
     mem_give_back();
     if (!r->cfg.model || !*r->cfg.model) {
@@ -274,6 +276,7 @@ void train_close(TrainRun *r)
     if (!r)
         return;
     lock_drop(&r->lock);
+    nvml_close(r->card);
     pass_close(&r->pass);
     json_free(r->facts);
     free(r->plan.rates);
@@ -338,6 +341,20 @@ static void tell(const TrainHooks *h, const TrainProgress *p)
         h->progress(h->user, p);
 }
 
+#define CARD_EVERY 1.0 /* seconds: some of what NVML is asked takes it a millisecond */
+
+/* How the card is doing, and what the run has spent. */
+static void look_at_card(TrainRun *r, bool now)
+{
+    const double at = clock_seconds();
+    if (!r->card || (!now && at - r->card_seen < CARD_EVERY))
+        return;
+    nvml_read(r->card, &r->card_state);
+    r->card_seen = at;
+    r->state.joules += r->card_state.joules - r->card_joules;
+    r->card_joules = r->card_state.joules;
+}
+
 static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress *p, Err *e)
 {
     const double  started = clock_seconds();
@@ -380,6 +397,8 @@ static int train_step(TrainRun *r, Cursor *c, const TrainHooks *h, TrainProgress
     r->state.seconds += seconds;
     p->tokens_per_second = (double)tokens / MAX(seconds, 1e-9);
     p->seconds_left = r->state.seconds / (double)r->state.step * (double)(r->total_steps - r->state.step);
+    look_at_card(r, false);
+    p->card = r->card_state;
     if ((rc = journal_step(r, p, e)) || (rc = journal_order(r, &c->plan, c->bin, last, e)))
         return rc;
     tell(h, p);
@@ -463,6 +482,7 @@ static int saved(TrainRun *r, const TrainHooks *h, Err *e)
 static int save(TrainRun *r, const TrainHooks *h, bool checkpoint, bool best, Err *e)
 {
     int rc = saved(r, h, e);
+    look_at_card(r, true);
     if (rc || (rc = guard_weights(r, e)) || (rc = r->be->sync(r->be, e)) || (rc = journal_mark(r, e)))
         return rc;
     char *template = r->adapter ? r->adapter->chat_template : r->model->chat_template;
@@ -483,7 +503,7 @@ static int start_or_resume(TrainRun *r, const TrainHooks *h, Err *e)
     int  rc = ckpt_load(r->cfg.out, &r->opt, &r->state, &found, e);
     rc = rc ? rc : r->be->sync(r->be, e);
     if (!rc && !found)
-        r->state = (RunState){ .best_loss = NAN, .first_loss = NAN, .last_loss = NAN };
+        r->state = (RunState){ .best_loss = NAN, .first_loss = NAN, .last_loss = NAN, .joules = r->card ? 0 : NAN };
     if (!rc && !found)
         rc = plan_check_disk(r, e);
     if (rc || (rc = journal_rewind(r, e)))
@@ -601,6 +621,8 @@ int train_go(TrainRun *r, const TrainHooks *h, TrainResult *res, Err *e)
     saving_end(&r->saving, NULL, NULL); /* after an error of the run's own; what was begun is brought to its end */
     if (!rc) {
         const RunState *s = &r->state;
+        look_at_card(r, true);
+        res->joules = s->joules;
         res->steps = s->step;
         res->best_step = s->best_step;
         res->first_loss = s->first_loss;

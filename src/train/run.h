@@ -8,6 +8,7 @@
 #ifndef HONE_RUN_H
 #define HONE_RUN_H
 
+#include "tensor/cuda/nvml.h"
 #include "train/base_hash.h"
 #include "train/pass.h"
 #include "train/plan.h"
@@ -19,6 +20,7 @@ typedef struct TrainProgress {
     double  epoch, loss, lr, grad_norm, tokens_per_second, seconds_left;
     double  balance;           /* TRAIN_STEP of a mixture of experts: its load-balancing loss, top_k when all experts get the same */
     double  eval_loss;         /* TRAIN_EVAL */
+    NvmlState card;            /* TRAIN_STEP: how the card was doing a moment ago */
     bool    best;
 } TrainProgress;
 
@@ -52,6 +54,9 @@ typedef struct TrainRun {
     Json      *facts;          /* run.json to be written with the first checkpoint; NULL: it is there */
     bool       settled;        /* base and run.json belong together */
     Saving     saving;
+    Nvml      *card;           /* NULL: it computes on none, or nobody says how it is doing */
+    NvmlState  card_state;     /* at card_seen */
+    double     card_seen, card_joules; /* card_joules: of this sitting, or 0;, already in state.joules */
 } TrainRun;
 
 typedef struct TrainResult {
@@ -59,6 +64,7 @@ typedef struct TrainResult {
     double  first_loss, best_loss, last_loss;   /* held-out; NaN: there was none */
     double  seconds;                            /* from opening the model to the end, over all sittings */
     size_t  memory, host_memory;                /* bytes: the most that this process held, of the device's memory where that is another, and of the program's */
+    double  joules;                             /* of the card, over all sittings; NaN: unknown */
     double  tokens_per_second, identity;        /* of the training steps; identity: largest |log-prob| difference between training pass and cached decoding */
     bool    early, already_done;
 } TrainResult;
