@@ -454,7 +454,7 @@ int model_open(Model **out, const char *path, Backend *be, const ModelOptions *o
     Model         *m = NULL;
     const Weights *w;
     Map           *used = map_new();
-    Pool          *pool = pool_new(be->threads);
+    Pool          *pool = model_pool(be);
     int            rc = source_open(&s, path, e);
     o = o ? o : &frozen;
     if (rc || (rc = begin(&m, path, &s, be, e)))
@@ -535,7 +535,7 @@ int model_open_random(Model **out, const char *config_dir, Backend *be, DType ke
 {
     Source s = { 0 };
     Model *m = NULL;
-    Pool  *pool = pool_new(be->threads);
+    Pool  *pool = model_pool(be);
     int    rc = source_open(&s, config_dir, e);
     if (rc || (rc = begin(&m, config_dir, &s, be, e)))
         goto done;
@@ -545,6 +545,61 @@ int model_open_random(Model **out, const char *config_dir, Backend *be, DType ke
     finish(m);
     rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
 done:
+    pool_free(pool);
+    source_close(&s);
+    if (rc) {
+        model_close(m);
+        m = NULL;
+    }
+    *out = m;
+    return rc;
+}
+
+#define REPEATED ((int64_t)1 << 23) /* numbers drawn; a multiple of every block */
+
+/* One tensor full of them. */
+static int repeat_slot(Model *m, const Slot *s, DType keep, const void *drawn, Err *e)
+{
+    const int rc = make_tensor(m, s, s->rank == 2 ? keep : DT_F32, e);
+    if (rc)
+        return rc;
+    Tensor       *t = *s->at;
+    const int64_t n = tensor_numel(t);
+    if (s->rank == 1)
+        m->be->fill(m->be, t, str_ends(str_of(s->name), ".weight") ? 1 : 0);
+    for (int64_t at = 0; s->rank == 2 && at < n; at += REPEATED)
+        m->be->upload(m->be, (char *)t->data + dtype_bytes(keep, at), drawn, dtype_bytes(keep, MIN(REPEATED, n - at)));
+    return 0;
+}
+
+int model_open_repeated(Model **out, const char *config_dir, Backend *be, DType keep, bool trainable, Err *e)
+{
+    const DType plain = trainable ? DT_F32 : keep == DT_NF4 ? DT_BF16 : keep;
+    Source s = { 0 };
+    Model *m = NULL;
+    Pool  *pool = model_pool(be);
+    float *v = mem_alloc((size_t)REPEATED * sizeof *v);
+    void  *drawn[2] = { mem_alloc(dtype_bytes(plain, REPEATED)), mem_alloc(dtype_bytes(DT_NF4, REPEATED)) };
+    int    rc = source_open(&s, config_dir, e);
+    if (rc || (rc = begin(&m, config_dir, &s, be, e)))
+        goto done;
+    Draw d = { .to = (char *)v, .type = DT_F32, .n = REPEATED, .from = rng_at(1, RNG_WEIGHT_INIT, 0, 0), .std = (float)m->cfg.init_std };
+    parallel_for(pool, (REPEATED + DRAW_RUN - 1) / DRAW_RUN, draw_piece, &d);
+    dtype_from_f32(drawn[0], v, plain, REPEATED);
+    pack_nf4_blocks(drawn[1], v, REPEATED);
+    for (int i = 0; i < m->slots->n && !rc; i++) {
+        const Slot *slot = &m->slots->p[i];
+        const bool  nf4 = keep == DT_NF4 && !trainable && slot->linear >= 0 && slot->rank == 2 && !is_router(slot) && slot->dim[1] % 64 == 0;
+        rc = repeat_slot(m, slot, nf4 ? DT_NF4 : plain, drawn[nf4], e);
+    }
+    if (!rc) {
+        finish(m);
+        rc = model_reserve_positions(m, MIN(m->cfg.max_positions, 2048), e);
+    }
+done:
+    free(v);
+    free(drawn[0]);
+    free(drawn[1]);
     pool_free(pool);
     source_close(&s);
     if (rc) {

@@ -115,7 +115,7 @@ static void draw_pair(void *ctx, int64_t piece, int worker)
 /* A backend has one caller at a time, so the threads only draw. */
 static void init_pairs(const Adapter *a, const Model *m, uint64_t seed)
 {
-    Pool *pool = pool_new(m->be->threads);
+    Pool *pool = model_pool(m->be);
     for (int first = 0; first < a->n_pair; first += INIT_AT_ONCE) {
         Init      in = { .a = a, .seed = seed, .first = first };
         const int n = MIN(INIT_AT_ONCE, a->n_pair - first);

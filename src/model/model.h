@@ -166,6 +166,9 @@ typedef struct ModelOptions {
 int   model_open(Model **out, const char *path, Backend *be, const ModelOptions *o, Err *e);
 /* The same from config.json alone with weights drawn from N(0, initializer_range), norms 1, biases 0, matrices rounded to `keep` (o and down projections divided by sqrt(2 layers), as GPT-2). */
 int   model_open_random(Model **out, const char *config_dir, Backend *be, DType keep, uint64_t seed, Err *e);
+/* The same for measurements, made as fast as a device takes numbers: a few million drawn ones again and again in every matrix, the linears of blocks in `keep`, which may be NF4
+ * (where rows are whole blocks of 64; the rest is then in BF16); trainable: all in F32. */
+int   model_open_repeated(Model **out, const char *config_dir, Backend *be, DType keep, bool trainable, Err *e);
 void  model_close(Model *m);
 size_t model_mapped_bytes(const Model *m, int layer);           /* of a block's matrices, or (-1) of those outside blocks, that lie in the model's file */
 bool   model_is_mapped(const Model *m, const Tensor *w);       /* does this weight lie in the model's file? */

@@ -2,6 +2,7 @@
 #ifndef HONE_MODEL_INT_H
 #define HONE_MODEL_INT_H
 
+#include "base/thread.h"
 #include "model/model.h"
 
 /* Metadata of safetensors files, which other programs pass over. */
@@ -45,6 +46,9 @@ bool slot_same_layout(const Slot *s);
 const Tensor *adapter_weight(const struct Adapter *a, const Model *m, const Slot *s); /* lora_tables.c: the slot's weight, or what replaces it */
 /* A weight as files hold it, the adapter (may be NULL) merged in; *out points into buf, which has room for twice its numbers. */
 int  slot_merged(const Model *m, const struct Adapter *ad, const Slot *s, TArena *scratch, float *buf, const float **out, Err *e);
+
+/* Threads for the program's own work on weights: the backend's, or, beside a device, all. */
+static inline Pool *model_pool(const Backend *be) { return pool_new(be->host ? be->threads : 0); }
 
 /* A weight as f32, [dim[0], dim[1]]; t: the slot's, or what an adapter has in its place. Also of one that is not on the device now. */
 void slot_numbers(const Slot *s, const Tensor *t, float *dst);

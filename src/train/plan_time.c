@@ -123,20 +123,15 @@ static void rate_passes(TrainRun *r, const DataSet *d, const PackPlan *p, bool t
     *head = median(head_rate, n_rates);
 }
 
-/* A device does what it is asked later; before the clock is read it must have done it. What fails stays, and plan_time's end tells it. */
-static void wait_for_device(const TrainRun *r)
-{
-    if (!r->be->host)
-        r->be->sync(r->be, NULL);
-}
-
-static double optimizer_seconds(TrainRun *r)
+/* Seconds of what stands around the passes of a step. A device does what it is asked later: before the clock is read it must have done it. */
+static int optimizer_seconds(TrainRun *r, double *out, Err *e)
 {
     Optimizer    *o = &r->opt;
     const int64_t n = MIN(o->n_values, (int64_t)(r->plan.pass / sizeof(float) / 4) & ~255);
     double        seconds[TURNS], norm = 0;
     TArenaMark    mark = tarena_mark(&r->pass.scratch);
     Tensor       *t[4];
+    int           rc = 0;
     for (int i = 0; i < 4; i++) { /* not the run's own: an update would change them */
         t[i] = tarena_tensor(&r->pass.scratch, NULL, DT_F32, 1, &n);
         if (t[i])
@@ -151,15 +146,16 @@ static double optimizer_seconds(TrainRun *r)
         seconds[turn] = clock_seconds() - started;
         if (n > 0 && t[3]) {
             const AdamW a = { .lr = (float)norm, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };
-            wait_for_device(r);
+            rc = rc ? rc : r->be->sync(r->be, e);
             started = clock_seconds();
             r->be->adamw(r->be, t[0], t[1], t[2], t[3], &a, 1);
-            wait_for_device(r);
+            rc = rc ? rc : r->be->sync(r->be, e);
             seconds[turn] += (clock_seconds() - started) * (double)o->n_values / (double)n;
         }
     }
     tarena_rewind(&r->pass.scratch, mark);
-    return median(seconds, TURNS);
+    *out = median(seconds, TURNS);
+    return rc;
 }
 
 /* Seconds of one token decoded with a cache, through `layers` blocks; 0: there is no example of three tokens. */
@@ -327,7 +323,7 @@ int plan_time(TrainRun *r, Err *e)
         rate_passes(r, r->held_out, &eval, false, policy, budget * 0.2, &rate->eval_block, &rate->eval_head, &deep);
         pack_plan_release(&eval);
     }
-    rate->step = optimizer_seconds(r);
+    int rc = optimizer_seconds(r, &rate->step, e);
     const DataSet *d = r->held_out ? r->held_out : r->train;
     const double   first = decode_seconds(r, d, 1), some = deep > 1 ? decode_seconds(r, d, deep) : first;
     rate->decode = deep > 1 ? first + MAX(some - first, 0) / (deep - 1) * (layers - 1) : first;
@@ -339,7 +335,7 @@ int plan_time(TrainRun *r, Err *e)
     p->joules = (joules_now(r) - joules) / (clock_seconds() - began) * p->seconds;
     p->timed = true;
     pack_plan_release(&epoch);
-    return r->be->sync(r->be, e);
+    return rc ? rc : r->be->sync(r->be, e);
 }
 
 void plan_rate(TrainRun *r, Compute c)
