@@ -1,5 +1,5 @@
-/* far.h - a backend whose memory the program cannot touch: the cpu backend, whose blocks lie in pages without access but for the time of a call. So whoever reads or writes a
- * device's numbers without download and upload ends the test at once, and so does whoever calls from a second thread. It fails when it is told to, as a device does:
+/* far.h - a backend whose memory the program cannot touch: the cpu backend, whose blocks are told by addresses without memory; only a call knows where the bytes are. So
+ * whoever reads or writes a device's numbers without download and upload ends the test at once, and so does whoever calls from a second thread. It fails when it is told to, as a device does:
  * the failure stays, every later call returns at once, what was to be read back is not there. Its memory is as large as the test says, and others may take of it.
  * Main struct: Far. To add an operation: its line below. */
 #ifndef HONE_TESTS_FAR_H
@@ -20,7 +20,9 @@ typedef struct FarBlock { size_t at, size; } FarBlock;
 typedef struct Far {
     Backend      be;            /* first: a Backend * of ours is a Far * */
     Backend     *real;
-    char        *base;
+    char        *base, *near;   /* the addresses that are told, which nobody may touch, and where the bytes are */
+    Tensor       view[12];      /* of this call */
+    int          n_view;
     FarBlock    *block;         /* by address */
     int          n, cap;
     DeviceMemory memory;        /* free: computed */
@@ -42,12 +44,30 @@ static inline bool far_enter(Backend *be, const char *name)
         err_set(&f->failed, ERR_DEVICE, "kernel %s: an illegal memory access was encountered", name);
     if (f->failed.code)
         return false;
-    BUG_ON(mprotect(f->base, FAR_REGION, PROT_READ | PROT_WRITE) != 0);
     f->real->compute = be->compute;
+    f->n_view = 0;
     return true;
 }
 
-static inline void far_leave(Backend *be) { BUG_ON(mprotect(far_of(be)->base, FAR_REGION, PROT_NONE) != 0); }
+static inline char *far_near(const Far *f, const void *p)
+{
+    BUG_ON((const char *)p < f->base || (const char *)p >= f->base + FAR_REGION);
+    return f->near + ((const char *)p - f->base);
+}
+
+/* A tensor as the cpu backend can reach it. */
+static inline Tensor *far_view(Far *f, const Tensor *t)
+{
+    if (!t)
+        return NULL;
+    BUG_ON(f->n_view == ARRAY_LEN(f->view));
+    Tensor *v = &f->view[f->n_view++];
+    *v = *t;
+    v->data = tensor_numel(t) ? far_near(f, t->data) : NULL;
+    v->be = f->real;
+    return v;
+}
+#define N(t) far_view(far_of(be), t)
 
 static inline void *far_alloc(Backend *be, size_t n)
 {
@@ -67,9 +87,7 @@ static inline void *far_alloc(Backend *be, size_t n)
     f->block[i] = (FarBlock){ at, size };
     f->memory.held += n;
     f->memory.most = MAX(f->memory.most, f->memory.held);
-    BUG_ON(mprotect(f->base + at, size, PROT_READ | PROT_WRITE) != 0);
-    memset(f->base + at, 0xff, size); /* NaNs */
-    BUG_ON(mprotect(f->base + at, size, PROT_NONE) != 0);
+    memset(f->near + at, 0xff, size); /* NaNs */
     return f->base + at;
 }
 
@@ -81,7 +99,6 @@ static inline void far_release(Backend *be, void *p, size_t n)
     while (i < f->n && f->base + f->block[i].at != (char *)p)
         i++;
     BUG_ON(i == f->n);
-    madvise(p, f->block[i].size, MADV_DONTNEED);
     memmove(f->block + i, f->block + i + 1, (size_t)(--f->n - i) * sizeof *f->block);
     f->memory.held -= n;
 }
@@ -90,16 +107,14 @@ static inline void far_upload(Backend *be, void *dst, const void *src, size_t n)
 {
     if (!n || !far_enter(be, "upload"))
         return;
-    memcpy(dst, src, n);
-    far_leave(be);
+    memcpy(far_near(far_of(be), dst), src, n);
 }
 
 static inline void far_download(Backend *be, void *dst, const void *src, size_t n)
 {
     if (!n || !far_enter(be, "download"))
         return;
-    memcpy(dst, src, n);
-    far_leave(be);
+    memcpy(dst, far_near(far_of(be), src), n);
 }
 
 static inline int far_sync(Backend *be, Err *e)
@@ -123,6 +138,7 @@ static inline void far_close(Backend *be)
     Far *f = far_of(be);
     BUG_ON(f->n); /* somebody kept a block */
     munmap(f->base, FAR_REGION);
+    munmap(f->near, FAR_REGION);
     f->real->close(f->real);
     free(f->block);
     free(f);
@@ -132,59 +148,65 @@ static inline void far_close(Backend *be)
     static inline void far_##name params           \
     {                                              \
         Backend *real = far_of(be)->real;          \
-        if (far_enter(be, #name)) {                \
+        if (far_enter(be, #name))                  \
             real->name args;                       \
-            far_leave(be);                         \
-        }                                          \
     }
-FAR_DO(fill, (Backend *be, Tensor *x, float v), (real, x, v))
-FAR_DO(add, (Backend *be, Tensor *y, const Tensor *a, const Tensor *b), (real, y, a, b))
-FAR_DO(acc, (Backend *be, Tensor *y, const Tensor *x), (real, y, x))
-FAR_DO(scale, (Backend *be, Tensor *y, float f), (real, y, f))
-FAR_DO(softcap, (Backend *be, Tensor *y, float cap), (real, y, cap))
-FAR_DO(embed, (Backend *be, Tensor *y, const Tensor *table, const Tensor *ids), (real, y, table, ids))
-FAR_DO(embed_bwd, (Backend *be, Tensor *d, const Tensor *dy, const Tensor *ids), (real, d, dy, ids))
-FAR_DO(linear, (Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float f, bool add), (real, y, x, w, b, f, add))
-FAR_DO(linear_dx, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, float f), (real, dx, dy, w, f))
-FAR_DO(linear_pair, (Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2), (real, y, x, w, b, x2, w2))
-FAR_DO(linear_dx_pair, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2), (real, dx, dy, w, dy2, w2))
-FAR_DO(linear_dw, (Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float f), (real, dw, dy, x, f))
-FAR_DO(linear_db, (Backend *be, Tensor *db, const Tensor *dy), (real, db, dy))
-FAR_DO(rmsnorm, (Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps, float off), (real, y, stat, x, w, eps, off))
-FAR_DO(rmsnorm_bwd, (Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat, float off), (real, dx, dw, dy, x, w, stat, off))
-FAR_DO(layernorm, (Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps), (real, y, stat, x, w, b, eps))
-FAR_DO(layernorm_bwd, (Backend *be, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat), (real, dx, dw, db, dy, x, w, stat))
-FAR_DO(rope, (Backend *be, Tensor *x, const Tensor *pos, const RopeTable *r, int d, int sign), (real, x, pos, r, d, sign))
-FAR_DO(attn, (Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s), (real, o, lse, q, k, v, s))
+FAR_DO(fill, (Backend *be, Tensor *x, float v), (real, N(x), v))
+FAR_DO(add, (Backend *be, Tensor *y, const Tensor *a, const Tensor *b), (real, N(y), N(a), N(b)))
+FAR_DO(acc, (Backend *be, Tensor *y, const Tensor *x), (real, N(y), N(x)))
+FAR_DO(scale, (Backend *be, Tensor *y, float f), (real, N(y), f))
+FAR_DO(softcap, (Backend *be, Tensor *y, float cap), (real, N(y), cap))
+FAR_DO(embed, (Backend *be, Tensor *y, const Tensor *table, const Tensor *ids), (real, N(y), N(table), N(ids)))
+FAR_DO(embed_bwd, (Backend *be, Tensor *d, const Tensor *dy, const Tensor *ids), (real, N(d), N(dy), N(ids)))
+FAR_DO(linear, (Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, float f, bool add), (real, N(y), N(x), N(w), N(b), f, add))
+FAR_DO(linear_dx, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, float f), (real, N(dx), N(dy), N(w), f))
+FAR_DO(linear_pair, (Backend *be, Tensor *y, const Tensor *x, const Tensor *w, const Tensor *b, const Tensor *x2, const Tensor *w2), (real, N(y), N(x), N(w), N(b), N(x2), N(w2)))
+FAR_DO(linear_dx_pair, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *w, const Tensor *dy2, const Tensor *w2), (real, N(dx), N(dy), N(w), N(dy2), N(w2)))
+FAR_DO(linear_dw, (Backend *be, Tensor *dw, const Tensor *dy, const Tensor *x, float f), (real, N(dw), N(dy), N(x), f))
+FAR_DO(linear_db, (Backend *be, Tensor *db, const Tensor *dy), (real, N(db), N(dy)))
+FAR_DO(rmsnorm, (Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, float eps, float off), (real, N(y), N(stat), N(x), N(w), eps, off))
+FAR_DO(rmsnorm_bwd, (Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat, float off), (real, N(dx), N(dw), N(dy), N(x), N(w), N(stat), off))
+FAR_DO(layernorm, (Backend *be, Tensor *y, Tensor *stat, const Tensor *x, const Tensor *w, const Tensor *b, float eps), (real, N(y), N(stat), N(x), N(w), N(b), eps))
+FAR_DO(layernorm_bwd, (Backend *be, Tensor *dx, Tensor *dw, Tensor *db, const Tensor *dy, const Tensor *x, const Tensor *w, const Tensor *stat), (real, N(dx), N(dw), N(db), N(dy), N(x), N(w), N(stat)))
+static inline void far_rope(Backend *be, Tensor *x, const Tensor *pos, const RopeTable *r, int d, int sign)
+{
+    if (far_enter(be, "rope"))
+        far_of(be)->real->rope(far_of(be)->real, N(x), N(pos), &(RopeTable){ N(r->cos), N(r->sin), r->rot }, d, sign);
+}
+static inline AttnShape far_shape(Backend *be, const AttnShape *s)
+{
+    AttnShape shape = *s;
+    shape.sinks = N(s->sinks);
+    return shape;
+}
+FAR_DO(attn, (Backend *be, Tensor *o, Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v, const AttnShape *s), (real, N(o), N(lse), N(q), N(k), N(v), (const AttnShape[]){ far_shape(be, s) }))
 FAR_DO(attn_bwd, (Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor *dout, const Tensor *o, const Tensor *lse, const Tensor *q, const Tensor *k, const Tensor *v,
-                  const AttnShape *s), (real, dq, dk, dv, dout, o, lse, q, k, v, s))
-FAR_DO(attn_sinks_bwd, (Backend *be, Tensor *ds, const Tensor *dout, const Tensor *o, const Tensor *lse, const AttnShape *s), (real, ds, dout, o, lse, s))
-FAR_DO(glu, (Backend *be, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a), (real, y, gate, up, a))
-FAR_DO(glu_bwd, (Backend *be, Tensor *dg, Tensor *du, const Tensor *dy, const Tensor *gate, const Tensor *up, ActKind a), (real, dg, du, dy, gate, up, a))
-FAR_DO(act, (Backend *be, Tensor *y, const Tensor *x, ActKind a), (real, y, x, a))
-FAR_DO(act_bwd, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *x, ActKind a), (real, dx, dy, x, a))
-FAR_DO(head_logp, (Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *t, const HeadCfg *c), (real, logp, lse, h, w, b, t, c))
+                  const AttnShape *s), (real, N(dq), N(dk), N(dv), N(dout), N(o), N(lse), N(q), N(k), N(v), (const AttnShape[]){ far_shape(be, s) }))
+FAR_DO(attn_sinks_bwd, (Backend *be, Tensor *ds, const Tensor *dout, const Tensor *o, const Tensor *lse, const AttnShape *s), (real, N(ds), N(dout), N(o), N(lse), (const AttnShape[]){ far_shape(be, s) }))
+FAR_DO(glu, (Backend *be, Tensor *y, const Tensor *gate, const Tensor *up, ActKind a), (real, N(y), N(gate), N(up), a))
+FAR_DO(glu_bwd, (Backend *be, Tensor *dg, Tensor *du, const Tensor *dy, const Tensor *gate, const Tensor *up, ActKind a), (real, N(dg), N(du), N(dy), N(gate), N(up), a))
+FAR_DO(act, (Backend *be, Tensor *y, const Tensor *x, ActKind a), (real, N(y), N(x), a))
+FAR_DO(act_bwd, (Backend *be, Tensor *dx, const Tensor *dy, const Tensor *x, ActKind a), (real, N(dx), N(dy), N(x), a))
+FAR_DO(head_logp, (Backend *be, Tensor *logp, Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *t, const HeadCfg *c), (real, N(logp), N(lse), N(h), N(w), N(b), N(t), c))
 FAR_DO(head_logp_bwd, (Backend *be, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *dlogp, const Tensor *lse, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *t,
-                       const HeadCfg *c), (real, dh, dw, db, dlogp, lse, h, w, b, t, c))
+                       const HeadCfg *c), (real, N(dh), N(dw), N(db), N(dlogp), N(lse), N(h), N(w), N(b), N(t), c))
 FAR_DO(head_fused, (Backend *be, Tensor *logp, Tensor *dh, Tensor *dw, Tensor *db, const Tensor *h, const Tensor *w, const Tensor *b, const Tensor *t, const Tensor *coef,
-                    const HeadCfg *c), (real, logp, dh, dw, db, h, w, b, t, coef, c))
-FAR_DO(route, (Backend *be, Tensor *weight, Tensor *pick, Tensor *prob, const Tensor *logits, const RouteCfg *c), (real, weight, pick, prob, logits, c))
-FAR_DO(route_bwd, (Backend *be, Tensor *dl, const Tensor *dw, const float *aux, const Tensor *pick, const Tensor *prob, const RouteCfg *c), (real, dl, dw, aux, pick, prob, c))
-FAR_DO(route_count, (Backend *be, double *count, double *sum, const Tensor *pick, const Tensor *prob), (real, count, sum, pick, prob))
-FAR_DO(combine, (Backend *be, Tensor *y, const Tensor *x, const Tensor *rows, const Tensor *w, const Tensor *pick), (real, y, x, rows, w, pick))
-FAR_DO(combine_bwd, (Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *rows, const Tensor *w, const Tensor *pick), (real, dx, dw, dy, x, rows, w, pick))
-FAR_DO(gate_rows, (Backend *be, Tensor *y, const Tensor *x, const Tensor *g), (real, y, x, g))
-FAR_DO(gate_rows_bwd, (Backend *be, Tensor *dx, Tensor *dg, const Tensor *dy, const Tensor *x, const Tensor *g), (real, dx, dg, dy, x, g))
-FAR_DO(adamw, (Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float f), (real, w, g, m, v, a, f))
-FAR_DO(copy_rows, (Backend *be, Tensor *dst, int64_t at, const Tensor *src, int64_t from, int64_t n), (real, dst, at, src, from, n))
+                    const HeadCfg *c), (real, N(logp), N(dh), N(dw), N(db), N(h), N(w), N(b), N(t), N(coef), c))
+FAR_DO(route, (Backend *be, Tensor *weight, Tensor *pick, Tensor *prob, const Tensor *logits, const RouteCfg *c), (real, N(weight), N(pick), N(prob), N(logits), c))
+FAR_DO(route_bwd, (Backend *be, Tensor *dl, const Tensor *dw, const float *aux, const Tensor *pick, const Tensor *prob, const RouteCfg *c), (real, N(dl), N(dw), aux, N(pick), N(prob), c))
+FAR_DO(route_count, (Backend *be, double *count, double *sum, const Tensor *pick, const Tensor *prob), (real, count, sum, N(pick), N(prob)))
+FAR_DO(combine, (Backend *be, Tensor *y, const Tensor *x, const Tensor *rows, const Tensor *w, const Tensor *pick), (real, N(y), N(x), N(rows), N(w), N(pick)))
+FAR_DO(combine_bwd, (Backend *be, Tensor *dx, Tensor *dw, const Tensor *dy, const Tensor *x, const Tensor *rows, const Tensor *w, const Tensor *pick), (real, N(dx), N(dw), N(dy), N(x), N(rows), N(w), N(pick)))
+FAR_DO(gate_rows, (Backend *be, Tensor *y, const Tensor *x, const Tensor *g), (real, N(y), N(x), N(g)))
+FAR_DO(gate_rows_bwd, (Backend *be, Tensor *dx, Tensor *dg, const Tensor *dy, const Tensor *x, const Tensor *g), (real, N(dx), N(dg), N(dy), N(x), N(g)))
+FAR_DO(adamw, (Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float f), (real, N(w), N(g), N(m), N(v), a, f))
+FAR_DO(copy_rows, (Backend *be, Tensor *dst, int64_t at, const Tensor *src, int64_t from, int64_t n), (real, N(dst), at, N(src), from, n))
 
 static inline double far_sumsq(Backend *be, const Tensor *x)
 {
     if (!far_enter(be, "sumsq"))
         return 0;
-    const double sum = far_of(be)->real->sumsq(far_of(be)->real, x);
-    far_leave(be);
-    return sum;
+    return far_of(be)->real->sumsq(far_of(be)->real, N(x));
 }
 
 /* On the cpu backend with so many threads; total: bytes of its memory. */
@@ -192,7 +214,8 @@ static inline Far *far_open(int threads, size_t total, Err *e)
 {
     Backend *real = backend_open("cpu", threads, e);
     void    *p = mmap(NULL, FAR_REGION, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    BUG_ON(p == MAP_FAILED || !real);
+    void    *near = mmap(NULL, FAR_REGION, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    BUG_ON(p == MAP_FAILED || near == MAP_FAILED || !real);
     Far *f = mem_zalloc(1, sizeof *f);
     f->be = (Backend){
         .name = "far", .threads = real->threads, .has_bf16 = real->has_bf16, .memory = far_memory,
@@ -207,6 +230,7 @@ static inline Far *far_open(int threads, size_t total, Err *e)
     };
     f->real = real;
     f->base = p;
+    f->near = near;
     f->memory.total = total;
     f->owner = pthread_self();
     return f;

@@ -33,7 +33,7 @@ static void write_file(const char *name, const char *text)
 
 /* ---- the devices ---- */
 
-static Backend *open_far(size_t total, Err *e) { return &far_open(2, total, e)->be; }
+static Backend *open_far(size_t total, Err *e) { return &far_open(1, total, e)->be; }
 static Backend *open_ref(size_t total, Err *e) { (void)total; return backend_open("ref", 1, e); }
 static Backend *open_cpu(size_t total, Err *e) { (void)total; return backend_open("cpu", 2, e); }
 #ifdef HAVE_CUDA_HOST
