@@ -68,9 +68,10 @@ static void *block_alloc(Cuda *c, size_t n)
 {
     void *p = NULL;
     const cudaError_t code = cudaMalloc(&p, n);
-    if (code == cudaSuccess)
+    if (code == cudaSuccess) {
         c->held += n;
-    else if (code == cudaErrorMemoryAllocation)
+        c->most = MAX(c->most, c->held);
+    } else if (code == cudaErrorMemoryAllocation)
         cudaGetLastError(); /* taken: the caller hears of it by NULL */
     else
         cuda_fail(c, code, "asking for memory");
@@ -152,6 +153,14 @@ static void cuda_close(Backend *be)
     if (c->stream)
         cudaStreamDestroy(c->stream);
     free(c);
+}
+
+static bool cuda_memory(const Backend *be, DeviceMemory *out)
+{
+    const Cuda *c = (const Cuda *)be;
+    out->held = c->held;
+    out->most = c->most;
+    return backend_cuda_memory(be, &out->free, &out->total);
 }
 
 /* ---- which card ---- */
@@ -258,6 +267,7 @@ static void table_of(Backend *b)
     b->release = cuda_release;
     b->upload = cuda_upload;
     b->download = cuda_download;
+    b->memory = cuda_memory;
     b->sync = cuda_sync;
     b->close = cuda_close;
 
@@ -338,6 +348,8 @@ extern "C" Backend *backend_cuda_open(int device, Err *e)
         c->lt = cuda_lt_open(c);
     if (cuda_ok(c)) {
         c->grown = 0;
+        if (cudaDeviceGetPCIBusId(c->bus, (int)sizeof c->bus, device) == cudaSuccess)
+            c->be.bus = c->bus;
         return &c->be;
     }
     const Err failed = c->failed;

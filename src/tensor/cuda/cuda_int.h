@@ -47,7 +47,8 @@ typedef struct Cuda {
     CudaLt      *lt;
     int64_t      panel_bytes;           /* most bytes of one of linear's and the head's pieces in scratch; 0: their own bounds. Tests make it small */
     int64_t      grown;                 /* how often scratch had to grow */
-    size_t       held;                  /* bytes of device memory that this backend holds now: alloc's and scratch */
+    size_t       held, most;            /* bytes of device memory that this backend holds now: alloc's and scratch; and at most so far */
+    char         bus[32];               /* be.bus */
     Err          failed;                /* the first failure; code 0: none */
 } Cuda;
 

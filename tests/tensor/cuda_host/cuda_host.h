@@ -282,6 +282,11 @@ cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attr, int device);
 cudaError_t cudaSetDevice(int device);
+static inline cudaError_t cudaDeviceGetPCIBusId(char *bus, int n, int device)
+{
+    snprintf(bus, (size_t)n, "0000:%02x:00.0", device + 1);
+    return cudaSuccess;
+}
 cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaDriverGetVersion(int *v);
 cudaError_t cudaRuntimeGetVersion(int *v);
