@@ -457,6 +457,19 @@ int plan_check_disk(const TrainRun *r, Err *e)
                    need, have);
 }
 
+/* The device holds the weights, and nothing can be computed beside them. */
+static int no_pass(const TrainRun *r, Err *e)
+{
+    DeviceMemory m;
+    char         held[32], left[32], total[32];
+    plan_device(r->be, &m);
+    size_print(held, m.held);
+    size_print(left, m.free);
+    size_print(total, m.total);
+    return err_set(e, ERR_MEM, "%s: its weights and what is trained take %s of the device's memory, the device gives %s more of its %s, and not even a pass through two layers fits%s",
+                   r->cfg.model, held, left, total, what_needs_less(r));
+}
+
 /* What was free is not any more. was: when the plan was made. */
 static int not_reserved(const TrainRun *r, const DeviceMemory *was, Err *e)
 {
@@ -479,8 +492,10 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     DeviceMemory device;
     *p = (TrainPlan){ .joules = NAN, .device = plan_device(r->be, &device) };
     int rc = meet_shapes(r, h, e);
+    if (rc == ERR_MEM && p->device && !r->model->stream && mapped_blocks(r->model) && !(rc = model_stream(r->model, true, e)))
+        rc = meet_shapes(r, h, e); /* with no more of its weights there than it must have */
     if (rc)
-        return rc;
+        return rc == ERR_MEM && p->device ? no_pass(r, e) : rc;
     mem_give_back();
     model_forget(r->model);
     plan_device(r->be, &device);
