@@ -70,8 +70,7 @@ static void show_text(const TrainRun *r, const PlanRow *row, int n)
     if (p->device) {
         size_print(a, p->host);
         size_print(b, (size_t)p->inputs);
-        printf("          (the device's); %s of the machine's", a);
-        printf(p->inputs ? ", %s of it for the inputs of blocks\n" : "\n", b);
+        printf("          of the device; %s of the machine, %s of it for the inputs of blocks\n", a, b);
     }
     time_print(a, p->train_seconds);
     time_print(b, p->eval_seconds);

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "tensor/cuda/cuda.h"
 
 /* The journals that grow, and where RunState keeps their length at the checkpoint. */
 static const struct { const char *name; size_t off; } journal[] = {
@@ -159,6 +160,13 @@ Json *journal_facts(const TrainRun *r)
     json_set(j, "backend", json_str_new(str_of(r->be->name)));
     json_set(j, "cpu_features", json_str_new(str_of(backend_cpu_features())));
     json_set(j, "threads", json_int_new(r->be->threads));
+    if (r->be->bus) {
+        StrBuf cards = { 0 };
+        backend_cuda_describe(&cards);
+        json_set(j, "cards", json_str_new(strbuf_str(&cards)));
+        json_set(j, "card", json_str_new(str_of(r->be->bus)));
+        strbuf_release(&cards);
+    }
     json_set(j, "family", json_str_new(str_of(r->model->fam->hf)));
     json_set(j, "parameters", json_int_new(model_param_count(r->model) + (r->adapter ? r->opt.n_values : 0)));
     json_set(j, "trained_parameters", json_int_new(r->opt.n_values));

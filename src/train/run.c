@@ -252,7 +252,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
     r->free_micro = r->cfg.micro_tokens == 0;
     r->free_eval = r->cfg.eval_every == 0;
     r->free_save = r->cfg.save_every == 0;
-    if ((rc = train_cfg_resolve_batch(&r->cfg, r->longest, e)))
+    if ((rc = train_cfg_resolve_batch(&r->cfg, r->longest, !be->host, e)))
         goto done;
     advise_on_overlap(r);
     train_count_steps(r);

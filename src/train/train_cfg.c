@@ -7,6 +7,10 @@
 
 const char *const train_activations[] = { "auto", "keep", "checkpoint", "spill", "stream" };
 
+#define BATCH        4096 /* tokens */
+#define MICRO        1024 /* more do not make a processor faster */
+#define MICRO_DEVICE 8192 /* a card is busy from about here on */
+
 #define AT(f) offsetof(TrainCfg, f)
 
 const CfgOption train_options[] = {
@@ -20,7 +24,7 @@ const CfgOption train_options[] = {
     { "epochs",           CFG_REAL,   AT(epochs),           "3",    0, 10000, NULL,          "passes over the data" },
     { "steps",            CFG_INT,    AT(steps),            "0",    0, 1e9,   NULL,          "optimizer steps; 0: as many as the epochs need" },
     { "batch-tokens",     CFG_INT,    AT(batch_tokens),     "0",    0, 1e9,   NULL,          "tokens per optimizer step; 0: 4096, or one micro-batch if larger" },
-    { "micro-tokens",     CFG_INT,    AT(micro_tokens),     "0",    0, 1e7,   NULL,          "most tokens computed at once; 0: 1024, or the longest example" },
+    { "micro-tokens",     CFG_INT,    AT(micro_tokens),     "0",    0, 1e7,   NULL,          "most tokens computed at once; 0: 1024, on a card up to 8192 of a batch, or the longest example" },
     { "max-length",       CFG_INT,    AT(max_length),       "0",    0, 1e7,   NULL,          "most tokens of one example; 0: 2048, or what the model can" },
     { "on-long",          CFG_CHOICE, AT(on_long),          "fail", 0, 0,     "fail|drop|cut-prompt", "a row longer than max-length" },
     { "packing",          CFG_BOOL,   AT(packing),          "true", 0, 0,     NULL,          "several examples in one micro-batch, isolated from each other" },
@@ -92,15 +96,16 @@ int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e)
     return 0;
 }
 
-int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e)
+int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, bool device, Err *e)
 {
+    const int64_t usual = device ? c->batch_tokens ? MICRO_DEVICE : BATCH : MICRO;
     if (c->micro_tokens == 0)
-        c->micro_tokens = MAX(longest, c->batch_tokens ? MIN(1024, c->batch_tokens) : 1024);
+        c->micro_tokens = MAX(longest, c->batch_tokens ? MIN(usual, c->batch_tokens) : usual);
     if (c->micro_tokens < longest)
         return err_set(e, ERR_ARG, "micro-tokens is %lld, less than the %lld tokens of the longest example, which must fit into one micro-batch",
                        (long long)c->micro_tokens, (long long)longest);
     if (c->batch_tokens == 0)
-        c->batch_tokens = MAX(4096, c->micro_tokens);
+        c->batch_tokens = MAX(BATCH, c->micro_tokens);
     if (c->batch_tokens < c->micro_tokens)
         return err_set(e, ERR_ARG, "batch-tokens is %lld, but a step computes at least one micro-batch of %lld tokens (the longest example has %lld)",
                        (long long)c->batch_tokens, (long long)c->micro_tokens, (long long)longest);

@@ -33,8 +33,8 @@ extern const CfgOption train_options[];
 
 /* Checks what belongs together and fills in what was left to hone, given the model. n_examples etc. are not needed yet. */
 int train_cfg_resolve(TrainCfg *c, const Model *m, DataKind first_kind, Err *e);
-/* The same for the sizes of a batch, once the longest example (in tokens, held-out ones too) is known. */
-int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, Err *e);
+/* The same for the sizes of a batch, once the longest example (in tokens, held-out ones too) is known. device: it computes on a card. */
+int train_cfg_resolve_batch(TrainCfg *c, int64_t longest, bool device, Err *e);
 ActivationPolicy train_policy(int activations); /* not of auto */
 /* Name of the first key in which two recipes differ, other than those that cannot change the result (threads, memory, activations, keep-tokens); NULL: same. */
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b);

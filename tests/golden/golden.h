@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "formats/safetensors.h"
 #include "model/lora.h"
+#include "tensor/far.h"
 #include "tensor/inspect.h"
 
 static const char *const golden_family[] = {
@@ -106,14 +107,14 @@ static inline Tensor *golden_put(TArena *a, DType t, const void *src, int64_t n)
     return x;
 }
 
-/* The same tests on ref and on cpu: a main function's whole work. `be` is what the tests compute on. */
+/* The same tests on ref, on cpu, and on cpu with memory that the program cannot touch: a main function's whole work. `be` is what the tests compute on. */
 #define golden_main(be, tests)                                                                                                                       \
     do {                                                                                                                                             \
-        static const char *const backend[] = { "ref", "cpu" };                                                                                       \
+        static const char *const backend[] = { "ref", "cpu", "far" };                                                                                \
         int failed = 0;                                                                                                                              \
         for (size_t i_ = 0; i_ < ARRAY_LEN(backend); i_++) {                                                                                         \
             Err e_ = { 0 };                                                                                                                          \
-            (be) = backend_open(backend[i_], 2, &e_);                                                                                                \
+            (be) = i_ == 2 ? &far_open(2, (size_t)1 << 30, &e_)->be : backend_open(backend[i_], 2, &e_);                                             \
             if (!(be)) {                                                                                                                             \
                 fprintf(stderr, "%s\n", e_.text);                                                                                                    \
                 return 1;                                                                                                                            \
