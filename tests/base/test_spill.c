@@ -115,9 +115,35 @@ static void test_measuring(void **state)
     check_dir_done(dir);
 }
 
+/* A device's numbers: the same in memory, which can be reached directly; what the system cannot give is told. */
+static void test_memory(void **state)
+{
+    (void)state;
+    uint32_t a[64], b[64];
+    Err      e = { 0 };
+    Spill    s;
+    for (uint32_t i = 0; i < 64; i++)
+        a[i] = i * 2654435761u;
+    assert_int_equal(spill_open_memory(&s, SIZE, &e), 0);
+    assert_int_equal(spill_put(&s, SIZE - sizeof a, a, sizeof a, &e), 0);
+    spill_expect(&s, 0, SIZE);
+    assert_memory_equal(spill_place(&s, SIZE - sizeof a, sizeof a), a, sizeof a);
+    assert_int_equal(spill_get(&s, SIZE - sizeof a, b, sizeof b, &e), 0);
+    assert_memory_equal(a, b, sizeof a);
+    spill_close(&s);
+    spill_close(&s);
+    assert_int_equal(spill_open_memory(&s, (uint64_t)1 << 60, &e), ERR_MEM);
+    check_says(&e, ERR_MEM, "to put numbers aside");
+    spill_close(&s);
+    assert_int_equal(spill_open_memory(&s, 0, &e), 0);
+    assert_null(spill_place(&s, 0, 0));
+    spill_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_what_is_put_comes_back),
         cmocka_unit_test(test_disks_that_fail),
         cmocka_unit_test(test_a_dry_run_looks_at_nothing),

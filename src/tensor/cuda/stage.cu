@@ -181,6 +181,7 @@ static bool pairs_grow(Cuda *c, size_t nbytes)
     r->device = device;
     r->pair = pair;
     c->held += CUDA_STAGE_TURNS * pair;
+    c->most = MAX(c->most, c->held);
     c->grown++;
     return true;
 }
