@@ -728,6 +728,8 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && !strcmp(argv[1], "--run"))
         return run_again(argv);
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]); /* one of them, by name */
 #ifndef HONE_CUDA_HOST
     n_device -= backend_cuda_count() == 0;
 #endif
