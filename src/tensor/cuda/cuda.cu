@@ -71,10 +71,11 @@ static void *block_alloc(Cuda *c, size_t n)
     if (code == cudaSuccess) {
         c->held += n;
         c->most = MAX(c->most, c->held);
-    } else if (code == cudaErrorMemoryAllocation)
+    } else if (code == cudaErrorMemoryAllocation) {
         cudaGetLastError(); /* taken: the caller hears of it by NULL */
-    else
+    } else {
         cuda_fail(c, code, "asking for memory");
+    }
     return p;
 }
 
@@ -141,12 +142,9 @@ static void cuda_download(Backend *be, void *dst, const void *src, size_t nbytes
 static void cuda_close(Backend *be)
 {
     Cuda *c = cuda_of(be);
-    cuda_sync(be, NULL);
-    cuda_lt_close(c->lt);
     if (c->stream)
         cudaStreamSynchronize(c->stream); /* also after a failure */
-    if (cuda_lt_close)
-        cuda_lt_close(c->lt);
+    cuda_lt_close(c->lt);
     for (int i = 0; i < SLOT_COUNT; i++)
         block_free(c, c->slot[i].p, c->slot[i].n);
     cuda_ring_close(c);
