@@ -208,6 +208,44 @@ static void embedding_gathers_in_order(void **state)
     close_card(be);
 }
 
+/* One step with moments of 8 bits, which are then the gradient and its square: the bytes of the type. Of what else they may hold: test_cuda_rows.c. */
+static void moments_of_8_bits_match_ref(void **state)
+{
+    (void)state;
+    enum { N = 700, BLOCKS = 3 };
+    const AdamW a = { .lr = 1e-3f, .eps = 1e-8f, .step = 1 };
+    const int64_t flat = BLOCKS * dtype_block(DT_DYN8);
+    const size_t  bytes = dtype_bytes(DT_DYN8, flat);
+    Backend *be[2] = { open_card(), backend_open("ref", 1, NULL) };
+    float   *v = numbers(N, 21);
+    uint8_t *zero = mem_zalloc(1, bytes), *got[2][2];
+    for (int k = 0; k < 2; k++) {
+        TArena t;
+        tarena_init(&t, be[k]);
+        Tensor *w = mat(&t, DT_F32, 1, N), *g = mat(&t, DT_F32, 1, N), *moment[2] = { mat(&t, DT_DYN8, 1, flat), mat(&t, DT_UDYN8, 1, flat) };
+        be[k]->upload(be[k], g->data, v, N * sizeof *v);
+        be[k]->fill(be[k], w, 0.5f);
+        for (int i = 0; i < 2; i++)
+            be[k]->upload(be[k], moment[i]->data, zero, bytes);
+        be[k]->adamw(be[k], w, g, moment[0], moment[1], &a, 1);
+        for (int i = 0; i < 2; i++) {
+            got[k][i] = mem_alloc(bytes);
+            be[k]->download(be[k], got[k][i], moment[i]->data, bytes);
+        }
+        assert_int_equal(be[k]->sync(be[k], NULL), 0);
+        tarena_release(&t);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_memory_equal(got[0][i], got[1][i], bytes);
+        free(got[0][i]);
+        free(got[1][i]);
+    }
+    free(v);
+    free(zero);
+    be[1]->close(be[1]);
+    close_card(be[0]);
+}
+
 /* Short, long, and just between; the source changes as soon as upload returns. */
 static void copies_arrive_whole(void **state)
 {
@@ -593,6 +631,7 @@ int main(void)
         cmocka_unit_test(cache_is_its_numbers),
         cmocka_unit_test(copies_have_the_bytes_of_the_type),
         cmocka_unit_test(embedding_gathers_in_order),
+        cmocka_unit_test(moments_of_8_bits_match_ref),
         cmocka_unit_test(copies_arrive_whole),
         cmocka_unit_test(names_are_understood),
 #ifdef HONE_CUDA_HOST
