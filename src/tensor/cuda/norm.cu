@@ -315,24 +315,24 @@ template <int lanes, bool centred, bool sums> static void launch_backward(Cuda *
 }
 
 typedef void (*Launch)(Cuda *, unsigned blocks, const Norm *);
-typedef struct Width { int64_t most; int slots; Launch launch[2], with_sums[2]; /* [centred]; NULL: the sums by columns */ } Width;
+typedef struct Width { int64_t most; int slots; Launch launch[2], with_sums[2]; /* [centred]; NULL: the plain kernel; the sums by columns */ } Width;
 
 #define FORWARD(most, lanes, fours) { most, slots_of(lanes), { launch_forward<lanes, fours, false>, launch_forward<lanes, fours, true> }, {} }
-#define BACKWARD(most, lanes)      { most, slots_of(lanes), { launch_backward<lanes, false, false>, launch_backward<lanes, true, false> }, {} }
-#define BACKWARD_SUMS(most, lanes) \
+#define BACKWARD(most, lanes) \
     { most, slots_of(lanes), { launch_backward<lanes, false, false>, launch_backward<lanes, true, false> }, { launch_backward<lanes, false, true>, launch_backward<lanes, true, true> } }
 
 static const Width forward[] = {
     FORWARD(128, 8, 4), FORWARD(256, 16, 4), FORWARD(1024, 32, 8), FORWARD(4096, 128, 8), FORWARD(8192, 256, 8), FORWARD(16384, 512, 8),
 };
 static const Width backward[] = {
-    BACKWARD_SUMS(128, 8), BACKWARD_SUMS(256, 16), BACKWARD_SUMS(512, 32), BACKWARD_SUMS(2048, 128), BACKWARD_SUMS(4096, 256), BACKWARD_SUMS(8192, 512), BACKWARD(16384, 1024),
+    BACKWARD(128, 8), BACKWARD(256, 16), BACKWARD(512, 32), BACKWARD(2048, 128), BACKWARD(4096, 256), BACKWARD(8192, 512),
+    { 16384, 1, { launch_backward<1024, false, false>, NULL }, {} }, /* 64 registers hold no more */
 };
 
-static const Width *width_for(const Width *w, size_t n, int64_t D)
+static const Width *width_for(const Width *w, size_t n, int64_t D, bool centred)
 {
     for (size_t i = 0; i < n; i++)
-        if (D <= w[i].most)
+        if (D <= w[i].most && w[i].launch[centred])
             return &w[i];
     return NULL;
 }
@@ -375,7 +375,7 @@ static void norm_run(Backend *be, Norm *a, Tensor *y, Tensor *stat, const Tensor
     a->stat = s.p;
     a->ld_stat = s.ld;
     const bool   wide = by_four(a->x, a->ldx, a->D) && by_four(a->y, a->ldy, a->D) && by_four(a->w, 0, a->D) && by_four(a->b, 0, a->D);
-    const Width *by = wide ? width_for(forward, ARRAY_LEN(forward), a->D) : NULL;
+    const Width *by = wide ? width_for(forward, ARRAY_LEN(forward), a->D, centred) : NULL;
     if (by)
         by->launch[centred](c, blocks_for(a->n, by->slots), a);
     else if (centred)
@@ -398,7 +398,7 @@ static void norm_bwd_run(Backend *be, Norm *a, Tensor *dx, Tensor *dw, Tensor *d
     a->saved = s.p;
     a->ld_stat = s.ld;
     const bool   wide = dx && by_four(a->x, a->ldx, a->D) && by_four(a->dy, a->ld_dy, a->D) && by_four(a->dx, a->ld_dx, a->D) && by_four(a->w, 0, a->D);
-    const Width *by = wide ? width_for(backward, ARRAY_LEN(backward), a->D) : NULL;
+    const Width *by = wide ? width_for(backward, ARRAY_LEN(backward), a->D, centred) : NULL;
     const bool   in_one = sums && by && by->with_sums[centred];
     const int64_t strips = pieces(a->D, STRIP), slots = by ? by->slots : 1;
     if (sums) {
