@@ -46,15 +46,15 @@ static __device__ __forceinline__ void add_pair(float *to, int c, int d, float x
 typedef enum { BACK_BOTH, BACK_DK, BACK_DV } BackWhich;
 
 #define BACK_Q 32 /* queries of a tile here, keys of a tile in dq's pass */
-#define KEYS_SHARED(width, MT, STAGES) ((2 * 64 * (MT) + 2 * (STAGES) * BACK_Q) * TILE_STEP(width) * sizeof(uint16_t) + 2 * (STAGES) * BACK_Q * sizeof(float))
+#define KEYS_SHARED(width, STAGES) ((2 * 64 + 2 * (STAGES) * BACK_Q) * TILE_STEP(width) * sizeof(uint16_t) + 2 * (STAGES) * BACK_Q * sizeof(float))
 
 /* 8 d FLOPs for each query and key (4 products; up to head size 128 at once, above it 5 in two launches, for the registers). The matrix units and shared memory bound it. Bar for
  * both passes together, counted as 10 d: half of cuDNN's rate, on an H200 185 TFLOP/s at 2,048 tokens and 237 at 4,096, head size 128.
- * Scores stand transposed, keys as rows: a warp owns 16 MT keys, and its probabilities are in its registers what the next product takes, with no way through shared memory. With
+ * Scores stand transposed, keys as rows: a warp owns 16 keys, and its probabilities are in its registers what the next product takes, with no way through shared memory. With
  * two stages the next queries arrive while these are worked on. */
-template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_bounds__(128) void attn_back_keys(AttnBack a)
+template <int WIDTH, int STAGES, int WHICH> __global__ static __launch_bounds__(128) void attn_back_keys(AttnBack a)
 {
-    constexpr int BK = 64 * MT, NT = BACK_Q / 8, ND = WIDTH / 8, STEP = TILE_STEP(WIDTH);
+    constexpr int BK = 64, NT = BACK_Q / 8, ND = WIDTH / 8, STEP = TILE_STEP(WIDTH);
     SHARED_DYNAMIC(uint16_t, shared);
     uint16_t *const ks = shared, *const vs = ks + BK * STEP, *const qs = vs + BK * STEP, *const ds = qs + STAGES * BACK_Q * STEP; /* ds: dout */
     float *const stat = (float *)(ds + STAGES * BACK_Q * STEP); /* [STAGES][2][BACK_Q]: lse, to base 2; inner */
@@ -68,18 +68,12 @@ template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_b
     if (WHICH != BACK_DV)
         tile_fetch<WIDTH, BK, 128>(vs, a.v_copy + kv * a.k_plane + (int64_t)(seg.k_at + key0) * WIDTH, keys);
 
-    float dk[WHICH == BACK_DV ? 1 : MT][ND][4], dv[WHICH == BACK_DK ? 1 : MT][ND][4];
+    float dk[1][ND][4], dv[1][ND][4]; /* in the shape that tile_add takes; one of them vanishes where it is not wanted */
 #pragma unroll
-    for (int m = 0; m < MT; m++)
+    for (int n = 0; n < ND; n++)
 #pragma unroll
-        for (int n = 0; n < ND; n++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) {
-                if constexpr (WHICH != BACK_DV)
-                    dk[m][n][e] = 0.0f;
-                if constexpr (WHICH != BACK_DK)
-                    dv[m][n][e] = 0.0f;
-            }
+        for (int e = 0; e < 4; e++)
+            dk[0][n][e] = dv[0][n][e] = 0.0f;
 
     /* queries that see one of these keys, from a multiple of BACK_Q on; a turn is one tile of them and one head */
     const int begin = max(0, key0 - shift) / BACK_Q * BACK_Q, end = a.window ? min(seg.nq, key0 + keys - 1 + a.window - shift) : seg.nq;
@@ -113,36 +107,34 @@ template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_b
             copy_wait<0>();
         __syncthreads();
         const float *const lse = stat + stage * 2 * BACK_Q, *const inner = lse + BACK_Q;
-        const int low = shift + i, at = key0 + warp * MT * 16; /* position of the first query, this warp's first key */
-        if (at <= low + BACK_Q - 1 && (!a.window || at + MT * 16 - 1 > low - a.window)) {
-            float s[MT][NT][4], dp[MT][NT][4];
-            tile_dot<WIDTH, MT, NT>(s, ks, warp * MT * 16, qs + stage * BACK_Q * STEP, lane);
+        const int low = shift + i, at = key0 + warp * 16; /* position of the first query, this warp's first key */
+        if (at <= low + BACK_Q - 1 && (!a.window || at + 15 > low - a.window)) {
+            float s[1][NT][4], dp[1][NT][4];
+            tile_dot<WIDTH, 1, NT>(s, ks, warp * 16, qs + stage * BACK_Q * STEP, lane);
             if (WHICH != BACK_DV)
-                tile_dot<WIDTH, MT, NT>(dp, vs, warp * MT * 16, ds + stage * BACK_Q * STEP, lane);
-            const bool masked = at + MT * 16 - 1 > low || (a.window && at <= low + BACK_Q - 1 - a.window);
+                tile_dot<WIDTH, 1, NT>(dp, vs, warp * 16, ds + stage * BACK_Q * STEP, lane);
+            const bool masked = at + 15 > low || (a.window && at <= low + BACK_Q - 1 - a.window);
 #pragma unroll
-            for (int m = 0; m < MT; m++)
+            for (int n = 0; n < NT; n++)
 #pragma unroll
-                for (int n = 0; n < NT; n++)
-#pragma unroll
-                    for (int e = 0; e < 4; e++) {
-                        const int col = n * 8 + 2 * t + e % 2;
-                        float x = s[m][n][e], slope = 1.0f;
-                        if (a.cap > 0.0f) {
-                            x = attn_tanh(x * to_tanh);
-                            slope = 1.0f - x * x;
-                        }
-                        float p = exp2f(fmaf(x, factor, -lse[col]));
-                        if (masked && !attn_sees(low + col, at + m * 16 + g + e / 2 * 8, a.window))
-                            p = 0.0f;
-                        s[m][n][e] = p;
-                        if (WHICH != BACK_DV)
-                            dp[m][n][e] = p == 0.0f ? 0.0f : attn_slope(p, dp[m][n][e], inner[col]) * slope;
+                for (int e = 0; e < 4; e++) {
+                    const int col = n * 8 + 2 * t + e % 2;
+                    float x = s[0][n][e], slope = 1.0f;
+                    if (a.cap > 0.0f) {
+                        x = attn_tanh(x * to_tanh);
+                        slope = 1.0f - x * x;
                     }
+                    float p = exp2f(fmaf(x, factor, -lse[col]));
+                    if (masked && !attn_sees(low + col, at + g + e / 2 * 8, a.window))
+                        p = 0.0f;
+                    s[0][n][e] = p;
+                    if (WHICH != BACK_DV)
+                        dp[0][n][e] = p == 0.0f ? 0.0f : attn_slope(p, dp[0][n][e], inner[col]) * slope;
+                }
             if constexpr (WHICH != BACK_DK)
-                tile_add<WIDTH, MT, NT>(dv, s, ds + stage * BACK_Q * STEP, lane);
+                tile_add<WIDTH, 1, NT>(dv, s, ds + stage * BACK_Q * STEP, lane);
             if constexpr (WHICH != BACK_DV)
-                tile_add<WIDTH, MT, NT>(dk, dp, qs + stage * BACK_Q * STEP, lane);
+                tile_add<WIDTH, 1, NT>(dk, dp, qs + stage * BACK_Q * STEP, lane);
         }
         __syncthreads();
         if (STAGES == 1 && more) {
@@ -155,24 +147,19 @@ template <int WIDTH, int MT, int STAGES, int WHICH> __global__ static __launch_b
     }
     copy_wait<0>();
 #pragma unroll
-    for (int m = 0; m < MT; m++)
+    for (int r = 0; r < 2; r++) {
+        const int key = warp * 16 + g + r * 8;
+        const int64_t row = (int64_t)seg.k0 + key0 + key;
+        if (key < keys) {
 #pragma unroll
-        for (int r = 0; r < 2; r++) {
-            const int key = warp * MT * 16 + m * 16 + g + r * 8;
-            const int64_t row = (int64_t)seg.k0 + key0 + key;
-            if (key < keys) {
-                if constexpr (WHICH != BACK_DV)
-#pragma unroll
-                    for (int n = 0; n < ND; n++)
-                        if (a.dk)
-                            add_pair(a.dk + row * a.lddk + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dk[m][n][2 * r], dk[m][n][2 * r + 1], a.scale, a.pairs);
-                if constexpr (WHICH != BACK_DK)
-#pragma unroll
-                    for (int n = 0; n < ND; n++)
-                        if (a.dv)
-                            add_pair(a.dv + row * a.lddv + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dv[m][n][2 * r], dv[m][n][2 * r + 1], 1.0f, a.pairs);
+            for (int n = 0; n < ND; n++) {
+                if (WHICH != BACK_DV && a.dk)
+                    add_pair(a.dk + row * a.lddk + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dk[0][n][2 * r], dk[0][n][2 * r + 1], a.scale, a.pairs);
+                if (WHICH != BACK_DK && a.dv)
+                    add_pair(a.dv + row * a.lddv + (int64_t)kv * a.d, n * 8 + 2 * t, a.d, dv[0][n][2 * r], dv[0][n][2 * r + 1], 1.0f, a.pairs);
             }
         }
+    }
 }
 
 /* ---- dq, bf16 ---- */
@@ -411,10 +398,10 @@ template <int WIDTH> __global__ static __launch_bounds__(256) void attn_back_que
 
 /* ---- the call ---- */
 
-template <int WIDTH, int MT, int STAGES, int WHICH> static void keys_bf16(Cuda *c, const AttnBack *a, int64_t items)
+template <int WIDTH, int STAGES, int WHICH> static void keys_bf16(Cuda *c, const AttnBack *a, int64_t items)
 {
-    void (*const attn_back_keys)(AttnBack) = ::attn_back_keys<WIDTH, MT, STAGES, WHICH>;
-    const size_t shared = KEYS_SHARED(WIDTH, MT, STAGES);
+    void (*const attn_back_keys)(AttnBack) = ::attn_back_keys<WIDTH, STAGES, WHICH>;
+    const size_t shared = KEYS_SHARED(WIDTH, STAGES);
     if (CUDA_SHARED(c, attn_back_keys, shared))
         CUDA_LAUNCH(c, (unsigned)(items * a->kv_heads), 128, shared, attn_back_keys, *a);
 }
@@ -441,27 +428,26 @@ template <int WIDTH> static void queries_f32(Cuda *c, const AttnBack *a, int64_t
         CUDA_LAUNCH(c, (unsigned)(items * a->heads), 256, BACK_F32_SHARED(WIDTH), attn_back_queries_f32, *a);
 }
 
-/* 16-row tiles a warp has: two as long as the sums fit its registers. */
-#define KEYS_MT(width) ((width) <= 80 ? 2 : 1)
-#define QUERIES_MT(width) ((width) <= 128 ? 2 : 1)
+/* 16-row tiles of queries that a warp has: two as long as its sums fit the registers. */
+#define QUERIES_MT(width) ((width) <= 96 ? 2 : 1)
 
 /* Above head size 128 the sums of dk and dv do not fit one thread's registers. */
 template <int WIDTH, int STAGES> static void keys_apart(Cuda *c, const AttnBack *a, int64_t items)
 {
     if (a->dk)
-        keys_bf16<WIDTH, 1, STAGES, BACK_DK>(c, a, items);
+        keys_bf16<WIDTH, STAGES, BACK_DK>(c, a, items);
     if (a->dv)
-        keys_bf16<WIDTH, 1, STAGES, BACK_DV>(c, a, items);
+        keys_bf16<WIDTH, STAGES, BACK_DV>(c, a, items);
 }
 
 static void back_keys(Cuda *c, const AttnBack *a, int64_t items, int width, bool bf16)
 {
-    const bool two = (size_t)c->shared_limit >= KEYS_SHARED(width, 1, 2);
+    const bool two = (size_t)c->shared_limit >= KEYS_SHARED(width, 2);
     switch (width) {
-    case 64:  bf16 ? keys_bf16<64, KEYS_MT(64), 2, BACK_BOTH>(c, a, items) : keys_f32<64>(c, a, items); break;
-    case 80:  bf16 ? keys_bf16<80, KEYS_MT(80), 2, BACK_BOTH>(c, a, items) : keys_f32<80>(c, a, items); break;
-    case 96:  bf16 ? keys_bf16<96, KEYS_MT(96), 2, BACK_BOTH>(c, a, items) : keys_f32<96>(c, a, items); break;
-    case 128: bf16 ? keys_bf16<128, KEYS_MT(128), 2, BACK_BOTH>(c, a, items) : keys_f32<128>(c, a, items); break;
+    case 64:  bf16 ? keys_bf16<64, 2, BACK_BOTH>(c, a, items) : keys_f32<64>(c, a, items); break;
+    case 80:  bf16 ? keys_bf16<80, 2, BACK_BOTH>(c, a, items) : keys_f32<80>(c, a, items); break;
+    case 96:  bf16 ? keys_bf16<96, 2, BACK_BOTH>(c, a, items) : keys_f32<96>(c, a, items); break;
+    case 128: bf16 ? keys_bf16<128, 2, BACK_BOTH>(c, a, items) : keys_f32<128>(c, a, items); break;
     case 192: !bf16 ? keys_f32<192>(c, a, items) : two ? keys_apart<192, 2>(c, a, items) : keys_apart<192, 1>(c, a, items); break;
     default:  !bf16 ? keys_f32<256>(c, a, items) : two ? keys_apart<256, 2>(c, a, items) : keys_apart<256, 1>(c, a, items); break;
     }
@@ -474,7 +460,7 @@ static void back_queries(Cuda *c, const AttnBack *a, int64_t items, int width, b
     case 64:  bf16 ? queries_bf16<64, QUERIES_MT(64), 2>(c, a, items) : queries_f32<64>(c, a, items); break;
     case 80:  bf16 ? queries_bf16<80, QUERIES_MT(80), 2>(c, a, items) : queries_f32<80>(c, a, items); break;
     case 96:  bf16 ? queries_bf16<96, QUERIES_MT(96), 2>(c, a, items) : queries_f32<96>(c, a, items); break;
-    case 128: !bf16 ? queries_f32<128>(c, a, items) : two ? queries_bf16<128, 2, 2>(c, a, items) : queries_bf16<128, 2, 1>(c, a, items); break;
+    case 128: bf16 ? queries_bf16<128, QUERIES_MT(128), 2>(c, a, items) : queries_f32<128>(c, a, items); break;
     case 192: !bf16 ? queries_f32<192>(c, a, items) : two ? queries_bf16<192, 1, 2>(c, a, items) : queries_bf16<192, 1, 1>(c, a, items); break;
     default:  !bf16 ? queries_f32<256>(c, a, items) : two ? queries_bf16<256, 1, 2>(c, a, items) : queries_bf16<256, 1, 1>(c, a, items); break;
     }
@@ -575,7 +561,7 @@ void cuda_attn_bwd(Backend *be, Tensor *dq, Tensor *dk, Tensor *dv, const Tensor
     a.window = p.window;
     const AttnList q_rows = attn_plan_cut(&p, ATTN_QUERY_ROWS, ATTN_ROWS), k_rows = bf16 ? attn_plan_cut(&p, ATTN_KEY_ROWS, ATTN_ROWS) : AttnList();
     const AttnList queries = dq ? attn_plan_cut(&p, ATTN_QUERIES, bf16 ? 64 * QUERIES_MT(width) : 16 * BACK_RI(width)) : AttnList();
-    const AttnList keys = dk || dv ? attn_plan_cut(&p, ATTN_KEYS, bf16 ? 64 * KEYS_MT(width) : 16 * BACK_RI(width)) : AttnList();
+    const AttnList keys = dk || dv ? attn_plan_cut(&p, ATTN_KEYS, bf16 ? 64 : 16 * BACK_RI(width)) : AttnList();
     if (p.n_item && attn_plan_stage(c, &p)) {
         a.seg = p.seg_at;
         if (back_prepare(c, &a, &p, q_rows, k_rows, width, o, bf16)) {

@@ -88,6 +88,8 @@ AttnList attn_plan_cut(AttnPlan *p, AttnCut what, int tile)
                 meets = shift + end - (window ? MAX(0, shift + first - window + 1) : 0);
             else if (what == ATTN_KEYS)
                 meets = (window ? MIN(g->nq, end - 1 + window - shift) : g->nq) - MAX(0, first - shift);
+            else if (what == ATTN_KEY_ROWS && window)
+                meets = end - (shift - window + 1);
             if (meets <= 0) /* keys that have left the window of every query */
                 continue;
             AttnItem *t = plan_add(p);
