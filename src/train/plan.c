@@ -259,12 +259,31 @@ static int meet_data(TrainRun *r, const DataSet *d, int first, int layers, Err *
     return rc;
 }
 
-/* A device's plan is exact, so it meets what is small as well: the norms of a step, an answer, the last check. */
+/* An update, of numbers that are nobody's. */
+static void meet_update(TrainRun *r)
+{
+    const bool    blocks = r->cfg.optim == OPTIM_ADAMW_8BIT;
+    const DType   type[4] = { DT_F32, DT_F32, blocks ? DT_DYN8 : DT_F32, blocks ? DT_UDYN8 : DT_F32 };
+    const int64_t n = dtype_block(DT_DYN8);
+    const AdamW   a = { .lr = 0, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f, .step = 1 };
+    Tensor       *t[4];
+    for (int i = 0; i < 4; i++) {
+        t[i] = tarena_tensor(&r->pass.scratch, NULL, DT_F32, 1, &n);
+        if (!t[i]) /* the arena tells it */
+            return;
+        r->be->fill(r->be, t[i], 0);
+        t[i]->dtype = type[i]; /* smaller, and zeros as well */
+    }
+    r->be->adamw(r->be, t[0], t[1], t[2], t[3], &a, 1);
+}
+
+/* A device's plan is exact, so it meets what is small as well: norms and update of a step, an answer, the last check. */
 static int meet_rest(TrainRun *r, const TrainHooks *h, Err *e)
 {
     Model  m = model_slice(r->model, 0, 1);
     double ignored = 0;
     r->pass.model = &m;
+    meet_update(r);
     optimizer_zero_grad(&r->opt);
     optimizer_grad_norm(&r->opt);
     optimizer_weight_norm(&r->opt);
