@@ -40,7 +40,7 @@ const CfgOption prep_options[] = {
     { "languages",  CFG_LIST,   AT(languages),  NULL,      0, 0,     "CODE[,...]", "keep only these, as in en,de" },
     { "duplicates", CFG_CHOICE, AT(duplicates), "near",    0, 0,     "off|report|exact|near", "keep the best of each cluster" },
     { "near",       CFG_REAL,   AT(near),       "0.8",     0.5, 1,   NULL,       "share of common word runs that makes two rows near-duplicates" },
-    { "eval",       CFG_LIST,   AT(eval),       NULL,      0, 0,     "FILE[,...]", "evaluation sets: rows whose question shares 13 words in a row with one of theirs, or is nearly the same (--near), are removed; an answer is not needed there" },
+    { "eval",       CFG_LIST,   AT(eval),       NULL,      0, 0,     "FILE[,...]", "evaluation sets: rows whose question is nearly one of theirs (--near), holds most of one, or shares 13 words in a row that few others have, are removed; an answer is not needed there" },
     { "model",      CFG_STR,    AT(model),      NULL,      0, 0,     "DIR",      "its tokenizer and template count tokens" },
     { "max-length", CFG_INT,    AT(max_length), "2048",    2, 1e9,   NULL,       "tokens of an example in training: forecast of what would not fit" },
     { "semantic",   CFG_REAL,   AT(semantic),   "0",       0, 1,     NULL,       "rows whose questions have this cosine by --model (the base model that is to be trained will do) are one; 0: off; begin with 0.95 and look at the report, lower finds more and errs more" },
