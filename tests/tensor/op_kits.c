@@ -478,7 +478,7 @@ static const Kit kits[OP_COUNT + 1] = {
     [CASE_SERVICES] = { NULL, NULL, services_kernels },
 };
 
-static const char *case_op(const OpCase *c)
+static inline const char *case_op(const OpCase *c)
 {
     return c->op == CASE_SERVICES ? "SERVICES" : op_name((OpKind)c->op);
 }
@@ -494,7 +494,7 @@ static void run_kernels(Lab *l, const OpCase *c, Backend *be, bool bf16)
     lab_check_guards(l);
 }
 
-static bool is_product(OpKind op)
+static inline bool is_product(OpKind op)
 {
     return op == OP_LINEAR || op == OP_HEAD_LOGP || op == OP_HEAD_FUSED;
 }
