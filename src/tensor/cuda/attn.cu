@@ -30,7 +30,7 @@ typedef struct AttnForward {
  * 32 products). Bar: half of cuDNN's rate, on an H200 240 TFLOP/s at 2,048 tokens and 295 at 4,096, head size 128.
  * WARPS * MT * 16 queries of a head; MT = 2 halves what is read of shared memory, and fits the registers up to head size 128. While a tile's scores are worked out its values
  * arrive, and while those are added the next keys: both through cp.async, one buffer each, two barriers a tile. */
-template <int WIDTH, int WARPS, int MT> __global__ static __launch_bounds__(WARPS * 32) void attn_tile(AttnForward a)
+template <int WIDTH, int WARPS, int MT> __global__ static __launch_bounds__(WARPS * 32, 8 / WARPS) void attn_tile(AttnForward a)
 {
     constexpr int BQ = WARPS * MT * 16, BK = FORWARD_KEYS(MT), NT = BK / 8, ND = WIDTH / 8;
     SHARED_DYNAMIC(uint16_t, shared);
@@ -258,8 +258,9 @@ template <int WIDTH, int TY> __global__ static __launch_bounds__(16 * TY) void a
 
 /* A part of the keys for up to PAIRS pairs of query and head of one kv head. 2 d numbers of the cache are read for each key and kv head, and 4 d FLOPs done for each
  * pair: memory bounds it up to some 8 pairs. Bar: 80 % of the copy rate.
+ * Four blocks on a multiprocessor are asked for so that the compiler does not aim at more and spill for it; so everywhere here.
  * Scores: eight lanes to a key, four keys to a warp at a time, 128 bytes of F32 a row and load. Values: a thread owns four numbers of the head and every so manieth key. */
-template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128) void attn_few(AttnForward a)
+template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128, 4) void attn_few(AttnForward a)
 {
     __shared__ float q[PAIRS][ATTN_WIDEST], p[PAIRS][FEW_CHUNK], fades[PAIRS];
     __shared__ float4 outs[128];

@@ -52,7 +52,7 @@ typedef enum { BACK_BOTH, BACK_DK, BACK_DV } BackWhich;
  * both passes together, counted as 10 d: half of cuDNN's rate, on an H200 185 TFLOP/s at 2,048 tokens and 237 at 4,096, head size 128.
  * Scores stand transposed, keys as rows: a warp owns 16 keys, and its probabilities are in its registers what the next product takes, with no way through shared memory. With
  * two stages the next queries arrive while these are worked on. */
-template <int WIDTH, int STAGES, int WHICH> __global__ static __launch_bounds__(128) void attn_back_keys(AttnBack a)
+template <int WIDTH, int STAGES, int WHICH> __global__ static __launch_bounds__(128, 2) void attn_back_keys(AttnBack a)
 {
     constexpr int BK = 64, NT = BACK_Q / 8, ND = WIDTH / 8, STEP = TILE_STEP(WIDTH);
     SHARED_DYNAMIC(uint16_t, shared);
@@ -167,7 +167,7 @@ template <int WIDTH, int STAGES, int WHICH> __global__ static __launch_bounds__(
 #define QUERIES_SHARED(width, MT, STAGES) ((2 * 64 * (MT) + 2 * (STAGES) * BACK_Q) * TILE_STEP(width) * sizeof(uint16_t))
 
 /* 6 d FLOPs for each query and key; bounds and bar as above. 64 MT queries of a head; their scores and dout . v stand in the registers, tiles of 32 keys. */
-template <int WIDTH, int MT, int STAGES> __global__ static __launch_bounds__(128) void attn_back_queries(AttnBack a)
+template <int WIDTH, int MT, int STAGES> __global__ static __launch_bounds__(128, 2) void attn_back_queries(AttnBack a)
 {
     constexpr int BQ = 64 * MT, BK = BACK_Q, NT = BK / 8, ND = WIDTH / 8, STEP = TILE_STEP(WIDTH);
     SHARED_DYNAMIC(uint16_t, shared);
