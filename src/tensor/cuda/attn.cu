@@ -175,7 +175,7 @@ template <int WIDTH, int WARPS, int MT> __global__ static __launch_bounds__(WARP
 
 /* The same in F32: 4 d FLOPs for each query and key; the multipliers bound it. Bar: 40 % of the card's F32 rate. 4 TY queries, tiles of 32 keys; keys and values
  * share a buffer, so that head size 256 fits the smallest shared memory. Keys of any type of a cache, as the F32 numbers that they mean. */
-template <int WIDTH, int TY> __global__ static __launch_bounds__(16 * TY) void attn_tile_f32(AttnForward a)
+template <int WIDTH, int TY> __global__ static __launch_bounds__(16 * TY, 2) void attn_tile_f32(AttnForward a)
 {
     constexpr int RI = 4, BQ = RI * TY, BK = 32, LD = WIDTH + 4, ND = WIDTH / 16, THREADS = 16 * TY;
     SHARED_DYNAMIC(float, shared);
@@ -260,7 +260,7 @@ template <int WIDTH, int TY> __global__ static __launch_bounds__(16 * TY) void a
  * pair: memory bounds it up to some 8 pairs. Bar: 80 % of the copy rate.
  * Four blocks on a multiprocessor are asked for so that the compiler does not aim at more and spill for it; so everywhere here.
  * Scores: eight lanes to a key, four keys to a warp at a time, 128 bytes of F32 a row and load. Values: a thread owns four numbers of the head and every so manieth key. */
-template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128, 4) void attn_few(AttnForward a)
+template <int TYPE, int PAIRS> __global__ static __launch_bounds__(128, 3) void attn_few(AttnForward a)
 {
     __shared__ float q[PAIRS][ATTN_WIDEST], p[PAIRS][FEW_CHUNK], fades[PAIRS];
     __shared__ float4 outs[128];
