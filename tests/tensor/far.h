@@ -45,6 +45,7 @@ static inline bool far_enter(Backend *be, const char *name)
     if (f->failed.code)
         return false;
     f->real->compute = be->compute;
+    f->real->sizing = be->sizing;
     f->n_view = 0;
     return true;
 }
