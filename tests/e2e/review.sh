@@ -9,6 +9,7 @@ head -n 1 "$work/data.jsonl" >> "$work/data.jsonl" # an exact copy
 before=$(cat "$work"/d/{train,validation,test,removed}.jsonl | wc -l)
 
 start() {
+    : > "$work/url" # else the address of the last one may be read before the new one has begun
     "$hone" prep review "$work/d" > "$work/url" 2> /dev/null &
     server=$!
     for _ in $(seq 100); do [ -s "$work/url" ] && break; sleep 0.1; done
