@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/term.h"
+#include "tensor/cuda/cuda.h"
 #include "tokenizer/chat.h"
 #include "train/train_cfg.h"
 
@@ -69,6 +70,8 @@ int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 {
     const bool chosen = device && *device && strcmp(device, "auto") != 0;
     *be = backend_open(chosen ? device : backend_auto(), (int)threads, e);
+    if (*be && !chosen && !strcmp((*be)->name, "cpu") && backend_cuda_count() > 0)
+        log_warn("cuda", "there is an NVIDIA card, but hone's kernels for it have not passed on one yet (hone --version --verbose), so the processor computes; --device cuda takes the card");
     if (*be && (*be)->note)
         log_warn((*be)->name, "%s", (*be)->note);
     return *be ? 0 : e->code;

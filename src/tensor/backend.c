@@ -60,7 +60,7 @@ Backend *backend_open(const char *name, int threads, Err *e)
 
 const char *backend_auto(void)
 {
-    return backend_cuda_count() > 0 ? "cuda" : "cpu";
+    return backend_cuda_count() > 0 && backend_cuda_proven() ? "cuda" : "cpu";
 }
 
 const char *compute_name(Compute c)

@@ -248,6 +248,8 @@ extern "C" void backend_cuda_describe(StrBuf *out)
     strbuf_addf(out, ", driver %d.%d", driver / 1000, driver % 1000 / 10);
 }
 
+extern "C" bool backend_cuda_proven(void) { return !CUDA_UNVERIFIED; }
+
 extern "C" void backend_cuda_verified(StrBuf *out)
 {
     strbuf_addz(out, CUDA_VERIFIED);

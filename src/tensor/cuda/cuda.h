@@ -15,6 +15,7 @@ Backend *backend_cuda_open(int device, Err *e);
 int      backend_cuda_count(void);                 /* cards that can be used; 0: none, no driver, or a build without CUDA */
 void     backend_cuda_describe(StrBuf *out);       /* for --version: "NVIDIA H200 (9.0, 139.8 GiB), driver 13.0", or why there is none */
 bool     backend_cuda_memory(const Backend *be, size_t *free_bytes, size_t *total); /* of the card; false: be is not on a card */
+bool     backend_cuda_proven(void);                 /* every source of kernels has passed on a card (verified.tsv); false also in a build without CUDA */
 void     backend_cuda_verified(StrBuf *out);       /* for --version --verbose: a line for each source of kernels, when and on which card it last passed, or UNVERIFIED */
 
 #ifdef __cplusplus

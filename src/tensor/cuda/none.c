@@ -27,6 +27,8 @@ bool backend_cuda_memory(const Backend *be, size_t *free_bytes, size_t *total)
     return false;
 }
 
+bool backend_cuda_proven(void) { return false; }
+
 void backend_cuda_verified(StrBuf *out)
 {
     (void)out; /* there are no kernels */
