@@ -151,7 +151,7 @@ struct Backend {
 
 /* "cpu", "cuda" (the first card that can be used), "cuda:N" or "ref"; threads 0: all cores; unknown name: ERR_ARG listing the names */
 Backend *backend_open(const char *name, int threads, Err *e);
-const char *backend_auto(void);                                /* the name that "auto" stands for here: a card if one can be used, else the cpu */
+const char *backend_auto(void);                                /* the name that "auto" stands for here: a card if one can be used and every kernel of this build has passed on one, else the cpu */
 const char *compute_name(Compute c);                           /* "f32", "bf16" */
 int backend_check(const Backend *be, Compute c, Err *e);       /* ERR_ARG where be cannot */
 const char *backend_cpu_features(void);                        /* "avx512f avx2 fma": what the cpu backend found and uses */

@@ -3,8 +3,8 @@
  * of its memory, and go on. On the far backend (tensor/far.h), and on the cuda backend's stand-in; test_cuda_run_card is the same with the card itself, where there is one. */
 #include "golden/golden.h"
 
-#include "base/check.h"
 #include "tensor/far.h"
+#include "train/small_run.h"
 
 #include <math.h>
 #include <signal.h>
@@ -13,24 +13,12 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "train/run.h"
 #include "tensor/cuda/cuda.h"
 #ifdef HONE_CUDA_HOST
 #include "tensor/cuda_host/host_control.h"
 #endif
 
 #define ROOM ((size_t)1 << 30) /* of the device's memory, where it is not what is tested */
-
-static char *home;
-static char *at(const char *name) { return path_join(home, name); }
-
-static void write_file(const char *name, const char *text)
-{
-    Err   e = { 0 };
-    char *path = at(name);
-    must(file_write_atomic(path, text, strlen(text), &e));
-    free(path);
-}
 
 /* ---- the devices ---- */
 
@@ -387,23 +375,9 @@ static void packed_as_alone(void **state)
 
 static int open_run(TrainRun **r, Backend *be, const char *out, const char *const *more, Err *e)
 {
-    TrainCfg    cfg = { 0 };
-    char       *m = at("model"), *d = at("data.jsonl"), *o = at(out);
-    const char *base[] = { "model", m, "data", d, "out", o, "steps", "8", "batch-tokens", "256", "micro-tokens", "128", "max-length", "64", "eval-every", "4", "save-every", "2",
-                           "lr", "1e-2", "seed", "5", "patience", "0", "rank", "5" };
-    int         rc = 0;
-    cfg_defaults(train_options, &cfg);
-    for (size_t i = 0; i < ARRAY_LEN(base); i += 2)
-        rc |= cfg_set(train_options, &cfg, str_of(base[i]), str_of(base[i + 1]), "test", e);
-    for (; more && more[0]; more += 2)
-        rc |= cfg_set(train_options, &cfg, str_of(more[0]), str_of(more[1]), "test", e);
-    assert_int_equal(rc, 0);
-    rc = train_open(r, &cfg, be, e);
-    cfg_release(train_options, &cfg);
-    free(m);
-    free(d);
-    free(o);
-    return rc;
+    static const char *const options[] = { "steps", "8", "batch-tokens", "256", "micro-tokens", "128", "max-length", "64", "eval-every", "4", "save-every", "2", "lr", "1e-2",
+                                           "seed", "5", "patience", "0", "rank", "5", NULL };
+    return small_open(r, be, "model", out, options, more, e);
 }
 
 typedef struct Counter { int64_t steps, stop_after; } Counter;
@@ -471,7 +445,8 @@ static void plan_is_fact(void **state)
         for (size_t k = 0; k < ARRAY_LEN(recipe); k++) {
             size_t before = SIZE_MAX;
             for (size_t a = 0; a < (device[d].slow && k ? 1 : ARRAY_LEN(way)); a++) {
-                const char  *more[] = { "activations", way[a], "steps", device[d].slow ? "1" : "8", recipe[k][0], recipe[k][1], recipe[k][2], recipe[k][3], NULL };
+                const bool   exact = !device[d].slow || (k == 0 && a == 0); /* one step alone may not meet the epoch's largest micro-batch */
+                const char  *more[] = { "activations", way[a], "steps", exact ? "8" : "1", recipe[k][0], recipe[k][1], recipe[k][2], recipe[k][3], NULL };
                 Err          e = { 0 };
                 TrainRun    *r;
                 TrainResult  res;
@@ -488,10 +463,10 @@ static void plan_is_fact(void **state)
                     assert_true((r->plan.inputs > 0) == (a > 1) && r->plan.file == 0);
                     assert_true(r->pass.spill.mem != NULL || a < 2);
                     must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
-                    assert_true(device[d].slow ? r->pass.scratch.high <= r->plan.pass : r->pass.scratch.high == r->plan.pass); /* one step may not meet the largest micro-batch */
+                    assert_true(exact ? r->pass.scratch.high == r->plan.pass : r->pass.scratch.high <= r->plan.pass);
                     assert_int_equal(r->pass.scratch.reserved, r->plan.pass);
                     assert_true(be->memory(be, &held));
-                    if (device[d].slow)
+                    if (!exact)
                         assert_true(held.most <= r->plan.memory && (double)held.most > 0.98 * (double)r->plan.memory);
                     else
                         assert_int_equal(held.most, r->plan.memory);
@@ -727,42 +702,11 @@ static void killed(void **state)
 
 static int make_home(void **state)
 {
-    static const char config[] = "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":4,\"num_attention_heads\":4,"
-                                 "\"num_key_value_heads\":2,\"intermediate_size\":128,\"vocab_size\":2048,\"max_position_embeddings\":128,\"tie_word_embeddings\":true}";
-    static const char tok_config[] = "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}";
-    Err    e = { 0 };
-    char  *text;
-    size_t n;
-    Model *m;
-    StrBuf data = { 0 };
     (void)state;
     home = check_dir();
-    char *shape = at("shape"), *model = at("model");
-    must(dir_make(shape, &e));
-    must(file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e));
-    write_file("shape/config.json", config);
-    write_file("shape/tokenizer.json", text);
-    write_file("shape/tokenizer_config.json", tok_config);
-    free(text);
-    Backend *be = backend_open("cpu", 1, &e);
-    must(model_open_random(&m, shape, be, DT_F32, 7, &e));
-    must(model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e));
-    model_close(m);
-    be->close(be);
-    for (int i = 0; i < 40; i++)
-        strbuf_addf(&data, "{\"prompt\":\"item %d: what colour is %s\",\"completion\":\" %s %d\"}\n", i, i % 3 ? "the sea" : "grass and the leaves of trees",
-                    i % 3 ? "blue" : "green", i);
-    write_file("data.jsonl", strbuf_z(&data));
-    strbuf_release(&data);
-    free(shape);
-    free(model);
-    return 0;
-}
-
-static int remove_home(void **state)
-{
-    (void)state;
-    check_dir_done(home);
+    small_model("model", "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":4,\"num_attention_heads\":4,"
+                         "\"num_key_value_heads\":2,\"intermediate_size\":128,\"vocab_size\":2048,\"max_position_embeddings\":128,\"tie_word_embeddings\":true}");
+    small_rows();
     return 0;
 }
 

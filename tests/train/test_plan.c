@@ -1,7 +1,7 @@
 /* test_plan.c - what is promised before a run: the dry run asks for exactly the bytes that the real pass takes, for both methods, both policies and every
  * kind of block, and for at least as many where routing depends on the data; planning leaves no trace in the result; a limit is kept or refused with the
  * least that works; a disk that fails or is slow. */
-#include "base/check.h"
+#include "train/small_run.h"
 
 #include <fcntl.h>
 #include <math.h>
@@ -13,20 +13,6 @@
 #include "base/mem.h"
 #include "formats/jsonl.h"
 #include "tensor/dry/dry.h"
-#include "train/run.h"
-
-static char *home;
-
-static char *at(const char *name) { return path_join(home, name); }
-
-static void write_file(const char *name, const char *text)
-{
-    Err   e = { 0 };
-    char *path = at(name);
-    if (file_write_atomic(path, text, strlen(text), &e))
-        fail_msg("%s", e.text);
-    free(path);
-}
 
 /* Odd sizes, so that rounding to cache lines counts. */
 #define COMMON "\"hidden_size\":36,\"num_hidden_layers\":5,\"num_attention_heads\":3,\"vocab_size\":2048,\"max_position_embeddings\":128,"
@@ -40,68 +26,18 @@ static const struct { const char *name, *config; bool routed; } family[] = {
 
 static int make_home(void **state)
 {
-    static const char tok_config[] = "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}";
-    Err    e = { 0 };
-    char  *text;
-    size_t n;
-    StrBuf data = { 0 };
     (void)state;
     home = check_dir();
-    if (file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e))
-        fail_msg("%s", e.text);
-    Backend *be = backend_open("cpu", 1, &e);
-    assert_non_null(be);
-    for (size_t i = 0; i < ARRAY_LEN(family); i++) {
-        char   name[128], *shape = at("shape"), *model = at(family[i].name);
-        Model *m;
-        if (dir_make(shape, &e))
-            fail_msg("%s", e.text);
-        snprintf(name, sizeof name, "shape/%s", "config.json");
-        write_file(name, family[i].config);
-        write_file("shape/tokenizer.json", text);
-        write_file("shape/tokenizer_config.json", tok_config);
-        if (model_open_random(&m, shape, be, DT_F32, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
-            fail_msg("%s: %s", family[i].name, e.text);
-        model_close(m);
-        free(shape);
-        free(model);
-    }
-    be->close(be);
-    free(text);
-    for (int i = 0; i < 40; i++)
-        strbuf_addf(&data, "{\"prompt\":\"item %d: what colour is %s\",\"completion\":\" %s %d\"}\n", i, i % 3 ? "the sea" : "grass and the leaves of trees",
-                    i % 3 ? "blue" : "green", i);
-    write_file("data.jsonl", strbuf_z(&data));
-    strbuf_release(&data);
-    return 0;
-}
-
-static int remove_home(void **state)
-{
-    (void)state;
-    check_dir_done(home);
+    for (size_t i = 0; i < ARRAY_LEN(family); i++)
+        small_model(family[i].name, family[i].config);
+    small_rows();
     return 0;
 }
 
 static int open_run(TrainRun **r, Backend *be, const char *model, const char *out, const char *const *more, Err *e)
 {
-    TrainCfg    cfg = { 0 };
-    char       *m = at(model), *d = at("data.jsonl"), *o = at(out);
-    const char *base[] = { "model", m, "data", d, "out", o, "steps", "6", "batch-tokens", "256", "max-length", "64", "eval-every", "3", "seed", "5",
-                           "patience", "0", "rank", "5" };
-    cfg_defaults(train_options, &cfg);
-    int rc = 0;
-    for (size_t i = 0; i < ARRAY_LEN(base); i += 2)
-        rc |= cfg_set(train_options, &cfg, str_of(base[i]), str_of(base[i + 1]), "test", e);
-    for (; more && more[0]; more += 2)
-        rc |= cfg_set(train_options, &cfg, str_of(more[0]), str_of(more[1]), "test", e);
-    assert_int_equal(rc, 0);
-    rc = train_open(r, &cfg, be, e);
-    cfg_release(train_options, &cfg);
-    free(m);
-    free(d);
-    free(o);
-    return rc;
+    static const char *const options[] = { "steps", "6", "batch-tokens", "256", "max-length", "64", "eval-every", "3", "seed", "5", "patience", "0", "rank", "5", NULL };
+    return small_open(r, be, model, out, options, more, e);
 }
 
 /* Gradients of 4 bytes; moments of 4 each, or of 1 and 4 more for every 256; in whole cache lines. */

@@ -1,6 +1,6 @@
 /* test_run.c - whole runs on a random tiny model: the same bits for any number of threads and after any interruption, an overfitted batch, a run
  * that diverges, a folder with another recipe, a full disk. */
-#include "base/check.h"
+#include "train/small_run.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,60 +11,15 @@
 #include "base/mem.h"
 #include "formats/jsonl.h"
 #include "tensor/inspect.h"
-#include "train/run.h"
-
-static char *home; /* scratch folder with model/ and data.jsonl */
-
-static char *at(const char *name) { return path_join(home, name); }
-
-static void write_file(const char *name, const char *text)
-{
-    Err   e = { 0 };
-    char *path = at(name);
-    if (file_write_atomic(path, text, strlen(text), &e))
-        fail_msg("%s", e.text);
-    free(path);
-}
 
 static int make_home(void **state)
 {
     (void)state;
-    static const char config[] = "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":32,\"num_hidden_layers\":2,"
-                                 "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":48,\"vocab_size\":2048,"
-                                 "\"max_position_embeddings\":128,\"tie_word_embeddings\":true}";
-    static const char tok_config[] = "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}";
-    Err    e = { 0 };
-    char  *text;
-    size_t n;
-    Model *m;
-    StrBuf data = { 0 };
     home = check_dir();
-    char *shape = at("shape"), *model = at("model");
-    if (dir_make(shape, &e) || file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e))
-        fail_msg("%s", e.text);
-    write_file("shape/config.json", config);
-    write_file("shape/tokenizer.json", text);
-    write_file("shape/tokenizer_config.json", tok_config);
-    free(text);
-    Backend *be = backend_open("cpu", 1, &e);
-    if (!be || model_open_random(&m, shape, be, DT_F32, 7, &e) || model_save(m, NULL, model, &(SaveOptions){ .dtype = DT_F32 }, &e))
-        fail_msg("%s", e.text);
-    model_close(m);
-    be->close(be);
-    for (int i = 0; i < 40; i++)
-        strbuf_addf(&data, "{\"prompt\":\"item %d: what colour is %s\",\"completion\":\" %s %d\"}\n", i, i % 3 ? "the sea" : "grass and the leaves of trees",
-                    i % 3 ? "blue" : "green", i);
-    write_file("data.jsonl", strbuf_z(&data));
-    strbuf_release(&data);
-    free(shape);
-    free(model);
-    return 0;
-}
-
-static int remove_home(void **state)
-{
-    (void)state;
-    check_dir_done(home);
+    small_model("model", "{\"model_type\":\"llama\",\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":32,\"num_hidden_layers\":2,"
+                         "\"num_attention_heads\":4,\"num_key_value_heads\":2,\"intermediate_size\":48,\"vocab_size\":2048,"
+                         "\"max_position_embeddings\":128,\"tie_word_embeddings\":true}");
+    small_rows();
     return 0;
 }
 
@@ -578,15 +533,9 @@ static void test_untrained_end_is_told(void **state)
     Model   *m;
     Tok     *tok;
     float    end[256], row[256];
-    char    *shape = at("shape"), *wide = at("wide-shape"), *out = at("wide-model"), *text;
-    size_t   n;
+    char    *shape = at("shape"), *wide = at("wide-shape"), *out = at("wide-model");
     Backend *be = backend_open("cpu", 2, &e);
-    assert_int_equal(dir_make(wide, &e), 0);
-    write_file("wide-shape/config.json", config);
-    write_file("wide-shape/tokenizer_config.json", "{\"bos_token\":\"<|begin_of_text|>\",\"eos_token\":\"<|end_of_text|>\"}");
-    assert_int_equal(file_read_text(TEST_DIR "/golden/tokenizer/byte_level.json", &text, &n, &e), 0);
-    write_file("wide-shape/tokenizer.json", text);
-    free(text);
+    small_shape("wide-shape", config);
     assert_int_equal(tok_open(&tok, shape, &e), 0);
     for (int turn = 0; turn < 2; turn++) { /* 1: the end token's row is zero, and so are the five */
         if (model_open_random(&m, wide, be, DT_F32, 7, &e))

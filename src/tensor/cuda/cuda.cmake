@@ -70,10 +70,14 @@ if(nvcc)
     foreach(source IN LISTS cuda_sources)
         get_filename_component(name ${source} NAME)
         set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
+        set(verified) # else every source would be compiled anew with each change of one
+        if(name STREQUAL "cuda.cu")
+            set(verified ${cuda_generated}/tensor/cuda/verified.h)
+        endif()
         add_custom_command(OUTPUT ${object}
             COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
             COMMAND ${CMAKE_SOURCE_DIR}/tools/cuda_ledger.sh compile ${CMAKE_BINARY_DIR}/cuda/${name}.log ${nvcc} ${cuda_flags} -I${CMAKE_SOURCE_DIR}/src -I${cuda_generated} -MD -MF ${object}.d -c ${source} -o ${object}
-            DEPENDS ${source} ${cuda_generated}/tensor/cuda/verified.h DEPFILE ${object}.d COMMENT "nvcc ${name}" VERBATIM)
+            DEPENDS ${source} ${verified} DEPFILE ${object}.d COMMENT "nvcc ${name}" VERBATIM)
         list(APPEND cuda_objects ${object})
     endforeach()
     set_source_files_properties(${cuda_objects} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
