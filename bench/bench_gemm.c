@@ -1,12 +1,14 @@
 /* bench_gemm.c - the three products at the shapes of real models, as a share of the FMA probe; then forward and dx with weights of each stored
  * type. (Few rows: bench_gemv.) Each repetition runs probe, ours and OpenBLAS one after the other, and the median of
  * the ratios is printed: on a shared machine only ratios mean something.
- *   bench_gemm [REPS] [THREADS] [ISA] [COMPUTE]      ISA "": the best; COMPUTE: f32, bf16
+ *   bench_gemm [REPS] [THREADS] [ISA] [COMPUTE] [stored]      ISA "": the best; COMPUTE: f32, bf16; stored: only the second table
+ * "whole" is forward as answers have it, with Backend.whole.
  * To add a shape: a row in shapes[]; a stored type: types[]. */
 #include "bench.h"
 #include "base/clock.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #ifdef HAVE_OPENBLAS
 #include <cblas.h>
 #endif
@@ -70,29 +72,33 @@ static Rate measure(Backend *be, Pool *pool, int kind, int reps, Tensor *x, Tens
     return (Rate){ bench_median(a, reps), bench_median(b, reps) };
 }
 
-/* Forward and dx at the shapes of Llama-3.2-1B, 512 rows, the mean of their shares. */
+/* Forward, dx and forward with Backend.whole at the shapes of Llama-3.2-1B, 512 rows, the mean of their shares. */
 static void stored_many_rows(Backend *be, Pool *pool, int reps, DType type)
 {
     static const int64_t size[][2] = { { 2048, 2048 }, { 2048, 512 }, { 2048, 8192 }, { 8192, 2048 } }; /* K, N */
-    double share[2] = { 0 };
+    enum { COLUMNS = 3 };
+    double share[COLUMNS] = { 0 };
     for (size_t i = 0; i < ARRAY_LEN(size); i++) {
         TArena arena;
         tarena_init(&arena, be);
         Tensor *x = bench_tensor(&arena, 512, size[i][0]), *w = bench_stored(&arena, type, size[i][1], size[i][0]);
         Tensor *y = bench_tensor(&arena, 512, size[i][1]);
-        for (int kind = FORWARD; kind <= DX; kind++) {
+        for (int i_kind = 0; i_kind < COLUMNS; i_kind++) {
             double a[BENCH_REPS_MAX];
+            const int kind = i_kind == 1 ? DX : FORWARD;
+            be->whole = i_kind == 2;
             ours(be, kind, x, w, y);
             for (int r = 0; r < reps; r++) {
                 double probe = bench_probe(pool) * 1e9, start = clock_seconds();
                 ours(be, kind, x, w, y);
                 a[r] = 2.0 * 512 * (double)(size[i][0] * size[i][1]) / (clock_seconds() - start) / probe;
             }
-            share[kind] += bench_median(a, reps) / ARRAY_LEN(size);
+            share[i_kind] += bench_median(a, reps) / ARRAY_LEN(size);
         }
+        be->whole = false;
         tarena_release(&arena);
     }
-    printf("  %4.0f       %4.0f\n", 100 * share[FORWARD], 100 * share[DX]);
+    printf("  %4.0f       %4.0f       %4.0f\n", 100 * share[0], 100 * share[1], 100 * share[2]);
 }
 
 int main(int argc, char **argv)
@@ -105,11 +111,14 @@ int main(int argc, char **argv)
     openblas_set_num_threads(be->threads);
 #endif
     printf("%d threads, %s, probe %.0f GFLOP/s; %% of the probe, median of %d: ours / OpenBLAS\n", be->threads, backend_cpu_features(), bench_probe(pool), reps);
-    printf("%-14s %6s %6s %6s", "", "M", "K", "N");
-    for (int k = 0; k < KINDS; k++)
-        printf("  %-11s", kind_names[k]);
-    printf("\n");
-    for (size_t m = 0; m < ARRAY_LEN(row_counts); m++)
+    const bool stored_only = argc > 5 && !strcmp(argv[5], "stored");
+    if (!stored_only) {
+        printf("%-14s %6s %6s %6s", "", "M", "K", "N");
+        for (int k = 0; k < KINDS; k++)
+            printf("  %-11s", kind_names[k]);
+        printf("\n");
+    }
+    for (size_t m = 0; m < ARRAY_LEN(row_counts) && !stored_only; m++)
         for (size_t i = 0; i < ARRAY_LEN(shapes); i++) {
             TArena arena;
             tarena_init(&arena, be);
@@ -124,7 +133,7 @@ int main(int argc, char **argv)
             printf("\n");
             tarena_release(&arena);
         }
-    printf("\n%-14s %-10s %s\n", "stored type", "forward", "dx (M 512)");
+    printf("\n%-14s %-10s %s\n", "stored type", "forward", "dx         whole (M 512)");
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         printf("%-14s", dtype_name(types[i]));
         stored_many_rows(be, pool, reps, types[i]);

@@ -116,11 +116,13 @@ static int feed(Generator *g, int32_t n, float *logits, Err *e)
     step_init_cached(&s, m, &g->scratch, ids, pos, 1, &zero, &n, &g->kv, &zero, &nk, &plan);
     s.adapter = g->adapter;
     tape_init(&t, m->be, &g->scratch, false);
+    m->be->whole = true;
     Tensor *hidden = model_hidden(&t, m, &s, last), *out = hidden && logits ? model_logits(&t, m, g->adapter, hidden) : NULL;
     if (tarena_failed(&g->scratch, e))
         rc = err_wrap(e, "%d tokens at once", n);
     else if (!(rc = m->be->sync(m->be, e)) && out)
         m->be->download(m->be, logits, out->data, (size_t)m->cfg.vocab * sizeof *logits);
+    m->be->whole = false;
     tape_release(&t);
     tarena_rewind(&g->scratch, mark);
     if (!rc)

@@ -61,6 +61,8 @@ struct Backend {
     bool        has_bf16;                                                /* compute may be COMPUTE_BF16 */
     const char *note;                                                    /* what the user should know about this machine; NULL: nothing */
     Compute     compute;                                                 /* may be changed between calls */
+    bool        whole;                                                   /* linear may take x as 16-bit whole numbers where w is of a blocked type, whatever the number
+                                                                            of rows (with few it always may): for answers, not for losses. May be changed between calls */
     bool        sizing;                                                  /* kernels take the working memory that their shapes ask for and compute nothing: what
                                                                             they leave means nothing. Not for passes that read it back (experts) */
     bool        host;                                                    /* kernels read the program's own memory: a mapped file can be a tensor */

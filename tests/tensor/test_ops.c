@@ -510,9 +510,9 @@ static void expect_bound(const char *isa, DType type, int64_t K, const float *x,
 }
 
 /* Runs of x that are zero, tiny, huge, or hold one number far above the others; w of every size. */
-static void check_bound(Backend *be, const char *isa, DType type)
+static void expect_bounds(Backend *be, const char *isa, DType type, int64_t T, int64_t N)
 {
-    enum { T = 3, N = 37, K = 1536 };
+    enum { K = 1536 };
     TArena a;
     tarena_init(&a, be);
     for (int64_t k = K; k >= K - 320; k -= 320) { /* whole spans of runs, and a rest */
@@ -537,10 +537,80 @@ static void check_bound(Backend *be, const char *isa, DType type)
     tarena_release(&a);
 }
 
+static void check_bound(Backend *be, const char *isa, DType type) { expect_bounds(be, isa, type, 3, 37); }
+
 static void few_rows_keep_their_bound(void **state)
 {
     (void)state;
     each_stored(BF16_SETS + 1, check_bound);
+}
+
+/* ---- products of many rows with whole numbers: Backend.whole ---- */
+
+static void check_whole_bound(Backend *be, const char *isa, DType type)
+{
+    be->whole = true;
+    expect_bounds(be, isa, type, 19, 75);
+    be->whole = false;
+}
+
+static void whole_rows_keep_their_bound(void **state)
+{
+    (void)state;
+    each_stored(BF16_SETS, check_whole_bound);
+}
+
+/* A row depends neither on how many there are nor on the threads, a column neither; alpha, bias, what is there already and a low-rank pair mean what they mean elsewhere. */
+static void check_whole_rows(Backend *be, const char *isa, DType type)
+{
+    enum { T = 303, N = 301, K = 1280, R = 8 };
+    const bool vnni = !strcmp(isa, "avx512vnni");
+    Backend   *one = open_cpu(isa, 1);
+    TArena     a;
+    tarena_init(&a, be);
+    Tensor *source = random_mat(&a, N, K, 3), *w = arena_mat(&a, type, N, K), *x = random_mat(&a, T, K, 5), *bias = random_mat(&a, 1, N, 7);
+    Tensor *all = arena_mat(&a, DT_F32, T, N), *part = arena_mat(&a, DT_F32, T, N), *narrow = arena_mat(&a, DT_F32, T, 40), *sum = random_mat(&a, T, N, 11);
+    Tensor *x2 = random_mat(&a, T, R, 13), *w2 = random_mat(&a, N, R, 17), *pair = arena_mat(&a, DT_F32, T, N), *low = arena_mat(&a, DT_F32, T, N);
+    tensor_put(w, source->data);
+    be->linear(be, all, x, w, NULL, 1.0f, false);
+    be->whole = true;
+    be->linear(be, part, x, w, NULL, 1.0f, false);
+    const bool other = memcmp(all->data, part->data, (size_t)(T * N) * sizeof(float)) != 0;
+    if (other != (vnni && dtype_block(type) > 1 && type != DT_NF4 && type != DT_IQ4_NL && type != DT_IQ4_XS))
+        fail_msg("%s, weight of %s: whole numbers are %s", isa, dtype_name(type), other ? "taken" : "not taken");
+    one->whole = true;
+    one->linear(one, all, x, w, NULL, 1.0f, false);
+    one->close(one);
+    expect_equal_results(be, type, "one thread", part, all);
+    for (int rows = 5; rows < 60; rows += 11) {
+        Tensor some = tensor_row_view(x, 7, rows), got = tensor_row_view(part, 0, rows), want = tensor_row_view(all, 7, rows);
+        be->linear(be, &got, &some, w, NULL, 1.0f, false);
+        expect_equal_results(be, type, "some rows of many", &got, &want);
+    }
+    Tensor first = tensor_row_view(w, 64, 40);
+    be->linear(be, narrow, x, &first, NULL, 1.0f, false);
+    for (int t = 0; other && t < T; t++)
+        assert_memory_equal((float *)narrow->data + t * 40, (float *)all->data + t * N + 64, 40 * sizeof(float));
+    memcpy(part->data, sum->data, (size_t)(T * N) * sizeof(float));
+    Tensor flat = *bias;
+    flat.rank = 1;
+    flat.dim[0] = N;
+    be->linear(be, part, x, w, &flat, 0.5f, true);
+    be->linear_pair(be, pair, x, w, NULL, x2, w2);
+    be->linear(be, low, x2, w2, NULL, 1.0f, false);
+    for (int j = 0; j < T * N; j++) {
+        const double y = (double)((float *)all->data)[j], c = (double)((float *)sum->data)[j], b = (double)((float *)bias->data)[j % N], l = (double)((float *)low->data)[j];
+        assert_true(fabs((double)((float *)part->data)[j] - (c + 0.5 * y + b)) <= 1e-6 * (fabs(y) + fabs(c) + fabs(b) + 30));
+        assert_true(fabs((double)((float *)pair->data)[j] - (y + l)) <= 1e-6 * (fabs(y) + fabs(l) + 30));
+    }
+    be->whole = false;
+    tarena_release(&a);
+}
+
+static void whole_rows_are_each_alone(void **state)
+{
+    (void)state;
+    each_stored(BF16_SETS, check_whole_rows);
 }
 
 static void scratch_is_known_and_stays(void **state)
@@ -712,6 +782,8 @@ int main(void)
         cmocka_unit_test(few_rows_are_each_alone),
         cmocka_unit_test(bf16_head_cancels),
         cmocka_unit_test(few_rows_keep_their_bound),
+        cmocka_unit_test(whole_rows_keep_their_bound),
+        cmocka_unit_test(whole_rows_are_each_alone),
         cmocka_unit_test(scratch_is_known_and_stays),
         cmocka_unit_test(sizing_takes_what_computing_takes),
         cmocka_unit_test(cache_is_its_numbers),

@@ -17,7 +17,7 @@ bool tiles_right(const Tiles *t, int nr)
     enum { H = 29, N = 27, K = 70, PANEL = 32 * 80 };
     _Alignas(KERN_ALIGN) float a[H * K], b[N * K], ap[PANEL + 16], bp[PANEL + 16], c[H * N];
     const int     h = MIN(H, t->mr), n = MIN(N, nr);
-    const int64_t words = (K + t->per * t->unit - 1) / (t->per * t->unit) * t->unit, height = (h + t->rows - 1) / t->rows * t->rows;
+    const int64_t words = (K + t->numbers - 1) / t->numbers * t->words, height = (h + t->rows - 1) / t->rows * t->rows;
     BUG_ON(height * words > PANEL || nr * words > PANEL);
     for (int i = 0; i < H * K; i++)
         a[i] = (float)(i * 7 % 13 - 6);

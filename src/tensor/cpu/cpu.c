@@ -20,6 +20,7 @@ static const struct {
     CpuSet       set;
     const Kern  *kern;
     const Few   *few;             /* instead of kern's own, for the types that it has */
+    const Tiles *whole;           /* as Cpu.whole */
     const Tiles *bf16;
     const char *(*refused)(void); /* why it may not be used where the processor has it, or NULL */
     const char  *features;
@@ -28,14 +29,14 @@ static const struct {
 } isa_table[] = {
 #if defined(__x86_64__)
 #define VNNI_FEATURES "avx512f avx512dq avx512bw avx512vl avx512vnni avx2 fma"
-    { "amxbf16", SET_AMXBF16, &kern_avx512, &few_avx512vnni, &tiles_amxbf16, amx_refused, "amx-tile amx-bf16 avx512bf16 " VNNI_FEATURES, "has not run on real hardware, only in emulation", NULL },
-    { "avx512bf16", SET_AVX512BF16, &kern_avx512, &few_avx512vnni, &tiles_avx512bf16, NULL, "avx512bf16 " VNNI_FEATURES, NULL, NULL },
-    { "avx512vnni", SET_AVX512VNNI, &kern_avx512, &few_avx512vnni, NULL, NULL, VNNI_FEATURES, NULL, NULL },
-    { "avx512", SET_AVX512, &kern_avx512, NULL, NULL, NULL, "avx512f avx512dq avx512bw avx512vl avx2 fma", NULL, NULL },
-    { "avx2", SET_AVX2, &kern_avx2, NULL, NULL, NULL, "avx2 fma", NULL, NULL },
-    { "base", SET_BASE, &kern_base, NULL, NULL, NULL, "base", NULL, "without AVX2 and FMA hone computes with vectors of four numbers, several times slower; the results are as good" },
+    { "amxbf16", SET_AMXBF16, &kern_avx512, &few_avx512vnni, whole_avx512vnni, &tiles_amxbf16, amx_refused, "amx-tile amx-bf16 avx512bf16 " VNNI_FEATURES, "has not run on real hardware, only in emulation", NULL },
+    { "avx512bf16", SET_AVX512BF16, &kern_avx512, &few_avx512vnni, whole_avx512vnni, &tiles_avx512bf16, NULL, "avx512bf16 " VNNI_FEATURES, NULL, NULL },
+    { "avx512vnni", SET_AVX512VNNI, &kern_avx512, &few_avx512vnni, whole_avx512vnni, NULL, NULL, VNNI_FEATURES, NULL, NULL },
+    { "avx512", SET_AVX512, &kern_avx512, NULL, NULL, NULL, NULL, "avx512f avx512dq avx512bw avx512vl avx2 fma", NULL, NULL },
+    { "avx2", SET_AVX2, &kern_avx2, NULL, NULL, NULL, NULL, "avx2 fma", NULL, NULL },
+    { "base", SET_BASE, &kern_base, NULL, NULL, NULL, NULL, "base", NULL, "without AVX2 and FMA hone computes with vectors of four numbers, several times slower; the results are as good" },
 #else
-    { "base", SET_BASE, &kern_base, NULL, NULL, NULL, "base", "has not been tested on this kind of processor", NULL },
+    { "base", SET_BASE, &kern_base, NULL, NULL, NULL, NULL, "base", "has not been tested on this kind of processor", NULL },
 #endif
 };
 
@@ -271,6 +272,7 @@ static Backend *open_isa(size_t isa, int threads, Err *e)
         c->few[t] = isa_table[isa].few && isa_table[isa].few->gemv[t] ? isa_table[isa].few : &c->kern->few;
     c->tiles[COMPUTE_F32] = &c->kern->f32;
     c->tiles[COMPUTE_BF16] = isa_table[isa].bf16;
+    c->whole = isa_table[isa].whole;
     c->be.has_bf16 = isa_table[isa].bf16 != NULL;
     c->be.note = isa_table[isa].note;
     c->pool = pool_new(threads);

@@ -26,6 +26,7 @@ typedef struct Cpu {
     const Kern *kern;
     const Few  *few[DT_COUNT];    /* by type of w */
     const Tiles *tiles[COMPUTE_COUNT]; /* by Backend.compute; NULL: the processor lacks it */
+    const Tiles *whole;           /* [DT_COUNT] by type of w, for Backend.whole; NULL: none */
     Pool       *pool;
     Scratch     slot[SLOT_COUNT];
     Scratch    *worker;           /* [threads] */

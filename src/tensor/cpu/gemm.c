@@ -10,8 +10,8 @@
  * Invariant: the stretches follow from k alone and each sum is one chain per stretch, so the bits of an element depend neither on the
  * threads nor on how m and n are cut. Packing is a function of its own: a weight of another type becomes f32 there, and from then on it is an
  * F32 weight, so that its stored type does not change the bits of a product (of 5 rows or more). For that k is cut between blocks, and n where the
- * blocks lie along n.
- * What is packed are words (Tiles in kern.h): numbers, or with Backend.compute BF16 pairs of them, which join two neighbours of k. Everything below
+ * blocks lie along n. With Backend.whole a weight of a blocked type keeps its whole numbers instead, and x becomes whole numbers as well (k_runs.h).
+ * What is packed are words (Tiles in kern.h): numbers, or with Backend.compute BF16 or whole numbers pairs of them, which join two neighbours of k. Everything below
  * counts k in numbers, panels in words.
  * The low-rank addition of a linear lengthens the last stretch by its few numbers (Gemm.k2), instead of passing over c once more.
  * Three shapes go other ways: few rows with b by rows (decoding) is a dot product at the speed of memory, in f32; few columns (the inner side of
@@ -56,13 +56,13 @@ static int64_t parts(int64_t whole, int64_t part)
 /* Numbers of k in all stretches but the last. */
 static int64_t stretch_of(const Tiles *t, int64_t k)
 {
-    return MAX(1, parts(parts(k, MAX(1, parts(k, KC * t->per))), BLOCK)) * BLOCK;
+    return MAX(1, parts(parts(k, MAX(1, parts(k, KC * t->numbers / t->words))), BLOCK)) * BLOCK;
 }
 
 /* Words that k numbers and k2 more, which begin a unit of their own, take. */
 static int64_t words(const Tiles *t, int64_t k, int64_t k2)
 {
-    return (parts(k, t->per * t->unit) + parts(k2, t->per * t->unit)) * t->unit;
+    return (parts(k, t->numbers) + parts(k2, t->numbers)) * t->words;
 }
 
 static const void *b_at(const Gemm *g, int64_t i)
@@ -169,6 +169,13 @@ static void plan_pieces(Plan *p)
         p->row_cuts = MIN(p->a_panels, parts(2 * threads, p->col_cuts));
 }
 
+/* Those of a product whose weight stays whole numbers, or NULL. */
+static const Tiles *whole_tiles(const Cpu *c, const Gemm *g)
+{
+    const bool may = c->be.whole && c->whole && g->a_rows && g->b_rows && g->m > GEMV_ROWS && c->whole[g->b_type].tile;
+    return may ? &c->whole[g->b_type] : NULL;
+}
+
 static Plan plan_of(Cpu *c, const Gemm *g, const Tiles *t)
 {
     Plan p = { .g = g, .cpu = c, .tiles = t, .stretch = stretch_of(t, g->k), .b_panels = parts(g->n, c->kern->nr) };
@@ -178,10 +185,10 @@ static Plan plan_of(Cpu *c, const Gemm *g, const Tiles *t)
     return p;
 }
 
-static void gemm_packed(Cpu *c, const Gemm *g)
+static void gemm_packed(Cpu *c, const Gemm *g, const Tiles *tiles)
 {
     const Kern *kern = c->kern;
-    Plan p = plan_of(c, g, c->tiles[c->be.compute]);
+    Plan p = plan_of(c, g, tiles);
     int64_t longest = words(p.tiles, MIN(g->k, p.stretch), g->k2);
     p.a_step = parts(longest * p.tiles->mr + kern->vw, 16) * 16;
     int64_t slabs = MAX(1, parts(g->m * words(p.tiles, g->k, 0) * (int64_t)sizeof(float), A_BYTES));
@@ -265,7 +272,7 @@ static void gemm_transposed(Cpu *c, const Gemm *g)
     if (!t)
         return;
     gemm_packed(c, &(Gemm){ .m = g->n, .n = g->m, .k = g->k, .a = g->b, .lda = g->ldb, .a_rows = g->b_rows, .b = g->a, .ldb = g->lda,
-                            .b_rows = g->a_rows, .b_type = DT_F32, .c = t, .ldc = ldt, .epi = { .alpha = g->epi.alpha } });
+                            .b_rows = g->a_rows, .b_type = DT_F32, .c = t, .ldc = ldt, .epi = { .alpha = g->epi.alpha } }, c->tiles[c->be.compute]);
     for (int64_t i = 0; i < g->m; i++)
         for (int64_t j = 0; j < g->n; j++)
             g->c[i * g->ldc + j] = (g->epi.load ? g->c[i * g->ldc + j] : 0.0f) + t[j * ldt + i] + (g->epi.bias ? g->epi.bias[j] : 0.0f);
@@ -326,21 +333,24 @@ static void gemm_apart(Cpu *c, const Gemm *g)
 
 void cpu_gemm(Cpu *c, const Gemm *g)
 {
-    const bool narrow = g->n <= NARROW && g->a_rows && c->be.compute == COMPUTE_F32;
+    const Tiles *whole = whole_tiles(c, g);
+    const bool   narrow = g->n <= NARROW && g->a_rows && c->be.compute == COMPUTE_F32;
     if (g->m == 0 || g->n == 0)
         return;
-    if (g->k2 && (g->m <= GEMV_ROWS || narrow || g->k2 > PAIR)) {
+    if (g->k2 && (g->m <= GEMV_ROWS || narrow || whole || g->k2 > PAIR)) {
         gemm_apart(c, g);
         return;
     }
     if (g->m <= GEMV_ROWS && g->a_rows && g->b_rows)
         gemm_few(c, g);
+    else if (whole)
+        gemm_packed(c, g, whole);
     else if (narrow)
         gemm_narrow(c, g);
     else if (g->n <= SLIM && g->m >= 4 * g->n && !g->a_rows && !g->b_rows && g->b_type == DT_F32)
         gemm_transposed(c, g);
     else
-        gemm_packed(c, g);
+        gemm_packed(c, g, c->tiles[c->be.compute]);
 }
 
 /* ---- the products of the backend ---- */

@@ -111,7 +111,7 @@ static void tile_cols(int64_t h, TILE_ARGS)
 }
 
 #define TILES                                                                                                                                   \
-    { .per = PER, .unit = 1, .mr = MR, .rows = 1, .a_rows = pack_rows, .a_cols = pack_cols, .b_rows = pack_rows, .b_cols = pack_cols, .tile = tile_cols }
+    { .numbers = PER, .words = 1, .mr = MR, .rows = 1, .a_rows = pack_rows, .a_cols = pack_cols, .b_rows = pack_rows, .b_cols = pack_cols, .tile = tile_cols }
 
 #if PER == 1 /* from here on a is read where it lies */
 

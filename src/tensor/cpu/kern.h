@@ -1,7 +1,7 @@
 /* kern.h - the inner loops, once per instruction set. A Kern is a table of functions that work on plain rows and blocks, on one thread, in
  * scratch memory that the caller gives. The drivers (gemm.c, attn.c, head.c, ...) cut tensors into such blocks, hand them to the threads
  * and fix the order of summation; they know nothing of vectors. kern_body.h gathers the sources that kern_base.c, kern_avx2.c and
- * kern_avx512.c compile at their vector width; kern_avx512vnni.c adds faster products of few rows, kern_avx512bf16.c compiles the packing and the tiles once more, for bf16, and kern_amxbf16.c the packing
+ * kern_avx512.c compile at their vector width; kern_avx512vnni.c adds faster products with whole numbers, kern_avx512bf16.c compiles the packing and the tiles once more, for bf16, and kern_amxbf16.c the packing
  * with tiles of its own.
  *
  * To add an instruction set: a kern_x.c with VW and its flags in isa.cmake, a row in feature_sets (features.c) and in isa_table (cpu.c), and the few lines
@@ -113,13 +113,13 @@ typedef struct AttnBwdBlock {
 typedef void (*PackRows)(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k);
 typedef void (*PackCols)(DType type, float *dst, int64_t p, int64_t step, const void *src, int64_t ld, int64_t n, int64_t k);
 
-/* What a large product is made of. Panels hold words of 32 bits, as many as floats would be: a number of k, or two neighbours of k rounded to bf16. */
+/* What a large product is made of. Panels hold words of 32 bits: a number of k, or two neighbours of k rounded to bf16, or two as whole numbers, with words
+ * for scales behind each run. */
 typedef struct Tiles {
-    int per;                /* numbers of k in a word: 1 or 2 */
-    int unit;               /* words of k in a panel are a multiple of it */
+    int numbers, words;     /* of k: so many numbers, a unit, are so many words; panels hold whole units */
     int mr, rows;           /* rows of a panel of a: at most mr, a multiple of `rows` */
     PackRows a_rows, b_rows;
-    PackCols a_cols, b_cols;
+    PackCols a_cols, b_cols; /* NULL in whole_*: both sides are read by rows */
     void (*begin)(void);    /* on the thread, before the first and behind the last tile of a piece; NULL: nothing to do */
     void (*end)(void);
     /* One tile of c [h, n] from sums over k words of the panel a, of lda rows, and of b: slices of nr words readable in full, ldb apart. The order of a
@@ -176,6 +176,7 @@ extern const Kern kern_base;
 extern const Kern kern_avx2, kern_avx512;
 extern const Tiles tiles_avx512bf16, tiles_amxbf16; /* for the vectors of kern_avx512 */
 extern const Few few_avx512vnni;                    /* the types that it is faster with */
+extern const Tiles whole_avx512vnni[DT_COUNT];      /* by type of b, for Backend.whole; without a tile: not there */
 #endif
 
 #endif

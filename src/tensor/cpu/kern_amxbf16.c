@@ -114,6 +114,6 @@ static void tile_amx(int64_t h, int64_t n, int64_t k, const float *a, int64_t ld
 #define tiles_amxbf16 tiles_amxbf16_emulated
 extern const Tiles tiles_amxbf16_emulated;
 #endif
-const Tiles tiles_amxbf16 = { .per = PER, .unit = UNIT, .mr = 2 * AMX_ROWS, .rows = AMX_ROWS, .a_rows = pack_a_rows, .a_cols = pack_a_cols,
+const Tiles tiles_amxbf16 = { .numbers = PER * UNIT, .words = UNIT, .mr = 2 * AMX_ROWS, .rows = AMX_ROWS, .a_rows = pack_a_rows, .a_cols = pack_a_cols,
                               .b_rows = pack_rows, .b_cols = pack_cols, .begin = tiles_begin, .end = tiles_end, .tile = tile_amx };
 #endif
