@@ -34,6 +34,7 @@ void        dtype_from_f32(void *dst, const float *src, DType t, int64_t n);
 
 #define DTYPE_DYNAMIC_LEAST 1e-38f                              /* a block of DYN8 or UDYN8 is scaled by 1 / the larger of this and its largest magnitude */
 #define DTYPE_INT8_UNIT 7.874015718698502e-3f                   /* 1 / 127, as bitsandbytes multiplies by it */
+extern const int16_t dtype_iq4_steps[16];                  /* what the codes of IQ4_NL and IQ4_XS stand for, times the run's scale */
 extern const float dtype_nf4_code[16];                      /* the numbers that NF4's codes stand for, times the block's largest */
 
 #endif

@@ -17,15 +17,15 @@
 #define TINY  1e-15f               /* a run below this is all zero */
 #define TRIES 7
 
-static const int8_t steps[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
+const int16_t dtype_iq4_steps[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113 };
 
 /* ---- Reading ---- */
 
 static void widen_run(float *dst, const uint8_t *src, float d)
 {
     for (int j = 0; j < RUN / 2; j++) {
-        dst[j] = d * (float)steps[src[j] & 15];
-        dst[j + RUN / 2] = d * (float)steps[src[j] >> 4];
+        dst[j] = d * (float)dtype_iq4_steps[src[j] & 15];
+        dst[j + RUN / 2] = d * (float)dtype_iq4_steps[src[j] >> 4];
     }
 }
 
@@ -53,7 +53,7 @@ static inline int nearest_step(float x)
 {
     int q = 0;
     for (int k = 0; k < 15; k++)
-        q += !(x < (float)(steps[k] + steps[k + 1]) / 2.0f);
+        q += !(x < (float)(dtype_iq4_steps[k] + dtype_iq4_steps[k + 1]) / 2.0f);
     return q;
 }
 
@@ -69,9 +69,9 @@ static void try_scale(const F4 *x, F4 inv, F4 *sxq, F4 *sqq)
     F4 xq = {0}, qq = {0};
     for (int j = 0; j < RUN; j++) {
         F4 v = inv * x[j], w = x[j] * x[j];
-        I4 step = (I4){0} + steps[0];
+        I4 step = (I4){0} + dtype_iq4_steps[0];
         for (int k = 0; k < 15; k++)                       /* up by what lies between, for every middle that v is not below */
-            step += ~(v < (float)(steps[k] + steps[k + 1]) / 2.0f) & (steps[k + 1] - steps[k]);
+            step += ~(v < (float)(dtype_iq4_steps[k] + dtype_iq4_steps[k + 1]) / 2.0f) & (dtype_iq4_steps[k + 1] - dtype_iq4_steps[k]);
         F4 s = f4_of_i4(step), ws = w * s;
         xq += ws * x[j];
         qq += ws * s;
@@ -86,10 +86,10 @@ static void find_scales(float scale[LANES], const float *src)
     F4 x[RUN], sxq, sqq;
     f4_gather(x, src, RUN);
     F4 max = f4_peak(x, RUN);
-    try_scale(x, 1.0f / (-max / (float)steps[0]), &sxq, &sqq);
+    try_scale(x, 1.0f / (-max / (float)dtype_iq4_steps[0]), &sxq, &sqq);
     F4 d = sxq / sqq, best = d * sxq;
     for (int k = -TRIES; k <= TRIES; k++) {
-        try_scale(x, (float)(k + steps[0]) / max, &sxq, &sqq);
+        try_scale(x, (float)(k + dtype_iq4_steps[0]) / max, &sxq, &sqq);
         I4 better = (sqq > 0.0f) & (sxq * sxq > best * sqq);
         d = f4_pick(better, sxq / sqq, d);
         best = f4_pick(better, d * sxq, best);

@@ -36,6 +36,8 @@ static const StoredType stored_types[DT_COUNT] = {
     [DT_Q4_K] = { 8, 144, .min = true },
     [DT_Q5_K] = { 8, 176, .min = true },
     [DT_Q6_K] = { 8, 210, .offset = 32, .halves = true },
+    [DT_IQ4_NL] = { 1, 18 },
+    [DT_IQ4_XS] = { 8, 136 },
     [DT_NF4]  = { 2, 36, .pairs = true },
     [DT_INT8] = { 2, 68 },
 #endif
@@ -110,6 +112,18 @@ VINLINE void scales_q3(Scales *to, const uint8_t *p)
     scale_chars(to->s + 8, d, s + 2);
 }
 
+/* Eight six-bit scales, less 32: four lower bits of each in 4 bytes, behind two upper ones of each in 2. */
+VINLINE void scales_iq4(Scales *to, const uint8_t *p)
+{
+    uint16_t high;
+    int32_t  low;
+    memcpy(&high, p + 2, sizeof high);
+    memcpy(&low, p + 4, sizeof low);
+    const v8i at = { 0, 1, 2, 3, 4, 5, 6, 7 };
+    const v8i s = (((v8i){ 0 } + low) >> 4 * at & 15) | (((v8i){ 0 } + high) >> 2 * at & 3) << 4;
+    _mm256_storeu_ps(to->s, _mm256_cvtepi32_ps((__m256i)(s - 32)) * f16_at(p));
+}
+
 VINLINE int short_at(const uint8_t *p)
 {
     uint16_t bits;
@@ -149,6 +163,8 @@ VINLINE void scales_read(DType type, Scales *to, const uint8_t *p, int blocks)
         scales_q2(to, p);
     } else if (type == DT_Q3_K) {
         scales_q3(to, p);
+    } else if (type == DT_IQ4_XS) {
+        scales_iq4(to, p);
     } else if (type == DT_NF4 || type == DT_INT8) {
         float a = f32_at(p), b = 0, c = 0, d = 0;
         if (blocks > 1)
@@ -221,11 +237,16 @@ VINLINE void run_read(DType type, vs q[2], const uint8_t *p, int run)
             const int half = run / 4, part = run % 4;
             vs b = vbytes(p + half * 64 + part % 2 * RUN + at), high = vbytes(p + 128 + half * RUN + at);
             q[h] = (part / 2 ? b >> 4 : b & 15) | ((part < 2 ? high << (4 - 2 * part) : high >> (2 * part - 4)) & 48);
+        } else if (type == DT_IQ4_XS) {
+            vs b = vbytes(p + 8 + run * RUN / 2);
+            q[h] = vlookup_short(h ? b >> 4 : b & 15, dtype_iq4_steps);
         } else { /* nibbles at the end, of which the lower ones are the first half; fifth bits before them */
             vs b = vbytes(p + stored_types[type].bytes - RUN / 2);
             q[h] = h ? b >> 4 : b & 15;
             if (type == DT_Q5_0 || type == DT_Q5_1)
                 q[h] = vadd_where(q[h], p + (type == DT_Q5_0 ? 2 : 4) + at / 8, 16);
+            if (type == DT_IQ4_NL)
+                q[h] = vlookup_short(q[h], dtype_iq4_steps);
         }
     }
 }
@@ -315,7 +336,7 @@ VINLINE void widen_halves(DType type, float *dst, const void *src, int64_t n)
 WIDEN_OTHER(F32) WIDEN_HALVES(F16) WIDEN_HALVES(BF16)
 WIDEN_BLOCKS(Q4_0) WIDEN_BLOCKS(Q8_0) WIDEN_BLOCKS(Q4_K) WIDEN_BLOCKS(Q5_K) WIDEN_BLOCKS(Q6_K) WIDEN_BLOCKS(NF4) WIDEN_BLOCKS(INT8)
 WIDEN_BLOCKS(Q4_1) WIDEN_BLOCKS(Q5_0) WIDEN_BLOCKS(Q5_1) WIDEN_BLOCKS(Q2_K) WIDEN_BLOCKS(Q3_K)
-WIDEN_OTHER(IQ4_NL) WIDEN_OTHER(IQ4_XS)
+WIDEN_BLOCKS(IQ4_NL) WIDEN_BLOCKS(IQ4_XS)
 
 /* f(type) for each type that a weight may have */
 #define STORED_TYPES(f)                                                                                              \

@@ -183,7 +183,7 @@ static const RunsFn runs_fn[2][2][RUNS_MR] = { { RUNS_ROW(0, 0), RUNS_ROW(0, 1) 
 /* f(type, halves, min), as stored_types has them */
 #define WHOLE_TYPES(f)                                                                                                                                      \
     f(Q4_0, 0, 0) f(Q4_1, 0, 1) f(Q5_0, 0, 0) f(Q5_1, 0, 1) f(Q8_0, 0, 0) f(INT8, 0, 0)                                                                     \
-    f(Q2_K, 1, 1) f(Q3_K, 1, 0) f(Q4_K, 0, 1) f(Q5_K, 0, 1) f(Q6_K, 1, 0)
+    f(Q2_K, 1, 1) f(Q3_K, 1, 0) f(Q4_K, 0, 1) f(Q5_K, 0, 1) f(Q6_K, 1, 0) f(IQ4_NL, 0, 0) f(IQ4_XS, 0, 0)
 
 #define RUNS_TYPE(T, halves_, min_)                                                                                                                         \
     static void runs_x_##T(DType type, float *dst, int64_t p, const void *src, int64_t ld, int64_t n, int64_t k)                                            \
