@@ -11,7 +11,7 @@ int asked_open(Asked *a, Prep *p, Part part, bool texts, Err *e)
     for (size_t i = 0; i < p->rows.n && !rc; i++) {
         const uint8_t kind = entries_at(&p->rows, i)->kind;
         Json         *row = NULL;
-        if (part == PART_REMOVED || p->rows.part[i] != part || (kind != REC_CHAT && kind != REC_PAIR))
+        if (part == PART_REMOVED || entries_part(&p->rows, i) != part || (kind != REC_CHAT && kind != REC_PAIR))
             continue;
         *vec_push(&a->number) = (uint32_t)i;
         if (texts && !(rc = json_parse(&row, removal_line(&a->out, i), "work/rows.jsonl", e)))

@@ -49,7 +49,7 @@ static int collect(const Prep *p, uint64_t (*key)(const RowEntry *), Sorter **ou
     for (size_t i = 0; i < p->rows.n && !rc; i++) {
         const RowEntry *r = entries_at(&p->rows, i);
         uint64_t        both[2] = { (uint64_t)p->cfg.seed, r->content };
-        if (p->rows.part[i] != PART_REMOVED && key(r))
+        if (entries_part(&p->rows, i) != PART_REMOVED && key(r))
             rc = sorter_add(v, &(Candidate){ key(r), hash64(both, sizeof both), r->quality, (uint32_t)i }, e);
     }
     free(path);

@@ -1,146 +1,208 @@
 /* dedupe.c - the search from beginning to end: copies, near duplicates, and what became of each row. Struct: Dedupe (dedupe_int.h). Invariant: a distinct row's
  * number is smaller than that of every distinct row added after it, so the smallest of a cluster, its root in dedupe_verify.c, is its first row.
- * What is kept for each row, by step, in bytes (rows of the file, of which distinct ones may be fewer):
- *   copies     4 same                              + the table of a range
- *   search     8 same, id + 12 shingles, slot, parent + the sorted range, the cache
- *   clusters  20 as before + 12 best, score, number
- *   measure   20 as before +  8 best, number       + the cache
- *   telling   12 same, parent, number + 4 best + 8 Jaccard
- * so DEDUPE_ROW_BYTES is that of the clusters. */
+ * What is kept for each row, by step, in bytes (rows of the file, of which distinct ones may be fewer); all else lies in files that are sorted (sorter.h):
+ *   copies    0.2 first, before
+ *   search    2.2 as before, size + 4 parent
+ *   members   6.2 as before + 0.1 shared
+ *   judging   2.2 first, before, size
+ * so DEDUPE_ROW_BYTES is that of the members. */
 #include "prep/dedupe_int.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define NONE UINT32_MAX
-#define TOLD ((size_t)1 << 16) /* pairs that are measured at once */
+#define TOLD ((size_t)1 << 15) /* pairs that are measured at once */
 
-/* What the clusters are made from, by root: the best of its rows, and its number among the clusters of two and more (NONE: it is alone). */
-typedef struct Roots { uint32_t *best, *number; size_t n; } Roots;
+/* A row of a cluster of two and more. */
+typedef struct Member { uint32_t root, number, id; float score; } Member;
 
-static void roots_find(const Dedupe *d, Verify *v, Roots *r)
+/* A row that leaves; pair: index into Judge.jaccard, MEASURED_EXACT of a copy. */
+typedef struct Told { uint32_t id, kept, cluster, pair; double jaccard; } Told;
+
+int dedupe_stopped(const Dedupe *d, Err *e)
 {
-    const size_t n = MAX(d->distinct, (size_t)1);
-    float *score = mem_alloc(n * sizeof *score);
-    r->best = mem_alloc(n * sizeof *r->best);
-    r->number = mem_alloc(n * sizeof *r->number); /* for now: how many rows it has, of none, one, and more */
-    memset(r->number, 0, n * sizeof *r->number);
-    for (size_t k = 0; k < d->file.block.n; k++) {
-        const KeyBlock *b = &d->file.block.p[k];
-        const float    *given = key_file_scores(&d->file, b);
-        for (size_t i = 0; i < b->n; i++) {
-            const uint32_t root = verify_root(v, d->same[b->first + i]);
-            const float    x = isnan(given[i]) ? -INFINITY : given[i];
-            if (!r->number[root] || x > score[root]) {
-                r->best[root] = (uint32_t)(b->first + i);
-                score[root] = x;
-            }
-            r->number[root] = MIN(r->number[root] + 1, 2u);
-        }
+    return d->c.stop_asked && d->c.stop_asked(d->c.ctx) ? err_set(e, ERR_STOP, "stopped while duplicates were searched; the same command goes on") : 0;
+}
+
+static Sorter *sorter_of(const Dedupe *d, const char *ending, size_t size, SorterOrder order)
+{
+    StrBuf path = { 0 };
+    strbuf_addf(&path, "%s.%s", d->c.keys, ending);
+    Sorter *s = sorter_new(strbuf_z(&path), size, order, d->c.sort_bytes / 4);
+    strbuf_release(&path);
+    return s;
+}
+
+/* ---- the members of clusters ------------------------------------------------------------------------------------------------------------------------- */
+
+static int by_cluster(const void *a, const void *b)
+{
+    const Member *x = a, *y = b;
+    if (x->root != y->root)
+        return x->root < y->root ? -1 : 1;
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static const Member *member_at(const Sorter *s, size_t i) { return sorter_at(s, i); }
+
+static uint32_t number_of_copy(const Dedupe *d, size_t i) { return exact_number(d, ((const Copy *)sorter_at(d->copies, i))->first); }
+
+/* A bit for each distinct row: it is the root of a cluster with other rows in it. */
+static uint64_t *shared_roots(const Dedupe *d, Verify *v)
+{
+    uint64_t *bits = mem_zalloc(d->distinct / 64 + 1, sizeof *bits);
+    for (uint32_t i = 0; i < d->distinct; i++) {
+        const uint32_t root = verify_root(v, i);
+        if (root != i)
+            bits[root / 64] |= (uint64_t)1 << root % 64;
     }
-    for (size_t i = 0; i < d->distinct; i++)
-        r->number[i] = r->number[i] == 2 ? (uint32_t)r->n++ : NONE;
-    free(score);
-}
-
-/* The distinct row that stays for i, another one than i; NONE: there is none. */
-static uint32_t stands_for(const Dedupe *d, Verify *v, const Roots *r, uint32_t i)
-{
-    const uint32_t root = verify_root(v, i);
-    const uint32_t kept = r->number[root] == NONE ? i : d->same[r->best[root]];
-    return kept == i ? NONE : kept;
-}
-
-/* Measures what every distinct row that is a near duplicate shares with the one that stays, in order, into a file: while the cache is there, there is no
- * room for the numbers. */
-static int near_measure(const Dedupe *d, Verify *v, const Roots *r, const char *path, Err *e)
-{
-    uint32_t *a = mem_alloc(TOLD * sizeof *a), *b = mem_alloc(TOLD * sizeof *b);
-    double   *jaccard = mem_alloc(TOLD * sizeof *jaccard);
-    FileLog   out = { .fd = -1 };
-    size_t    n = 0;
-    int       rc = file_log_open(&out, path, 0, e);
-    for (size_t i = 0; i <= d->distinct && !rc; i++) {
-        if (n && (i == d->distinct || n == TOLD)) {
-            rc = verify_measure(v, a, b, n, jaccard, e);
-            if (!rc)
-                rc = file_log_add(&out, jaccard, n * sizeof *jaccard, e);
-            n = 0;
-        }
-        const uint32_t kept = i < d->distinct ? stands_for(d, v, r, (uint32_t)i) : NONE;
-        if (kept == NONE)
-            continue;
-        a[n] = (uint32_t)i;
-        b[n++] = kept;
+    for (size_t i = 0; i < sorter_count(d->copies); i++) {
+        const uint32_t root = verify_root(v, number_of_copy(d, i));
+        bits[root / 64] |= (uint64_t)1 << root % 64;
     }
-    file_log_close(&out);
-    free(a);
-    free(b);
-    free(jaccard);
-    return rc;
+    return bits;
 }
 
-/* [distinct] of those that were measured; what was not is never touched, and takes no memory. */
-static int near_read(const Dedupe *d, Verify *v, const Roots *r, const char *path, double **jaccard, Err *e)
+static int members_find(const Dedupe *d, Verify *v, Sorter *members, Err *e)
 {
-    View     from = { 0 };
-    uint64_t at = 0;
-    const int rc = view_open(&from, path, e);
-    *jaccard = mem_zalloc(d->distinct + 1, sizeof **jaccard);
-    for (size_t i = 0; i < d->distinct && !rc; i++)
-        if (stands_for(d, v, r, (uint32_t)i) != NONE) {
-            memcpy(&(*jaccard)[i], view_at(&from, at, sizeof **jaccard), sizeof **jaccard);
-            at += sizeof **jaccard;
-        }
-    view_close(&from);
-    return rc;
-}
-
-static int tell(const Dedupe *d, Verify *v, const Roots *r, const double *jaccard, DedupeFound *out, Err *e)
-{
-    int rc = 0;
+    uint64_t *shared = shared_roots(d, v);
+    uint32_t  next = 0;
+    size_t    copy = 0;
+    int       rc = 0;
     for (size_t k = 0; k < d->file.block.n && !rc; k++) {
         const KeyBlock *b = &d->file.block.p[k];
         const uint32_t *id = key_file_ids(&d->file, b);
+        const float    *score = key_file_scores(&d->file, b);
+        rc = dedupe_stopped(d, e);
         for (size_t i = 0; i < b->n && !rc; i++) {
-            const size_t   row = b->first + i;
-            const uint32_t root = verify_root(v, d->same[row]), best = r->best[root];
-            if (r->number[root] == NONE || best == row)
-                continue;
-            const bool exact = d->same[row] == d->same[best];
-            const DedupeRemoved x = { id[i], key_file_id(&d->file, best), r->number[root], exact ? 1 : jaccard[d->same[row]], exact };
-            out->removed++;
-            out->exact += exact;
-            rc = d->c.removed(d->c.ctx, &x, e);
+            const uint32_t number = dedupe_is_first(d, b->first + i) ? next++ : number_of_copy(d, copy++);
+            const uint32_t root = verify_root(v, number);
+            if (shared[root / 64] >> root % 64 & 1)
+                rc = sorter_add(members, &(Member){ root, number, id[i], isnan(score[i]) ? -INFINITY : score[i] }, e);
         }
+    }
+    free(shared);
+    return rc ? rc : sorter_end(members, e);
+}
+
+/* ---- who stays of each ------------------------------------------------------------------------------------------------------------------------------- */
+
+enum { MEASURED_EXACT, MEASURED_BEFORE, MEASURED_NEW }; /* places in Judge.jaccard: 1, the last one of the batch before, and those of the batch */
+
+typedef struct Judge {
+    Verify   *v;
+    Sorter   *told;
+    uint32_t *a, *b;      /* [MEASURED_NEW + TOLD] pairs of distinct rows */
+    double   *jaccard;
+    size_t    n;
+    Told     *wait;       /* [TOLD] rows whose pair has no number yet */
+    size_t    n_wait;
+} Judge;
+
+static int by_id(const void *a, const void *b)
+{
+    const Told *x = a, *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static int judge_measure(Judge *j, Err *e)
+{
+    int rc = verify_measure(j->v, j->a + MEASURED_NEW, j->b + MEASURED_NEW, j->n - MEASURED_NEW, j->jaccard + MEASURED_NEW, e);
+    for (size_t i = 0; i < j->n_wait && !rc; i++) {
+        j->wait[i].jaccard = j->jaccard[j->wait[i].pair];
+        rc = sorter_add(j->told, &j->wait[i], e);
+    }
+    j->jaccard[MEASURED_BEFORE] = j->jaccard[j->n - 1];
+    j->n = MEASURED_NEW;
+    j->n_wait = 0;
+    return rc;
+}
+
+/* Members [from, to) are a cluster. Each distinct row that is near the best is measured once; its copies follow it and have the same number. */
+static int judge_cluster(Judge *j, const Sorter *members, size_t from, size_t to, uint32_t cluster, Err *e)
+{
+    Member best = *member_at(members, from);
+    for (size_t i = from + 1; i < to; i++) {
+        const Member m = *member_at(members, i);
+        if (m.score > best.score || (m.score == best.score && m.id < best.id))
+            best = m;
+    }
+    uint32_t measured = best.number;
+    for (size_t i = from; i < to; i++) {
+        const Member m = *member_at(members, i);
+        if (m.id == best.id)
+            continue;
+        if (j->n == MEASURED_NEW + TOLD || j->n_wait == TOLD) {
+            const int rc = judge_measure(j, e);
+            if (rc)
+                return rc;
+        }
+        if (m.number != best.number && m.number != measured) {
+            j->a[j->n] = measured = m.number;
+            j->b[j->n++] = best.number;
+        }
+        j->wait[j->n_wait++] = (Told){ .id = m.id, .kept = best.id, .cluster = cluster, .pair = m.number == best.number ? MEASURED_EXACT : (uint32_t)j->n - 1 };
+    }
+    return 0;
+}
+
+static int judge(Verify *v, const Sorter *members, Sorter *told, size_t *clusters, Err *e)
+{
+    Judge j = { .v = v, .told = told, .n = MEASURED_NEW };
+    int   rc = 0;
+    j.a = mem_alloc((MEASURED_NEW + TOLD) * sizeof *j.a);
+    j.b = mem_alloc((MEASURED_NEW + TOLD) * sizeof *j.b);
+    j.jaccard = mem_alloc((MEASURED_NEW + TOLD) * sizeof *j.jaccard);
+    j.wait = mem_alloc(TOLD * sizeof *j.wait);
+    j.jaccard[MEASURED_EXACT] = j.jaccard[MEASURED_BEFORE] = 1;
+    for (size_t from = 0, to; from < sorter_count(members) && !rc; from = to) {
+        const uint32_t root = member_at(members, from)->root;
+        for (to = from + 1; to < sorter_count(members) && member_at(members, to)->root == root;)
+            to++;
+        rc = judge_cluster(&j, members, from, to, (uint32_t)(*clusters)++, e);
+    }
+    rc = rc ? rc : judge_measure(&j, e);
+    free(j.a);
+    free(j.b);
+    free(j.jaccard);
+    free(j.wait);
+    return rc ? rc : sorter_end(told, e);
+}
+
+static int tell(const Dedupe *d, const Sorter *told, DedupeFound *out, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < sorter_count(told) && !rc; i++) {
+        const Told         *t = sorter_at(told, i);
+        const DedupeRemoved x = { t->id, t->kept, t->cluster, t->jaccard, t->pair == MEASURED_EXACT };
+        out->removed++;
+        out->exact += x.exact;
+        rc = i % DEDUPE_BLOCK ? 0 : dedupe_stopped(d, e);
+        rc = rc ? rc : d->c.removed(d->c.ctx, &x, e);
     }
     return rc;
 }
 
-/* Clusters, what is near in them, and every row that leaves. */
-static int clusters(Dedupe *d, Verify *v, DedupeFound *out, Err *e)
+/* ---- the search -------------------------------------------------------------------------------------------------------------------------------------- */
+
+static void forget_copies(Dedupe *d)
 {
-    StrBuf  path = { 0 };
-    Roots   roots = { 0 };
-    double *jaccard = NULL;
-    roots_find(d, v, &roots);
-    out->clusters = roots.n;
-    strbuf_addf(&path, "%s.near", d->c.keys);
-    int rc = near_measure(d, v, &roots, strbuf_z(&path), e);
-    verify_end(v);
-    free(d->n_shingles);
-    free(d->id);
-    d->n_shingles = d->id = NULL;
-    if (!rc)
-        rc = near_read(d, v, &roots, strbuf_z(&path), &jaccard, e);
-    dir_remove(strbuf_z(&path), NULL); /* what cannot be removed goes with the folder */
-    if (!rc)
-        rc = tell(d, v, &roots, jaccard, out, e);
-    strbuf_release(&path);
-    free(roots.best);
-    free(roots.number);
-    free(jaccard);
-    return rc;
+    sorter_free(d->copies);
+    d->copies = NULL;
+}
+
+static void forget_rows(Dedupe *d)
+{
+    forget_copies(d);
+    key_file_close(&d->file);
+    free(d->first);
+    free(d->before);
+    free(d->size);
+    d->first = NULL;
+    d->before = NULL;
+    d->size = NULL;
 }
 
 int dedupe_find(const DedupeCfg *c, DedupeFound *out, Err *e)
@@ -150,6 +212,7 @@ int dedupe_find(const DedupeCfg *c, DedupeFound *out, Err *e)
     d.c.sort_bytes = c->sort_bytes ? MAX(c->sort_bytes, DEDUPE_SORT_MIN) : DEDUPE_SORT;
     *out = (DedupeFound){ 0 };
     Verify *v = NULL;
+    Sorter *members = sorter_of(&d, "members", sizeof(Member), by_cluster), *told = sorter_of(&d, "told", sizeof(Told), by_id);
     int rc = key_file_open(&d.file, c->keys, minhash_cfg(c->minhash)->bands, e);
     if (!rc)
         rc = exact_find(&d, e);
@@ -160,12 +223,18 @@ int dedupe_find(const DedupeCfg *c, DedupeFound *out, Err *e)
         rc = bucket_search(&d, v, &out->left_out, e);
     }
     if (!rc)
-        rc = clusters(&d, v, out, e);
+        rc = members_find(&d, v, members, e);
+    if (!rc) {
+        forget_copies(&d);
+        verify_end_joining(v);
+        rc = judge(v, members, told, &out->clusters, e);
+    }
     out->compared = v ? verify_compared(v) : 0;
     verify_free(v);
-    key_file_close(&d.file);
-    free(d.same);
-    free(d.id);
-    free(d.n_shingles);
+    sorter_free(members);
+    forget_rows(&d);
+    if (!rc)
+        rc = tell(&d, told, out, e);
+    sorter_free(told);
     return rc;
 }

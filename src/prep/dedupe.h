@@ -5,11 +5,12 @@
  * The result depends on the rows and the cfg alone, never on threads or on how much memory there is for sorting.
  *
  * Memory: nothing while rows are added (a block of DEDUPE_BLOCK rows). While they are compared at most DEDUPE_ROW_BYTES for each row that was added, and whatever
- * their number `sort_bytes`, `cache_bytes` of shingle sets with 16 bytes for each set, and 40 MiB. Joining a large bucket takes 12 bytes more for each of its rows
- * and five quarters of `cache_bytes`; one of more rows than `sort_bytes` hold another 16 for each. tests/prep/test_dedupe.c counts it.
- * Disk: 28 + 4 * bands bytes for each row (23 bands: 120), and 8 for each near duplicate while they are told.
+ * their number `sort_bytes`, one and a half `cache_bytes` (shingle sets; pairs), the windows of a few files (view.h), and 8 MiB. Joining a large bucket takes 12 bytes
+ * more for each of its rows and five times `cache_bytes`; one of more rows than `sort_bytes` hold another 16 for each. tests/prep/test_dedupe.c counts it.
+ * Disk: 28 + 4 * bands bytes for each row (23 bands: 120); while the search goes on 16 for each copy, and at its end 80 for each row of a cluster, for a while.
  * How: the file is written in columns, so each step reads what it needs and nothing else. What does not fit into `sort_bytes` is done in several goes over the
  * same column, each taking one range of the hashes or keys: 4 bytes a row that are read again cost less than 8 that are written, sorted and merged, and need no disk.
+ * Of what is found, which concerns the rows that have duplicates alone, records are put into order on disk (sorter.h).
  *
  * Many rows under one key (boilerplate) do not become all their pairs. (1) Neighbours of a bucket are compared first, and rows already in one cluster
  * are never compared again: copies cost one comparison each. (2) In a bucket of more than DEDUPE_BUCKET rows, what is left is joined by prefix filter
@@ -25,13 +26,13 @@
 #include "prep/minhash.h"
 
 #define DEDUPE_ROWS_MAX  ((size_t)1 << 31)  /* the largest id of a row */
-#define DEDUPE_ROW_BYTES 32
+#define DEDUPE_ROW_BYTES 7
 #define DEDUPE_BLOCK     4096               /* rows of a block of the file, at most */
 #define DEDUPE_BUCKET    64
 #define DEDUPE_WINDOW    512
-#define DEDUPE_CACHE     ((size_t)256 << 20)
+#define DEDUPE_CACHE     ((size_t)16 << 20)
 #define DEDUPE_CACHE_MIN ((size_t)64 << 10)
-#define DEDUPE_SORT      ((size_t)128 << 20)
+#define DEDUPE_SORT      ((size_t)16 << 20)
 #define DEDUPE_SORT_MIN  ((size_t)4 << 10)
 
 /* ---- rows to the file: a block of each column after the other. Not thread-safe ---- */
@@ -60,13 +61,14 @@ typedef int (*DedupeEach)(void *ctx, const DedupeRemoved *r, Err *e);
 
 typedef struct DedupeCfg {
     const MinHash *minhash;      /* the one that made the rows */
-    const char    *keys;         /* path of the file. KEYS.near is written beside it, and gone afterwards */
+    const char    *keys;         /* path of the file. Files KEYS.* are written beside it, and gone afterwards */
     Pool          *pool;         /* NULL: this thread alone */
     DedupeText     text_of;
     DedupeEach     removed;
-    void          *ctx;          /* of both */
+    void          *ctx;          /* of all three */
     size_t         cache_bytes;  /* 0: DEDUPE_CACHE, at least DEDUPE_CACHE_MIN; one pair of texts is admitted whatever it takes */
     size_t         sort_bytes;   /* 0: DEDUPE_SORT, at least DEDUPE_SORT_MIN */
+    bool         (*stop_asked)(void *ctx); /* NULL: never. Asked a few times a second, by the thread that called dedupe_find */
 } DedupeCfg;
 
 typedef struct DedupeFound {
@@ -76,7 +78,7 @@ typedef struct DedupeFound {
     uint64_t left_out; /* rule (3) above did not compare at most so many pairs */
 } DedupeFound;
 
-/* ERR_INPUT: the file is none of rows that this minhash made, or a text has changed. */
+/* ERR_INPUT: the file is none of rows that this minhash made, or a text has changed. ERR_STOP: stop_asked said so; ERR_IO: the disk is full. */
 int dedupe_find(const DedupeCfg *c, DedupeFound *out, Err *e);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define COUNT_BITS_MAX 20
+#define JOIN_CACHES    4 /* memory for shingles of a large bucket, in cache_bytes: every part of them reads all texts again */
 #define BINS           ((size_t)1 << 16) /* of keys by their upper half: what ranges are made of. Keys are hashes, so a bin is small unless one key fills it */
 
 typedef struct Range { uint32_t from, to; size_t n; } Range; /* bins [from, to), n rows */
@@ -192,7 +193,7 @@ static int bucket_large(Search *s, uint64_t *run, size_t n, Err *e)
     k.row = mem_alloc(n * sizeof *k.row);
     k.at = mem_alloc(n * sizeof *k.at);
     for (size_t i = 0; i < n; i++) { /* the key has served: the run is put into order by size */
-        const uint32_t size = s->d->n_shingles[(uint32_t)run[i]];
+        const uint32_t size = exact_size(s->d, (uint32_t)run[i]);
         run[i] = (uint64_t)size << 32 | (uint32_t)run[i];
         shingles += size;
     }
@@ -207,7 +208,7 @@ static int bucket_large(Search *s, uint64_t *run, size_t n, Err *e)
         rc = verify_each(s->v, k.row, n, count_set, &k, e);
     if (!rc)
         rc = prefix_count(&k, &total, e);
-    k.groups = total * 2 * sizeof *entry / s->d->c.cache_bytes + 1; /* long texts: a part of the shingles at a time */
+    k.groups = total * 2 * sizeof *entry / (JOIN_CACHES * s->d->c.cache_bytes) + 1; /* many rows or long texts: a part of the shingles at a time */
     for (; k.group < k.groups && !rc; k.group++) {
         if (k.groups > 1)
             rc = prefix_count(&k, &total, e);
@@ -237,40 +238,43 @@ static int bucket_small(Search *s, uint64_t *run, size_t n, Err *e)
 
 /* ---- the rows of a band, range by range ----------------------------------------------------------------------------------------------------------- */
 
-/* Reads the band of every distinct row that has shingles. out NULL: counts the rows of each bin; else those of the range are put down. Returns how many. */
-static size_t band_read(const Search *s, const Range *r, uint32_t *bin, uint64_t *out)
+/* Reads the band of every distinct row that has shingles. out NULL: counts the rows of each bin; else those of the range are put down, *n of them. */
+static int band_read(const Search *s, const Range *r, uint32_t *bin, uint64_t *out, size_t *n, Err *e)
 {
     const Dedupe *d = s->d;
     uint32_t next = 0;
-    size_t   n = 0;
-    for (size_t k = 0; k < d->file.block.n; k++) {
+    int      rc = 0;
+    *n = 0;
+    for (size_t k = 0; k < d->file.block.n && !(rc = dedupe_stopped(d, e)); k++) {
         const KeyBlock *b = &d->file.block.p[k];
-        const uint32_t *key = key_file_band(&d->file, b, s->band), *same = d->same + b->first;
+        const uint32_t *key = key_file_band(&d->file, b, s->band);
         for (size_t i = 0; i < b->n; i++) {
-            if (same[i] != next) /* a copy of an earlier row */
+            if (!dedupe_is_first(d, b->first + i))
                 continue;
             const uint32_t row = next++;
-            if (!d->n_shingles[row])
+            if (!d->size[row])
                 continue;
             if (!out)
                 bin[key[i] >> 16]++;
             else if ((key[i] >> 16) - r->from < r->to - r->from)
-                out[n++] = (uint64_t)key[i] << 32 | row;
+                out[(*n)++] = (uint64_t)key[i] << 32 | row;
         }
     }
-    return n;
+    return rc;
 }
 
 /* One range, or as many as are needed so that none but a single bin has more rows than can be sorted at once. */
-static void plan_ranges(Search *s)
+static int plan_ranges(Search *s, Err *e)
 {
-    const size_t most = s->d->c.sort_bytes / (2 * sizeof *s->entry);
+    const size_t most = s->d->c.sort_bytes / 4 * 3 / (2 * sizeof *s->entry); /* a quarter is for copies */
+    int rc = 0;
     vec_clear(&s->range);
     if (s->d->distinct <= most) {
         *vec_push(&s->range) = (Range){ 0, BINS, s->d->distinct };
     } else {
         uint32_t *bin = mem_zalloc(BINS, sizeof *bin);
-        band_read(s, NULL, bin, NULL);
+        size_t    none;
+        rc = band_read(s, NULL, bin, NULL, &none, e);
         for (uint32_t k = 0; k < BINS; k++) {
             Range *last = s->range.n ? &s->range.p[s->range.n - 1] : NULL;
             if (last && last->n + bin[k] <= most) {
@@ -283,21 +287,23 @@ static void plan_ranges(Search *s)
         free(bin);
     }
     s->loaded = s->range.n;
+    return rc;
 }
 
-static void load_range(Search *s, size_t number)
+static int load_range(Search *s, size_t number, Err *e)
 {
     const Range *r = &s->range.p[number];
     if (s->loaded == number)
-        return;
+        return 0;
     if (!s->entry || r->n > s->cap) {
         free(s->entry);
         s->cap = MAX(r->n, (size_t)1);
         s->entry = mem_alloc(2 * s->cap * sizeof *s->entry);
     }
-    s->n = band_read(s, r, NULL, s->entry);
+    const int rc = band_read(s, r, NULL, s->entry, &s->n, e);
     s->loaded = number;
     dedupe_sort(s->entry, s->entry + s->n, s->n, s->pool);
+    return rc;
 }
 
 static int all_neighbours(Search *s, Err *e)
@@ -326,11 +332,11 @@ int bucket_search(const Dedupe *d, Verify *v, uint64_t *left_out, Err *e)
     const size_t bands = (size_t)minhash_cfg(d->c.minhash)->bands;
     int rc = 0;
     for (; s.band < bands && !rc; s.band++) {
-        plan_ranges(&s);
+        rc = plan_ranges(&s, e);
         for (size_t k = 0; k < ARRAY_LEN(step) && !rc; k++) {
             for (size_t i = 0; i < s.range.n && !rc; i++) {
-                load_range(&s, i);
-                rc = step[k](&s, e);
+                rc = load_range(&s, i, e);
+                rc = rc ? rc : step[k](&s, e);
             }
             if (!rc)
                 rc = verify_flush(v, e);

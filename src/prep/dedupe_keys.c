@@ -122,7 +122,8 @@ const uint32_t *key_file_shingles(const KeyFile *f, const KeyBlock *b) { return 
 const float    *key_file_scores(const KeyFile *f, const KeyBlock *b) { return column(f, b, 2); }
 const uint32_t *key_file_band(const KeyFile *f, const KeyBlock *b, size_t band) { return column(f, b, 3 + band); }
 
-int64_t key_file_id(const KeyFile *f, size_t row)
+/* A number of one row. */
+static uint32_t number_of(const KeyFile *f, size_t row, size_t number)
 {
     size_t lo = 0, hi = f->block.n;
     while (hi - lo > 1) {
@@ -133,5 +134,8 @@ int64_t key_file_id(const KeyFile *f, size_t row)
             hi = mid;
     }
     const KeyBlock *b = &f->block.p[lo];
-    return *(const uint32_t *)view_at(&f->view, b->at + HEAD + b->n * sizeof(Hash128) + (row - b->first) * 4, 4);
+    return *(const uint32_t *)view_at(&f->view, b->at + HEAD + b->n * (sizeof(Hash128) + number * 4) + (row - b->first) * 4, 4);
 }
+
+uint32_t key_file_id(const KeyFile *f, size_t row) { return number_of(f, row, 0); }
+uint32_t key_file_size(const KeyFile *f, size_t row) { return number_of(f, row, 1); }

@@ -43,7 +43,7 @@ static int join_equal(Prep *p, size_t field, double most_share, Err *e)
     for (size_t i = 0; i < p->rows.n && !rc; i++) {
         uint64_t key;
         memcpy(&key, (const char *)entries_at(&p->rows, i) + field, sizeof key);
-        if (key && p->rows.part[i] != PART_REMOVED)
+        if (key && entries_part(&p->rows, i) != PART_REMOVED)
             rc = sorter_add(v, &(KeyRow){ key, (uint32_t)i }, e);
     }
     rc = rc ? rc : sorter_end(v, e);
@@ -70,41 +70,47 @@ static uint64_t mix(uint64_t seed, uint64_t x)
     return hash64(both, sizeof both);
 }
 
-/* What is known of a set so far, at the row that stands for it. */
-typedef struct Sums { uint64_t *draw; int64_t *time; uint32_t *rows; } Sums; /* [rows]; time NULL: not asked */
+/* A row that stays, on the way to its group. */
+typedef struct Held { uint64_t draw; int64_t time; uint32_t root, row; } Held;
 
-static void add_up(Prep *p, Sums *s)
+static int by_root(const void *a, const void *b)
 {
-    Sets *sets = &p->together;
-    for (size_t i = 0; i < p->rows.n; i++) {
-        if (p->rows.part[i] == PART_REMOVED)
-            continue;
-        const RowEntry *r = entries_at(&p->rows, i);
-        const uint64_t  draw = mix((uint64_t)p->cfg.seed, r->content);
-        uint32_t        root = sets_find(sets, (uint32_t)i);
-        if (p->rows.part[root] == PART_REMOVED) { /* the one that stands for the set may have been removed: the first that stays takes over */
-            sets->up[root] = sets->up[i] = (uint32_t)i;
-            root = (uint32_t)i;
-        }
-        s->draw[root] = s->rows[root] ? MIN(s->draw[root], draw) : draw; /* whichever of its rows came first in the file */
-        if (s->time)
-            s->time[root] = s->rows[root] ? MAX(s->time[root], r->time) : r->time;
-        s->rows[root]++;
-    }
+    const Held *x = a, *y = b;
+    return x->root != y->root ? (x->root < y->root ? -1 : 1) : (x->row > y->row) - (x->row < y->row);
 }
 
+static const Held *held_at(const Sorter *v, size_t i) { return sorter_at(v, i); }
+
+static int hold_rows(Prep *p, Sorter *held, Err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < p->rows.n && !rc; i++) {
+        const RowEntry *r = entries_at(&p->rows, i);
+        if (entries_part(&p->rows, i) != PART_REMOVED)
+            rc = sorter_add(held, &(Held){ mix((uint64_t)p->cfg.seed, r->content), r->time, sets_find(&p->together, (uint32_t)i), (uint32_t)i }, e);
+    }
+    return rc ? rc : sorter_end(held, e);
+}
+
+/* The rows of one set that stay are a group; the first of them stands for it, since the one that stood for the set may have been removed. */
 static int collect(Prep *p, bool timed, Sorter *groups, Err *e)
 {
-    const size_t n = p->rows.n + 1;
-    Sums s = { mem_alloc(n * sizeof *s.draw), timed ? mem_alloc(n * sizeof *s.time) : NULL, mem_zalloc(n, sizeof *s.rows) };
-    int  rc = 0;
-    add_up(p, &s);
-    for (size_t i = 0; i < p->rows.n && !rc; i++)
-        if (s.rows[i])
-            rc = sorter_add(groups, &(Group){ s.draw[i], entries_at(&p->rows, i)->label, timed ? s.time[i] : INT64_MIN, s.rows[i], (uint32_t)i }, e);
-    free(s.draw);
-    free(s.time);
-    free(s.rows);
+    char   *path = prep_path(p, "work/held");
+    Sorter *held = sorter_new(path, sizeof(Held), by_root, 0);
+    int     rc = hold_rows(p, held, e);
+    for (size_t i = 0, end; i < sorter_count(held) && !rc; i = end) {
+        const Held first = *held_at(held, i);
+        Group      g = { first.draw, entries_at(&p->rows, first.row)->label, first.time, 0, first.row };
+        for (end = i; end < sorter_count(held) && held_at(held, end)->root == first.root; end++, g.rows++) {
+            g.draw = MIN(g.draw, held_at(held, end)->draw); /* whichever of its rows came first in the file */
+            g.time = MAX(g.time, held_at(held, end)->time);
+        }
+        g.time = timed ? g.time : INT64_MIN;
+        p->together.up[first.root] = p->together.up[first.row] = first.row;
+        rc = sorter_add(groups, &g, e);
+    }
+    sorter_free(held);
+    free(path);
     return rc ? rc : sorter_end(groups, e);
 }
 
@@ -131,15 +137,15 @@ static const Group *group_at(const Sorter *v, size_t i) { return sorter_at(v, i)
 /* Fills part from the groups [from, to) that are still in training; owed: rows that it lacks so far, of this label and those before. */
 static void fill(Prep *p, const Sorter *v, size_t from, size_t to, Part part, double *owed)
 {
-    uint8_t *of = p->rows.part;
+    Entries *rows = &p->rows;
     int64_t  stays = 0; /* at least one row of each stretch stays in training */
     for (size_t i = from; i < to; i++)
-        stays += of[group_at(v, i)->first] == PART_TRAIN ? group_at(v, i)->rows : 0;
+        stays += entries_part(rows, group_at(v, i)->first) == PART_TRAIN ? group_at(v, i)->rows : 0;
     for (size_t i = from; i < to && *owed >= 0.5; i++) {
         const Group *g = group_at(v, i);
-        if (of[g->first] != PART_TRAIN || (double)g->rows > *owed * 1.5 + 0.5 || stays - (int64_t)g->rows < 1)
+        if (entries_part(rows, g->first) != PART_TRAIN || (double)g->rows > *owed * 1.5 + 0.5 || stays - (int64_t)g->rows < 1)
             continue;
-        of[g->first] = (uint8_t)part;
+        entries_put(rows, g->first, part, 0);
         stays -= g->rows;
         *owed -= (double)g->rows;
     }
@@ -155,7 +161,7 @@ static Crossing crossing(Prep *p, Part part, bool newer, int64_t time, uint8_t *
     Crossing c = { 0 };
     memset(seen, 0, p->rows.n);
     for (size_t i = 0; i < p->rows.n; i++) {
-        if (p->rows.part[i] != part)
+        if (entries_part(&p->rows, i) != part)
             continue;
         const int64_t at = entries_at(&p->rows, i)->time;
         if (at == INT64_MIN || (newer ? at <= time : at >= time))
@@ -173,7 +179,7 @@ static int64_t begins(const Prep *p, const Sorter *v, Part part)
 {
     int64_t time = INT64_MAX;
     for (size_t i = 0; i < sorter_count(v); i++)
-        if (p->rows.part[group_at(v, i)->first] == part)
+        if (entries_part(&p->rows, group_at(v, i)->first) == part)
             time = MIN(time, group_at(v, i)->time);
     return time;
 }
@@ -202,7 +208,7 @@ static void tell_times(Prep *p, const Sorter *v)
         prep_tell(p, "--time: %lld rows of %lld groups are newer than %s and yet stand in train, because their groups are larger than what is held out; give larger --test and "
                      "--validation, or a finer --group, to keep them apart", (long long)later.rows, (long long)later.groups, when);
     for (size_t i = 0; i < p->rows.n; i++)
-        undated += p->rows.part[i] != PART_REMOVED && entries_at(&p->rows, i)->time == INT64_MIN;
+        undated += entries_part(&p->rows, i) != PART_REMOVED && entries_at(&p->rows, i)->time == INT64_MIN;
     if (undated)
         prep_tell(p, "--time: %lld rows have no time in a known form and count as old", (long long)undated);
     free(seen);
@@ -235,8 +241,8 @@ static void give_parts(Prep *p, const Sorter *groups, bool timed)
         fill(p, groups, from, to, PART_VALIDATION, &validation);
     }
     for (size_t i = 0; i < p->rows.n; i++)
-        if (p->rows.part[i] != PART_REMOVED)
-            p->rows.part[i] = p->rows.part[sets_find(&p->together, (uint32_t)i)];
+        if (entries_part(&p->rows, i) != PART_REMOVED)
+            entries_put(&p->rows, i, entries_part(&p->rows, sets_find(&p->together, (uint32_t)i)), 0);
 }
 
 int divide(Prep *p, Err *e)
@@ -248,6 +254,7 @@ int divide(Prep *p, Err *e)
     char      *path = prep_path(p, "work/groups");
     Sorter    *groups = sorter_new(path, sizeof(Group), timed ? by_time : by_label_and_draw, 0);
     int        rc = 0;
+    sets_init(&p->together, p->rows.n);
     for (size_t i = 0; i < ARRAY_LEN(key) && !rc; i++)
         rc = join_equal(p, key[i].field, key[i].most_share, e);
     if (!rc && !(rc = collect(p, timed, groups, e)) && !(rc = check_rows(p, groups, e))) {

@@ -1,4 +1,4 @@
-/* entries.c - what is remembered of the rows once all are read: their entries in work/index.bin, a window of which is in memory (view.h), and the two bytes of each
+/* entries.c - what is remembered of the rows once all are read: their entries in work/index.bin, a window of which is in memory (view.h), and the byte of each
  * that later stages change. */
 #include "prep/prep_int.h"
 
@@ -12,11 +12,10 @@ int entries_open(Entries *r, const char *path, Err *e)
     if (!rc && r->index.map.n != r->n * sizeof(RowEntry))
         rc = err_set(e, ERR_INPUT, "%s has %zu bytes, and the entries of %zu rows were written to it; it was changed or cut: remove the folder and start anew", path, r->index.map.n,
                      r->n);
-    r->part = mem_alloc(r->n + 1);
-    r->why = mem_alloc(r->n + 1);
+    r->fate = mem_alloc(r->n + 1);
     for (size_t i = 0; i < r->n && !rc; i++) {
-        r->part[i] = entries_at(r, i)->part;
-        r->why[i] = entries_at(r, i)->why;
+        const RowEntry *x = entries_at(r, i);
+        entries_put(r, i, (Part)x->part, x->why);
     }
     return rc;
 }
@@ -29,7 +28,6 @@ const RowEntry *entries_at(const Entries *r, size_t i)
 void entries_close(Entries *r)
 {
     view_close(&r->index);
-    free(r->part);
-    free(r->why);
+    free(r->fate);
     *r = (Entries){ 0 };
 }

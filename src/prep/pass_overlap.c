@@ -403,7 +403,7 @@ int overlap_settle(Prep *p, Removal *out, Err *e)
     c.count = map_new();
     for (int judge = 0; judge < 2; judge++)
         for (size_t i = 0; i < p->rows.n && !rc; i++) {
-            if (p->rows.part[i] == PART_REMOVED || !entries_at(&p->rows, i)->shares)
+            if (entries_part(&p->rows, i) == PART_REMOVED || !entries_at(&p->rows, i)->shares)
                 continue;
             rc = settle_row(&c, out, i, judge, &told, &overlaps, e);
             if (rc || !judge)

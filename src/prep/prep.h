@@ -34,7 +34,7 @@ typedef struct PrepHooks {
     bool (*stop_asked)(void *user);
 } PrepHooks;
 
-#define PREP_ROW_BYTES 40
+#define PREP_ROW_BYTES 8
 #define PREP_PASSES 16
 #define PREP_TOLD_MAX 4000
 #define PREP_KINDS  32

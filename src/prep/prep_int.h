@@ -1,6 +1,6 @@
 /* prep_int.h - what the files of a preparation share. The story stands in prep.c: intake reads every row once and takes it through the passes of one
  * row (pass.c), settle judges rows beside each other (duplicates, mixture, parts), write_out puts the data folder's files down.
- * Main struct: Prep. Memory: a few bytes of each row that was read (Entries, Sets, and what the stage in hand adds; prep.h has the bound). Texts, entries and the keys
+ * Main struct: Prep. Memory: a few bytes of each row that was read (Entries, and what the stage in hand adds; prep.h has the bound). Texts, entries and the keys
  * of duplicates stay on disk, below work/, and what has to be put into another order goes through sorter.h. */
 #ifndef HONE_PREP_INT_H
 #define HONE_PREP_INT_H
@@ -95,16 +95,19 @@ extern const Pass pass_questions, pass_repair, pass_exact, pass_pii, pass_langua
 typedef struct Entries {
     size_t   n;
     View     index;       /* work/index.bin */
-    uint8_t *part, *why;  /* [n] Part, and index in prep_passes, as they are now */
+    uint8_t *fate;        /* [n] Part | why << 2, as they are now */
 } Entries;
 int             entries_open(Entries *r, const char *path, Err *e);   /* once all n are read. ERR_INPUT: the file does not have so many */
 const RowEntry *entries_at(const Entries *r, size_t i);               /* valid until entries_close; on any thread */
 void            entries_close(Entries *r);
+static inline Part    entries_part(const Entries *r, size_t i) { return (Part)(r->fate[i] & 3); }
+static inline uint8_t entries_why(const Entries *r, size_t i) { return r->fate[i] >> 2; }           /* index in prep_passes */
+static inline void    entries_put(Entries *r, size_t i, Part part, uint8_t why) { r->fate[i] = (uint8_t)(part | why << 2); }
 
 /* ---- sets.c ---- */
 /* Rows by index, in sets of what has to stay together. */
 typedef struct Sets { uint32_t *up; size_t n; } Sets;
-void     sets_init(Sets *s, size_t n);
+void     sets_init(Sets *s, size_t n);                 /* each row alone; of sets that are there nothing changes */
 uint32_t sets_find(Sets *s, uint32_t i);
 void     sets_join(Sets *s, uint32_t a, uint32_t b);   /* the smaller number stands for the set */
 void     sets_release(Sets *s);
@@ -129,7 +132,7 @@ struct Prep {
     void          *state[PASSES_MAX];   /* of each pass; NULL: off */
     Entries           rows;
     const struct MinHash *minhash;      /* of the duplicates pass; NULL: --duplicates off */
-    Sets           together;            /* of rows: near-duplicates that both stay; settle fills it, divide goes on */
+    Sets           together;            /* of rows: near-duplicates that both stay, if there are any; divide goes on */
     char           command[65];         /* SHA-256 of options and inputs: what work in the folder belongs to */
     StrBuf         advice;              /* of --ask, for the report */
     StrBuf         columns;             /* of the first row that was read: its meta, for errors about --group and the like */

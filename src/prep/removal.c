@@ -53,8 +53,7 @@ void removal_add(Removal *r, size_t row, const char *pass, const char *reason, d
     strbuf_addz(&r->removed, "\"row\":");
     strbuf_add(&r->removed, line.p, line.n);
     strbuf_addz(&r->removed, "}\n");
-    r->p->rows.part[row] = PART_REMOVED;
-    r->p->rows.why[row] = prep_pass_number(pass);
+    entries_put(&r->p->rows, row, PART_REMOVED, prep_pass_number(pass));
 }
 
 int removal_flush(Removal *r, bool all, Err *e)

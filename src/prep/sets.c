@@ -9,6 +9,8 @@
 void sets_init(Sets *s, size_t n)
 {
     BUG_ON(n > UINT32_MAX);
+    if (s->up)
+        return;
     *s = (Sets){ mem_alloc((n + 1) * sizeof *s->up), n };
     for (size_t i = 0; i < n; i++)
         s->up[i] = (uint32_t)i;

@@ -15,7 +15,7 @@
 
 #define ANSWERS_MAX 256 /* different answers that are told apart when they are counted */
 
-_Static_assert(DEDUPE_ROW_BYTES + 2 * sizeof(uint8_t) + sizeof(uint32_t) <= PREP_ROW_BYTES, "what the search for duplicates, Entries and Sets keep of a row");
+_Static_assert(DEDUPE_ROW_BYTES + sizeof(uint8_t) <= PREP_ROW_BYTES, "what the search for duplicates and Entries keep of a row");
 
 typedef struct Settle {
     Prep   *p;
@@ -37,6 +37,8 @@ static int text_of(void *ctx, int64_t id, int worker, StrBuf *out, Err *e)
     return rc;
 }
 
+static bool stop_asked(void *ctx) { return prep_stop_asked(((const Settle *)ctx)->p); }
+
 static Json *duplicate_facts(const DedupeRemoved *d)
 {
     Json *more = json_obj_new();
@@ -55,6 +57,7 @@ static int one_duplicate(void *ctx, const DedupeRemoved *d, Err *e)
         removal_add(&s->out, row, "duplicates", reason, d->jaccard, duplicate_facts(d));
     } else {
         decision_add(&s->out.log, removal_place(&s->out, row), "duplicates", ACTION_NOTE, reason, d->jaccard, duplicate_facts(d));
+        sets_init(&p->together, p->rows.n); /* now: while rows are compared there are none of them in memory */
         sets_join(&p->together, (uint32_t)row, (uint32_t)d->kept - 1);
     }
     return removal_flush(&s->out, false, e);
@@ -66,7 +69,8 @@ static int settle_duplicates(Settle *s, Err *e)
     char         text[160];
     char        *keys = prep_path(p, "work/keys.bin");
     DedupeFound  found;
-    int          rc = dedupe_find(&(DedupeCfg){ .minhash = p->minhash, .keys = keys, .pool = p->pool, .text_of = text_of, .removed = one_duplicate, .ctx = s }, &found, e);
+    int          rc = dedupe_find(&(DedupeCfg){ .minhash = p->minhash, .keys = keys, .pool = p->pool, .text_of = text_of, .removed = one_duplicate, .ctx = s,
+                                                .stop_asked = stop_asked }, &found, e);
     if (!rc && found.left_out) {
         snprintf(text, sizeof text, "%llu pairs of rows that share common text were not compared; near duplicates among them may remain", (unsigned long long)found.left_out);
         decision_add(&s->out.log, (RowPlace){ 0, "", 0 }, "duplicates", ACTION_NOTE, text, NAN, NULL);
@@ -94,7 +98,7 @@ static int settle_share(Settle *s, int32_t input, Err *e)
     Sorter      *v = sorter_new(path, sizeof(Drawn), by_draw, 0);
     int          rc = 0;
     for (size_t i = 0; i < p->rows.n && !rc; i++) {
-        if (p->rows.part[i] == PART_REMOVED || entries_at(&p->rows, i)->source != input)
+        if (entries_part(&p->rows, i) == PART_REMOVED || entries_at(&p->rows, i)->source != input)
             continue;
         uint64_t both[2] = { (uint64_t)p->cfg.seed, entries_at(&p->rows, i)->content };
         rc = sorter_add(v, &(Drawn){ hash64(both, sizeof both), (uint32_t)i }, e);
@@ -167,7 +171,7 @@ static int settle_contradictions(Settle *s, Err *e)
     int         rc = 0;
     for (size_t i = 0; i < rows->n && !rc; i++) {
         const RowEntry *r = entries_at(rows, i);
-        if (r->asked && rows->part[i] != PART_REMOVED)
+        if (r->asked && entries_part(rows, i) != PART_REMOVED)
             rc = sorter_add(v, &(Asking){ r->asked, r->answered, (uint32_t)i }, e);
     }
     rc = rc ? rc : sorter_end(v, e);
@@ -183,7 +187,6 @@ int settle(Prep *p, Err *e)
 {
     Settle s = { .p = p };
     int    rc = removal_open(&s.out, p, e);
-    sets_init(&p->together, p->rows.n);
     if (!rc && p->hooks.progress)
         p->hooks.progress(p->hooks.user, "comparing", p->facts.bytes, p->facts.bytes, (int64_t)p->rows.n);
     if (!rc && p->minhash)

@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-#define SORTER_BYTES ((size_t)32 << 20)
+#define SORTER_BYTES ((size_t)8 << 20)
 
 typedef struct Sorter Sorter;
 /* Of two records; 0 never, so that the result does not hang on how much fits into memory. */

@@ -9,7 +9,7 @@
 Measure row_measure(const Prep *p, size_t row)
 {
     const RowEntry *r = entries_at(&p->rows, row);
-    const uint8_t   why = p->rows.why[row];
+    const uint8_t   why = entries_why(&p->rows, row);
     const bool  asked = p->cfg.quality != QUALITY_OFF && (!why || why >= prep_pass_number("quality"));
     Measure     m = { r->question, r->answer, r->tokens, r->trained, asked ? r->quality : NAN, "" };
     const char *code = !r->language ? "" : r->language == ROW_UNSURE ? "und" : r->language == ROW_CODE ? "code" : language_known((size_t)r->language - ROW_LANGUAGE);
@@ -20,7 +20,7 @@ Measure row_measure(const Prep *p, size_t row)
 static bool staying(const void *user, size_t i, Measure *m)
 {
     const Prep *p = user;
-    if (p->rows.part[i] == PART_REMOVED)
+    if (entries_part(&p->rows, i) == PART_REMOVED)
         return false;
     *m = row_measure(p, i);
     return true;

@@ -18,7 +18,7 @@ static int put_part(Prep *p, const View *rows, Part part, Err *e)
     char *path = prep_path(p, name);
     int   rc = file_out_open(&f, path, e);
     for (size_t i = 0; i < p->rows.n && !rc; i++) {
-        if (p->rows.part[i] != part)
+        if (entries_part(&p->rows, i) != part)
             continue;
         const RowEntry *r = entries_at(&p->rows, i);
         strbuf_add(&block, view_at(rows, r->off, (size_t)r->bytes), (size_t)r->bytes);
@@ -59,7 +59,7 @@ static void tell_shapes(Prep *p)
     int     kinds = 0;
     StrBuf  text = { 0 };
     for (size_t i = 0; i < p->rows.n; i++)
-        n[entries_at(&p->rows, i)->kind] += p->rows.part[i] == PART_TRAIN;
+        n[entries_at(&p->rows, i)->kind] += entries_part(&p->rows, i) == PART_TRAIN;
     for (int k = 0; k < REC_KINDS; k++)
         if (n[k])
             strbuf_addf(&text, "%s%lld %s", kinds++ ? ", " : "", (long long)n[k], record_kind_name((RecordKind)k));
@@ -81,11 +81,11 @@ int write_out(Prep *p, Err *e)
         rc = put_measures(p, e);
     for (size_t i = 0; i < p->rows.n; i++) {
         const RowEntry *r = entries_at(&p->rows, i);
-        p->facts.part[p->rows.part[i]]++;
-        p->facts.why[p->rows.why[i]]++;
+        p->facts.part[entries_part(&p->rows, i)]++;
+        p->facts.why[entries_why(&p->rows, i)]++;
         for (uint32_t kinds = r->personal, k = 0; kinds; kinds >>= 1, k++)
             p->facts.personal[k] += kinds & 1;
-        p->facts.pairs |= p->rows.part[i] == PART_TRAIN && r->kind == REC_PAIR;
+        p->facts.pairs |= entries_part(&p->rows, i) == PART_TRAIN && r->kind == REC_PAIR;
     }
     p->facts.read = (int64_t)p->rows.n;
     tell_shapes(p);

@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 typedef struct Result { DedupeFound found; VEC(DedupeRemoved) removed; } Result;
-typedef struct Corpus { VEC(char *) text; VEC(float) score; int fail_at; Result *result; } Corpus;
+typedef struct Corpus { VEC(char *) text; VEC(float) score; int fail_at, stop_at, asked; Result *result; } Corpus; /* stop_at: how many looks at it say no; 0: all */
 
 static void corpus_add(Corpus *c, const char *text, float score)
 {
@@ -46,6 +46,12 @@ static int keep_removed(void *ctx, const DedupeRemoved *r, Err *e)
     (void)e;
     *vec_push(&((Corpus *)ctx)->result->removed) = *r;
     return 0;
+}
+
+static bool stop_asked(void *ctx)
+{
+    Corpus *c = ctx;
+    return ++c->asked > c->stop_at && c->stop_at;
 }
 
 static void result_release(Result *r)
@@ -95,7 +101,7 @@ static int search(Corpus *c, const How *h, Result *r, Err *e)
     c->result = r;
     if (h->full_after)
         file_test_fail_after(h->full_after);
-    const int rc = dedupe_find(&(DedupeCfg){ m, keys, pool, text_of, keep_removed, c, h->cache, h->sort }, &r->found, e);
+    const int rc = dedupe_find(&(DedupeCfg){ m, keys, pool, text_of, keep_removed, c, h->cache, h->sort, stop_asked }, &r->found, e);
     file_test_fail_after(-1);
     assert_int_equal(file_list(&left, dir, e->code ? NULL : e), 0);
     assert_int_equal(left.n, 1); /* the keys: nothing else is left */
@@ -493,6 +499,8 @@ static void test_errors(void **state)
     (void)state;
     Corpus c = { 0 };
     corpus_planted(&c, 4, 40, 1);
+    Corpus many = { 0 };
+    corpus_planted(&many, 4, 800, 1);
     Result r;
     Err e = { 0 };
     must_search(&c, &(How){ .words = 2 }, &r);
@@ -508,10 +516,73 @@ static void test_errors(void **state)
     assert_int_equal(r.removed.n, 0);
     c.fail_at = 0;
     e = (Err){ 0 };
-    assert_int_equal(search(&c, &(How){ .words = 2, .full_after = 20 }, &r, &e), ERR_IO); /* two numbers of those that are told, and a half */
-    check_says(&e, ERR_IO, "keys.near: cannot write it: the disk is full; free some space and run again");
-    assert_int_equal(r.removed.n, 0);
+    for (int64_t room = 1; room < 30000; room += 2900) { /* whichever file is the first that has no room: 4 KiB of memory are none for 2,000 rows */
+        e = (Err){ 0 };
+        assert_int_equal(search(&many, &(How){ .words = 2, .sort = 1, .full_after = room }, &r, &e), ERR_IO);
+        check_says(&e, ERR_IO, "cannot write it: the disk is full; free some space and run again");
+        assert_int_equal(r.removed.n, 0);
+    }
+    corpus_release(&many);
     corpus_release(&c);
+}
+
+/* Asked often, in every step; wherever the answer is to stop, it stops, nothing of its files is left, and the next search knows nothing of it. */
+static void test_stop(void **state)
+{
+    (void)state;
+    Corpus c = { 0 };
+    corpus_planted(&c, 8, 3000, 3);
+    Result whole, r;
+    must_search(&c, &(How){ .sort = 1, .threads = 2 }, &whole);
+    const int asked = c.asked;
+    assert_true(asked > 200);
+    for (int at = 1; at < asked; at += 1 + asked / 13) {
+        Err e = { 0 };
+        c.asked = 0;
+        c.stop_at = at;
+        assert_int_equal(search(&c, &(How){ .sort = 1, .threads = 2 }, &r, &e), ERR_STOP);
+        check_says(&e, ERR_STOP, "stopped while duplicates were searched");
+        assert_int_equal(c.asked, at + 1);
+        result_release(&r);
+    }
+    c.stop_at = 0;
+    must_search(&c, &(How){ .sort = 1, .threads = 2 }, &r);
+    assert_true(same_result(&r, &whole));
+    result_release(&r);
+    result_release(&whole);
+    corpus_release(&c);
+}
+
+/* Rows around DEDUPE_LARGE shingles, whose number is asked of the file: of each size a row, one that lacks its last word, and a copy of that. */
+static void test_large(void **state)
+{
+    (void)state;
+    static const uint32_t size[] = { 65533, 65534, 65535, 65536, 90000 };
+    Corpus c = { 0 };
+    StrBuf b = { 0 };
+    for (size_t i = 0; i < ARRAY_LEN(size); i++) {
+        strbuf_clear(&b);
+        for (uint32_t k = 0; k + 1 < size[i]; k++)
+            strbuf_addf(&b, "w%zux%u ", i, k);
+        corpus_add(&c, strbuf_z(&b), 0);
+        strbuf_addz(&b, "end");
+        corpus_add(&c, strbuf_z(&b), 1);
+        corpus_add(&c, strbuf_z(&b), 0);
+    }
+    Result r;
+    must_search(&c, &(How){ .words = 1, .cache = 1, .threads = 2 }, &r);
+    assert_int_equal(r.found.clusters, ARRAY_LEN(size));
+    assert_int_equal(r.removed.n, 2 * ARRAY_LEN(size));
+    for (size_t i = 0; i < r.removed.n; i++) {
+        const DedupeRemoved *x = &r.removed.p[i];
+        assert_int_equal(x->row, i / 2 * 3 + (i % 2 ? 2 : 0));
+        assert_int_equal(x->kept, i / 2 * 3 + 1);
+        assert_true(x->exact == (i % 2 == 1));
+        assert_true(x->jaccard == (x->exact ? 1 : (size[i / 2] - 1.0) / size[i / 2]));
+    }
+    result_release(&r);
+    corpus_release(&c);
+    strbuf_release(&b);
 }
 
 /* A file that is none, one that is cut, one of other bands, and a text that is another one when it is read again. */
@@ -530,7 +601,7 @@ static void test_changed(void **state)
     assert_int_equal(minhash_new(&m, &(MinHashCfg){ .shingle.words = 1, .bands = 1, .rows = 1 }, &e), 0);
     assert_int_equal(minhash_new(&other, &(MinHashCfg){ .shingle.words = 1, .bands = 2, .rows = 1 }, &e), 0);
     char *path = keys_written(&c, &(How){ .one_bucket = true }, m, dir);
-    DedupeCfg cfg = { m, path, NULL, text_of, keep_removed, &c, 0, 0 };
+    DedupeCfg cfg = { m, path, NULL, text_of, keep_removed, &c, 0, 0, NULL };
     assert_int_equal(dedupe_find(&cfg, &r.found, &e), 0);
     assert_int_equal(r.removed.n, 1);
     c.text.p[1][0] = 'b';
@@ -617,7 +688,7 @@ static size_t memory_of(int64_t rows, const char *dir)
     strbuf_release(&out);
     Count count = { .base = given_out() };
     DedupeFound found;
-    if (dedupe_find(&(DedupeCfg){ m, path, NULL, counted_text, counted_removed, &count, 1, 1 << 20 }, &found, &e))
+    if (dedupe_find(&(DedupeCfg){ m, path, NULL, counted_text, counted_removed, &count, 1, 1 << 20, NULL }, &found, &e))
         fail_msg("%s", e.text);
     assert_int_equal(found.rows, rows);
     assert_int_equal(found.removed, 2 * rows / 10);
@@ -640,7 +711,7 @@ static void test_memory(void **state)
     const double row = (double)(many - few) / (MANY - FEW);
     assert_true(row <= DEDUPE_ROW_BYTES);
     assert_true(row > DEDUPE_ROW_BYTES / 2); /* it is what was counted */
-    assert_true(few < ((size_t)48 << 20)); /* 32 MiB of pairs compared lately, 1 MiB for sorting, and little more */
+    assert_true(few < ((size_t)10 << 20)); /* 1 MiB for sorting, pairs that wait and are told, and little more */
 }
 
 static void test_near_index(void **state)
@@ -792,7 +863,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_brute_force), cmocka_unit_test(test_one_bucket), cmocka_unit_test(test_threads),     cmocka_unit_test(test_boilerplate),
         cmocka_unit_test(test_template),    cmocka_unit_test(test_left_out),   cmocka_unit_test(test_small),       cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_changed),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_changed),     cmocka_unit_test(test_memory),   cmocka_unit_test(test_stop),       cmocka_unit_test(test_large),
         cmocka_unit_test(test_near_index),  cmocka_unit_test(test_ngram_index), cmocka_unit_test(test_ngram_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

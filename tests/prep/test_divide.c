@@ -48,7 +48,7 @@ static void run(Data *s)
         fail_msg("%s", e.text);
 }
 
-static Part part_of(const Data *s, size_t i) { return (Part)s->p.rows.part[i]; }
+static Part part_of(const Data *s, size_t i) { return entries_part(&s->p.rows, i); }
 
 static int64_t count(const Data *s, Part part)
 {
