@@ -1,7 +1,7 @@
 /* source.c - the members of a file through a stack of layers over its mapping: [compression] [archive] [compression of a member].
  * Compression comes off first, layer by layer; then the content is a tar or zip archive, or the data itself.
  * Invariants: also what is passed over is read through the counting layers, so the bounds hold for it; after an error of a member that is refused the next
- * one can be read, and behind damage where the archive says where it begins (a zip with its table of contents), else nothing more; nothing is ever written to disk.
+ * one can be read, and behind damage where the archive says where it begins (a zip with its table of contents, source_zip.c), else nothing more; nothing is ever written to disk.
  * To add a packing: a row in magics[], and its layer in source_layers.c. */
 #include "formats/source_int.h"
 
@@ -36,8 +36,8 @@ static Packing find_packing(Str s, const char **name)
 {
     static const struct { const char *bytes; size_t n; Packing packing; const char *name; } magics[] = {
         { "\x1f\x8b\x08",                3, PACK_GZIP,    "gzip" },
-        { "PK\x03\x04",                  4, PACK_ARCHIVE, "zip archive" },
-        { "PK\x05\x06",                  4, PACK_ARCHIVE, "zip archive" },
+        { "PK\x03\x04",                  4, PACK_ARCHIVE, SOURCE_ZIP },
+        { "PK\x05\x06",                  4, PACK_ARCHIVE, SOURCE_ZIP },
         { "\x28\xb5\x2f\xfd",            4, PACK_FILTER,  "zstd file" },
         { "\xfd" "7zXZ\x00",             6, PACK_FILTER,  "xz file" },
         { "7z\xbc\xaf\x27\x1c",          6, PACK_REFUSED, "7-Zip archive" },
@@ -90,7 +90,7 @@ static int see_through(Source *s, Layer **top, Packing *packing, const char **na
 
 /* ---- members ---- */
 
-static void set_member(Source *s, const char *name)
+void source_set_member(Source *s, const char *name)
 {
     StrBuf shown = { 0 };
     free(s->member);
@@ -112,27 +112,29 @@ static bool is_hidden(const char *name)
     return false;
 }
 
-/* What is left of the archive's present member; of one that is lost libarchive passes over it without unpacking. */
+/* What is left of the archive's present member, where the next one begins behind it; of one that is lost libarchive passes over it without unpacking. */
 static int leave_member(Source *s, Err *e)
 {
     Err why = { 0 };
-    int rc = s->lost ? 0 : layer_drain(s->base, &why);
+    s->passing = true;
+    int rc = s->lost || s->table ? 0 : layer_drain(s->base, &why);
     if (rc && s->lost && !s->dead) /* of what nobody wanted */
         rc = 0;
     s->dead |= rc != 0;
-    s->lost = false;
     return rc ? err_set(e, rc, "%s", why.text) : 0;
 }
 
-static int next_entry(Source *s, struct archive_entry **entry, Err *e)
+/* file: it is one, no folder and no link. */
+static int next_entry(Source *s, struct archive_entry **entry, bool *file, Err *e)
 {
-    set_member(s, "");
-    s->lost = false;
-    const int rc = unpack_next(s->archive, entry, e);
+    source_set_member(s, "");
+    s->lost = s->passing = false;
+    const int rc = s->table ? zip_next(s, entry, file, e) : unpack_next(s->archive, entry, e);
     if (rc <= 0) {
-        s->dead = true;
+        s->dead |= !rc || !s->table;
         return rc;
     }
+    *file = (!s->table || *file) && archive_entry_filetype(*entry) == AE_IFREG && !archive_entry_hardlink(*entry);
     if (++s->members > s->limits.members) {
         s->dead = true;
         return err_set(e, ERR_INPUT, "%s: the archive has more than %" PRIu64 " members, the most that is read; pack the rows into fewer files", s->name, s->limits.members);
@@ -144,7 +146,8 @@ static int next_member(Source *s, Err *e)
 {
     for (;;) {
         struct archive_entry *entry = NULL;
-        int rc = next_entry(s, &entry, e);
+        bool file = false;
+        int rc = next_entry(s, &entry, &file, e);
         if (rc <= 0)
             return rc;
         const char *name = archive_entry_pathname_utf8(entry);
@@ -158,10 +161,12 @@ static int next_member(Source *s, Err *e)
             snprintf(number, sizeof number, "member %" PRIu64, s->members);
             name = number;
         }
-        set_member(s, name);
-        if (archive_entry_filetype(entry) == AE_IFREG && !archive_entry_hardlink(entry) && !is_hidden(name)) {
+        source_set_member(s, name);
+        if (file && !is_hidden(name)) {
             const char *what;
             Packing packing;
+            if (s->table && (rc = zip_begin(s, e)))
+                return rc;
             s->top = s->base;
             rc = see_through(s, &s->top, &packing, &what, e);
             if (rc && s->lost) {
@@ -187,6 +192,12 @@ static int begin(Source *s, Err *e)
     int rc = see_through(s, &s->base, &packing, &s->packing, e);
     if (rc)
         return rc;
+    if (s->base == s->bottom && (packing == PACK_NONE || !strcmp(s->packing, SOURCE_ZIP))) /* also where the damage is in the first bytes of all */
+        s->table = zip_table_read((Str){ (const char *)s->base->bytes, s->base->end }, s->limits.members + 1);
+    if (s->table) {
+        s->packing = SOURCE_ZIP;
+        return next_member(s, e);
+    }
     if (packing == PACK_NONE) {
         s->plain = s->base == s->bottom;
         s->top = s->base;
@@ -202,13 +213,13 @@ int source_next(Source *s, Err *e)
 {
     if (!s->begun) {
         int rc = begin(s, e);
-        s->dead |= rc < 0 && !s->archive;           /* a member that is refused leaves the others */
+        s->dead |= rc < 0 && !s->archive && !s->table; /* a member that is refused leaves the others */
         return rc;
     }
     if (s->dead)
         return 0;
-    if (s->top) {
-        layer_pop(&s->top, s->base);
+    if (s->top || s->passing) {
+        layer_pop(&s->top, s->top ? s->base : NULL);
         s->top = NULL;
         int rc = leave_member(s, e);
         if (rc)
@@ -247,7 +258,7 @@ int source_open_memory(Source **out, Str bytes, const char *name, const SourceLi
     s->limits.ratio = s->limits.ratio ? s->limits.ratio : SOURCE_RATIO_MAX;
     s->name = mem_strdup(name);
     s->packing = "plain";
-    set_member(s, "");
+    source_set_member(s, "");
     s->bottom = layer_push(s, NULL, sizeof *s->bottom);
     s->bottom->bytes = (const uint8_t *)(bytes.n ? bytes.p : "");
     s->bottom->end = bytes.n;
@@ -322,6 +333,7 @@ void source_close(Source *s)
     layer_pop(&highest, NULL);
     if (s->mapped)
         file_unmap(&s->map);
+    zip_table_free(s->table);
     free(s->name);
     free(s->member);
     free(s->where);

@@ -9,6 +9,7 @@ struct archive_entry;
 struct archive;
 
 #define SOURCE_BLOCK  ((size_t)256 << 10)
+#define SOURCE_ZIP    "zip archive"
 #define SOURCE_MAGIC  512                     /* bytes that tell every packing: one tar header */
 
 /* Bytes that flow upwards. Unread ones stand in buf[pos, end); read is NULL where all of them do. */
@@ -38,15 +39,19 @@ typedef struct Unpack {
     bool            directory;                /* a zip with its table of contents: the next member is found whatever this one holds */
 } Unpack;
 
+typedef struct ZipTable ZipTable;
+
 struct Source {
     char        *name, *member, *where;
     FileMap      map;
     bool         mapped, begun, dead, plain;
     bool         lost;                        /* the rest of the archive's present member cannot be read, and need not be */
+    bool         passing;                     /* ... is of no use; it is read on to where the next one begins */
     SourceLimits limits;
     Layer       *bottom, *top;                /* top: where members are read; NULL between members */
     Layer       *base;                        /* the layer that members come from: the archive, or the whole content */
     Unpack      *archive;                     /* base, when it is an archive with members */
+    ZipTable    *table;                       /* of a zip that tells where its members are; base is the present one then. NULL: they come one after the other */
     const char  *packing;
     uint64_t     members, skipped;
     size_t       forgotten;
@@ -64,5 +69,12 @@ int  filter_push(Source *s, Layer **top, const char *name, Err *e);           /*
 int  archive_push(Source *s, Layer **top, const char *name, Err *e);          /* zip, tar: an Unpack whose members unpack_next begins */
 /* 1: the next entry is ready, 0: there is none, < 0: the archive is damaged. */
 int  unpack_next(Unpack *u, struct archive_entry **entry, Err *e);
+void source_set_member(Source *s, const char *name);
+
+/* ---- source_zip.c ---- */
+ZipTable *zip_table_read(Str file, uint64_t most);                            /* of at most so many members; borrows file. NULL: it has none, or one that is not sound */
+void      zip_table_free(ZipTable *t);
+int       zip_next(Source *s, struct archive_entry **entry, bool *file, Err *e); /* as unpack_next, but an error is that of one member. file: it may be read */
+int       zip_begin(Source *s, Err *e);                                       /* its data, before they are read. ERR_INPUT: they cannot be found */
 
 #endif

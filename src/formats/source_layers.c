@@ -1,8 +1,8 @@
 /* source_layers.c - the layers of a source: buffering and counting, gzip by zlib, everything else by libarchive.
  * gzip is unpacked with zlib itself, because libarchive 3.6 does not verify its checksum. libarchive gets the formats and filters it needs by name, never all.
- * Invariants: every layer counts what it gives out and stops at the bounds; bytes read before damage are given out before the error. What is wrong with one
- * member of a zip that has its table of contents, or of any archive with what a member is packed in besides, is the end of that member alone.
- * To add a packing that libarchive unpacks: a row in filters[] or archives[]. */
+ * Invariants: every layer counts what it gives out and stops at the bounds; bytes read before damage are given out before the error. A bomb, and what is
+ * wrong with one member of a zip that has its table of contents, or of any archive with what a member is packed in besides, is the end of that member alone.
+ * To add a packing that libarchive unpacks: a row in filters[], or one more kind of archive in archive_push. */
 #include "formats/source_int.h"
 
 #include "base/mem.h"
@@ -23,26 +23,30 @@ typedef struct Gunzip {
 
 static bool exceeds(const Source *s, uint64_t out, uint64_t packed) { return out > SOURCE_RATIO_FREE && out / s->limits.ratio > packed; }
 
-/* Whether the member at hand is the bomb, so that it can be left for the next one. */
-static bool member_exceeds(Layer *l)
+/* Whether the member at hand is the bomb, so that it can be left for the next one. members: of the layer that they come from, itself. */
+static bool member_exceeds(const Layer *l, const Unpack *members)
 {
-    Unpack *u = l->owner->archive;
     if (l->inside)
         return exceeds(l->owner, l->out, l->owner->bottom->pos);
-    return u && l == &u->l && u->directory && exceeds(l->owner, u->at, (uint64_t)archive_filter_bytes(u->a, 0) - u->packed_at);
+    return members && exceeds(l->owner, members->at, (uint64_t)archive_filter_bytes(members->a, 0) - members->packed_at);
 }
 
-/* Counts n bytes given out by a layer that unpacks, and holds them against the bounds. */
+/* Counts n bytes given out by a layer that unpacks, and holds them against the bounds: the ratio of a member, and that of all. A member counts among all once
+ * it is too large to be free, or at its end, so that a bomb is found to be one before it is anything else's fault. */
 static int layer_count(Layer *l, size_t n, Err *e)
 {
-    Source    *s = l->owner;
+    Source       *s = l->owner;
+    const Unpack *u = s->archive && l == &s->archive->l ? s->archive : NULL;
+    const bool    passing = u && s->passing, member = !passing && member_exceeds(l, u);
     l->out += n;
-    const bool member = member_exceeds(l), bomb = member || exceeds(s, l->out - l->refused, s->bottom->pos);
+    if (passing)
+        l->refused += n;
+    else if (member && u)
+        l->refused += u->at;
+    const uint64_t open = u && !passing && u->at <= SOURCE_RATIO_FREE ? u->at : 0;
+    const bool     bomb = member || (!passing && exceeds(s, l->out - l->refused - open, s->bottom->pos));
+    s->passing |= member;
     s->dead |= (bomb && !member) || l->out > s->limits.bytes;
-    if (member && !l->inside) {
-        l->refused += ((Unpack *)l)->at;
-        s->lost = true;
-    }
     if (l->out > s->limits.bytes)
         return err_set(e, ERR_INPUT, "%s: it unpacks to more than %" PRIu64 " bytes, the most that is read from one file; split it, or unpack it yourself",
                        source_where(s), s->limits.bytes);
@@ -216,18 +220,6 @@ static la_ssize_t unpack_feed(struct archive *a, void *ctx, const void **p)
     return (la_ssize_t)n;
 }
 
-/* Only over the mapped file: the table of contents of a zip stands at its end. */
-static la_int64_t unpack_seek(struct archive *a, void *ctx, la_int64_t offset, int whence)
-{
-    (void)a;
-    Layer *below = ((Unpack *)ctx)->l.below;
-    int64_t from = whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? below->pos : below->end), to;
-    if (__builtin_add_overflow(from, offset, &to) || to < 0 || (uint64_t)to > below->end)
-        return ARCHIVE_FATAL;
-    below->pos = (size_t)to;
-    return to;
-}
-
 static int unpack_bad(Unpack *u, Err *e)
 {
     const char *why = archive_error_string(u->a);
@@ -256,7 +248,7 @@ static int unpack_read(Layer *l, uint8_t *p, size_t cap, size_t *n, Err *e)
         if (rc != ARCHIVE_OK || at < 0 || (uint64_t)at < u->at) {
             if (u == l->owner->archive) {
                 l->owner->lost = true;
-                l->owner->dead |= rc == ARCHIVE_FATAL && !u->directory;
+                l->owner->dead |= rc == ARCHIVE_FATAL && !l->owner->table;
             }
             return unpack_bad(u, e);
         }
@@ -287,7 +279,7 @@ typedef int (*Support)(struct archive *);
 static const Support filters[] = {
     archive_read_support_filter_bzip2, archive_read_support_filter_xz, archive_read_support_filter_zstd, archive_read_support_format_raw, archive_read_support_format_empty,
 };
-static const Support archives[] = { archive_read_support_format_zip, archive_read_support_format_tar };
+static const Support zip[] = { archive_read_support_format_zip_streamable }, tar[] = { archive_read_support_format_tar };
 
 static int unpack_push(Source *s, Layer **top, const char *name, const Support *supports, size_t n, Err *e)
 {
@@ -302,8 +294,6 @@ static int unpack_push(Source *s, Layer **top, const char *name, const Support *
         if (supports[i](u->a) != ARCHIVE_OK)
             return err_set(e, ERR_WORK, "%s: libarchive lacks a format that hone needs: %s", s->name, archive_error_string(u->a));
     archive_read_set_read_callback(u->a, unpack_feed);
-    if (u->l.below == s->bottom)
-        archive_read_set_seek_callback(u->a, unpack_seek);
     archive_read_set_callback_data(u->a, u);
     return archive_read_open1(u->a) == ARCHIVE_OK ? 0 : unpack_bad(u, e);
 }
@@ -329,24 +319,8 @@ int filter_push(Source *s, Layer **top, const char *name, Err *e)
     return la == ARCHIVE_OK || la == ARCHIVE_EOF ? 0 : unpack_bad((Unpack *)*top, e);
 }
 
-/* The record that ends a zip's table of contents stands before a comment of at most 65535 bytes; libarchive looks for it in the last 16 KiB. */
-static bool has_directory(const Source *s)
-{
-    const size_t n = s->bottom->end, far = MIN(n, (size_t)16 << 10);
-    for (size_t i = 22; i <= far; i++)
-        if (memcmp(s->bottom->bytes + n - i, "PK\5\6", 4) == 0)
-            return true;
-    return false;
-}
-
-int archive_push(Source *s, Layer **top, const char *name, Err *e)
-{
-    const bool directory = *top == s->bottom && has_directory(s);
-    int        rc = unpack_push(s, top, name, archives, ARRAY_LEN(archives), e);
-    if (!rc)
-        ((Unpack *)*top)->directory = directory && !strncmp(name, "zip", 3);
-    return rc;
-}
+/* Each alone: to see whether it is a tar takes 512 bytes, more than the header of a zip's member that source_zip.c gives first. */
+int archive_push(Source *s, Layer **top, const char *name, Err *e) { return unpack_push(s, top, name, strcmp(name, SOURCE_ZIP) ? tar : zip, 1, e); }
 
 int unpack_next(Unpack *u, struct archive_entry **entry, Err *e)
 {

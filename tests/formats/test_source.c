@@ -193,7 +193,8 @@ static void test_bombs(void **state)
 /* ---- zips with a bad member, written here ---- */
 
 typedef struct Zipped { const char *name; Str data; int harm; } Zipped; /* harm: see put_zip */
-enum { HARM_NONE, HARM_DATA, HARM_CRC };
+typedef enum { BOX_PLAIN, BOX_GZIP, BOX_GZIP_STREAM, BOXES } Box;       /* STREAM: sizes stand behind the data, as programs write that cannot go back */
+enum { HARM_NONE, HARM_DATA, HARM_CRC, HARM_SIGN, HARM_NAME, HARM_EXTRA, HARM_FIELDS, HARM_OFFSET };
 
 static void put_le(StrBuf *out, uint32_t v, int bytes)
 {
@@ -223,8 +224,9 @@ static void put_entry(StrBuf *out, const Zipped *z, uint32_t crc, uint32_t packe
     strbuf_addz(out, z->name);
 }
 
-/* An archive of these with its table of contents; HARM_DATA spoils the packed bytes of a member, HARM_CRC its checksum. */
-static void put_zip(StrBuf *out, const Zipped *z, size_t n)
+/* An archive of these with its table of contents; HARM_DATA spoils the packed bytes of a member, HARM_CRC its checksum; of the header before them HARM_SIGN the
+ * signature, HARM_NAME and HARM_EXTRA a length, HARM_FIELDS what the table says as well; HARM_OFFSET the place that the table tells. */
+static void put_zip(StrBuf *out, const Zipped *z, size_t n, Box box)
 {
     StrBuf table = { 0 };
     for (size_t i = 0; i < n; i++) {
@@ -243,8 +245,24 @@ static void put_zip(StrBuf *out, const Zipped *z, size_t n)
         if (z[i].harm == HARM_DATA)
             memset(packed, 0xff, size / 2); /* a block of a kind that is not there */
         put_entry(out, &z[i], crc, size, -1);
+        char *header = out->p + offset;
+        header[0] = z[i].harm == HARM_SIGN ? 'Q' : header[0];
+        header[27] = z[i].harm == HARM_NAME ? '\x7f' : header[27];
+        header[29] = z[i].harm == HARM_EXTRA ? '\x7f' : header[29];
+        if (z[i].harm == HARM_FIELDS)
+            memset(header + 4, 0xff, 22);
+        if (box == BOX_GZIP_STREAM) {
+            header[6] = 8;
+            memset(header + 14, 0, 12);
+        }
         strbuf_add(out, (const char *)packed, size);
-        put_entry(&table, &z[i], crc, size, offset);
+        if (box == BOX_GZIP_STREAM) {
+            strbuf_addz(out, "PK\7\10");
+            put_le(out, crc, 4);
+            put_le(out, size, 4);
+            put_le(out, (uint32_t)z[i].data.n, 4);
+        }
+        put_entry(&table, &z[i], crc, size, z[i].harm == HARM_OFFSET ? 0x7ffffff : offset);
         free(packed);
     }
     const uint32_t at = (uint32_t)out->n;
@@ -258,6 +276,23 @@ static void put_zip(StrBuf *out, const Zipped *z, size_t n)
     strbuf_release(&table);
 }
 
+static void put_gzip(StrBuf *b)
+{
+    z_stream d = { 0 };
+    assert_int_equal(deflateInit2(&d, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    const size_t room = deflateBound(&d, b->n);
+    char        *packed = mem_alloc(room);
+    d.next_in = (Bytef *)b->p;
+    d.avail_in = (uInt)b->n;
+    d.next_out = (Bytef *)packed;
+    d.avail_out = (uInt)room;
+    assert_int_equal(deflate(&d, Z_FINISH), Z_STREAM_END);
+    strbuf_clear(b);
+    strbuf_add(b, packed, d.total_out);
+    deflateEnd(&d);
+    free(packed);
+}
+
 /* A bad member is told once, by its name, and those before and behind it are whole. */
 static void test_bad_member(void **state)
 {
@@ -268,35 +303,46 @@ static void test_bad_member(void **state)
         { { "bad.jsonl", bomb, HARM_NONE }, "box.zip: bad.jsonl: it unpacks to more than 1000 times its size" },
         { { "bad.jsonl", good, HARM_DATA }, "box.zip: bad.jsonl: the zip archive is damaged" },
         { { "bad.jsonl", good, HARM_CRC },  "box.zip: bad.jsonl: the zip archive is damaged" },
+        { { "bad.jsonl", good, HARM_SIGN },   "box.zip: bad.jsonl: the header before its data is damaged" },
+        { { "bad.jsonl", good, HARM_NAME },   "box.zip: bad.jsonl: the header before its data is damaged" },
+        { { "bad.jsonl", good, HARM_EXTRA },  "box.zip: bad.jsonl: the header before its data is damaged" },
+        { { "bad.jsonl", good, HARM_OFFSET }, "box.zip: bad.jsonl: the header before its data is damaged" },
+        { { "bad.jsonl", good, HARM_FIELDS }, NULL }, /* the table of contents knows better, and the checksum agrees */
     };
     (void)state;
     for (size_t c = 0; c < ARRAY_LEN(cases); c++)
-        for (size_t place = 0; place < 3; place++) {
+        for (size_t k = 0; k < (size_t)3 * BOXES; k++) {
+            const size_t place = k % 3;
+            const Box    box = (Box)(k / 3);
             Zipped  z[3] = { { "a.jsonl", good, HARM_NONE }, { "b.jsonl", good, HARM_NONE }, { "c.jsonl", good, HARM_NONE } };
             StrBuf  zip = { 0 }, text = { 0 };
             Err     e = { 0 };
             Source *s;
             size_t  whole = 0, errors = 0;
             int     rc;
+            if (box != BOX_PLAIN && cases[c].bad.data.p != zeros) /* where members come one after the other, damage hides the next */
+                continue;
             z[place] = cases[c].bad;
-            put_zip(&zip, z, ARRAY_LEN(z));
+            put_zip(&zip, z, ARRAY_LEN(z), box);
+            if (box != BOX_PLAIN)
+                put_gzip(&zip);
             assert_int_equal(source_open_memory(&s, strbuf_str(&zip), "box.zip", NULL, &e), 0);
             while ((rc = source_next(s, &e)) != 0) {
                 if (rc > 0)
                     rc = read_member(s, &text, 65536, &e);
                 if (!rc) {
-                    assert_int_equal(text.n, rows_n);
-                    assert_memory_equal(text.p, rows, rows_n);
+                    if (text.n != rows_n || memcmp(text.p, rows, rows_n))
+                        fail_msg("case %zu, place %zu, box %d: %s has %zu bytes that are not its own", c, place, box, source_where(s), text.n);
                     whole++;
                 } else {
-                    check_says(&e, ERR_INPUT, cases[c].sentence);
+                    check_says(&e, ERR_INPUT, cases[c].sentence ? cases[c].sentence : "no error");
                     errors++;
                 }
                 if (errors + whole > 3)
-                    fail_msg("case %zu, place %zu: the walk does not end: %s", c, place, e.text);
+                    fail_msg("case %zu, place %zu, box %d: the walk does not end: %s", c, place, box, e.text);
             }
-            if (whole != 2 || errors != 1)
-                fail_msg("case %zu, place %zu: %zu whole members, %zu errors (%s)", c, place, whole, errors, e.text);
+            if (cases[c].sentence ? whole != 2 || errors != 1 : whole != 3 || errors)
+                fail_msg("case %zu, place %zu, box %d: %zu whole members, %zu errors (%s)", c, place, box, whole, errors, e.text);
             source_close(s);
             strbuf_release(&zip);
             strbuf_release(&text);
