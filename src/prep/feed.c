@@ -18,6 +18,8 @@ struct Feed {
     VEC(Json *) ready;      /* or these; owned */
     VEC(const char *) unanswered; /* [ready] of a mailbox, else empty: FeedItem.unanswered */
     size_t      at;         /* in ready */
+    VEC(char *) lost;       /* sentences about parts that could not be read: given as errors before the rows */
+    size_t      told;       /* of these */
     TableItem  *item;       /* the table's, [item_cap] */
     size_t      item_cap;
     VEC(Note)   note;
@@ -129,6 +131,8 @@ static int open_slack(Feed *f, bool *is, Err *e)
         *vec_push(&f->ready) = json_ref(s.row.p[i]);
     for (size_t i = 0; i < s.note.n; i++)
         note_add(f, f->path, s.note.p[i]);
+    for (size_t i = 0; i < s.lost.n; i++)
+        *vec_push(&f->lost) = mem_strdup(s.lost.p[i]);
     slack_release(&s);
     return rc;
 }
@@ -178,6 +182,9 @@ void feed_close(Feed *f)
         free(f->note.p[i].text);
         free(f->note.p[i].where);
     }
+    for (size_t i = 0; i < f->lost.n; i++)
+        free(f->lost.p[i]);
+    vec_release(&f->lost);
     vec_release(&f->ready);
     vec_release(&f->unanswered);
     vec_release(&f->note);
@@ -204,7 +211,10 @@ int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size
 {
     if (f->table)
         return read_table(f, items, max_items, max_bytes, n, e);
-    for (*n = 0; *n < max_items && f->at < f->ready.n; f->at++) {
+    *n = 0;
+    if (f->told < f->lost.n)
+        return err_set(e, ERR_INPUT, "%s", f->lost.p[f->told++]);
+    for (; *n < max_items && f->at < f->ready.n; f->at++) {
         int64_t number = (int64_t)f->at + 1;
         items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at], f->unanswered.n ? f->unanswered.p[f->at] : NULL };
     }
@@ -273,6 +283,7 @@ int feed_seek(Feed *f, const TablePlace *at, Err *e)
     if (at->row < 1 || (size_t)at->row > f->ready.n + 1)
         return err_set(e, ERR_INPUT, "%s: there is no row %lld any more", f->path, (long long)at->row);
     f->at = (size_t)at->row - 1;
+    f->told = f->at ? f->lost.n : 0;
     return 0;
 }
 

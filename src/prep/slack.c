@@ -15,6 +15,7 @@ typedef struct Reader {
     Json        *users;       /* id -> name */
     VEC(Message) message;
     int64_t      events, files;
+    bool         full;        /* SLACK_MESSAGES_MAX */
 } Reader;
 
 /* ---- texts ----------------------------------------------------------------------------------------------------------------------------------------- */
@@ -103,7 +104,7 @@ static int keep_message(Reader *r, Str channel, const Json *m, Source *s, Err *e
         r->events++;
         return 0;
     }
-    if (r->message.n == SLACK_MESSAGES_MAX)
+    if ((r->full = r->message.n == SLACK_MESSAGES_MAX))
         return err_set(e, ERR_INPUT, "%s: more than %d messages in one export; export a shorter time", source_where(s), SLACK_MESSAGES_MAX);
     StrBuf plain = { 0 };
     slack_text(&plain, text, r->users);
@@ -112,16 +113,36 @@ static int keep_message(Reader *r, Str channel, const Json *m, Source *s, Err *e
     return 0;
 }
 
+static void forget_messages(Reader *r, size_t from)
+{
+    while (r->message.n > from) {
+        Message *m = &r->message.p[--r->message.n];
+        free(m->channel);
+        free(m->thread);
+        free(m->ts);
+        free(m->user);
+        free(m->text);
+    }
+}
+
+/* All of it or nothing: half a day tears threads. */
 static int read_day(Reader *r, Source *s, Str channel, StrBuf *text, Err *e)
 {
-    Json *list = NULL;
-    int   rc = read_member(s, text, e);
+    Json         *list = NULL;
+    const size_t  before = r->message.n;
+    const int64_t events = r->events, files = r->files;
+    int           rc = read_member(s, text, e);
     if (!rc)
         rc = json_parse(&list, strbuf_str(text), source_where(s), e);
     if (!rc && json_kind(list) != JSON_ARRAY)
         rc = err_set(e, ERR_INPUT, "%s must be a list of messages, found %s", source_where(s), json_kind_name(list));
     for (size_t i = 0; !rc && i < json_len(list); i++)
         rc = keep_message(r, channel, json_at(list, i), s, e);
+    if (rc) {
+        forget_messages(r, before);
+        r->events = events;
+        r->files = files;
+    }
     json_free(list);
     return rc;
 }
@@ -136,22 +157,31 @@ static bool is_day(const char *member, Str *channel)
     return true;
 }
 
-static int sweep(Reader *r, const char *path, bool messages, bool *is, Err *e)
+/* What is wrong with one member is the end of it alone: lost gets the sentence, where it is given. */
+static int sweep(Reader *r, const char *path, SlackRows *lost, bool *is, Err *e)
 {
     Source *s = NULL;
     StrBuf  text = { 0 };
     bool    users = false, channels = false;
     Str     channel;
     int     rc = source_open(&s, path, NULL, e);
-    while (!rc && (rc = source_next(s, e)) == 1) {
-        const char *name = source_member(s);
-        rc = 0;
+    while (!rc) {
+        Err why = { 0 };
+        rc = source_next(s, &why);
+        if (!rc)
+            break;
+        const char *name = source_member(s); /* it has one, too, where its data cannot be read */
+        const bool  people = !strcmp(name, "users.json") || !strcmp(name, "org_users.json");
         channels |= !strcmp(name, "channels.json");
-        if (!strcmp(name, "users.json") || !strcmp(name, "org_users.json")) {
-            users = true;
-            rc = messages ? 0 : read_users(r, s, &text, e);
-        } else if (messages && is_day(name, &channel)) {
-            rc = read_day(r, s, channel, &text, e);
+        users |= people;
+        if (rc > 0)
+            rc = people ? read_users(r, s, &text, &why) : lost && is_day(name, &channel) ? read_day(r, s, channel, &text, &why) : 0;
+        if (rc == ERR_INPUT && !r->full) {
+            if (lost)
+                *vec_push(&lost->lost) = mem_strdup(why.text);
+            rc = 0;
+        } else if (rc) {
+            err_set(e, rc, "%s", why.text);
         }
     }
     *is = users && channels;
@@ -235,23 +265,16 @@ int slack_read(const char *path, bool *is, SlackRows *out, Err *e)
 {
     Reader r = { .users = json_obj_new() };
     Err    why = { 0 };
-    int    rc = sweep(&r, path, false, is, &why);
+    int    rc = sweep(&r, path, NULL, is, &why);
     if (rc == ERR_INPUT && !*is) /* an archive of another kind, whose reader says what is wrong with it and keeps what is not */
         rc = 0;
     else if (rc)
         err_set(e, rc, "%s", why.text);
     if (!rc && *is)
-        rc = sweep(&r, path, true, is, e);
+        rc = sweep(&r, path, out, is, e);
     if (!rc && *is)
         make_rows(&r, out);
-    for (size_t i = 0; i < r.message.n; i++) {
-        Message *m = &r.message.p[i];
-        free(m->channel);
-        free(m->thread);
-        free(m->ts);
-        free(m->user);
-        free(m->text);
-    }
+    forget_messages(&r, 0);
     vec_release(&r.message);
     json_free(r.users);
     if (rc)
@@ -265,6 +288,9 @@ void slack_release(SlackRows *s)
         json_free(s->row.p[i]);
     for (size_t i = 0; i < s->note.n; i++)
         free(s->note.p[i]);
+    for (size_t i = 0; i < s->lost.n; i++)
+        free(s->lost.p[i]);
     vec_release(&s->row);
     vec_release(&s->note);
+    vec_release(&s->lost);
 }

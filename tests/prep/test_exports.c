@@ -106,6 +106,28 @@ static void test_slack(void **state)
         assert_string_equal(s.note.p[1], "1 joins, topics and other events passed over");
     }
     slack_release(&s);
+    /* days that are no JSON, or hold something else, leave alone and whole; the names of people, too */
+    s = (SlackRows){ 0 };
+    put(channel, "2026-01-03.json", "[{\"type\":\"message\",\"user\":\"U2\",\"text\":\"cut");
+    put(channel, "2026-01-04.json", "[{\"type\":\"message\",\"user\":\"U1\",\"text\":\"Torn?\",\"ts\":\"1767229300.000100\",\"thread_ts\":\"1767229300.000100\"},"
+                                    "{\"type\":\"message\",\"user\":\"U2\",\"text\":\"Torn.\",\"ts\":\"1767229301.000100\",\"thread_ts\":\"1767229300.000100\"},7]");
+    put(dir, "users.json", "[{\"id\":");
+    if (system(strbuf_z(&command)) == 0) {
+        if (slack_read(zip, &is, &s, &e))
+            fail_msg("%s", e.text);
+        assert_true(is);
+        assert_int_equal(s.row.n, 1);
+        assert_string_equal(json_str(json_get(json_at(json_get(s.row.p[0], "messages"), 0), "content")).p, "Where is the printer, @U2?");
+        assert_int_equal(s.lost.n, 3);
+        size_t day = 0, item = 0, people = 0;
+        for (size_t i = 0; i < s.lost.n; i++) {
+            day += strstr(s.lost.p[i], "export.zip: general/2026-01-03.json") != NULL;
+            item += strstr(s.lost.p[i], "export.zip: general/2026-01-04.json: an item is no message of Slack") != NULL;
+            people += strstr(s.lost.p[i], "export.zip: users.json") != NULL;
+        }
+        assert_true(day == 1 && item == 1 && people == 1);
+    }
+    slack_release(&s);
     strbuf_release(&command);
     free(zip);
     free(channel);
