@@ -9,13 +9,14 @@
 # Every row of the table is hone, peer and hone / peer; the measure names the peer. Peers take turns with hone; figures are medians. In the environment:
 #   ONLY='@(probe|train/*/lora/*)'   cases to run, a pattern of bash; the names are those in the table. Default: all
 #   TURNS=3                          turns of each case
+#   DTYPES='f32 bf16'                number formats of PyTorch beside an f32 step
 #   PREFIX='nice -n -20'             put before every measured command
 # All cases take hours; a case that cannot run says why in the table. Models are random, of real shapes, in bf16 files (as the real ones are published).
 set -uo pipefail
 shopt -s extglob
 [ $# -ge 3 ] || { sed -n '2,/^set/{ s/^# \{0,1\}//p }' "$0"; exit 2; }
 hone=$(realpath "$1") python=$2 shared=$3 csv=${4:-}
-only=${ONLY:-*} turns=${TURNS:-3} prefix=${PREFIX:-} threads=$(nproc)
+only=${ONLY:-*} turns=${TURNS:-3} formats=${DTYPES:-f32 bf16} prefix=${PREFIX:-} threads=$(nproc)
 here=$(cd "$(dirname "$0")" && pwd) bin=$(dirname "$hone")/bench
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -120,7 +121,7 @@ train_case() { # CASE MODEL METHOD ROWS LENGTH [COMPUTE]
     wanted "$1" || return
     text
     model "$2" || { skip "$1" "$(why "$work/init.log")"; return; }
-    local need have t dtype dtypes='f32 bf16' compute=${6:-f32}
+    local need have t dtype dtypes=$formats compute=${6:-f32}
     [ "$compute" = f32 ] || dtypes='bf16 autocast'
     need=$(step_gib "$3" $(($4 * $5))) have=$(free_gib)
     awk "BEGIN { exit !($need > $have) }" && { skip "$1" "may need $need GiB, and $have GiB are free"; return; }
