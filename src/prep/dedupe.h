@@ -5,8 +5,8 @@
  * The result depends on the rows and the cfg alone, never on threads or on how much memory there is for sorting.
  *
  * Memory: nothing while rows are added (a block of DEDUPE_BLOCK rows). While they are compared at most DEDUPE_ROW_BYTES for each row that was added, and whatever
- * their number `sort_bytes`, one and a half `cache_bytes` (shingle sets; pairs), the windows of a few files (view.h), and 8 MiB. Joining a large bucket takes 12 bytes
- * more for each of its rows and five times `cache_bytes`; one of more rows than `sort_bytes` hold another 16 for each. tests/prep/test_dedupe.c counts it.
+ * their number `sort_bytes`, five quarters of `cache_bytes` (shingle sets; pairs), the windows of a few files (view.h), and 8 MiB. Joining a large bucket takes 12 bytes
+ * more for each of its rows and two and a half `cache_bytes`; one of more rows than `sort_bytes` hold another 16 for each. tests/prep/test_dedupe.c counts it.
  * Disk: 28 + 4 * bands bytes for each row (23 bands: 120); while the search goes on 16 for each copy, and at its end 80 for each row of a cluster, for a while.
  * How: the file is written in columns, so each step reads what it needs and nothing else. What does not fit into `sort_bytes` is done in several goes over the
  * same column, each taking one range of the hashes or keys: 4 bytes a row that are read again cost less than 8 that are written, sorted and merged, and need no disk.
@@ -30,7 +30,7 @@
 #define DEDUPE_BLOCK     4096               /* rows of a block of the file, at most */
 #define DEDUPE_BUCKET    64
 #define DEDUPE_WINDOW    512
-#define DEDUPE_CACHE     ((size_t)16 << 20)
+#define DEDUPE_CACHE     ((size_t)32 << 20)
 #define DEDUPE_CACHE_MIN ((size_t)64 << 10)
 #define DEDUPE_SORT      ((size_t)16 << 20)
 #define DEDUPE_SORT_MIN  ((size_t)4 << 10)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define COUNT_BITS_MAX 20
-#define JOIN_CACHES    4 /* memory for shingles of a large bucket, in cache_bytes: every part of them reads all texts again */
+#define JOIN_CACHES    2 /* memory for shingles of a large bucket, in cache_bytes: every part of them reads all texts again */
 #define BINS           ((size_t)1 << 16) /* of keys by their upper half: what ranges are made of. Keys are hashes, so a bin is small unless one key fills it */
 
 typedef struct Range { uint32_t from, to; size_t n; } Range; /* bins [from, to), n rows */

@@ -10,13 +10,13 @@
 #include "prep/view.h"
 
 #define BLOCK ((size_t)1 << 20)  /* bytes of merged records on their way */
-#define PIECE ((size_t)64 << 10) /* bytes of a run that are read at once: every record comes from another run than the one before it */
+#define PIECE ((size_t)64 << 10) /* bytes of a run that are read at once, at most: every record comes from another run than the one before it */
 
 typedef struct Run { size_t at, end, ready; char *piece; const char *head; } Run; /* records of the runs file; head: the one at `at`; those before `ready` are in the piece */
 
 struct Sorter {
     char       *runs_path, *sorted_path;
-    size_t      size, most;      /* bytes of a record; records in memory */
+    size_t      size, most, piece; /* bytes of a record; records in memory; of a piece: of all runs together they are no more than `most` */
     SorterOrder order;
     char       *p;
     size_t      n, cap, total;
@@ -80,7 +80,7 @@ static void take_head(const Sorter *s, Run *r)
         r->head += s->size;
         return;
     }
-    const size_t n = MIN(r->end - r->at, MAX(PIECE / s->size, (size_t)1));
+    const size_t n = MIN(r->end - r->at, s->piece);
     r->piece = r->piece ? r->piece : mem_alloc(n * s->size); /* the first piece is the largest */
     memcpy(r->piece, record_at(s, r->at, n), n * s->size);
     r->head = r->piece;
@@ -107,6 +107,7 @@ static int merge(Sorter *s, FileLog *out, Err *e)
     int    rc = 0;
     size_t n = s->run.n;
     Run   *heap = s->run.p;
+    s->piece = MAX(MIN(PIECE / s->size, s->most / n), (size_t)1);
     for (size_t i = 0; i < n; i++)
         take_head(s, &heap[i]);
     for (size_t i = n / 2; i-- > 0;)
