@@ -5,7 +5,7 @@
  * The result depends on the rows and the cfg alone, never on threads or on how much memory there is for sorting.
  *
  * Memory: nothing while rows are added (a block of DEDUPE_BLOCK rows). While they are compared at most DEDUPE_ROW_BYTES for each row that was added, and whatever
- * their number `sort_bytes`, five quarters of `cache_bytes` (shingle sets; pairs), the windows of a few files (view.h), and 8 MiB. Joining a large bucket takes 12 bytes
+ * their number `sort_bytes`, one and a half `cache_bytes` (shingle sets; pairs), the windows of a few files (view.h), and 8 MiB. Joining a large bucket takes 12 bytes
  * more for each of its rows and two and a half `cache_bytes`; one of more rows than `sort_bytes` hold another 16 for each. tests/prep/test_dedupe.c counts it.
  * Disk: 28 + 4 * bands bytes for each row (23 bands: 120); while the search goes on 16 for each copy, and at its end 80 for each row of a cluster, for a while.
  * How: the file is written in columns, so each step reads what it needs and nothing else. What does not fit into `sort_bytes` is done in several goes over the

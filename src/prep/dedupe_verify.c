@@ -1,7 +1,7 @@
 /* dedupe_verify.c - true Jaccard of pairs, and the clusters it makes. Struct: Verify. Pairs wait in `pair` until there are many; then all threads read the texts
  * that are not in the cache and compare. Joining is done afterwards by one thread in the order of the pairs, so that what is skipped because it is joined already
  * does not depend on threads either. `lately` remembers pairs given before (similar ones are one cluster by the time they come again); forgetting one costs a
- * comparison. It takes a quarter of what the cache takes. */
+ * comparison. It takes half of what the cache takes; rows of one long form meet in millions of pairs. */
 #include "prep/dedupe_int.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ Verify *verify_new(const Dedupe *d)
     v->parent = mem_alloc(MAX(d->distinct, (size_t)1) * sizeof *v->parent);
     for (size_t i = 0; i < d->distinct; i++)
         v->parent[i] = (uint32_t)i;
-    while (sizeof *v->lately << (v->lately_bits + 1) <= d->c.cache_bytes / 4)
+    while (sizeof *v->lately << (v->lately_bits + 1) <= d->c.cache_bytes / 2)
         v->lately_bits++;
     v->lately = mem_zalloc((size_t)1 << v->lately_bits, sizeof *v->lately);
     return v;

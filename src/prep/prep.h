@@ -15,12 +15,12 @@
  * when the folder is done. One that is refused for its options leaves nothing of its own behind;
  * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Both leave the answers of a teacher (work/questions/answers.jsonl), which are not asked for again.
- * Memory: at most PREP_ROW_BYTES for each row that was read (dedupe.c and divide.c have the most: 32 and 20, beside the 6 of Entries and Sets), and whatever their
- * number about 100 MB for texts in work and, while rows are compared, 450 MiB (256 of word runs, 128 for sorting, pairs), with 320 more where very many rows have
- * a long form in common (dedupe.h). 10 GB of JSONL in 30 million rows: 1.7 GB. A row may have 64 MiB, as in hone train, and takes six to ten times its size while
+ * Memory: at most PREP_ROW_BYTES for each row that was read (dedupe.c has the most: 7, beside the one of Entries), and whatever their number about 110 MB: while
+ * they are read for texts in work, while they are compared 32 MiB of word runs, 16 of pairs, 16 for sorting and windows of files, with 80 more where very many rows
+ * have a long form in common (dedupe.h). A row may have 64 MiB, as in hone train, and takes six to ten times its size while
  * it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of them); a longer one leaves by name. What asks a model
  * (--score, --ask, --semantic, --select-by diverse or cover) holds the training rows as JSON, and --select 250 bytes for each of them.
- * Disk: beside the folder's own files work/ holds, until the end, the rows once more and 250 bytes for each. */
+ * Disk: beside the folder's own files work/ holds, until the end, the rows once more, 250 bytes for each, and 100 for each that has duplicates. */
 #ifndef HONE_PREP_H
 #define HONE_PREP_H
 
