@@ -44,6 +44,12 @@ static int apply(const char *dir, const Options *o, Err *e)
         printf("%lld edited rows became near-duplicates of rows of another part, or ask what those ask, and went there; decisions.jsonl names them\n", (long long)f.moved);
     if (f.twins)
         printf("%lld edited rows left, since they now say what other rows say; removed.jsonl names those\n", (long long)f.twins);
+    if (f.overlaps)
+        printf("%lld edited rows left, since they now ask what rows of --eval ask; decisions.jsonl names those\n", (long long)f.overlaps);
+    if (f.overlaps_kept)
+        printf("%lld edited rows now ask what rows of --eval ask and stay, since a reviewer accepted them: the evaluation is worth less for it\n", (long long)f.overlaps_kept);
+    if (f.unheld.code)
+        printf("edited rows were not held against the evaluation sets: %s\n", f.unheld.text);
     if (f.uncounted.code)
         printf("tokens of edited rows were not counted: %s; give --model DIR\n", f.uncounted.text);
     if (f.held)

@@ -32,6 +32,26 @@ static Json *inputs_json(const Prep *p)
     return list;
 }
 
+/* The evaluation sets, so that a review knows whether what it holds edited rows against is still the same (review_eval.c). A folder has no hash of its own. */
+static int eval_json(const Prep *p, Json **out, Err *e)
+{
+    const char *list = p->cfg.eval;
+    Str         item;
+    int         rc = 0;
+    *out = json_arr_new();
+    while (!rc && list && cfg_list_each(&list, &item)) {
+        char  hash[SHA256_HEX] = "";
+        char *path = mem_strndup(item.p, item.n);
+        Json *j = json_obj_new();
+        rc = file_is_dir(path) ? 0 : sha256_file(path, hash, e);
+        json_set(j, "file", json_str_new(str_of(path)));
+        json_set(j, "sha256", *hash ? json_str_new(str_of(hash)) : json_null_new());
+        json_push(*out, j);
+        free(path);
+    }
+    return rc;
+}
+
 static Json *options_json(const Prep *p)
 {
     StrBuf text = { 0 };
@@ -90,13 +110,17 @@ static int put_done(const Prep *p, Err *e)
 
 int manifest_write(Prep *p, Err *e)
 {
-    Json *j = json_obj_new(), *written = NULL;
+    Json *j = json_obj_new(), *written = NULL, *eval = NULL;
     char *work = prep_path(p, "work");
     int   rc = files_json(p, &written, e);
     json_set(j, "hone", json_str_new(STR_LIT(HONE_VERSION)));
     json_set(j, "command", json_str_new(str_of(p->command)));
     json_set(j, "options", options_json(p));
     json_set(j, "inputs", inputs_json(p));
+    if (!rc)
+        rc = eval_json(p, &eval, e);
+    if (json_len(eval))
+        json_set(j, "eval", json_ref(eval));
     json_set(j, "inputs_left_out", json_int_new(p->facts.left_out));
     json_set(j, "inputs_cut_short", json_int_new(p->facts.cut_short));
     json_set(j, "rows", counts_json(p));
@@ -115,6 +139,7 @@ int manifest_write(Prep *p, Err *e)
     if (!rc)
         rc = dir_remove(work, e);
     json_free(j);
+    json_free(eval);
     free(work);
     return rc;
 }

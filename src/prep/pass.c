@@ -39,13 +39,17 @@ void passes_edit(const Prep *p, RowWork *w)
             passes[i]->row(p->state[i], w);
 }
 
-void *pass_state(const Prep *p, const Pass *pass)
+static size_t number_of(const Pass *pass)
 {
     size_t i = 0;
     while (passes[i] != pass)
         i++;
-    return p->state[i];
+    return i;
 }
+
+int passes_open_one(Prep *p, const Pass *pass, Err *e) { return pass->open(p, &p->state[number_of(pass)], e); }
+
+void *pass_state(const Prep *p, const Pass *pass) { return p->state[number_of(pass)]; }
 
 void passes_close(Prep *p)
 {

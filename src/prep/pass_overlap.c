@@ -24,6 +24,7 @@
 #include "prep/dedupe_ngram.h"
 #include "prep/feed.h"
 #include "prep/minhash.h"
+#include "prep/overlap.h"
 #include "prep/removal.h"
 
 typedef struct EvalRow { const char *file; int64_t line; size_t words; } EvalRow; /* number in both indexes -> place */
@@ -320,7 +321,7 @@ static void overlap_row(const void *state, RowWork *w)
     if (t.near.n) {
         row_remove(w, "overlap", "near duplicate of an evaluation row", t.near.p[0].jaccard, place_of(o, t.near.p[0].text));
     } else if (whole) {
-        row_remove(w, "overlap", "shares a run of words with an evaluation row", shared, whole);
+        row_remove(w, "overlap", OVERLAP_RUN, shared, whole);
         whole = NULL;
     } else if (form && !w->entry.shares) {
         row_note(w, "overlap", form_note, NAN, form);
@@ -337,9 +338,9 @@ static void overlap_row(const void *state, RowWork *w)
 
 typedef struct Count { uint32_t row, rows; } Count; /* the last row that has a run (index + 1), and how many have it */
 
-typedef struct Settling { const Overlap *o; Map *count; /* run -> index in counts */ VEC(Count) counts; Marks marks; StrBuf text; } Settling;
+struct OverlapCount { const Overlap *o; Map *count; /* run -> index in counts */ VEC(Count) counts; Marks marks; StrBuf text; };
 
-static Count *count_of(Settling *c, uint64_t hash)
+static Count *count_of(OverlapCount *c, uint64_t hash)
 {
     const Str key = { (const char *)&hash, sizeof hash };
     int64_t   at;
@@ -351,73 +352,100 @@ static Count *count_of(Settling *c, uint64_t hash)
     return n;
 }
 
-/* Counts the marks of a row, or (judge) finds the first by which it overlaps: *told, owned, and how many there are; of a form: words that it shares. */
-static int settle_row(Settling *c, const Removal *out, size_t row, bool judge, Json **told, size_t *overlaps, Err *e)
+OverlapCount *overlap_count_new(const void *state)
 {
-    Record    rec = { .kind = (RecordKind)entries_at(&out->p->rows, row)->kind };
-    Shingles *s = c->o->work[0];
-    int       rc = json_parse(&rec.row, removal_line(out, row), "work/rows.jsonl", e);
+    OverlapCount *c = mem_zalloc(1, sizeof *c);
+    c->o = state;
+    c->count = map_new();
+    return c;
+}
+
+void overlap_count_free(OverlapCount *c)
+{
+    if (!c)
+        return;
+    map_free(c->count);
+    vec_release(&c->counts);
+    vec_release(&c->marks);
+    strbuf_release(&c->text);
+    free(c);
+}
+
+static Str text_of(OverlapCount *c, const Record *r)
+{
     strbuf_clear(&c->text);
-    if (!rc)
-        asked(&rec, &c->text);
-    const Str text = strbuf_str(&c->text);
+    asked(r, &c->text);
+    return strbuf_str(&c->text);
+}
+
+void overlap_count(OverlapCount *c, const Record *r, uint32_t row)
+{
+    Shingles *s = c->o->work[0];
+    const Str text = text_of(c, r);
+    for (size_t at = 0, end; at < text.n; at = end) {
+        read_piece(s, text, at, &end);
+        find_marks(c->o, s, &c->marks);
+        for (size_t i = 0; i < c->marks.n; i++) {
+            Count *n = count_of(c, c->marks.p[i].hash);
+            n->rows += n->row != row + 1;
+            n->row = row + 1;
+        }
+    }
+}
+
+size_t overlap_judge(OverlapCount *c, const Record *r, Json **told)
+{
+    Shingles *s = c->o->work[0];
+    const Str text = text_of(c, r);
+    size_t    overlaps = 0;
     *told = NULL;
-    *overlaps = 0;
-    for (size_t at = 0, end; at < text.n && !rc; at = end) {
+    for (size_t at = 0, end; at < text.n; at = end) {
         read_piece(s, text, at, &end);
         find_marks(c->o, s, &c->marks);
         uint8_t *form = mem_zalloc(shingles_words(s) + 1, 1);
+        for (size_t i = 0; i < c->marks.n; i++)
+            if (count_of(c, c->marks.p[i].hash)->rows > NGRAM_FORM_TEXTS)
+                memset(form + c->marks.p[i].at, 1, NGRAM_WORDS);
         for (size_t i = 0; i < c->marks.n; i++) {
             const Mark *m = &c->marks.p[i];
-            Count      *n = count_of(c, m->hash);
-            if (!judge) {
-                n->rows += n->row != (uint32_t)row + 1;
-                n->row = (uint32_t)row + 1;
-            } else if (n->rows > NGRAM_FORM_TEXTS) {
-                memset(form + m->at, 1, NGRAM_WORDS);
-            }
-        }
-        for (size_t i = 0; i < c->marks.n && judge; i++) {
-            const Mark *m = &c->marks.p[i];
             const bool  covered = is_covered(form, m->at);
-            if (!*told || (!covered && !*overlaps)) {
+            if (!*told || (!covered && !overlaps)) {
                 json_free(*told);
                 *told = words_of(c->o, m->question, s, m->at);
             }
-            *overlaps += !covered;
+            overlaps += !covered;
         }
         free(form);
     }
-    json_free(rec.row);
-    return rc;
+    return overlaps;
 }
 
 int overlap_settle(Prep *p, Removal *out, Err *e)
 {
-    Settling c = { .o = pass_state(p, &pass_overlap) };
-    Json    *told = NULL;
-    size_t   overlaps;
-    int      rc = 0;
-    if (!c.o)
-        return 0;
-    c.count = map_new();
-    for (int judge = 0; judge < 2; judge++)
+    const Overlap *o = pass_state(p, &pass_overlap);
+    OverlapCount  *c = o ? overlap_count_new(o) : NULL;
+    int            rc = 0;
+    for (int judge = 0; judge < 2 && c; judge++)
         for (size_t i = 0; i < p->rows.n && !rc; i++) {
             if (entries_part(&p->rows, i) == PART_REMOVED || !entries_at(&p->rows, i)->shares)
                 continue;
-            rc = settle_row(&c, out, i, judge, &told, &overlaps, e);
-            if (rc || !judge)
-                continue;
-            if (overlaps)
-                removal_add(out, i, "overlap", "shares a run of words with an evaluation row", (double)overlaps, told);
-            else
-                decision_add(&out->log, removal_place(out, i), "overlap", ACTION_NOTE, form_note, NAN, told);
-            rc = removal_flush(out, false, e);
+            Record rec = { .kind = (RecordKind)entries_at(&p->rows, i)->kind };
+            if ((rc = json_parse(&rec.row, removal_line(out, i), "work/rows.jsonl", e)))
+                break;
+            if (!judge) {
+                overlap_count(c, &rec, (uint32_t)i);
+            } else {
+                Json        *told;
+                const size_t overlaps = overlap_judge(c, &rec, &told);
+                if (overlaps)
+                    removal_add(out, i, "overlap", OVERLAP_RUN, (double)overlaps, told);
+                else
+                    decision_add(&out->log, removal_place(out, i), "overlap", ACTION_NOTE, form_note, NAN, told);
+                rc = removal_flush(out, false, e);
+            }
+            json_free(rec.row);
         }
-    map_free(c.count);
-    vec_release(&c.counts);
-    vec_release(&c.marks);
-    strbuf_release(&c.text);
+    overlap_count_free(c);
     return rc;
 }
 

@@ -83,6 +83,7 @@ int  passes_open(Prep *p, Err *e);
 void passes_row(const Prep *p, RowWork *w);
 void passes_edit(const Prep *p, RowWork *w); /* those alone that change texts: how a row from elsewhere (an evaluation set) would stand here */
 void passes_close(Prep *p);
+int  passes_open_one(Prep *p, const Pass *pass, Err *e); /* this one alone */
 void *pass_state(const Prep *p, const Pass *pass); /* NULL: it is off */
 
 /* The kinds that a list of an option names, as bits; ERR_ARG with all names when one is no kind. name: of the k-th kind, NULL past the last. */

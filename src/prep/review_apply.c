@@ -2,6 +2,7 @@
  * Invariant: a row is in exactly one part, before and after; the outcome hangs on the files and the actions alone, so a repetition changes nothing. */
 #include "prep/review_int.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -273,6 +274,54 @@ static Edited *edited_of(const Apply *a, uint32_t row)
     return lo < a->edited.n && a->edited.p[lo].row == row ? &a->edited.p[lo] : NULL;
 }
 
+/* ---- an edited row that asks what an evaluation row asks ------------------------------------------------------------------------------------------------- */
+
+static void follow_overlap(Apply *a, ReviewOverlap *w)
+{
+    RowState s;
+    StrBuf   why = { 0 };
+    review_state(a->r, w->row, &s);
+    if (s.verdict == REVIEW_ACCEPT) {
+        strbuf_addf(&why, "after an edit it %s%s; it stays, since a reviewer accepted it", str_starts(str_of(w->why), "near") ? "is a " : "", w->why);
+        decision_add(&a->log, (RowPlace){ a->r->row.p[w->row].id, review_source(a->r, w->row), 0 }, "overlap", ACTION_NOTE, strbuf_z(&why), NAN, NULL);
+        strbuf_release(&why);
+        a->facts.overlaps_kept++;
+        return;
+    }
+    Edited *x = edited_of(a, w->row);
+    strbuf_addz(&a->log, w->log);
+    x->leaves = w->why;
+    w->why = NULL;
+    x->pass = "overlap";
+    a->dirty[a->to[w->row]] = a->dirty[RP_REMOVED] = true;
+    a->to[w->row] = RP_REMOVED;
+    a->facts.overlaps++;
+}
+
+static int hold_edited(Apply *a, Err *e)
+{
+    ReviewOverlaps found = { 0 };
+    VEC(uint32_t)  row = { 0 };
+    for (size_t i = 0; i < a->edited.n; i++)
+        *vec_push(&row) = a->edited.p[i].row;
+    int rc = review_overlaps(a->r, a->to, row.p, row.n, a->options.pii_key, &found, &a->facts.unheld, e);
+    for (size_t i = 0; i < found.n; i++) {
+        if (!rc)
+            follow_overlap(a, &found.p[i]);
+        free(found.p[i].why);
+        free(found.p[i].log);
+    }
+    if (!rc && a->facts.unheld.code) {
+        StrBuf why = { 0 };
+        strbuf_addf(&why, "edited rows were not held against the evaluation sets: %s", a->facts.unheld.text);
+        decision_add(&a->log, (RowPlace){ 0, "", 0 }, "overlap", ACTION_NOTE, strbuf_z(&why), NAN, NULL);
+        strbuf_release(&why);
+    }
+    vec_release(&found);
+    vec_release(&row);
+    return rc;
+}
+
 /* ---- an edited row that says what another part says ------------------------------------------------------------------------------------------------------ */
 
 /* What is told of it: "an edit made it a near duplicate of row 29 (test), so it moved there from train". */
@@ -477,6 +526,7 @@ static void sum_up(Apply *a)
         { "back", a->facts.back }, { "left", a->facts.left }, { "edited", a->facts.edited }, { "restored", a->facts.restored }, { "labelled", a->facts.labelled },
         { "personal", a->facts.personal }, { "too_long", a->facts.too_long }, { "refused", a->facts.refused },
         { "moved", a->facts.moved }, { "twins", a->facts.twins },
+        { "overlaps", a->facts.overlaps }, { "overlaps_kept", a->facts.overlaps_kept },
     };
     part_object(r->manifest, "files");
     for (int p = 0; p < RP_PARTS; p++)
@@ -541,6 +591,8 @@ int review_apply(const char *dir, const ReviewApplyOptions *o, ReviewApplied *fa
     if ((rc = check_edited(&a, e)))
         goto done;
     take_refused_out(&a);
+    if ((rc = hold_edited(&a, e)))
+        goto done;
     if ((rc = place_edited(&a, e)))
         goto done;
     count_parts(&a);

@@ -161,6 +161,12 @@ typedef VEC(ReviewTwin) ReviewTwins;
 int  review_twins(const Review *r, uint8_t *to, const uint32_t *edited, size_t n, ReviewTwins *out, Err *e);
 uint64_t review_columns_value(const char *columns, const Json *content); /* values of the columns as one number; 0: the row has none of them */
 
+/* ---- review_eval.c ---- */
+typedef struct ReviewOverlap { uint32_t row; char *why, *log; } ReviewOverlap; /* index of an edited row; the reason and its line for decisions.jsonl, both owned */
+typedef VEC(ReviewOverlap) ReviewOverlaps;
+/* The edited rows that overlap an evaluation set of the folder (appended). unheld: why none was held against them (a set is gone or has changed); code 0: all were. */
+int  review_overlaps(const Review *r, const uint8_t *to, const uint32_t *edited, size_t n, const char *pii_key, ReviewOverlaps *out, Err *unheld, Err *e);
+
 /* ---- review_swap.c ---- */
 /* New files take the places of the old ones all at once: swap_begin, write into the folder, swap_commit (that is the decision; then they are renamed one by
  * one). A kill before it changes nothing, after it the next review_open goes on (swap_resume). */

@@ -839,6 +839,92 @@ static void edits_to(Review *r, int64_t row, const char *question, const char *a
     strbuf_release(&b);
 }
 
+/* The manifest of a sample made with --eval FILE. */
+static void set_eval(const char *dir, const char *file, const char *options)
+{
+    Err    e = { 0 };
+    Json  *j = NULL, *one = json_obj_new(), *list = json_arr_new();
+    StrBuf text = { 0 };
+    char  *path = path_join(dir, "manifest.json"), hash[SHA256_HEX];
+    assert_int_equal(json_read_file(&j, path, &e), 0);
+    strbuf_addf(&text, "eval: %s\n%s", file, options);
+    json_set(j, "options", json_str_new(strbuf_str(&text)));
+    assert_int_equal(sha256_file(file, hash, &e), 0);
+    json_set(one, "file", json_str_new(str_of(file)));
+    json_set(one, "sha256", json_str_new(str_of(hash)));
+    json_push(list, one);
+    json_set(j, "eval", list);
+    strbuf_clear(&text);
+    json_write(&text, j, true);
+    assert_int_equal(file_write_atomic(path, text.p, text.n, &e), 0);
+    strbuf_release(&text);
+    free(path);
+    json_free(j);
+}
+
+/* An edit must not carry an evaluation question into training, whichever part the row stands in. */
+static void test_apply_holds_against_eval(void **state)
+{
+    static const char set[] = "{\"prompt\":\"Which lever opens the green valve above the second boiler?\",\"completion\":\"The red one.\"}\n"
+                              "{\"prompt\":\"Tell me how often the brass filter of the old pump in the cellar must be rinsed and who may do it when nobody of the crew is "
+                              "there to help with the heavy lid or the long hose that hangs on the wall\"}\n";
+    static const char run[] = "We have one more thing to ask of you today: how often the brass filter of the old pump in the cellar must be rinsed, if at all?";
+    char         *dir = sample(false), at[SAMPLE_ROWS + 2], *eval = path_join(dir, "eval.jsonl");
+    Err           e = { 0 };
+    ReviewApplied f;
+    (void)state;
+    assert_int_equal(file_write_atomic(eval, set, sizeof set - 1, &e), 0);
+    set_eval(dir, eval, "");
+    Review *r = opened(dir);
+    edits_to(r, 3, "Which lever opens the green valve above the second boiler", "Ask the crew.");
+    edits_to(r, 5, run, "Each week.");
+    edits_to(r, 9, "which lever opens the green valve above the second boiler?", "The blue lever, I think, on the left.");
+    does(r, "Ann", REVIEW_ACCEPT, 9, NULL); /* it is wanted all the same */
+    edits_to(r, 10, "Which pump has a lid?", "The old one in the cellar.");
+    edits_to(r, 26, "Which lever opens the green valve above the second boiler?", "None of them.");
+    review_close(r);
+    f = apply(dir);
+    if (f.unheld.code)
+        fail_msg("%s", f.unheld.text);
+    places(dir, at);
+    assert_string_equal(at + 1, "ttRtRttttttttttttttttttt" "vRvv" "xxxx" "RRRRRRRR");
+    assert_int_equal(f.overlaps, 3);
+    assert_int_equal(f.overlaps_kept, 1);
+    char *log = check_read(dir, "decisions.jsonl"), *removed = check_read(dir, "removed.jsonl"), *before = outcome(dir);
+    assert_non_null(strstr(log, "{\"row\":3,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"overlap\",\"action\":\"remove\",\"reason\":\"near duplicate of an evaluation row\""));
+    assert_non_null(strstr(log, "{\"row\":5,\"file\":\"data/tickets.csv\",\"line\":0,\"pass\":\"overlap\",\"action\":\"remove\",\"reason\":\"shares a run of words with an evaluation row\""));
+    assert_non_null(strstr(log, "\"eval_line\":2,\"words\":\"how often the brass filter of the old pump in the cellar must\""));
+    assert_non_null(strstr(log, "\"reason\":\"after an edit it is a near duplicate of an evaluation row; it stays, since a reviewer accepted it\""));
+    assert_non_null(strstr(removed, "{\"id\":5,\"pass\":\"overlap\",\"reason\":\"shares a run of words with an evaluation row\""));
+    f = apply(dir);
+    char *after = outcome(dir);
+    assert_string_equal(after, before);
+    free(log);
+    free(removed);
+    free(before);
+    free(after);
+
+    /* a set that is not what it was, or not there, is said, and nothing is guessed from it */
+    assert_int_equal(file_write_atomic(eval, set, 40, &e), 0);
+    r = opened(dir);
+    edits_to(r, 11, "Which lever opens the green valve above the second boiler?", "Nobody knows it by heart.");
+    review_close(r);
+    f = apply(dir);
+    check_says(&f.unheld, ERR_INPUT, "eval.jsonl of --eval has changed since the preparation");
+    assert_int_equal(f.overlaps, 0);
+    log = check_read(dir, "decisions.jsonl");
+    assert_non_null(strstr(log, "\"reason\":\"edited rows were not held against the evaluation sets: "));
+    free(log);
+    assert_int_equal(unlink(eval), 0);
+    r = opened(dir);
+    edits_to(r, 12, "Which lever opens the green valve above the second boiler?", "It hangs on the wall behind you.");
+    review_close(r);
+    f = apply(dir);
+    check_says(&f.unheld, ERR_INPUT, "eval.jsonl of --eval is not there any more");
+    free(eval);
+    check_dir_done(dir);
+}
+
 /* An edit must not carry what a test row says into training: the edited row goes to its twin, or leaves. */
 static void test_apply_finds_twins(void **state)
 {
@@ -1362,6 +1448,7 @@ int main(void)
         cmocka_unit_test(test_apply),
         cmocka_unit_test(test_apply_keeps_groups_together),
         cmocka_unit_test(test_apply_finds_twins),
+        cmocka_unit_test(test_apply_holds_against_eval),
         cmocka_unit_test(test_apply_killed_while_writing),
         cmocka_unit_test(test_apply_killed_while_swapping),
         cmocka_unit_test(test_apply_on_a_full_disk),
