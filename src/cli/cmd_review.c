@@ -44,6 +44,8 @@ static int apply(const char *dir, const Options *o, Err *e)
         printf("%lld edited rows became near-duplicates of rows of another part, or ask what those ask, and went there; decisions.jsonl names them\n", (long long)f.moved);
     if (f.twins)
         printf("%lld edited rows left, since they now say what other rows say; removed.jsonl names those\n", (long long)f.twins);
+    if (f.control_left)
+        printf("%lld rows left control_random.jsonl and control_longest.jsonl with that, and none took their places: the control sets are smaller now\n", (long long)f.control_left);
     if (f.overlaps)
         printf("%lld edited rows left, since they now ask what rows of --eval ask; decisions.jsonl names those\n", (long long)f.overlaps);
     if (f.overlaps_kept)

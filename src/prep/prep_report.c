@@ -364,6 +364,10 @@ static void put_actions(Report *r, const char *action, const char *title, const 
             n++;
         }
     strbuf_addf(&r->out, "<h2>%s</h2>\n", title);
+    const int64_t control_left = json_int(json_get(json_get(r->manifest, "review"), "control_left"));
+    if (control_left)
+        strbuf_addf(&r->out, "<p class=\"note\">%lld lines left control_random.jsonl and control_longest.jsonl with the rows that a review took out of training; none took their "
+                    "places.</p>\n", (long long)control_left);
     if (json_get(r->manifest, "review"))
         strbuf_addz(&r->out, "<p class=\"note\">Counted are decisions: a removal that a reviewer took back stands here and under his own.</p>\n");
     if (!n) {

@@ -102,6 +102,7 @@ typedef struct ReviewApplied {
     int64_t twins;          /* edited rows that left: exact copies of a row that stays, or what they belong to now lies in two parts */
     int64_t overlaps;       /* edited rows that left: they ask what a row of --eval asks */
     int64_t overlaps_kept;  /* ... that stay, since a reviewer accepted them */
+    int64_t control_left;   /* lines of the two control sets of --select that left them with their rows */
     Err     unheld;         /* why edited rows were not held against --eval: a set is gone or has changed; code 0: they were, or there is none */
     Err     uncounted;      /* why tokens of edited rows were not counted; code 0: they were, or nobody asked */
     int64_t held;           /* accepted, but what belongs to them lies in two parts: they stay removed */
@@ -114,7 +115,7 @@ typedef struct ReviewApplied {
  * Edited rows go through the passes again that look at one row without changing it (review_check.c): shape, personal data, tokens; findings become lines of
  * decisions.jsonl. They are also compared with all rows that stay, as hone prep compares (review_twin.c): one that became an exact copy of another leaves,
  * unless a reviewer accepted it, and one that became a near-duplicate of a row of another part, or asks the same, goes there. They are held against the sets of
- * --eval as well, by the rules of the preparation (review_eval.c): one that overlaps leaves, unless a reviewer accepted it. Statistics and the subject index follow. ERR_ARG, and nothing was changed: the index needs the key and it is not there. */
+ * --eval as well, by the rules of the preparation (review_eval.c): one that overlaps leaves, unless a reviewer accepted it. The control sets of --select follow (review_control.c). Statistics and the subject index follow. ERR_ARG, and nothing was changed: the index needs the key and it is not there. */
 typedef struct ReviewApplyOptions {
     const char *model;      /* tokenizer; NULL or "": the one that the folder was made with */
     const char *pii_key;    /* NULL or "": as the folder was made */

@@ -379,7 +379,7 @@ static int place_edited(Apply *a, Err *e)
 
 /* ---- the new files ---------------------------------------------------------------------------------------------------------------------------------- */
 
-static void set_label(const Review *r, const RowState *s, Json *content)
+void review_set_label(const Review *r, const RowState *s, Json *content)
 {
     const char *column = r->cfg.label && *r->cfg.label ? r->cfg.label : "label";
     if (s->label == NO_ACTION || !content)
@@ -423,7 +423,7 @@ static int put_changed(const Apply *a, uint32_t row, StrBuf *out, Err *e)
         rc = review_parse(r, row, &whole, &unused, e);
     if (rc)
         goto done;
-    set_label(r, &s, content);
+    review_set_label(r, &s, content);
     if (!content && (a->to[row] != RP_REMOVED || part != RP_REMOVED)) { /* review_act takes no accept of a raw row */
         rc = err_set(e, ERR_INPUT, "%s/review.jsonl accepts row %u, which could not be read and was not edited", r->dir, r->row.p[row].id);
     } else if (a->to[row] != RP_REMOVED) {
@@ -526,7 +526,7 @@ static void sum_up(Apply *a)
         { "back", a->facts.back }, { "left", a->facts.left }, { "edited", a->facts.edited }, { "restored", a->facts.restored }, { "labelled", a->facts.labelled },
         { "personal", a->facts.personal }, { "too_long", a->facts.too_long }, { "refused", a->facts.refused },
         { "moved", a->facts.moved }, { "twins", a->facts.twins },
-        { "overlaps", a->facts.overlaps }, { "overlaps_kept", a->facts.overlaps_kept },
+        { "overlaps", a->facts.overlaps }, { "overlaps_kept", a->facts.overlaps_kept }, { "control_left", a->facts.control_left },
     };
     part_object(r->manifest, "files");
     for (int p = 0; p < RP_PARTS; p++)
@@ -560,6 +560,8 @@ static int write_folder(Apply *a, Err *e)
         rc = measures_write(path, by_row_id, a, r->measures.n, e);
         free(path);
     }
+    if (!rc)
+        rc = review_controls(r, a->to, folder, &a->facts.control_left, e);
     if (!rc) {
         sum_up(a);
         rc = swap_manifest(r, folder, e);

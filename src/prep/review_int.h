@@ -167,6 +167,11 @@ typedef VEC(ReviewOverlap) ReviewOverlaps;
 /* The edited rows that overlap an evaluation set of the folder (appended). unheld: why none was held against them (a set is gone or has changed); code 0: all were. */
 int  review_overlaps(const Review *r, const uint8_t *to, const uint32_t *edited, size_t n, const char *pii_key, ReviewOverlaps *out, Err *unheld, Err *e);
 
+/* ---- review_control.c ---- */
+/* The control sets of --select as they are after this, into the folder; left: lines that are not in them any more. */
+int  review_controls(const Review *r, const uint8_t *to, const char *folder, int64_t *left, Err *e);
+void review_set_label(const Review *r, const RowState *s, Json *content); /* review_apply.c; content NULL: nothing */
+
 /* ---- review_swap.c ---- */
 /* New files take the places of the old ones all at once: swap_begin, write into the folder, swap_commit (that is the decision; then they are renamed one by
  * one). A kill before it changes nothing, after it the next review_open goes on (swap_resume). */

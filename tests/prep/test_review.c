@@ -839,6 +839,56 @@ static void edits_to(Review *r, int64_t row, const char *question, const char *a
     strbuf_release(&b);
 }
 
+/* What leaves training leaves the control sets, too, and an edit is there as well; rows that --select alone took out stay in them. */
+static void test_apply_follows_controls(void **state)
+{
+    static const int ids[] = { 1, 2, 3, 4, 5, 34, 35, 36, 37 }; /* 33 and more: in no part */
+    char         *dir = sample(false);
+    StrBuf        lines = { 0 };
+    ReviewApplied f;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        sample_row(&lines, ids[i]);
+        strbuf_addc(&lines, '\n');
+    }
+    sample_put(dir, "control_random.jsonl", &lines);
+    sample_put(dir, "control_longest.jsonl", &lines);
+    Review *r = opened(dir);
+    does(r, "Ann", REVIEW_REJECT, 2, NULL);
+    edits_to(r, 3, "wie hoch steht das wasser?", "bis zum rand der tonne.");
+    edits_to(r, 4, "Frage 32: Wo finde ich die \xC3\x9C""bersicht?", "Das steht im Handbuch, Seite zwei, ganz unten auf dem Blatt."); /* goes to test */
+    does(r, "Ann", REVIEW_LABEL, 5, "billing");
+    does(r, "Ann", REVIEW_REJECT, 35, NULL);
+    edits_to(r, 36, "wie lang ist das seil?", "bis auf den boden.");
+    does(r, "Ann", REVIEW_ACCEPT, 37, NULL);
+    review_close(r);
+    f = apply(dir);
+    assert_int_equal(f.control_left, 2 * 4);
+    static const char *const names[] = { "control_random.jsonl", "control_longest.jsonl" };
+    for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+        char *got = check_read(dir, names[k]), *p = got;
+        static const int stay[] = { 1, 3, 5, 34, 37 };
+        for (size_t i = 0; i < ARRAY_LEN(stay); i++) {
+            Json *j = NULL;
+            Err   e = { 0 };
+            char *lf = strchr(p, '\n');
+            assert_non_null(lf);
+            assert_int_equal(json_parse(&j, (Str){ p, (size_t)(lf - p) }, "line", &e), 0);
+            assert_int_equal(json_int(json_get(j, "id")), stay[i]);
+            if (stay[i] == 3)
+                check_text(json_str(json_get(json_at(json_get(j, "messages"), 1), "content")).p, "bis zum rand der tonne.");
+            if (stay[i] == 5)
+                check_text(json_str(json_get(json_get(j, "meta"), "label")).p, "billing");
+            json_free(j);
+            p = lf + 1;
+        }
+        assert_string_equal(p, "");
+        free(got);
+    }
+    strbuf_release(&lines);
+    check_dir_done(dir);
+}
+
 /* The manifest of a sample made with --eval FILE. */
 static void set_eval(const char *dir, const char *file, const char *options)
 {
@@ -1449,6 +1499,7 @@ int main(void)
         cmocka_unit_test(test_apply_keeps_groups_together),
         cmocka_unit_test(test_apply_finds_twins),
         cmocka_unit_test(test_apply_holds_against_eval),
+        cmocka_unit_test(test_apply_follows_controls),
         cmocka_unit_test(test_apply_killed_while_writing),
         cmocka_unit_test(test_apply_killed_while_swapping),
         cmocka_unit_test(test_apply_on_a_full_disk),
