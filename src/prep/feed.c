@@ -17,6 +17,7 @@ struct Feed {
     Table      *table;      /* or: */
     VEC(Json *) ready;      /* or these; owned */
     VEC(const char *) unanswered; /* [ready] of a mailbox, else empty: FeedItem.unanswered */
+    VEC(char *) cut;        /* the same of FeedItem.cut; owned */
     size_t      at;         /* in ready */
     VEC(char *) lost;       /* sentences about parts that could not be read: given as errors before the rows */
     size_t      told;       /* of these */
@@ -67,6 +68,7 @@ static void mail_rows(Feed *f, const DocOut *d)
     for (size_t i = 0; i < rows.n; i++) {
         *vec_push(&f->ready) = rows.p[i].row;
         *vec_push(&f->unanswered) = why[rows.p[i].kind];
+        *vec_push(&f->cut) = rows.p[i].cut;
     }
     vec_release(&rows);
 }
@@ -186,6 +188,9 @@ void feed_close(Feed *f)
         free(f->lost.p[i]);
     vec_release(&f->lost);
     vec_release(&f->ready);
+    for (size_t i = 0; i < f->cut.n; i++)
+        free(f->cut.p[i]);
+    vec_release(&f->cut);
     vec_release(&f->unanswered);
     vec_release(&f->note);
     free(f->item);
@@ -216,7 +221,7 @@ int feed_read(Feed *f, FeedItem *items, size_t max_items, size_t max_bytes, size
         return err_set(e, ERR_INPUT, "%s", f->lost.p[f->told++]);
     for (; *n < max_items && f->at < f->ready.n; f->at++) {
         int64_t number = (int64_t)f->at + 1;
-        items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at], f->unanswered.n ? f->unanswered.p[f->at] : NULL };
+        items[(*n)++] = (FeedItem){ { .at = { .row = number, .line = number } }, f->ready.p[f->at], f->cut.n ? f->cut.p[f->at] : NULL, f->unanswered.n ? f->unanswered.p[f->at] : NULL };
     }
     return 0;
 }

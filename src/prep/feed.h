@@ -11,6 +11,7 @@ typedef struct Feed Feed;
 typedef struct FeedItem {
     TableItem   item;
     Json       *row;        /* ready-made; borrowed; NULL: item is to be parsed */
+    const char *cut;        /* of a mailbox: quotations and signatures that are in no text of the row; NULL: no mail. Borrowed */
     const char *unanswered; /* of a mailbox: why it is no conversation; NULL: it is one, or no mail */
 } FeedItem;
 

@@ -114,6 +114,7 @@ static void one_row(void *ctx, int64_t i, int worker)
     StrBuf   note = { 0 };
     Err      err = { 0 };
     w->worker = worker;
+    w->cut = in->item[i].cut;
     int rc = feed_parse(in->feed, &in->item[i], &row, &err);
     if (!rc)
         rc = (feed_ready(&in->item[i]) || in->p->input.p[in->input].made ? import_known_row : import_row)(in->p->import, row, &w->rec, &note, &err);

@@ -6,7 +6,7 @@
 #include "base/map.h"
 
 typedef struct Mail {
-    StrBuf  text;      /* without quotes and signature */
+    StrBuf  text, cut; /* without quotes and signature; those */
     Json   *meta;
     Str     from;      /* of meta */
     int64_t thread;    /* number, in the order of first messages */
@@ -27,12 +27,14 @@ static size_t behind_head(const DocPart *p)
     return 0;
 }
 
-static void own_words(const DocPart *p, StrBuf *out)
+static void own_words(const DocPart *p, StrBuf *out, StrBuf *cut)
 {
     size_t at = behind_head(p);
     for (size_t i = 0; i < p->span.n; i++) {
         if (p->span.p[i].from > at)
             strbuf_add(out, p->text + at, p->span.p[i].from - at);
+        strbuf_add(cut, p->text + p->span.p[i].from, p->span.p[i].to - p->span.p[i].from);
+        strbuf_addz(cut, "\n\n");
         at = MAX(at, p->span.p[i].to);
     }
     strbuf_add(out, p->text + at, p->n - at);
@@ -54,7 +56,7 @@ static void collect(const DocOut *d, Mails *mails)
     for (size_t i = 0; i < d->part.n; i++) {
         const DocPart *p = &d->part.p[i];
         Mail           m = { .order = i, .attached = p->parent >= 0 };
-        own_words(p, &m.text);
+        own_words(p, &m.text, &m.cut);
         if (json_parse(&m.meta, str_of(p->meta ? p->meta : "{}"), "mail", NULL))
             m.meta = json_obj_new();
         Str id = json_str(json_get(m.meta, "thread"));
@@ -146,11 +148,15 @@ void mail_threads(const DocOut *d, MailRows *rows)
             for (size_t m = 0; m < ARRAY_LEN(keep); m++)
                 if (json_get(mails.p[a].meta, keep[m]))
                     json_set(row, keep[m], json_ref(json_get(mails.p[a].meta, keep[m])));
-            *vec_push(rows) = (MailRow){ row, talk ? MAIL_TALK : mails.p[a].attached ? MAIL_ATTACHMENT : MAIL_UNANSWERED };
+            StrBuf cut = { 0 };
+            for (size_t m = a; m < (talk ? k : a + 1); m++)
+                strbuf_add(&cut, mails.p[m].cut.p ? mails.p[m].cut.p : "", mails.p[m].cut.n);
+            *vec_push(rows) = (MailRow){ row, talk ? MAIL_TALK : mails.p[a].attached ? MAIL_ATTACHMENT : MAIL_UNANSWERED, strbuf_take(&cut) };
         }
     }
     for (size_t i = 0; i < mails.n; i++) {
         strbuf_release(&mails.p[i].text);
+        strbuf_release(&mails.p[i].cut);
         json_free(mails.p[i].meta);
     }
     vec_release(&mails);

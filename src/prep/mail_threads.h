@@ -7,7 +7,8 @@
 #include "docs/doc.h"
 
 typedef enum { MAIL_TALK, MAIL_UNANSWERED, MAIL_ATTACHMENT } MailRowKind;
-typedef struct MailRow { Json *row; MailRowKind kind; } MailRow; /* row: owned */
+/* cut: the quotations and signatures of its messages, which no text of the row has; "": none. Both owned. */
+typedef struct MailRow { Json *row; MailRowKind kind; char *cut; } MailRow;
 typedef VEC(MailRow) MailRows;
 
 /* Appends rows {"messages", "subject", "thread", "date"} (MAIL_TALK) or {"text", ...} in the order of the threads' first messages. */

@@ -140,6 +140,15 @@ static void clean_held(Hunt *h)
     h->w->before = clean;
 }
 
+/* What the mail parser cut away (feed.h) is written nowhere, but said of somebody as well. */
+static void index_cut(Hunt *h, Str text)
+{
+    PiiSpans spans = { 0 };
+    if (text.n && !pii_scan(h->s->setup.scanner, text, &spans, NULL))
+        add_subjects(h, text, &spans);
+    vec_release(&spans);
+}
+
 /* A row leaves for what the policy would have changed in it: a place alone, a bank or a company names nobody. */
 static void tell(Hunt *h)
 {
@@ -188,6 +197,8 @@ static void pii_row(const void *state, RowWork *w)
         strbuf_clear(&w->log);
         decision_add(&w->log, w->at, w->why_pass, ACTION_REMOVE, strbuf_z(&w->why), NAN, NULL);
     }
+    if (w->cut)
+        index_cut(&h, str_of(w->cut));
     if (w->before)
         clean_held(&h);
     row_held_edit(w);

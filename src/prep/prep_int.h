@@ -53,6 +53,7 @@ typedef struct RowWork {
     StrBuf   raw;
     StrBuf   log;      /* its decisions */
     StrBuf   subjects; /* its lines of subjects.jsonl */
+    const char *cut;   /* of a mail: what the parser cut away, in no text of the row; NULL: nothing. Borrowed */
     StrBuf   held;     /* what a repair did, and in `before` the texts that stood there: told once personal data is out of them */
     Json    *before;   /* before.h */
     const char *why_pass;

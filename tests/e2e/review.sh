@@ -82,6 +82,37 @@ grep -q '"Tokens of an example, rows"' "$work/e/manifest.json" || fail "no stati
 [ "$("$hone" prep review "$work/e" --person "Anna  Schmidt")" = 2 ] || fail "a name finds no row"
 [ "$("$hone" prep review "$work/e" --person bert@web.de)" = "no row" ] || fail "a stranger is found"
 expect 2 "is not there; give the key" "$hone" prep review "$work/e" --person bert@web.de --pii-key "$work/nokey"
+# what the mail parser cuts away (a signature) was said of a person, too: the row is found by it, and the value stands nowhere in the folder
+cat > "$work/box.mbox" <<'MBOX'
+From ann@example.com Thu Jan  1 09:00:00 2026
+From: ann@example.com
+To: help@shop.example
+Subject: Lamp
+Message-ID: <1@example.com>
+Date: Thu, 1 Jan 2026 09:00:00 +0000
+
+My lamp flickers when it is cold outside. What can be done about it?
+
+From help@shop.example Fri Jan  2 09:00:00 2026
+From: help@shop.example
+To: ann@example.com
+Subject: Re: Lamp
+Message-ID: <2@shop.example>
+In-Reply-To: <1@example.com>
+Date: Fri, 2 Jan 2026 09:00:00 +0000
+
+Please turn the bulb once more to the right, then it sits firmly in its place.
+
+-- 
+Zbigniew Ostrowicki
++49 151 23456789, z.ostrowicki@web.de
+
+MBOX
+"$hone" prep "$work/box.mbox" -o "$work/box" > "$work/said" 2>&1 || { cat "$work/said"; fail "prep of a mailbox fails"; }
+for value in "z.ostrowicki@web.de" "Zbigniew Ostrowicki" "+49 151 23456789"; do
+    [ "$("$hone" prep review "$work/box" --person "$value")" = 1 ] || fail "a value of a cut signature is not found: $value"
+    grep -rqF "$value" "$work/box" && fail "a value of a cut signature stands in the folder: $value"
+done
 "$hone" prep review "$work/e" --forget 2 > /dev/null || fail "forget"
 ! grep -rq 'nine in the morning' "$work/e" || fail "an earlier text is left in $(grep -rl 'nine in the morning' "$work/e")"
 "$hone" prep review "$work/e" --erase 2,1 > /dev/null || fail "erase"

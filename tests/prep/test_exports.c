@@ -141,7 +141,7 @@ static void test_mailbox(void **state)
         "From ann@example.com Thu Jan  1 09:00:00 2026\nFrom: Ann <ann@example.com>\nTo: help@shop.example\nSubject: Lamp\nMessage-ID: <1@example.com>\nDate: Thu, 1 Jan 2026 09:00:00 +0000\n\n"
         "My lamp flickers.\n\n"
         "From help@shop.example Fri Jan  2 09:00:00 2026\nFrom: Shop <help@shop.example>\nTo: ann@example.com\nSubject: Re: Lamp\nMessage-ID: <2@shop.example>\nIn-Reply-To: <1@example.com>\n"
-        "References: <1@example.com>\nDate: Fri, 2 Jan 2026 09:00:00 +0000\n\nPlease turn the bulb.\n\n> My lamp flickers.\n\n"
+        "References: <1@example.com>\nDate: Fri, 2 Jan 2026 09:00:00 +0000\n\nPlease turn the bulb.\n\n> My lamp flickers.\n\n-- \nEve Moss, 5 Elm Lane\nThis message is confidential.\n\n"
         "From eve@example.com Fri Jan  2 10:00:00 2026\nFrom: eve@example.com\nSubject: Offer\nMessage-ID: <3@example.com>\nDate: Fri, 2 Jan 2026 10:00:00 +0000\nMIME-Version: 1.0\n"
         "Content-Type: multipart/mixed; boundary=\"xx\"\n\n--xx\nContent-Type: text/plain\n\nBuy now.\n--xx\nContent-Type: text/plain; name=\"offer.txt\"\n"
         "Content-Disposition: attachment; filename=\"offer.txt\"\n\nSix lamps, as agreed.\n--xx--\n\n";
@@ -162,8 +162,12 @@ static void test_mailbox(void **state)
     check_json(json_at(turns, 1), "{\"role\":\"assistant\",\"content\":\"Please turn the bulb.\"}");
     assert_true(str_starts(json_str(json_get(rows.p[1].row, "text")), "Offer\n\nBuy now."));
     assert_string_equal(json_str(json_get(rows.p[2].row, "text")).p, "Six lamps, as agreed.");
-    for (size_t i = 0; i < rows.n; i++)
+    assert_string_equal(rows.p[0].cut, "> My lamp flickers.\n\n\n-- \nEve Moss, 5 Elm Lane\nThis message is confidential.\n\n"); /* of all its messages */
+    assert_string_equal(rows.p[1].cut, "");
+    for (size_t i = 0; i < rows.n; i++) {
         json_free(rows.p[i].row);
+        free(rows.p[i].cut);
+    }
     vec_release(&rows);
     doc_release(&d);
 }
