@@ -6,11 +6,10 @@
  *       while (!(rc = source_read(s, buf, sizeof buf, &n, e)) && n) ...
  *
  * Bounds, all with a sentence when passed: SOURCE_MEMBERS_MAX members, SOURCE_BYTES_MAX unpacked bytes in all, and SOURCE_RATIO_MAX unpacked bytes
- * for each packed byte once SOURCE_RATIO_FREE bytes have come out. A damaged or cut archive is ERR_INPUT with the member's name, after the bytes
- * that could be read. What is wrong with one member of a zip that
- * has a sound table of contents (damage, also of the header before its data) is the end of that member alone, and so is a bomb in any zip, packed once more or
- * not: the next source_next goes on. Folders, links, hidden files and the __MACOSX folder in an archive are passed over and counted. An archive inside an archive
- * is refused. */
+ * for each packed byte once SOURCE_RATIO_FREE bytes have come out. A damaged or cut archive is ERR_INPUT with the member's name, after the bytes that
+ * could be read. What is wrong with one member of a zip that has a sound table of contents (source_zip.c: damage, also of the header before its data) is the
+ * end of that member alone, and so is a bomb in any zip, packed once more or not: the next source_next goes on. Folders, links, hidden files and the __MACOSX
+ * folder in an archive are passed over and counted. An archive inside an archive is refused. */
 #ifndef HONE_SOURCE_H
 #define HONE_SOURCE_H
 

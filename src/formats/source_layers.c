@@ -112,6 +112,7 @@ Layer *layer_push(Source *s, Layer *below, size_t size)
     Layer *l = mem_zalloc(1, size);
     l->owner = s;
     l->below = below;
+    l->bytes = (const uint8_t *)""; /* until it has read */
     l->inside = s->archive;
     return l;
 }

@@ -132,6 +132,10 @@ static void test_empty(void **state)
     assert_int_equal(source_read(s, &b, 1, &n, &e), 0);
     assert_int_equal(n, 0);
     source_close(s);
+    assert_int_equal(source_open_memory(&s, STR_LIT("BZh1\x17rE8P\x90\0\0\0\0"), "nothing.bz2", NULL, &e), 0);
+    assert_int_equal(source_next(s, &e), 1);
+    assert_int_equal(source_peek(s).n, 0);
+    source_close(s);
     assert_int_equal(source_open(&s, GOLDEN "absent", NULL, &e), ERR_INPUT);
     assert_null(s);
     assert_true(source_open(&s, GOLDEN, NULL, &e) < 0);
