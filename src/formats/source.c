@@ -151,9 +151,11 @@ static int next_member(Source *s, Err *e)
         if (rc <= 0)
             return rc;
         const char *name = archive_entry_pathname_utf8(entry);
-        name = name ? name : archive_entry_pathname(entry);
+        char *own = !name && s->table ? zip_member_name(s) : NULL; /* where the locale cannot write it */
+        name = name ? name : own ? own : archive_entry_pathname(entry);
         if (name && strlen(name) > SOURCE_NAME_MAX) {
             s->dead = true;
+            free(own);
             return err_set(e, ERR_INPUT, "%s: member %" PRIu64 " has a name of more than %d bytes, which is refused", s->name, s->members, SOURCE_NAME_MAX);
         }
         char number[32] = { 0 };
@@ -162,7 +164,9 @@ static int next_member(Source *s, Err *e)
             name = number;
         }
         source_set_member(s, name);
-        if (file && !is_hidden(name)) {
+        file = file && !is_hidden(name);
+        free(own);
+        if (file) {
             const char *what;
             Packing packing;
             if (s->table && (rc = zip_begin(s, e)))

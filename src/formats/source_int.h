@@ -75,6 +75,7 @@ void source_set_member(Source *s, const char *name);
 ZipTable *zip_table_read(Str file, uint64_t most);                            /* of at most so many members; borrows file. NULL: it has none, or one that is not sound */
 void      zip_table_free(ZipTable *t);
 int       zip_next(Source *s, struct archive_entry **entry, bool *file, Err *e); /* as unpack_next, but an error is that of one member. file: it may be read */
+char     *zip_member_name(const Source *s);                                          /* of the present member as the table has it, owned; NULL: it is no UTF-8 */
 int       zip_begin(Source *s, Err *e);                                       /* its data, before they are read. ERR_INPUT: they cannot be found */
 
 #endif

@@ -6,6 +6,7 @@
 #include "formats/source_int.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 
 #include <archive.h>
@@ -246,6 +247,13 @@ int zip_next(Source *s, struct archive_entry **entry, bool *file, Err *e)
     s->base->refused = t->refused;
     *file = is_file(record);
     return 1;
+}
+
+char *zip_member_name(const Source *s)
+{
+    const char *record = s->table->file.p + s->table->entry.p[s->table->next - 1].record;
+    const Str   name = { record + RECORD_BYTES, le16(record + 28) };
+    return utf8_valid(name, NULL) ? mem_strndup(name.p, name.n) : NULL;
 }
 
 int zip_begin(Source *s, Err *e)

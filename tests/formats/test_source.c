@@ -211,8 +211,8 @@ static void put_entry(StrBuf *out, const Zipped *z, uint32_t crc, uint32_t packe
     put_le(out, offset < 0 ? 0x04034b50 : 0x02014b50, 4);
     if (offset >= 0)
         put_le(out, 20, 2);
-    put_le(out, 20, 2); /* version, flags, deflate, time, date */
-    put_le(out, 0, 2);
+    put_le(out, 20, 2); /* version, flags (the name is UTF-8), deflate, time, date */
+    put_le(out, 0x800, 2);
     put_le(out, 8, 2);
     put_le(out, 0, 4);
     put_le(out, crc, 4);
@@ -307,7 +307,7 @@ static void test_bad_member(void **state)
         { { "bad.jsonl", bomb, HARM_NONE }, "box.zip: bad.jsonl: it unpacks to more than 1000 times its size" },
         { { "bad.jsonl", good, HARM_DATA }, "box.zip: bad.jsonl: the zip archive is damaged" },
         { { "bad.jsonl", good, HARM_CRC },  "box.zip: bad.jsonl: the zip archive is damaged" },
-        { { "bad.jsonl", good, HARM_SIGN },   "box.zip: bad.jsonl: the header before its data is damaged" },
+        { { "b\xc3\xa4" "d.jsonl", good, HARM_SIGN }, "box.zip: b\xc3\xa4" "d.jsonl: the header before its data is damaged" },
         { { "bad.jsonl", good, HARM_NAME },   "box.zip: bad.jsonl: the header before its data is damaged" },
         { { "bad.jsonl", good, HARM_EXTRA },  "box.zip: bad.jsonl: the header before its data is damaged" },
         { { "bad.jsonl", good, HARM_OFFSET }, "box.zip: bad.jsonl: the header before its data is damaged" },
