@@ -1,7 +1,8 @@
 /* forward.c - whole passes made of blocks: hidden states, log-probabilities, and the training pass with or without checkpointing.
  * One policy value decides what is kept; no op knows of it. Under CHECKPOINT_BLOCKS the arena holds each block's input, and a block's
  * inside lives only while that block runs (Chen et al. 2016); gradients of activations live no longer than that in any case. Under SPILL_INPUTS it
- * holds two of those inputs, and the others lie in a file from the first run of their block to the second. All policies run the same ops in the same
+ * holds two of those inputs, and the others lie in a file from the first run of their block to the second; on a device they go and come beside the kernels of other
+ * blocks (Track), and a third is held, which comes while a block runs. All policies run the same ops in the same
  * order on the same numbers, so gradients have the same bits. */
 #include "model/lora.h"
 #include "model/model_int.h"
@@ -25,8 +26,8 @@ static const Tensor *rows_at(const Model *m, int layer, const Tensor *row)
 }
 
 /* Runs one block without a tape; only `out` [its rows, hidden] is left, which lies before all else the block takes. NULL, here as in every op:
- * the arena was refused memory; the pass reports it at its end (tarena_failed). */
-static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, Tensor *out, const Step *s, const Tensor *row)
+ * the arena was refused memory; the pass reports it at its end (tarena_failed). left: copies have read what lies in `out`. */
+static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, Tensor *out, const Step *s, const Tensor *row, Mark left)
 {
     Tape t;
     tape_init(&t, m->be, a, false);
@@ -34,6 +35,7 @@ static Tensor *block_run(const Model *m, TArena *a, int layer, Tensor *x, Tensor
     stream_begin(m, layer, layer + 1);
     Tensor    *y = x && out ? block_forward(&t, m, layer, x, s, rows_at(m, layer, row)) : NULL;
     stream_end(m, layer, layer + 1);
+    backend_after(m->be, TRACK_KERNELS, left);
     if (y)
         m->be->copy_rows(m->be, out, 0, y, 0, tensor_rows(out));
     tarena_rewind(a, mark);
@@ -49,7 +51,7 @@ Tensor *model_hidden(Tape *t, const Model *m, const Step *s, const Tensor *row)
         if (t->recording)
             x = block_forward(t, m, i, x, s, last);
         else
-            x = block_run(m, t->arena, i, x, x ? tape_new(t, last ? tensor_numel(last) : tensor_rows(x), m->cfg.hidden) : NULL, s, row);
+            x = block_run(m, t->arena, i, x, x ? tape_new(t, last ? tensor_numel(last) : tensor_rows(x), m->cfg.hidden) : NULL, s, row, 0);
     }
     return nn_norm(t, m, &m->final_norm, x);
 }
@@ -113,29 +115,34 @@ uint64_t model_spill_bytes(const Model *m, int64_t tokens)
     return (uint64_t)(m->cfg.layers - 1) * (uint64_t)tokens * (uint64_t)m->cfg.hidden * sizeof(float);
 }
 
-/* A block's input to where it is put aside, and back. A device's numbers go straight to the program's memory, or by way of `bounce` to the file. */
-static int put_aside(Spill *to, uint64_t at, const Tensor *x, size_t n, void *bounce, Err *e)
+/* A block's input to where it is put aside, and back, beside the kernels. A device's numbers go straight to the program's memory, or by way of `bounce` to the file. from:
+ * the kernels that wrote x, or read it last; *done: it is copied. */
+static int put_aside(Spill *to, uint64_t at, const Tensor *x, size_t n, void *bounce, Mark from, Mark *done, Err *e)
 {
     void *place = x->be->host || to->fd == SPILL_DRY ? NULL : spill_place(to, at, n);
     if (x->be->host || to->fd == SPILL_DRY)
         return spill_put(to, at, x->data, n, e);
-    x->be->download(x->be, place ? place : bounce, x->data, n);
+    backend_after(x->be, TRACK_COPIES, from);
+    backend_take(x->be, place ? place : bounce, x->data, n);
+    *done = backend_mark(x->be, TRACK_COPIES);
     return place ? 0 : spill_put(to, at, bounce, n, e);
 }
 
-static int get_back(const Spill *from, uint64_t at, Tensor *x, size_t n, void *bounce, Err *e)
+static int get_back(const Spill *file, uint64_t at, Tensor *x, size_t n, void *bounce, Mark from, Mark *done, Err *e)
 {
-    void *place = x->be->host || from->fd == SPILL_DRY ? NULL : spill_place(from, at, n);
-    if (x->be->host || from->fd == SPILL_DRY)
-        return spill_get(from, at, x->data, n, e);
-    const int rc = place ? 0 : spill_get(from, at, bounce, n, e);
+    void *place = x->be->host || file->fd == SPILL_DRY ? NULL : spill_place(file, at, n);
+    if (x->be->host || file->fd == SPILL_DRY)
+        return spill_get(file, at, x->data, n, e);
+    const int rc = place ? 0 : spill_get(file, at, bounce, n, e);
+    backend_after(x->be, TRACK_COPIES, from);
     if (!rc)
-        x->be->upload(x->be, x->data, place ? place : bounce, n);
+        backend_send(x->be, x->data, place ? place : bounce, n);
+    *done = backend_mark(x->be, TRACK_COPIES);
     return rc;
 }
 
 /* Every block runs twice. file NULL: the arena holds all inputs; else two, those of odd and of even blocks in turn, and the others lie in the file. On
- * the way back the input that comes next is asked for while a block runs. */
+ * the way back the input that comes next is asked for while a block runs; a device's has a place of its own to come to. */
 static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *row, const Tensor *target, const Tensor *coef, Spill *file, Tensor **logp, Err *e)
 {
     const int     n = (int)m->cfg.layers;
@@ -146,12 +153,14 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     Tape          t;
     int           rc;
     void         *bounce = file && !m->be->host && file->fd >= 0 ? mem_alloc(MAX(nbytes, 1)) : NULL;
+    Mark          left[2] = { 0 }, come = 0; /* copied: the inputs of even and of odd blocks, and the one that came last */
     BUG_ON(row->dim[0] > dim[0]);
 
     for (int i = 0; i <= n; i++)
         x[i] = file && i > 1 ? x[i - 2] : tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ file || i < n ? dim[0] : row->dim[0], dim[1] });
     /* Two gradient buffers change places: that of a block's output and that of its input. A file's second is the place of x[n], once the head has run. */
     Tensor *gout = tarena_tensor(a, NULL, DT_F32, 2, dim), *gin = file ? x[n] : tarena_tensor(a, NULL, DT_F32, 2, dim);
+    Tensor *in = x[n - 1], *in_next = file && !m->be->host ? tarena_tensor(a, NULL, DT_F32, 2, dim) : in;
     *logp = tarena_tensor(a, NULL, DT_F32, 2, (int64_t[]){ row->dim[0], 1 });
     if ((rc = tarena_failed(a, e) ? e->code : 0))
         goto done;
@@ -165,9 +174,9 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     tape_release(&t);
     tarena_rewind(a, mark);
     for (int i = 0; i < n && !tarena_failed(a, NULL); i++) {
-        if (file && i < n - 1 && (rc = put_aside(file, (uint64_t)i * nbytes, x[i], nbytes, bounce, e)))
+        if (file && i < n - 1 && (rc = put_aside(file, (uint64_t)i * nbytes, x[i], nbytes, bounce, backend_mark(m->be, TRACK_KERNELS), &left[i % 2], e)))
             goto done;
-        block_run(m, a, i, x[i], i == n - 1 ? &last : x[i + 1], s, row);
+        block_run(m, a, i, x[i], i == n - 1 ? &last : x[i + 1], s, row, left[(i + 1) % 2]);
     }
     routes_counted(s);
 
@@ -183,11 +192,14 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
 
     for (int i = n - 1; i >= 0 && !tarena_failed(a, NULL); i--) {
         const bool wanted = i > 0 || embed_wants;
-        Tensor    *in = file ? x[n - 1] : x[i];
-        if (file && i < n - 1 && (rc = get_back(file, (uint64_t)i * nbytes, in, nbytes, bounce, e)))
+        const Mark before = backend_mark(m->be, TRACK_KERNELS);
+        if (!file)
+            in = x[i];
+        else if (m->be->host && i < n - 1 && (rc = get_back(file, (uint64_t)i * nbytes, in, nbytes, NULL, 0, &come, e)))
             goto done;
         if (file && i > 0)
             spill_expect(file, (uint64_t)(i - 1) * nbytes, nbytes);
+        backend_after(m->be, TRACK_KERNELS, come);
         if (wanted)
             m->be->fill(m->be, gin, 0);
         tape_init(&t, m->be, a, true);
@@ -203,6 +215,13 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
         Tensor *swap = gout;
         gout = gin;
         gin = swap;
+        if (file && !m->be->host && i > 0) { /* where the input of the block before this one was */
+            if ((rc = get_back(file, (uint64_t)(i - 1) * nbytes, in_next, nbytes, bounce, before, &come, e)))
+                goto done;
+            swap = in;
+            in = in_next;
+            in_next = swap;
+        }
     }
     if (embed_wants) {
         tape_init(&t, m->be, a, true);

@@ -1,8 +1,7 @@
 /* stream.c - mapped weights that come and go: for a model that is larger than the memory it may take. The blocks' matrices lie in the file (load.c). Where kernels
  * read the program's own memory, the system is asked to read the next block before one runs, and after it has run its pages may leave memory. A device has copies: of
- * all blocks, or, streaming, room for two of them (Rooms). Behind a block's kernels the next one goes up into the room that it does not use, so that the host reads
- * the file and copies while the device computes; on the way back the blocks come in the other order, and the last two are still there. Numbers do not change. And what
- * mapped weights take, for the planner.
+ * all blocks, or, streaming, room for two of them (Rooms). While a block's kernels run the next one goes up into the room that they do not use, beside them (Track); on the way
+ * back the blocks come in the other order, and the last two are still there. Numbers do not change. And what mapped weights take, for the planner.
  * Invariants: a weight whose block is not on the device has no address, so that nothing can be computed from what lies there now; the rooms fit every block. */
 #include "base/file.h"
 #include "base/mem.h"
@@ -14,8 +13,8 @@
 
 #define ROOM_ALIGN ((size_t)256) /* of each matrix in a room, as a device's own blocks have it */
 
-/* layer: the block whose weights are in each, -1: none; last: the room of the block that runs or ran last. */
-typedef struct Rooms { Tensor *room[2]; int layer[2]; int last; } Rooms;
+/* layer: the block whose weights are in each, -1: none; last: the room of the block that runs or ran last; read: the kernels that read it have run; full: its copies. */
+typedef struct Rooms { Tensor *room[2]; int layer[2]; int last; Mark read[2], full[2]; } Rooms;
 
 static size_t slot_bytes(const Slot *s) { return dtype_bytes((*s->at)->dtype, tensor_numel(*s->at)); }
 static size_t slot_room(const Slot *s) { return (slot_bytes(s) + ROOM_ALIGN - 1) / ROOM_ALIGN * ROOM_ALIGN; }
@@ -144,7 +143,7 @@ int model_stream(Model *m, bool stream, Err *e)
     return take_rooms(&m->blocks, m, m->rooms->room) ? 0 : no_room(m, &m->blocks, "room for the weights of two blocks", e);
 }
 
-/* Sees to it that a block's weights are on the device; returns their room. The room that the last block used is left alone. */
+/* Sees to it that a block's weights are, or come, on the device; returns their room. The room that the last block used is left alone. */
 static int bring(const Model *m, int layer)
 {
     Rooms    *r = m->rooms;
@@ -152,6 +151,7 @@ static int bring(const Model *m, int layer)
     size_t    off = 0;
     if (r->layer[to] == number)
         return to;
+    backend_after(m->be, TRACK_COPIES, r->read[to]);
     for (int i = 0; i < m->slots->n; i++) {
         const Slot *s = &m->slots->p[i];
         if (!is_streamed(m, s))
@@ -161,10 +161,11 @@ static int bring(const Model *m, int layer)
         if (s->layer != number)
             continue;
         (*s->at)->data = (char *)r->room[to]->data + off;
-        m->be->upload(m->be, (*s->at)->data, s->mapped, slot_bytes(s));
+        backend_send(m->be, (*s->at)->data, s->mapped, slot_bytes(s));
         file_forget(s->mapped, slot_bytes(s));
         off += slot_room(s);
     }
+    r->full[to] = backend_mark(m->be, TRACK_COPIES);
     r->layer[to] = number;
     return to;
 }
@@ -175,14 +176,19 @@ static bool has_block(const Model *m, int layer) { return layer >= 0 && layer < 
 
 void stream_begin(const Model *m, int layer, int next)
 {
-    if (m->rooms)
-        m->rooms->last = bring(m, layer);
-    else if (m->stream && m->be->host && has_block(m, next))
+    Rooms *r = m->rooms;
+    if (r) {
+        r->last = bring(m, layer);
+        backend_after(m->be, TRACK_KERNELS, r->full[r->last]);
+    } else if (m->stream && m->be->host && has_block(m, next)) {
         each_mapped(m, m->first + next, file_expect);
+    }
 }
 
 void stream_end(const Model *m, int layer, int next)
 {
+    if (m->rooms)
+        m->rooms->read[m->rooms->last] = backend_mark(m->be, TRACK_KERNELS);
     if (m->rooms && has_block(m, next))
         bring(m, next);
     else if (m->stream && m->be->host)

@@ -52,6 +52,11 @@ typedef enum { COMPUTE_F32, COMPUTE_BF16, COMPUTE_COUNT } Compute;
 
 typedef struct AdamW { float lr, beta1, beta2, eps, weight_decay; int64_t step; /* 1-based, for bias correction */ } AdamW;
 
+/* A device with memory of its own works on two tracks at once: kernels (with upload and download among them), and copies. What is called on one is done in the order of the
+ * calls; between the two nothing is ordered but by marks: Mark n is what had been called on its track when it was made, 0 nothing. */
+typedef enum { TRACK_KERNELS, TRACK_COPIES, TRACK_COUNT } Track;
+typedef uint64_t Mark;
+
 /* Bytes of a device that has memory of its own: what this backend holds of it, blocks and scratch, now and at most so far; what it would still give; what it has. */
 typedef struct DeviceMemory { size_t held, most, free, total; } DeviceMemory;
 
@@ -72,7 +77,14 @@ struct Backend {
     void  (*release)(Backend *, void *p, size_t nbytes);
     void  (*upload)(Backend *, void *dst, const void *src, size_t nbytes);
     void  (*download)(Backend *, void *dst, const void *src, size_t nbytes);
-    int   (*sync)(Backend *, Err *);                                     /* first failure since the last sync */
+    /* Copies beside the kernels. All NULL where there is but one track; then upload and download do (backend_send, backend_take). */
+    Mark  (*mark)(Backend *, Track of);                                    /* all that was called on that track so far */
+    void  (*after)(Backend *, Track w, Mark m);                            /* what is called on w from here on begins when m, of the other track, is done */
+    void  (*send)(Backend *, void *dst, const void *src, size_t nbytes); /* as upload; pinned memory is read when the copy's turn comes, other may be gone on return */
+    void  (*take)(Backend *, void *dst, const void *src, size_t nbytes); /* as download, but into pinned memory it returns at once and the numbers are there after sync */
+    bool  (*pin)(Backend *, void *p, size_t nbytes);                     /* the program's whole pages, which copies then go from and to by themselves; false: they do not, and still copy */
+    void  (*unpin)(Backend *, void *p);                                  /* waits for what is under way */
+    int   (*sync)(Backend *, Err *);                                     /* of both tracks; first failure since the last sync */
     void  (*close)(Backend *);                                           /* frees the backend itself */
 
     /* elementwise and rows */
@@ -150,6 +162,15 @@ struct Backend {
     void (*adamw)(Backend *, Tensor *w, const Tensor *g, Tensor *m, Tensor *v, const AdamW *a, float grad_scale);
     void (*copy_rows)(Backend *, Tensor *dst, int64_t dst_row, const Tensor *src, int64_t src_row, int64_t n); /* same width; KV cache writes: dst may be of any writable type, and the rest of a last block becomes 0 */
 };
+
+static inline Mark backend_mark(Backend *be, Track of) { return be->mark ? be->mark(be, of) : 0; }
+static inline void backend_after(Backend *be, Track w, Mark m)
+{
+    if (m)
+        be->after(be, w, m);
+}
+static inline void backend_send(Backend *be, void *dst, const void *src, size_t nbytes) { (be->send ? be->send : be->upload)(be, dst, src, nbytes); }
+static inline void backend_take(Backend *be, void *dst, const void *src, size_t nbytes) { (be->take ? be->take : be->download)(be, dst, src, nbytes); }
 
 /* "cpu", "cuda" (the first card that can be used), "cuda:N" or "ref"; threads 0: all cores; unknown name: ERR_ARG listing the names */
 Backend *backend_open(const char *name, int threads, Err *e);

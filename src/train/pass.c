@@ -12,10 +12,21 @@ void pass_open(PassCtx *p, const Model *m, const Adapter *a)
     tarena_init(&p->scratch, m->be);
 }
 
+int pass_spill_memory(PassCtx *p, uint64_t nbytes, Err *e)
+{
+    Backend  *be = p->model->be;
+    const int rc = spill_open_memory(&p->spill, nbytes, e);
+    if (!rc && be->pin && p->spill.mem)
+        be->pin(be, p->spill.mem, (size_t)nbytes);
+    return rc;
+}
+
 void pass_close(PassCtx *p)
 {
     if (p->model)
         tarena_release(&p->scratch);
+    if (p->model && p->model->be->unpin && p->spill.mem)
+        p->model->be->unpin(p->model->be, p->spill.mem);
     microbatch_release(&p->batch);
     free(p->logp);
     spill_close(&p->spill);

@@ -22,6 +22,8 @@ typedef struct PassCtx {
 
 void pass_open(PassCtx *p, const Model *m, const Adapter *a);
 void pass_close(PassCtx *p);
+/* Room of nbytes for the inputs of blocks in the program's memory, held in place where the device can copy to and from it by itself. ERR_MEM */
+int  pass_spill_memory(PassCtx *p, uint64_t nbytes, Err *e);
 /* Adds the gradient of -sum(log p) / total_trained to the trainable tensors; *nll += -sum(log p). The load-balancing loss of a micro-batch is a
  * function of all its tokens; it counts by the batch's share of total_trained, so that a step's shares sum to one. *balance += share * that loss. */
 int  pass_train(PassCtx *p, const DataSet *d, const int64_t *examples, int64_t n, int64_t total_trained, ActivationPolicy policy, double *nll,

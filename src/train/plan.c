@@ -527,7 +527,7 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     train_count_steps(r);
     if (p->file && (rc = spill_open(&r->pass.spill, r->cfg.out, (uint64_t)p->file, e)))
         return err_wrap(e, "activations %s", train_activations[r->cfg.activations]);
-    if (p->inputs && (rc = spill_open_memory(&r->pass.spill, (uint64_t)p->inputs, e)))
+    if (p->inputs && (rc = pass_spill_memory(&r->pass, (uint64_t)p->inputs, e)))
         return err_wrap(e, "activations %s", train_activations[r->cfg.activations]);
     if (!tarena_reserve(&r->pass.scratch, p->pass))
         return not_reserved(r, &device, e);

@@ -525,6 +525,58 @@ static void sizing_takes_what_computing_takes(void **state)
     check_sizing(scratch_of, 100000);
 }
 
+/* In every pace of the two tracks marks put a copy behind what wrote its place and before what writes it next; and copies on both tracks share their buffers. */
+static void tracks_meet_at_marks(void **state)
+{
+    (void)state;
+    enum { N = 80000, ROUNDS = 20 }; /* long; and more marks than are kept */
+    for (int pace = 0; pace < HOST_PACES; pace++)
+        for (int pinned = 0; pinned < 2; pinned++) {
+            Err   e = { 0 };
+            const size_t nbytes = N * sizeof(float);
+            host_cuda_set(&(HostCuda){ .pace = (HostPace)pace });
+            Backend *be = open_card();
+            TArena   a;
+            float   *mine = mem_alloc(ROUNDS * nbytes), *got = mem_alloc(nbytes);
+            tarena_init(&a, be);
+            Tensor *x = mat(&a, DT_F32, 1, N), *y = mat(&a, DT_F32, 1, N);
+            memset(mine, 0, ROUNDS * nbytes);
+            if (pinned)
+                assert_true(be->pin(be, mine, ROUNDS * nbytes));
+            for (int k = 0; k < ROUNDS; k++) { /* x goes out, comes back to y, and y is read */
+                float *place = mine + k * N;
+                be->fill(be, x, (float)k);
+                be->after(be, TRACK_COPIES, be->mark(be, TRACK_KERNELS));
+                be->take(be, place, x->data, nbytes);
+                be->send(be, y->data, place, nbytes);
+                be->after(be, TRACK_KERNELS, be->mark(be, TRACK_COPIES));
+                be->scale(be, y, 2);
+                if (k == ROUNDS - 1)
+                    be->download(be, got, y->data, nbytes);
+            }
+            assert_int_equal(be->sync(be, &e), 0);
+            for (int i = 0; i < N; i++)
+                for (int k = 0; k < ROUNDS; k++)
+                    assert_true(mine[k * N + i] == (float)k && got[i] == 2 * (ROUNDS - 1));
+            if (pinned)
+                be->unpin(be, mine);
+            be->fill(be, y, 7);
+            assert_int_equal(be->sync(be, &e), 0);
+            for (int k = 0; k < 3; k++) { /* what is sent must not be lost to what is fetched through the same buffers */
+                be->send(be, x->data, mine + k * N, nbytes);
+                be->download(be, got, y->data, nbytes);
+                assert_int_equal(be->sync(be, &e), 0);
+                be->download(be, mine, x->data, nbytes);
+                assert_true(got[N / 2] == 7 && mine[N / 2] == (float)k);
+            }
+            tarena_release(&a);
+            close_card(be);
+            free(mine);
+            free(got);
+        }
+    host_cuda_set(NULL);
+}
+
 /* ---- 3: every kernel ---- */
 
 /* The word before the bracket of parameters behind each __global__. */
@@ -586,8 +638,10 @@ static void every_kernel_has_run(void **state)
 }
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]); /* one of them, by name */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_case_matches_ref),
         cmocka_unit_test(products_in_bf16_match_ref),
@@ -604,6 +658,7 @@ int main(void)
         cmocka_unit_test(failures_stick),
         cmocka_unit_test(a_bad_id_stops_the_kernel),
         cmocka_unit_test(sizing_takes_what_computing_takes),
+        cmocka_unit_test(tracks_meet_at_marks),
         cmocka_unit_test(every_kernel_has_run),
 #endif
     };

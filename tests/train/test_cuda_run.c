@@ -26,9 +26,11 @@ static Backend *open_far(size_t total, Err *e) { return &far_open(1, total, e)->
 static Backend *open_ref(size_t total, Err *e) { (void)total; return backend_open("ref", 1, e); }
 static Backend *open_cpu(size_t total, Err *e) { (void)total; return backend_open("cpu", 2, e); }
 #ifdef HONE_CUDA_HOST
+static HostCuda paced;
 static Backend *open_stand_in(size_t total, Err *e)
 {
-    host_cuda_set(&(HostCuda){ .memory = total });
+    paced.memory = total;
+    host_cuda_set(&paced);
     return backend_cuda_open(0, e);
 }
 #endif
@@ -36,6 +38,17 @@ static Backend *open_stand_in(size_t total, Err *e)
 #ifndef HONE_CUDA_HOST
 static Backend *open_card(size_t total, Err *e) { (void)total; return backend_open("cuda", 0, e); }
 #endif
+
+/* How a device's two ways keep pace with each other; must not show in results. */
+static void keep_pace(int pace)
+{
+#ifdef HONE_CUDA_HOST
+    static const struct { HostPace pace; unsigned seed; } row[] = { { HOST_LATE, 0 }, { HOST_FIRST_EARLY, 0 }, { HOST_OTHERS_EARLY, 0 }, { HOST_ANY, 1 }, { HOST_ANY, 2 } };
+    paced = (HostCuda){ .pace = row[pace].pace, .seed = row[pace].seed };
+#endif
+    (void)pace;
+}
+#define PACES 5
 
 /* slow: threads of a card one after the other; fewer kinds of models and fewer turns must do. */
 typedef struct Device { const char *name; Backend *(*open)(size_t total, Err *e); bool slow; } Device;
@@ -99,6 +112,7 @@ static void follow(Backend *be, const Way *w, double loss[STEPS])
     must(model_open(&m, w->dir, be, &(ModelOptions){ .trainable = w->full, .nf4 = w->nf4 }, &e));
     if (w->stream)
         must(model_stream(m, true, &e));
+    const bool pinned = w->spill && w->spill->mem && be->pin && be->pin(be, w->spill->mem, (size_t)w->spill->size);
     if (!w->full && w->adapter)
         must(adapter_open(&ad, m, w->adapter, &e));
     else if (!w->full)
@@ -128,6 +142,8 @@ static void follow(Backend *be, const Way *w, double loss[STEPS])
         optimizer_step(&o, &cfg, w->full ? 1e-3 : 5e-3, optimizer_grad_norm(&o), step + 1);
     }
     must(be->sync(be, &e));
+    if (pinned)
+        be->unpin(be, w->spill->mem);
     tarena_release(&a);
     optimizer_close(&o);
     adapter_free(ad);
@@ -264,9 +280,13 @@ static void ways_give_the_same_bits(void **state)
                 w.policy = way[i].policy;
                 w.spill = way[i].spill;
                 w.stream = way[i].stream;
-                follow_on(&device[d], &w, got);
-                if (memcmp(got, want, (size_t)steps_of(&w) * sizeof *got) != 0)
-                    fail_msg("%s, way %zu: other losses than with all kept, by %.2g", device[d].name, i, worst(got, want, steps_of(&w)));
+                for (int pace = 0; pace < (device[d].slow && !nf4 && w.spill == &memory ? PACES : 1); pace++) {
+                    keep_pace(pace);
+                    follow_on(&device[d], &w, got);
+                    if (memcmp(got, want, (size_t)steps_of(&w) * sizeof *got) != 0)
+                        fail_msg("%s, way %zu, pace %d: other losses than with all kept, by %.2g", device[d].name, i, pace, worst(got, want, steps_of(&w)));
+                }
+                keep_pace(0);
             }
             spill_close(&file);
             spill_close(&memory);

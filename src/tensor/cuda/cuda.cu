@@ -49,11 +49,17 @@ bool cuda_try(Cuda *c, cudaError_t code, const char *what)
     return false;
 }
 
+static void wait_for_both(Cuda *c)
+{
+    cuda_try(c, cudaStreamSynchronize(c->stream), "waiting for the card");
+    cuda_try(c, cudaStreamSynchronize(c->copies), "waiting for copies");
+}
+
 static int cuda_sync(Backend *be, Err *e)
 {
     Cuda *c = cuda_of(be);
     if (cuda_ok(c))
-        cuda_try(c, cudaStreamSynchronize(c->stream), "waiting for the card");
+        wait_for_both(c);
     const Err failed = c->failed;
     if (failed.code == ERR_MEM)
         c->failed.code = 0;
@@ -79,12 +85,12 @@ static void *block_alloc(Cuda *c, size_t n)
     return p;
 }
 
-/* Kernels that use the block may still be under way. */
+/* Kernels and copies that use the block may still be under way. */
 static void block_free(Cuda *c, void *p, size_t n)
 {
     if (!p)
         return;
-    cuda_try(c, cudaStreamSynchronize(c->stream), "waiting for the card");
+    wait_for_both(c);
     cuda_try(c, cudaFree(p), "giving memory back"); /* after a failure of the card it fails too, and the memory goes with the process */
     c->held -= n;
 }
@@ -139,17 +145,70 @@ static void cuda_download(Backend *be, void *dst, const void *src, size_t nbytes
     cuda_fetch(cuda_of(be), dst, src, nbytes);
 }
 
+/* ---- the two tracks ---- */
+
+static cudaStream_t stream_of(const Cuda *c, Track w) { return w == TRACK_KERNELS ? c->stream : c->copies; }
+
+static Mark cuda_mark(Backend *be, Track of)
+{
+    Cuda *c = cuda_of(be);
+    cudaEvent_t *e = &c->mark[of][++c->marks[of] % CUDA_MARKS];
+    if (cuda_ok(c) && (*e || cuda_try(c, cudaEventCreateWithFlags(e, cudaEventDisableTiming), "making an event")))
+        cuda_try(c, cudaEventRecord(*e, stream_of(c, of)), "marking a place");
+    return c->marks[of];
+}
+
+static void cuda_after(Backend *be, Track w, Mark m)
+{
+    Cuda *c = cuda_of(be);
+    if (cuda_ok(c))
+        cuda_try(c, cudaStreamWaitEvent(stream_of(c, w), c->mark[!w][m % CUDA_MARKS], 0), "waiting for a mark");
+}
+
+static bool cuda_pin(Backend *be, void *p, size_t nbytes)
+{
+    Cuda *c = cuda_of(be);
+    int   i = 0;
+    while (i < CUDA_PINNED && c->pinned[i].p)
+        i++;
+    if (!cuda_ok(c) || i == CUDA_PINNED || cudaHostRegister(p, nbytes, cudaHostRegisterDefault) != cudaSuccess) {
+        cudaGetLastError(); /* taken: the caller hears of it */
+        return false;
+    }
+    c->pinned[i].p = (char *)p;
+    c->pinned[i].n = nbytes;
+    return true;
+}
+
+static void cuda_unpin(Backend *be, void *p)
+{
+    Cuda *c = cuda_of(be);
+    for (int i = 0; i < CUDA_PINNED; i++)
+        if (c->pinned[i].p == p) {
+            wait_for_both(c);
+            cuda_try(c, cudaHostUnregister(p), "letting pages go");
+            c->pinned[i].p = NULL;
+        }
+}
+
 static void cuda_close(Backend *be)
 {
     Cuda *c = cuda_of(be);
     if (c->stream)
         cudaStreamSynchronize(c->stream); /* also after a failure */
+    if (c->copies)
+        cudaStreamSynchronize(c->copies);
+    for (int i = 0; i < TRACK_COUNT * CUDA_MARKS; i++)
+        if (c->mark[i / CUDA_MARKS][i % CUDA_MARKS])
+            cudaEventDestroy(c->mark[i / CUDA_MARKS][i % CUDA_MARKS]);
     cuda_lt_close(c->lt);
     for (int i = 0; i < SLOT_COUNT; i++)
         block_free(c, c->slot[i].p, c->slot[i].n);
     cuda_ring_close(c);
     if (c->stream)
         cudaStreamDestroy(c->stream);
+    if (c->copies)
+        cudaStreamDestroy(c->copies);
     free(c);
 }
 
@@ -268,6 +327,12 @@ static void table_of(Backend *b)
     b->upload = cuda_upload;
     b->download = cuda_download;
     b->memory = cuda_memory;
+    b->mark = cuda_mark;
+    b->after = cuda_after;
+    b->send = cuda_send_beside;
+    b->take = cuda_take_beside;
+    b->pin = cuda_pin;
+    b->unpin = cuda_unpin;
     b->sync = cuda_sync;
     b->close = cuda_close;
 
@@ -342,7 +407,8 @@ extern "C" Backend *backend_cuda_open(int device, Err *e)
     c->capability = capability_of(&p);
     c->multiprocessors = p.multiProcessorCount;
     c->shared_limit = (int)p.sharedMemPerBlockOptin;
-    if (cuda_try(c, cudaSetDevice(device), "choosing the card") && cuda_try(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "opening a stream") && cuda_ring_open(c))
+    if (cuda_try(c, cudaSetDevice(device), "choosing the card") && cuda_try(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "opening a stream") &&
+        cuda_try(c, cudaStreamCreateWithFlags(&c->copies, cudaStreamNonBlocking), "opening a stream") && cuda_ring_open(c))
         card_probe(c);
     if (cuda_ok(c))
         c->lt = cuda_lt_open(c);

@@ -1,6 +1,6 @@
 /* cuda_int.h - what the files of this folder share: the backend's own struct, its scratch memory, how a kernel is launched, and the functions by file.
  *
- * All work goes to one stream in the order of the calls. A function here looks at its tensors (shapes, strides: host memory), asks for scratch, launches, and
+ * All work but copies that may go beside it (send, take) is on one stream in the order of the calls, those on a second; marks, which are events, order one after the other. A function here looks at its tensors (shapes, strides: host memory), asks for scratch, launches, and
  * returns before the card has done it. The first failure sticks (c->failed): every later function returns at once, and sync tells it. Numbers of the
  * program that a kernel needs besides its arguments (segments, tables) go through cuda_stage.
  *
@@ -32,6 +32,9 @@ typedef enum {
     SLOT_COUNT
 } CudaSlot;
 
+#define CUDA_MARKS  16      /* the newest of each track; an older one is taken for the one that has its event now, which is later */
+#define CUDA_PINNED 8       /* pieces of the program's memory */
+
 typedef struct CudaScratch { void *p; size_t n; } CudaScratch;
 typedef struct CudaLt CudaLt;           /* lt.cu: the product library, loaded at run time; NULL: not there, hone's own kernels do it */
 typedef struct CudaRing CudaRing;       /* stage.cu: pinned memory for what goes to the card */
@@ -41,7 +44,10 @@ typedef struct Cuda {
     int          device, capability;    /* 80, 86, 89, 90, 100, 120 */
     int          multiprocessors;
     int          shared_limit;          /* bytes of shared memory that one block may ask for */
-    cudaStream_t stream;
+    cudaStream_t stream, copies;        /* TRACK_KERNELS and TRACK_COPIES */
+    cudaEvent_t  mark[TRACK_COUNT][CUDA_MARKS];
+    Mark         marks[TRACK_COUNT];      /* made so far */
+    struct { char *p; size_t n; } pinned[CUDA_PINNED];
     CudaScratch  slot[SLOT_COUNT];
     CudaRing    *ring;
     CudaLt      *lt;
@@ -70,6 +76,8 @@ void *cuda_slot(Cuda *c, CudaSlot s, size_t nbytes);                   /* at lea
 const void *cuda_stage(Cuda *c, const void *host, size_t nbytes);
 void  cuda_fetch(Cuda *c, void *host, const void *device, size_t nbytes); /* waits */
 void  cuda_send(Cuda *c, void *device, const void *host, size_t nbytes);  /* the source may be gone on return; the copy itself comes in its turn */
+void  cuda_send_beside(Backend *, void *device, const void *host, size_t nbytes);  /* Backend.send and take */
+void  cuda_take_beside(Backend *, void *host, const void *device, size_t nbytes);
 bool  cuda_ring_open(Cuda *c);
 void  cuda_ring_close(Cuda *c);
 

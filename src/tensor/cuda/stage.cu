@@ -2,9 +2,10 @@
  *
  * Main struct: CudaRing. Two large pinned buffers take turns for long copies: while the card's copy engine empties or fills one, the processor's cores fill or empty the other, so
  * that weights of a mapped file arrive at the speed of the bus (a copy from memory that is not pinned goes through one small buffer of the driver's, by one core). Short copies go
- * without them. Beside these a ring of CUDA_STAGE_TURNS small pairs, pinned and on the card, for numbers that kernels need (cuda_stage).
+ * without them, and memory that is pinned needs none. Beside these a ring of CUDA_STAGE_TURNS small pairs, pinned and on the card, for numbers that kernels need (cuda_stage).
  *
- * Invariants: everything runs on the backend's stream, so a later kernel sees what was sent before; a pinned buffer is written again only after the event behind its last copy. The
+ * Invariants: what is not called beside the kernels runs on their stream, so a later kernel sees what was sent before; a pinned buffer, which both streams use, is written again only
+ * after the event behind its last copy, whether a core writes it or the card. The
  * small pairs all have one size; when a request is larger all are made anew with twice the room, and the old ones on the card stay till the end (together they are smaller
  * than the new), since kernels may still be launched with them. */
 #include "tensor/cuda/cuda_int.h"
@@ -25,6 +26,7 @@ extern "C" {
 struct CudaRing {
     char       *half[2];                    /* pinned; NULL before the first long copy */
     cudaEvent_t emptied[2];                 /* behind the last copy from or to it */
+    int         fill;                       /* the one to be filled next */
     Pool       *pool;
 
     size_t      pair;                       /* bytes of each small buffer */
@@ -103,46 +105,35 @@ static void copy_by_cores(Cuda *c, char *dst, const char *src, size_t n)
     parallel_for(c->ring->pool, (int64_t)((n + PIECE - 1) / PIECE), piece_copy, &j);
 }
 
-void cuda_send(Cuda *c, void *device, const void *host, size_t nbytes)
+static const char to_card[] = "copy to the card", from_card[] = "copy from the card";
+
+static void send_long(Cuda *c, void *device, const void *host, size_t nbytes, cudaStream_t s)
 {
-    const char *what = "copy to the card";
     CudaRing *r = c->ring;
-    if (!cuda_ok(c) || nbytes == 0)
-        return;
-    if (nbytes < SHORT) {
-        cuda_try(c, cudaMemcpyAsync(device, host, nbytes, cudaMemcpyHostToDevice, c->stream), what);
-        return;
-    }
     if (!halves_ready(c))
         return;
-    for (size_t at = 0, turn = 0; at < nbytes; at += HALF, turn ^= 1) {
+    for (size_t at = 0; at < nbytes; at += HALF, r->fill ^= 1) {
         const size_t n = MIN(HALF, nbytes - at);
-        if (!cuda_try(c, cudaEventSynchronize(r->emptied[turn]), what))
+        if (!cuda_try(c, cudaEventSynchronize(r->emptied[r->fill]), to_card))
             return;
-        copy_by_cores(c, r->half[turn], (const char *)host + at, n);
-        if (!cuda_try(c, cudaMemcpyAsync((char *)device + at, r->half[turn], n, cudaMemcpyHostToDevice, c->stream), what) ||
-            !cuda_try(c, cudaEventRecord(r->emptied[turn], c->stream), what))
+        copy_by_cores(c, r->half[r->fill], (const char *)host + at, n);
+        if (!cuda_try(c, cudaMemcpyAsync((char *)device + at, r->half[r->fill], n, cudaMemcpyHostToDevice, s), to_card) ||
+            !cuda_try(c, cudaEventRecord(r->emptied[r->fill], s), to_card))
             return;
     }
 }
 
 /* The card fills one buffer while the cores empty the other. */
-void cuda_fetch(Cuda *c, void *host, const void *device, size_t nbytes)
+static void fetch_long(Cuda *c, void *host, const void *device, size_t nbytes, cudaStream_t s)
 {
-    const char *what = "copy from the card";
+    const char *what = from_card;
     CudaRing *r = c->ring;
-    if (!cuda_ok(c) || nbytes == 0)
-        return;
-    if (nbytes < SHORT) {
-        if (cuda_try(c, cudaMemcpyAsync(host, device, nbytes, cudaMemcpyDeviceToHost, c->stream), what))
-            cuda_try(c, cudaStreamSynchronize(c->stream), what);
-        return;
-    }
     if (!halves_ready(c))
         return;
     for (size_t at = 0, turn = 0; at < nbytes + HALF; at += HALF, turn ^= 1) {
-        if (at < nbytes && (!cuda_try(c, cudaMemcpyAsync(r->half[turn], (const char *)device + at, MIN(HALF, nbytes - at), cudaMemcpyDeviceToHost, c->stream), what) ||
-                            !cuda_try(c, cudaEventRecord(r->emptied[turn], c->stream), what)))
+        if (at < nbytes && (!cuda_try(c, cudaStreamWaitEvent(s, r->emptied[turn], 0), what) ||
+                            !cuda_try(c, cudaMemcpyAsync(r->half[turn], (const char *)device + at, MIN(HALF, nbytes - at), cudaMemcpyDeviceToHost, s), what) ||
+                            !cuda_try(c, cudaEventRecord(r->emptied[turn], s), what)))
             return;
         if (at == 0)
             continue;
@@ -150,6 +141,58 @@ void cuda_fetch(Cuda *c, void *host, const void *device, size_t nbytes)
             return;
         copy_by_cores(c, (char *)host + at - HALF, r->half[turn ^ 1], MIN(HALF, nbytes - (at - HALF)));
     }
+}
+
+void cuda_send(Cuda *c, void *device, const void *host, size_t nbytes)
+{
+    if (!cuda_ok(c) || nbytes == 0)
+        return;
+    if (nbytes < SHORT)
+        cuda_try(c, cudaMemcpyAsync(device, host, nbytes, cudaMemcpyHostToDevice, c->stream), to_card);
+    else
+        send_long(c, device, host, nbytes, c->stream);
+}
+
+void cuda_fetch(Cuda *c, void *host, const void *device, size_t nbytes)
+{
+    if (!cuda_ok(c) || nbytes == 0)
+        return;
+    if (nbytes >= SHORT)
+        fetch_long(c, host, device, nbytes, c->stream);
+    else if (cuda_try(c, cudaMemcpyAsync(host, device, nbytes, cudaMemcpyDeviceToHost, c->stream), from_card))
+        cuda_try(c, cudaStreamSynchronize(c->stream), from_card);
+}
+
+/* ---- copies beside the kernels: short ones too go by the buffers, since the driver waits with others until the stream is empty ---- */
+
+static bool is_pinned(const Cuda *c, const void *p, size_t nbytes)
+{
+    for (int i = 0; i < CUDA_PINNED; i++)
+        if (c->pinned[i].p && (const char *)p >= c->pinned[i].p && (const char *)p + nbytes <= c->pinned[i].p + c->pinned[i].n)
+            return true;
+    return false;
+}
+
+void cuda_send_beside(Backend *be, void *device, const void *host, size_t nbytes)
+{
+    Cuda *c = cuda_of(be);
+    if (!cuda_ok(c) || nbytes == 0)
+        return;
+    if (is_pinned(c, host, nbytes))
+        cuda_try(c, cudaMemcpyAsync(device, host, nbytes, cudaMemcpyHostToDevice, c->copies), to_card);
+    else
+        send_long(c, device, host, nbytes, c->copies);
+}
+
+void cuda_take_beside(Backend *be, void *host, const void *device, size_t nbytes)
+{
+    Cuda *c = cuda_of(be);
+    if (!cuda_ok(c) || nbytes == 0)
+        return;
+    if (is_pinned(c, host, nbytes))
+        cuda_try(c, cudaMemcpyAsync(host, device, nbytes, cudaMemcpyDeviceToHost, c->copies), from_card);
+    else
+        fetch_long(c, host, device, nbytes, c->copies);
 }
 
 /* ---- numbers for kernels ---- */

@@ -3,7 +3,7 @@
  * All that a card does runs on one thread, "the card", while the caller waits: device pages are opened before and closed after. That thread's thread-local memory is the
  * static shared memory. Fibers take turns by _setjmp and _longjmp, after a first entry by setcontext, so a turn costs no system call.
  * Main structs: Fiber, HostStream, Block (of memory), Host (all state; made on first use and never destroyed, since the card's thread outlives main).
- * Invariants: an operation runs only when something asked for it (a synchronisation, a wait on an event, a copy that cannot wait); after a fault nothing runs any more and
+ * Invariants: an operation runs when something asked for it (a synchronisation, a wait on an event, a copy that cannot wait) or the pace lets it, never before what its stream waits for; after a fault nothing runs any more and
  * every call answers with the fault's code, as after a failed kernel on a card. */
 #include "cuda_host.h"
 #include "host_control.h"
@@ -94,6 +94,7 @@ struct Host {
     std::map<const void *, int> allowed;                       /* kernel -> bytes of dynamic shared memory */
     std::map<uintptr_t, Block>  blocks;
     std::map<uintptr_t, size_t> pinned;
+    std::set<uintptr_t>         registered;                    /* of those, memory of the program's own */
     std::set<HostStream *>      streams, dead;
     std::set<cudaEvent_t>       events;
     size_t      used;
@@ -443,22 +444,55 @@ void on_card(std::function<void()> job)
 
 } /* namespace */
 
-struct HostStream { std::deque<Op> q; uint64_t put, done; };
+struct HostStream { std::deque<Op> q; uint64_t put, done; size_t number; };
 struct HostEvent { HostStream *stream; uint64_t at; double when; bool timing; };
 
 namespace {
 
-/* On the card: until `stream` has done `at` operations. */
+bool is_free(const HostStream *s) /* its next operation waits for nothing */
+{
+    return s->done < s->put && (!s->q.front().stream || s->q.front().stream->done >= s->q.front().at);
+}
+
+void step(HostStream *s) /* on the card */
+{
+    Op op = std::move(s->q.front());
+    s->q.pop_front();
+    if (!op.stream && !host()->sticky)
+        op.run();
+    s->done++;
+}
+
+/* The stream that may run now though nothing asks for it; NULL: none. */
+HostStream *early(void)
+{
+    Host *h = host();
+    std::vector<HostStream *> may(h->streams.begin(), h->streams.end());
+    std::sort(may.begin(), may.end(), [](const HostStream *a, const HostStream *b) { return a->number < b->number; });
+    may.erase(std::remove_if(may.begin(), may.end(), [h](const HostStream *s) {
+        return !is_free(s) || h->cfg.pace == HOST_LATE || (h->cfg.pace == HOST_FIRST_EARLY && s->number) || (h->cfg.pace == HOST_OTHERS_EARLY && !s->number);
+    }), may.end());
+    if (h->cfg.pace == HOST_ANY && next_random() >> 40 & 1)
+        return NULL;
+    return may.empty() ? NULL : may[h->cfg.pace == HOST_ANY ? (next_random() >> 33) % may.size() : 0];
+}
+
+void run_ahead(void) /* on the card */
+{
+    for (HostStream *s = early(); s; s = early())
+        step(s);
+}
+
+/* On the card: until the stream has done `at` operations. */
 void drain(HostStream *s, uint64_t at)
 {
     while (s->done < at) {
-        Op op = std::move(s->q.front());
-        s->q.pop_front();
-        if (op.stream)
-            drain(op.stream, op.at);
-        else if (!host()->sticky)
-            op.run();
-        s->done++;
+        if (is_free(s)) {
+            step(s);
+            run_ahead();
+        } else {
+            drain(s->q.front().stream, s->q.front().at);
+        }
     }
 }
 
@@ -473,6 +507,8 @@ void enqueue(HostStream *s, std::function<void()> run, HostStream *wait = NULL, 
 {
     s->q.push_back({ std::move(run), wait, at });
     s->put++;
+    if (early())
+        on_card(run_ahead);
 }
 
 bool any_waits(void)
@@ -591,13 +627,15 @@ void host_cuda_set(const HostCuda *cfg)
     h->device = 0;
     h->sticky = h->last = cudaSuccess;
     h->faulted = false;
-    h->random = 88172645463325252u;
+    h->random = 88172645463325252u + h->cfg.seed;
     h->calls.clear();
     h->allowed.clear();
     for (auto &b : h->blocks)
         munmap(b.second.pages - PAGE, b.second.span + 2 * PAGE);
     for (auto &b : h->pinned)
-        free((void *)b.first);
+        if (!h->registered.count(b.first))
+            free((void *)b.first);
+    h->registered.clear();
     for (HostStream *s : h->streams)
         delete s;
     for (HostStream *s : h->dead)
@@ -1064,12 +1102,37 @@ cudaError_t cudaFreeHost(void *p)
     cudaError_t code = enter("cudaFreeHost");
     if (!p)
         return kept(code);
-    if (!h->pinned.count((uintptr_t)p))
+    if (!h->pinned.count((uintptr_t)p) || h->registered.count((uintptr_t)p))
         return kept(broken(cudaErrorInvalidValue, "cudaFreeHost of %p, which is no pinned memory", p));
     if (!h->sticky && any_waits())
         code = broken(cudaErrorUnknown, "cudaFreeHost while work waits on a stream: synchronise first");
     h->pinned.erase((uintptr_t)p);
     free(p);
+    return kept(code);
+}
+
+cudaError_t cudaHostRegister(void *p, size_t n, unsigned)
+{
+    ENTER("cudaHostRegister");
+    auto next = host()->pinned.lower_bound((uintptr_t)p + n);
+    if (!n || (next != host()->pinned.begin() && (--next)->first + next->second > (uintptr_t)p))
+        return kept(broken(cudaErrorInvalidValue, "cudaHostRegister of %zu bytes at %p, of which some are pinned", n, p));
+    host()->pinned[(uintptr_t)p] = n;
+    host()->registered.insert((uintptr_t)p);
+    return cudaSuccess;
+}
+
+cudaError_t cudaHostUnregister(void *p)
+{
+    Host *h = host();
+    std::lock_guard<std::recursive_mutex> hold(h->lock);
+    cudaError_t code = enter("cudaHostUnregister");
+    if (!h->registered.count((uintptr_t)p))
+        return kept(broken(cudaErrorInvalidValue, "cudaHostUnregister of %p, which is not registered", p));
+    if (!h->sticky && any_waits())
+        code = broken(cudaErrorUnknown, "cudaHostUnregister while work waits on a stream: synchronise first");
+    h->registered.erase((uintptr_t)p);
+    h->pinned.erase((uintptr_t)p);
     return kept(code);
 }
 
@@ -1130,6 +1193,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
 {
     ENTER("cudaStreamCreate");
     *s = new HostStream();
+    (*s)->number = host()->streams.size();
     host()->streams.insert(*s);
     return cudaSuccess;
 }

@@ -2,7 +2,7 @@
  * Here: the language, the words of mma.cuh and the part of the runtime's interface that the backend calls. cuda_host.cpp: how they run.
  *
  * Threads of a block are fibers of one thread of the host, blocks follow one another; a launch, a copy or a record of an event waits in its stream until something asks for
- * it. What a card leaves undefined is made to show: fresh device memory, shared memory at the start of a block and the target of an asynchronous copy before it
+ * it, or runs as early as events allow (HostPace). What a card leaves undefined is made to show: fresh device memory, shared memory at the start of a block and the target of an asynchronous copy before it
  * arrives hold NaNs (all bits one); device memory cannot be touched by the host's code; a barrier that not all threads reach, a lane that is missing in
  * a shuffle and an address outside its memory are faults (host_control.h) that stick like a card's.
  * Not seen here: races between threads within one sweep that no order of turns shows, the card's own rounding of rsqrtf, exp and the sums within a matrix unit.
@@ -277,6 +277,7 @@ typedef struct cudaFuncAttributes { size_t sharedSizeBytes, localSizeBytes; int 
 #define cudaEventDisableTiming 2u
 #define cudaHostAllocDefault 0u
 #define cudaHostAllocWriteCombined 4u
+#define cudaHostRegisterDefault 0u
 
 cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp *p, int device);
@@ -297,6 +298,8 @@ template <typename T> static inline cudaError_t cudaMallocHost(T **p, size_t n, 
 template <typename T> static inline cudaError_t cudaHostAlloc(T **p, size_t n, unsigned) { return host_malloc_pinned((void **)p, n); }
 cudaError_t cudaFree(void *p);
 cudaError_t cudaFreeHost(void *p);
+cudaError_t cudaHostRegister(void *p, size_t n, unsigned flags);
+cudaError_t cudaHostUnregister(void *p);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total);
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t n, cudaMemcpyKind kind, cudaStream_t s);
 cudaError_t cudaMemcpy2DAsync(void *dst, size_t dst_pitch, const void *src, size_t src_pitch, size_t width, size_t height, cudaMemcpyKind kind, cudaStream_t s);

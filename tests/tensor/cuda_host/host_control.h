@@ -13,12 +13,18 @@ extern "C" {
 /* The order in which threads and blocks take their turns; results must not depend on it. Shuffled: another one in every sweep, from a fixed seed. */
 typedef enum { HOST_FORWARD, HOST_REVERSE, HOST_SHUFFLED, HOST_ORDERS } HostOrder;
 
+/* How streams keep pace with each other, within what events allow. Late: nothing runs before something asks for it, and then only what that waits for. First and others early: the first
+ * stream, or all but it, run as soon as they may, the rest late. Any: by chance, from the seed. What is not ordered by an event shows in one of them. */
+typedef enum { HOST_LATE, HOST_FIRST_EARLY, HOST_OTHERS_EARLY, HOST_ANY, HOST_PACES } HostPace;
+
 typedef struct HostCuda {
     int         devices;        /* cards shown; -1: none, 0: 1 */
     int         capability;     /* of each: 80, 86, 89, 90 ...; 0: 90 */
     int         driver;         /* newest runtime that the driver serves, 13000; -1: no driver; 0: that of the build */
     size_t      memory;         /* bytes of each card; 0: 4 GiB */
     HostOrder   order;
+    HostPace    pace;
+    unsigned    seed;           /* of what goes by chance */
     const char *fail_call;      /* a runtime function ("cudaMalloc"), "launch" or a part of a kernel's name ("kernel rope"), which then fails while it runs; NULL: none */
     int         fail_nth;       /* the n-th such call fails, counted from 1 */
     int         fail_code;      /* cudaError_t */
