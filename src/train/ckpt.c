@@ -113,8 +113,9 @@ static int write_tensors(const char *dir, const Optimizer *o, Err *e)
         for (int k = 0; k < 3 && !rc; k++) {
             const Tensor *t = part(&o->t[i], k, name);
             const size_t  nbytes = part_bytes(t);
-            o->be->download(o->be, buf, t->data, nbytes);
-            rc = st_write(w, buf, nbytes, e);
+            if (k == 0 || !o->paged)
+                o->be->download(o->be, buf, t->data, nbytes);
+            rc = st_write(w, k && o->paged ? t->data : buf, nbytes, e);
         }
     if (!rc)
         rc = st_commit(&w, e);
@@ -142,6 +143,8 @@ static int read_tensors(const char *dir, Optimizer *o, Err *e)
                              s->dtype_text, type);
             else if (!s || s->nbytes != part_bytes(t))
                 rc = err_set(e, ERR_INPUT, "%s: %s is missing or of another shape", path, name);
+            else if (k && o->paged)
+                memcpy(t->data, s->data, s->nbytes);
             else
                 o->be->upload(o->be, t->data, s->data, s->nbytes);
         }

@@ -132,7 +132,7 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim opt
     m.stream = false; /* nothing is read */
     m.rooms = NULL;
     if (own_state && ((method != METHOD_FULL && (rc = adapter_new(&own, &m, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, 0, e))) ||
-                      (rc = optimizer_open(&opt, &m, own, optim, e))))
+                      (rc = optimizer_open(&opt, &m, own, optim, r->opt.paged, e))))
         goto done;
     out->state = taken(be, false);
     pass_open(&ctx, &m, own_state ? own : r->adapter);
@@ -219,11 +219,12 @@ static size_t total(const TrainRun *r, size_t standing, const DryRun *d)
     return standing + (r->plan.device ? d->pass : backend_dry_pages(d->pass, d->pass)) + d->aside;
 }
 
-/* What stands when weights are streamed, or not. */
-static size_t standing_as(const TrainRun *r, int activations)
+/* What stands when weights are streamed, or not, and moments paged, or not. */
+static size_t standing_as(const TrainRun *r, int activations, bool paged)
 {
     const Model *m = r->model;
-    return r->plan.standing + mapped(r, activations) - m->blocks.reserved + model_blocks_bytes(m, activations == ACTIVATIONS_STREAM);
+    return r->plan.standing + mapped(r, activations) - m->blocks.reserved + model_blocks_bytes(m, activations == ACTIVATIONS_STREAM) +
+           (r->plan.device ? optimizer_bytes(&r->opt, paged) - r->opt.arena.reserved : 0);
 }
 
 /* --- what stands already ------------------------------------------------------------------------------------------------------------------------ */
@@ -335,6 +336,7 @@ static const char *what_needs_less(const TrainRun *r)
 {
     const bool lora_wide = r->cfg.method == METHOD_LORA && !r->model->packed && r->plan.device;
     return r->cfg.activations != ACTIVATIONS_AUTO                                    ? "; --activations auto takes the first way that fits"
+           : r->plan.device && r->cfg.moments == MOMENTS_DEVICE                      ? "; --moments auto puts moments into the program's memory"
            : r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW             ? "; optim adamw_8bit, method lora or a smaller max-length need less"
            : lora_wide                                                               ? "; method qlora, which packs the weights in 4 bits, or a smaller max-length need less"
            : r->free_micro                                                           ? "; a smaller max-length or rank needs less"
@@ -367,11 +369,19 @@ static int64_t disk_rest(const TrainRun *r)
     return began ? 0 : r->plan.disk;
 }
 
-/* Of a device, block inputs go to the program's memory where that has room for them, else to a file. */
-static bool host_has(const TrainRun *r, int64_t inputs)
+/* Of a device, block inputs go to the program's memory where that has room for them, else to a file. more: bytes that go there besides. */
+static bool host_has(const TrainRun *r, int64_t inputs, size_t more)
 {
     const size_t room = memory_free();
-    return r->plan.device && (room == SIZE_MAX || (size_t)inputs + HOST_SPARE <= room);
+    return r->plan.device && (room == SIZE_MAX || (size_t)inputs + more + HOST_SPARE <= room);
+}
+
+/* Bytes that paging moments would take of the program's memory from now on. */
+static size_t to_page(const TrainRun *r, bool paged) { return paged && !r->opt.paged ? optimizer_host_bytes(&r->opt) : 0; }
+
+static bool may_page(const TrainRun *r, bool paged)
+{
+    return r->plan.device ? r->cfg.moments != (paged ? MOMENTS_DEVICE : MOMENTS_HOST) && (!to_page(r, paged) || host_has(r, 0, to_page(r, paged))) : !paged;
 }
 
 static int choose(TrainRun *r, const TrainHooks *h, Err *e)
@@ -392,17 +402,19 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
                        r->cfg.method == METHOD_FULL ? " to be trained" : r->model->nf4 ? ", packed for method qlora" : ", since hone computes with another form of them");
     p->smallest = SIZE_MAX;
     do {
-        for (int a = ACTIVATIONS_KEEP; a <= ACTIVATIONS_STREAM; a++) {
+        for (int way = ACTIVATIONS_KEEP; way <= 2 * ACTIVATIONS_STREAM; way++) { /* all with moments on the device, then all without */
             DryRun        d;
-            const int64_t inputs = file_bytes(r, a, micro), file = host_has(r, inputs) ? 0 : inputs;
-            if (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream)
+            const bool    paged = way > ACTIVATIONS_STREAM;
+            const int     a = paged ? way - ACTIVATIONS_STREAM : way;
+            const int64_t inputs = file_bytes(r, a, micro), file = host_has(r, inputs, to_page(r, paged)) ? 0 : inputs;
+            if (!may_page(r, paged) || (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream))
                 continue;
             if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, &d, e))) {
                 if (rc == ERR_MEM) /* it takes addresses, not memory */
                     err_set(e, rc, "this process may not address as much as the run would take to be planned (see ulimit -v): %s", e->text);
                 return rc;
             }
-            const size_t peak = p->device ? device.most : memory_peak(), bytes = MAX(total(r, standing_as(r, a), &d), peak), with_file = bytes + (in_memory ? (size_t)file : 0);
+            const size_t peak = p->device ? device.most : memory_peak(), bytes = MAX(total(r, standing_as(r, a, paged), &d), peak), with_file = bytes + (in_memory ? (size_t)file : 0);
             if (asked == ACTIVATIONS_AUTO && file && p->disk_free >= 0 && rest + file > p->disk_free) {
                 lacking = with_file < p->smallest && (!lacking || rest + file < lacking) ? rest + file : lacking;
                 continue;
@@ -424,13 +436,28 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             p->inputs = inputs - file;
             p->disk += file;
             p->memory = bytes;
+            p->moments = paged ? optimizer_host_bytes(&r->opt) : 0;
+            r->cfg.moments = p->device ? paged ? MOMENTS_HOST : MOMENTS_DEVICE : r->cfg.moments;
+            if (paged != r->opt.paged && (rc = optimizer_page(&r->opt, paged, e)))
+                return rc;
             return model_stream(r->model, a == ACTIVATIONS_STREAM, e);
         }
     } while (r->free_micro && next_micro(&micro, r->longest));
     return no_choice(r, lacking, e);
 }
 
-int plan_check_full(const char *model, int optim, const Backend *on, Err *e)
+int plan_open_optimizer(TrainRun *r, Err *e)
+{
+    DeviceMemory m;
+    const bool   choose_here = plan_device(r->be, &m) && r->cfg.moments == MOMENTS_AUTO;
+    const size_t most = r->cfg.memory ? (size_t)r->cfg.memory : m.held + m.free;
+    r->be->sizing = choose_here; /* no moments yet */
+    int rc = optimizer_open(&r->opt, r->model, r->adapter, (Optim)r->cfg.optim, choose_here || r->cfg.moments == MOMENTS_HOST, e);
+    r->be->sizing = false;
+    return rc || !choose_here ? rc : optimizer_page(&r->opt, m.held + optimizer_bytes(&r->opt, false) > most, e);
+}
+
+int plan_check_full(const char *model, int optim, int moments, const Backend *on, Err *e)
 {
     DeviceMemory device;
     const size_t free_now = plan_device(on, &device) ? device.free : memory_free();
@@ -442,7 +469,7 @@ int plan_check_full(const char *model, int optim, const Backend *on, Err *e)
     if (free_now == SIZE_MAX || 8 * train_base_bytes(model) < (double)free_now) /* of 16 bits become 4 x 32 at most; so a look at the weights is spared */
         goto done;
     be->host = on->host;
-    if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, (Optim)optim, e)))
+    if ((rc = model_open(&m, model, be, &(ModelOptions){ .trainable = true }, e)) || (rc = optimizer_open(&opt, m, NULL, (Optim)optim, moments != MOMENTS_DEVICE, e)))
         goto done;
     size_print(need, taken(be, false));
     size_print(have, free_now);
@@ -511,8 +538,10 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     DeviceMemory device;
     *p = (TrainPlan){ .joules = NAN, .device = plan_device(r->be, &device) };
     int rc = meet_shapes(r, h, e);
+    if (rc == ERR_MEM && p->device && !r->opt.paged && may_page(r, true) && !(rc = optimizer_page(&r->opt, true, e)))
+        rc = meet_shapes(r, h, e); /* with no more there than must be */
     if (rc == ERR_MEM && p->device && !r->model->stream && mapped_blocks(r->model) && !(rc = model_stream(r->model, true, e)))
-        rc = meet_shapes(r, h, e); /* with no more of its weights there than it must have */
+        rc = meet_shapes(r, h, e);
     if (rc)
         return rc == ERR_MEM && p->device ? no_pass(r, e) : rc;
     mem_give_back();
@@ -599,7 +628,7 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
             if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, train_policy(row[k].activations), true, &d, e)))
                 return rc;
             const size_t bytes = total(r, standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
-            row[k].fits = bytes <= r->plan.limit && (!row[k].file || host_has(r, row[k].file) || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
+            row[k].fits = bytes <= r->plan.limit && (!row[k].file || host_has(r, row[k].file, 0) || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
             if (row[k].fits || optim == (Optim)r->cfg.optim) {
                 row[k].optim = (int)optim;
                 row[k].memory = bytes;
@@ -638,6 +667,7 @@ Json *plan_json(const TrainPlan *p)
         json_set(j, "of_device", json_bool_new(true));
         json_set(j, "host_bytes", json_int_new((int64_t)p->host));
         json_set(j, "inputs_bytes", json_int_new(p->inputs));
+        json_set(j, "moments_bytes", json_int_new((int64_t)p->moments));
     }
     json_set(j, "disk_bytes", json_int_new(p->disk));
     json_set(j, "file_bytes", json_int_new(p->file));

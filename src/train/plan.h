@@ -2,7 +2,7 @@
  * backend, disk, energy. On a device with memory of its own that memory decides; the program's is told beside it, and block inputs go there first. Main struct: TrainPlan. The dry run is the run's own code on the backend that computes nothing (tensor/dry/dry.h), over
  * the micro-batches that the run will meet; nothing here changes what the run computes.
  * What is left to the planner (activations: auto, micro-tokens: 0) is chosen here: the first that fits of micro-tokens from the usual down to the longest
- * example, each with all activations kept, then with blocks computed twice, then with their inputs in a file, then with weights read anew. These ways give the
+ * example, each (of a device: with moments there, then with moments in the program's memory) with all activations kept, then with blocks computed twice, then with their inputs in a file, then with weights read anew. These ways give the
  * same bits, other micro-tokens do not. */
 #ifndef HONE_PLAN_H
 #define HONE_PLAN_H
@@ -18,6 +18,7 @@ typedef struct TrainPlan {
     bool    device;             /* memory, standing, pass, aside, limit and smallest are bytes of the device's memory */
     size_t  host;               /* then: bytes of the program's own memory, with `inputs` of block inputs */
     int64_t inputs;
+    size_t  moments;            /* of host: the optimizer's, where they do not lie on the device */
     size_t  memory;             /* bytes: the most that the process holds at one time */
     size_t  standing;           /* of it: program, weights, adapter, gradients, moments, data, the backend's scratch */
     size_t  pass, aside;        /* the arena of a micro-batch; what evaluations, answers and saving take beside it */
@@ -51,7 +52,9 @@ int   plan_make(struct TrainRun *r, const struct TrainHooks *h, bool timed, Err 
 /* The ways that were not taken, fastest first in each method; closes r's optimizer and adapter, which is then good for nothing but train_close. */
 int   plan_rows(struct TrainRun *r, const struct TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e);
 /* Before all weights are loaded to be trained: ERR_MEM when the machine could not even hold them with their gradients and moments. */
-int   plan_check_full(const char *model, int optim, const Backend *be, Err *e);
+int   plan_check_full(const char *model, int optim, int moments, const Backend *be, Err *e);
+/* r->opt, with moments where the recipe has them; where it leaves that open, in the program's memory when the device's, or --memory, has no room for them beside what it holds now. */
+int   plan_open_optimizer(struct TrainRun *r, Err *e);
 int   plan_check_disk(const struct TrainRun *r, Err *e);         /* ERR_IO when the target lacks the room */
 Json *plan_json(const TrainPlan *p);
 

@@ -153,8 +153,13 @@ static int optimizer_seconds(TrainRun *r, double *out, Err *e)
             seconds[turn] += (clock_seconds() - started) * (double)o->n_values / (double)n;
         }
     }
+    rc = rc ? rc : r->be->sync(r->be, e);
+    const double started = clock_seconds();
+    optimizer_turn(o);
+    rc = rc ? rc : r->be->sync(r->be, e);
+    const double paging = clock_seconds() - started;
     tarena_rewind(&r->pass.scratch, mark);
-    *out = median(seconds, TURNS);
+    *out = MAX(median(seconds, TURNS), paging);
     return rc;
 }
 

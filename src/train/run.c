@@ -143,7 +143,7 @@ double train_base_bytes(const char *model)
 static int open_model(TrainRun *r, Err *e)
 {
     const ModelOptions o = { .trainable = r->cfg.method == METHOD_FULL, .nf4 = r->cfg.method == METHOD_QLORA, .memory = (size_t)r->cfg.memory };
-    int rc = r->cfg.method == METHOD_FULL ? plan_check_full(r->cfg.model, r->cfg.optim, r->be, e) : 0;
+    int rc = r->cfg.method == METHOD_FULL ? plan_check_full(r->cfg.model, r->cfg.optim, r->cfg.moments, r->be, e) : 0;
     rc = rc ? rc : model_open(&r->model, r->cfg.model, r->be, &o, e);
     if (!rc && r->model->unblocked)
         log_warn("train", "%d linears of %s have rows that are no whole number of blocks of 64; they are rounded to NF4 like the others, but kept in 32 bits "
@@ -256,7 +256,7 @@ int train_open(TrainRun **out, const TrainCfg *cfg, Backend *be, Err *e)
         goto done;
     advise_on_overlap(r);
     train_count_steps(r);
-    if ((r->cfg.method != METHOD_FULL && (rc = open_adapter(r, e))) || (rc = optimizer_open(&r->opt, r->model, r->adapter, (Optim)r->cfg.optim, e)))
+    if ((r->cfg.method != METHOD_FULL && (rc = open_adapter(r, e))) || (rc = plan_open_optimizer(r, e)))
         goto done;
     if ((rc = advise_on_end_token(r, e)))
         goto done;

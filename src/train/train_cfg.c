@@ -45,6 +45,7 @@ const CfgOption train_options[] = {
     { "target-modules",   CFG_LIST,   AT(target_modules),   "all",  0, 0,     "NAME[,NAME]", "linears to adapt; all: every one of attention and MLP, not a router" },
     { "router-aux-loss",  CFG_REAL,   AT(router_aux_loss),  "-1",   -1, 1000, NULL,          "mixtures of experts: weight of the load-balancing loss; below 0: as config.json says" },
     { "activations",      CFG_CHOICE, AT(activations),      "auto", 0, 0,     "auto|keep|checkpoint|spill|stream", "keep all for the backward pass; or compute blocks twice; or that, and put their inputs into a file (of a device: into memory first); or that, and read frozen weights anew for each block; auto: the first that fits; does not change the result" },
+    { "moments",          CFG_CHOICE, AT(moments),          "auto", 0, 0,     "auto|device|host", "the optimizer's moments, of a device: in its memory, or in the program's, from where they pass through the device at each update; auto: there where the rest does not fit beside them; does not change the result" },
     { "compute",          CFG_CHOICE, AT(compute),          "f32",  0, 0,     "f32|bf16",    "what large products of training are computed in; bf16 rounds the numbers that enter them (sums stay f32) and needs AVX512-BF16" },
     { "eval-every",       CFG_INT,    AT(eval_every),       "0",    0, 1e9,   NULL,          "steps between evaluations; 0: ten over the run" },
     { "patience",         CFG_INT,    AT(patience),         "5",    0, 1e6,   NULL,          "evaluations without a better held-out loss before stopping; 0: never" },
@@ -117,7 +118,7 @@ ActivationPolicy train_policy(int activations)
     return activations == ACTIVATIONS_KEEP ? KEEP_ALL : activations == ACTIVATIONS_CHECKPOINT ? CHECKPOINT_BLOCKS : SPILL_INPUTS;
 }
 
-static const char *const free_to_differ[] = { "threads", "memory", "activations", "keep-tokens", "out" };
+static const char *const free_to_differ[] = { "threads", "memory", "activations", "moments", "keep-tokens", "out" };
 
 const char *train_cfg_difference(const TrainCfg *a, const TrainCfg *b)
 {

@@ -13,11 +13,12 @@ typedef enum { GOAL_AUTO, GOAL_SFT, GOAL_TEXT } Goal;
 typedef enum { SCHEDULE_COSINE, SCHEDULE_LINEAR, SCHEDULE_CONSTANT } ScheduleKind;
 typedef enum { ACTIVATIONS_AUTO, ACTIVATIONS_KEEP, ACTIVATIONS_CHECKPOINT, ACTIVATIONS_SPILL, ACTIVATIONS_STREAM } Activations;
 typedef enum { OPTIM_ADAMW, OPTIM_ADAMW_8BIT } Optim;
+typedef enum { MOMENTS_AUTO, MOMENTS_DEVICE, MOMENTS_HOST } Moments; /* where a device's lie */
 extern const char *const train_activations[];
 
 typedef struct TrainCfg {
     char   *model, *data, *out, *eval, *init_adapter, *separator, *target_modules, *device;
-    int     method, objective, on_long, schedule, activations, optim, compute; /* the enums above, LongPolicy and Compute */
+    int     method, objective, on_long, schedule, activations, moments, optim, compute; /* the enums above, LongPolicy and Compute */
     double  epochs;
     int64_t steps, batch_tokens, micro_tokens, max_length;
     double  lr, lr_floor, warmup, weight_decay, beta1, beta2, adam_eps, clip;

@@ -63,7 +63,7 @@ static void teach(void)
     const TrainCfg cfg = { .beta1 = 0.9, .beta2 = 0.99, .adam_eps = 1e-8, .clip = 1 };
     Rng            r = rng_at(11, RNG_TEST, 0, 0);
     double         loss = 0;
-    must(optimizer_open(&o, model, NULL, OPTIM_ADAMW, &e));
+    must(optimizer_open(&o, model, NULL, OPTIM_ADAMW, false, &e));
     pass_open(&p, model, NULL);
     for (int step = 1; step <= STEPS; step++) {
         Example x[40];

@@ -84,7 +84,7 @@ static Backend *open_on(const Device *d, size_t total)
 
 #define STEPS 10
 #define FEW   3 /* on a slow device, of what is not the first of its kind */
-typedef struct Way { const char *dir, *adapter; bool full, nf4, stream; Compute compute; ActivationPolicy policy; Spill *spill; int n_seq, steps; int32_t *len, *ids; } Way; /* steps 0: all */
+typedef struct Way { const char *dir, *adapter; bool full, nf4, stream, paged, eight; Compute compute; ActivationPolicy policy; Spill *spill; int n_seq, steps; int32_t *len, *ids; } Way; /* steps 0: all */
 
 static int steps_of(const Way *w) { return w->steps ? w->steps : STEPS; }
 
@@ -117,7 +117,11 @@ static void follow(Backend *be, const Way *w, double loss[STEPS])
         must(adapter_open(&ad, m, w->adapter, &e));
     else if (!w->full)
         must(adapter_new(&ad, m, "all", 4, 8, false, 3, &e));
-    must(optimizer_open(&o, m, ad, OPTIM_ADAMW, &e));
+    must(optimizer_open(&o, m, ad, w->eight ? OPTIM_ADAMW_8BIT : OPTIM_ADAMW, w->paged, &e));
+    if (w->paged) { /* many pieces of a tensor, and a last one that is no whole block */
+        o.piece = 11 * 256;
+        must(optimizer_page(&o, true, &e));
+    }
     tarena_init(&a, be);
     for (int i = 0; i < n; i++)
         coef[i] = -1.0f / (float)n;
@@ -294,6 +298,31 @@ static void ways_give_the_same_bits(void **state)
         }
 }
 
+/* Moments in the program's memory, which pass through the device piece by piece: the bits of those that stay there, of every kind and in every pace. */
+static void paged_moments_give_the_same_bits(void **state)
+{
+    (void)state;
+    for (size_t d = 0; d < n_device; d++)
+        for (int k = 0; k < 3; k++) { /* adapters, all weights, all weights with moments of 8 bits */
+            char  *dir;
+            Way    w = home_way(&dir);
+            double want[STEPS], got[STEPS];
+            w.full = k > 0;
+            w.eight = k == 2;
+            w.steps = device[d].slow ? FEW : 0;
+            follow_on(&device[d], &w, want);
+            w.paged = true;
+            for (int pace = 0; pace < (device[d].slow && k != 1 ? PACES : 1); pace++) {
+                keep_pace(pace);
+                follow_on(&device[d], &w, got);
+                if (memcmp(got, want, (size_t)steps_of(&w) * sizeof *got) != 0)
+                    fail_msg("%s, kind %d, pace %d: other losses than with moments on the device, by %.2g", device[d].name, k, pace, worst(got, want, steps_of(&w)));
+            }
+            keep_pace(0);
+            free(dir);
+        }
+}
+
 /* Weights go back and forth between all on the device and two blocks of them, in so many bytes as is told. */
 static void streaming_takes_what_it_says(void **state)
 {
@@ -454,7 +483,8 @@ static void remove_run(const char *name)
     free(path);
 }
 
-static const char *const recipe[][8] = { { "method", "lora", NULL }, { "method", "qlora", NULL }, { "method", "full", "optim", "adamw_8bit", NULL } };
+static const char *const recipe[][8] = { { "method", "lora", NULL }, { "method", "qlora", NULL }, { "method", "full", "optim", "adamw_8bit", NULL },
+                                         { "method", "full", "moments", "host", NULL } };
 
 /* What the plan says is what the device then holds at most, to the byte: by every method and every way of keeping activations. */
 static void plan_is_fact(void **state)
@@ -465,7 +495,7 @@ static void plan_is_fact(void **state)
         for (size_t k = 0; k < ARRAY_LEN(recipe); k++) {
             size_t before = SIZE_MAX;
             for (size_t a = 0; a < (device[d].slow && k ? 1 : ARRAY_LEN(way)); a++) {
-                const bool   exact = !device[d].slow || (k == 0 && a == 0); /* one step alone may not meet the epoch's largest micro-batch */
+                const bool   exact = !device[d].slow || (k % 3 == 0 && a == 0); /* one step alone may not meet the epoch's largest micro-batch */
                 const char  *more[] = { "activations", way[a], "steps", exact ? "8" : "1", recipe[k][0], recipe[k][1], recipe[k][2], recipe[k][3], NULL };
                 Err          e = { 0 };
                 TrainRun    *r;
@@ -481,6 +511,8 @@ static void plan_is_fact(void **state)
                         fail_msg("%s, %s, %s: %s", device[d].name, recipe[k][1], way[a], e.text);
                     assert_true(r->plan.device);
                     assert_true((r->plan.inputs > 0) == (a > 1) && r->plan.file == 0);
+                    assert_true(r->opt.paged == (k == 3) && r->plan.moments == (k == 3 ? optimizer_host_bytes(&r->opt) : 0));
+                    assert_int_equal(r->opt.arena.reserved, optimizer_bytes(&r->opt, k == 3));
                     assert_true(r->pass.spill.mem != NULL || a < 2);
                     must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
                     assert_true(exact ? r->pass.scratch.high == r->plan.pass : r->pass.scratch.high <= r->plan.pass);
@@ -539,6 +571,54 @@ static void limits(void **state)
     be->close(be);
 }
 
+/* Moments go to the program's memory where the device's has no room for them, and not before; whatever is asked, the run ends with the same bits. */
+static void moments_go_where_there_is_room(void **state)
+{
+    (void)state;
+    static const char *const full[] = { "method", "full", "activations", "checkpoint", NULL };
+    Err         e = { 0 };
+    TrainRun   *r;
+    TrainResult res;
+    Backend    *be = open_on(&far_device, ROOM);
+    must(open_run(&r, be, "roomy", full, &e));
+    must(plan_make(r, NULL, false, &e));
+    assert_false(r->opt.paged);
+    assert_int_equal(r->cfg.moments, MOMENTS_DEVICE);
+    const size_t all = r->plan.memory, moments = optimizer_host_bytes(&r->opt), micro = (size_t)r->cfg.micro_tokens;
+    must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
+    train_close(r);
+    be->close(be);
+    for (int way = 0; way < 2; way++) { /* by the device's memory, and by what the recipe leaves of it */
+        char limit[32], tokens[32];
+        snprintf(limit, sizeof limit, "%zu", way ? all - moments / 4 : 0);
+        snprintf(tokens, sizeof tokens, "%zu", micro);
+        const char *const tight[] = { "method", "full", "activations", "checkpoint", "memory", limit, "micro-tokens", tokens, NULL };
+        const char *const there[] = { "method", "full", "activations", "checkpoint", "memory", limit, "micro-tokens", tokens, "moments", "device", NULL };
+        be = open_on(&far_device, way ? ROOM : all - moments / 4);
+        must(open_run(&r, be, "tight", tight, &e));
+        must(plan_make(r, NULL, false, &e));
+        assert_true(r->opt.paged && r->plan.memory <= all - moments / 4);
+        assert_int_equal(r->cfg.moments, MOMENTS_HOST);
+        assert_int_equal(r->plan.moments, moments);
+        must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
+        assert_int_equal(res.memory, r->plan.memory);
+        train_close(r);
+        check_same("roomy", "tight", true);
+        const int rc = open_run(&r, be, "small", there, &e);
+        if (!rc) {
+            assert_int_equal(plan_make(r, NULL, false, &e), ERR_MEM);
+            check_says(&e, ERR_MEM, "--moments auto");
+            train_close(r);
+        } else {
+            assert_int_equal(rc, ERR_MEM);
+        }
+        e = (Err){ 0 };
+        be->close(be);
+        remove_run("tight");
+    }
+    remove_run("roomy");
+}
+
 /* Memory that another program takes: between plan and reservation, and in the middle of a run. */
 static void robbed(void **state)
 {
@@ -571,6 +651,7 @@ static void robbed(void **state)
     f->be.close(&f->be);
 }
 
+/* Also where moments lie elsewhere before and after. */
 static void stopped_runs_end_the_same(void **state)
 {
     (void)state;
@@ -578,14 +659,15 @@ static void stopped_runs_end_the_same(void **state)
         for (size_t k = 0; k < ARRAY_LEN(recipe); k++) {
             const bool  slow = device[d].slow;
             const char *more[] = { recipe[k][0], recipe[k][1], "steps", slow ? "3" : "8", recipe[k][2], recipe[k][3], NULL };
+            const char *there[] = { recipe[k][0], recipe[k][1], "steps", slow ? "3" : "8", recipe[k][2], k == 3 ? "device" : recipe[k][3], NULL }; /* moments of the last */
             Err         e = { 0 };
             Backend    *be = open_on(&device[d], ROOM);
-            must(run_on(be, "whole", 0, more, &e));
+            must(run_on(be, "whole", 0, there, &e));
             for (int64_t after = slow ? 2 : 1; after < (slow ? 3 : 8); after += 2) {
-                assert_int_equal(run_on(be, "broken", after, more, &e), ERR_STOP);
+                assert_int_equal(run_on(be, "broken", after, after % 4 == 1 ? there : more, &e), ERR_STOP);
                 e = (Err){ 0 };
-                must(run_on(be, "broken", 0, more, &e));
-                check_same_after("whole", "broken", k == 2, slow ? 3 : 8);
+                must(run_on(be, "broken", 0, after % 4 == 3 ? there : more, &e));
+                check_same_after("whole", "broken", k >= 2, slow ? 3 : 8);
                 remove_run("broken");
             }
             remove_run("whole");
@@ -605,7 +687,7 @@ static void far_is_near(void **state)
         be = open_on(&cpu_device, 0);
         must(run_on(be, "near", 0, recipe[k], &e));
         be->close(be);
-        check_same("far", "near", k == 2);
+        check_same("far", "near", k >= 2);
         remove_run("far");
         remove_run("near");
     }
@@ -755,10 +837,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(qlora_as_ref),
         cmocka_unit_test(bf16_near_f32),
         cmocka_unit_test(ways_give_the_same_bits),
+        cmocka_unit_test(paged_moments_give_the_same_bits),
         cmocka_unit_test(streaming_takes_what_it_says),
         cmocka_unit_test(packed_as_alone),
         cmocka_unit_test(plan_is_fact),
         cmocka_unit_test(limits),
+        cmocka_unit_test(moments_go_where_there_is_room),
         cmocka_unit_test(robbed),
         cmocka_unit_test(stopped_runs_end_the_same),
         cmocka_unit_test(far_is_near),

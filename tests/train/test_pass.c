@@ -38,7 +38,7 @@ static float *gradients(const char *family, bool lora, int64_t n, int64_t at_onc
     must(model_open(&m, g.dir, be, &(ModelOptions){ .trainable = !lora }, &e));
     if (lora)
         must(adapter_open(&ad, m, g.adapter_dir, &e));
-    must(optimizer_open(&o, m, ad, OPTIM_ADAMW, &e));
+    must(optimizer_open(&o, m, ad, OPTIM_ADAMW, false, &e));
     pass_open(&p, m, ad);
     const DataSet d = make_rows(x, ids, train, (int32_t)m->cfg.vocab);
     for (int64_t i = 0; i < n; i++) {

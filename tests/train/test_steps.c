@@ -35,7 +35,7 @@ static void follow(const char *family, bool lora, Compute compute)
     must(model_open(&m, g.dir, be, &(ModelOptions){ .trainable = !lora }, &e));
     if (lora)
         must(adapter_open(&ad, m, g.adapter_dir, &e));
-    must(optimizer_open(&o, m, ad, OPTIM_ADAMW, &e));
+    must(optimizer_open(&o, m, ad, OPTIM_ADAMW, false, &e));
     tarena_init(&a, be);
     for (int32_t i = 0; i < g.n_rows; i++)
         coef[i] = (float)(-1.0 / g.n_rows);

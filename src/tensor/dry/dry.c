@@ -229,7 +229,7 @@ static void dry_adamw(Backend *be, Tensor *w, const Tensor *g, Tensor *m, Tensor
 }
 
 static const Backend dry_table = {
-    .name = "dry", .threads = 1, .host = true,
+    .name = "dry", .threads = 1, .host = true, .sizing = true,
     .alloc = dry_alloc, .release = dry_release, .upload = dry_upload, .download = dry_download, .sync = dry_sync, .close = dry_close,
     .fill = dry_fill, .add = dry_add, .acc = dry_acc, .scale = dry_scale, .softcap = dry_softcap,
     .embed = dry_embed, .embed_bwd = dry_embed_bwd,
