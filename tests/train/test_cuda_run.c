@@ -575,7 +575,7 @@ static void limits(void **state)
 static void moments_go_where_there_is_room(void **state)
 {
     (void)state;
-    static const char *const full[] = { "method", "full", "activations", "checkpoint", NULL };
+    static const char *const full[] = { "method", "full", "activations", "checkpoint", NULL }, *const there[] = { "method", "full", "activations", "checkpoint", "moments", "device", NULL };
     Err         e = { 0 };
     TrainRun   *r;
     TrainResult res;
@@ -584,38 +584,28 @@ static void moments_go_where_there_is_room(void **state)
     must(plan_make(r, NULL, false, &e));
     assert_false(r->opt.paged);
     assert_int_equal(r->cfg.moments, MOMENTS_DEVICE);
-    const size_t all = r->plan.memory, moments = optimizer_host_bytes(&r->opt), micro = (size_t)r->cfg.micro_tokens;
+    const size_t enough = r->plan.standing + r->plan.pass + r->plan.aside, moments = optimizer_host_bytes(&r->opt);
     must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
     train_close(r);
     be->close(be);
-    for (int way = 0; way < 2; way++) { /* by the device's memory, and by what the recipe leaves of it */
-        char limit[32], tokens[32];
-        snprintf(limit, sizeof limit, "%zu", way ? all - moments / 4 : 0);
-        snprintf(tokens, sizeof tokens, "%zu", micro);
-        const char *const tight[] = { "method", "full", "activations", "checkpoint", "memory", limit, "micro-tokens", tokens, NULL };
-        const char *const there[] = { "method", "full", "activations", "checkpoint", "memory", limit, "micro-tokens", tokens, "moments", "device", NULL };
-        be = open_on(&far_device, way ? ROOM : all - moments / 4);
-        must(open_run(&r, be, "tight", tight, &e));
-        must(plan_make(r, NULL, false, &e));
-        assert_true(r->opt.paged && r->plan.memory <= all - moments / 4);
-        assert_int_equal(r->cfg.moments, MOMENTS_HOST);
-        assert_int_equal(r->plan.moments, moments);
-        must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
-        assert_int_equal(res.memory, r->plan.memory);
-        train_close(r);
-        check_same("roomy", "tight", true);
-        const int rc = open_run(&r, be, "small", there, &e);
-        if (!rc) {
-            assert_int_equal(plan_make(r, NULL, false, &e), ERR_MEM);
-            check_says(&e, ERR_MEM, "--moments auto");
-            train_close(r);
-        } else {
-            assert_int_equal(rc, ERR_MEM);
-        }
-        e = (Err){ 0 };
-        be->close(be);
-        remove_run("tight");
-    }
+    be = open_on(&far_device, enough - ((size_t)1 << 20));
+    must(open_run(&r, be, "tight", full, &e));
+    r->opt.piece = 4096;
+    r->free_micro = false;
+    must(plan_make(r, NULL, false, &e));
+    assert_true(r->opt.paged);
+    assert_int_equal(r->cfg.moments, MOMENTS_HOST);
+    assert_int_equal(r->plan.moments, moments);
+    must(train_go(r, &(TrainHooks){ 0 }, &res, &e));
+    assert_int_equal(res.memory, r->plan.memory);
+    train_close(r);
+    check_same("roomy", "tight", true);
+    must(open_run(&r, be, "small", there, &e));
+    r->free_micro = false;
+    assert_int_equal(plan_make(r, NULL, false, &e), ERR_MEM);
+    train_close(r);
+    be->close(be);
+    remove_run("tight");
     remove_run("roomy");
 }
 
