@@ -312,7 +312,7 @@ static int job_open(Job *j, Backend *on, const char *dir, const char *method, in
     rc = rc ? rc : model_reserve_positions(j->m, length, &e);
     if (!rc && !full)
         rc = adapter_new(&j->ad, j->m, "all", RANK, 2 * RANK, false, 1, &e);
-    return rc ? rc : optimizer_open(&j->opt, j->m, j->ad, full ? OPTIM_ADAMW_8BIT : OPTIM_ADAMW, &e);
+    return rc ? rc : optimizer_open(&j->opt, j->m, j->ad, full ? OPTIM_ADAMW_8BIT : OPTIM_ADAMW, false, &e);
 }
 
 static void job_close(Job *j)

@@ -197,7 +197,7 @@ int main(int argc, char **argv)
     rc = rc ? rc : model_reserve_positions(m, TOKENS, &e);
     if (!rc && !full)
         rc = adapter_new(&ad, m, "all", 16, 32, false, 1, &e);
-    rc = rc ? rc : optimizer_open(&opt, m, ad, OPTIM_ADAMW, &e);
+    rc = rc ? rc : optimizer_open(&opt, m, ad, OPTIM_ADAMW, false, &e);
     if (!rc)
         printf("%d threads, probe %.0f GFLOP/s; %s, %s, one of %d tokens trained; medians of %d\n", be.threads, bench_probe(pool),
                full ? "full" : "lora", argc > 4 ? argv[4] : "f32", trained, reps);
