@@ -474,8 +474,9 @@ int plan_check_full(const char *model, int optim, int moments, const Backend *on
     size_print(need, taken(be, false));
     size_print(have, free_now);
     if (taken(be, false) > free_now)
-        rc = err_set(e, ERR_MEM, "%s: its weights with gradients and moments take %s before anything is computed, and the %s has %s; %smethod lora needs a "
-                     "fraction of that", model, need, on->host ? "machine" : "device", have, optim == OPTIM_ADAMW ? "optim adamw_8bit needs three eighths less, " : "");
+        rc = err_set(e, ERR_MEM, "%s: its weights with %s take %s before anything is computed, and the %s has %s; %smethod lora needs a fraction of that", model,
+                     opt.paged ? "gradients" : "gradients and moments", need, on->host ? "machine" : "device", have,
+                     optim == OPTIM_ADAMW && !opt.paged ? "optim adamw_8bit needs three eighths less, " : "");
 done:
     optimizer_close(&opt);
     model_close(m);

@@ -312,7 +312,7 @@ static void paged_moments_give_the_same_bits(void **state)
             w.steps = device[d].slow ? FEW : 0;
             follow_on(&device[d], &w, want);
             w.paged = true;
-            for (int pace = 0; pace < (device[d].slow && k != 1 ? PACES : 1); pace++) {
+            for (int pace = 0; pace < (device[d].slow && k == 0 ? PACES : 1); pace++) {
                 keep_pace(pace);
                 follow_on(&device[d], &w, got);
                 if (memcmp(got, want, (size_t)steps_of(&w) * sizeof *got) != 0)
