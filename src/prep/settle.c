@@ -186,6 +186,7 @@ static int settle_contradictions(Settle *s, Err *e)
 int settle(Prep *p, Err *e)
 {
     Settle s = { .p = p };
+    mem_give_back(); /* what the passes held while rows were read would stand beside what comparing takes */
     int    rc = removal_open(&s.out, p, e);
     if (!rc && p->hooks.progress)
         p->hooks.progress(p->hooks.user, "comparing", p->facts.bytes, p->facts.bytes, (int64_t)p->rows.n);
