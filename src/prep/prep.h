@@ -5,7 +5,7 @@
  *   DATA/decisions.jsonl   the log of every decision: provenance.h
  *   DATA/subjects.jsonl    which rows hold which person's data, under keyed hashes
  *   DATA/measures.bin      lengths, tokens, language and quality of each row: measures.h
- *   DATA/manifest.json     inputs with SHA-256, options, counts, versions, hashes of the files above
+ *   DATA/manifest.json     inputs and evaluation sets with SHA-256, options, counts, versions, hashes of the files above
  *   DATA/report.html       the same for a person
  *   DATA/pii.key           the secret behind replacements (mode 0600); keep it apart from the data
  *   DATA/DONE              all of the above is complete
