@@ -134,7 +134,7 @@ int cmd_prep(int argc, char **argv, Err *e)
     PrepHooks    hooks = { .user = &screen, .progress = show, .stop_asked = cli_stop_asked };
     if ((rc = cli_parse("prep", table, &a, argc, argv, inputs, INPUTS_MAX, &n, given, &help, e)) || help) {
         if (help)
-            printf("\nTexts stay on disk: memory is about 120 MB and at most %d bytes for each row, 80 MB more where very many rows share a long form; what asks a\n"
+            printf("\nTexts stay on disk: memory is about 140 MB and at most %d bytes for each row, 80 MB more where very many rows share a long form; what asks a\n"
                    "model holds the training rows as well. Until it is done the folder takes the rows once more and 250 bytes for each. A row may have 64 MiB and\n"
                    "takes six to ten times its size while it is in work. A preparation that was stopped goes on with the same command.\n", PREP_ROW_BYTES);
         goto done;

@@ -15,7 +15,7 @@
  * when the folder is done. One that is refused for its options leaves nothing of its own behind;
  * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Both leave the answers of a teacher (work/questions/answers.jsonl), which are not asked for again.
- * Memory: at most PREP_ROW_BYTES for each row that was read (dedupe.c has the most: 7, beside the one of Entries), and whatever their number about 110 MB: while
+ * Memory: at most PREP_ROW_BYTES for each row that was read (dedupe.c has the most: 7, beside the one of Entries), and whatever their number about 140 MB: while
  * they are read for texts in work, while they are compared 32 MiB of word runs, 16 of pairs, 16 for sorting and windows of files, with 80 more where very many rows
  * have a long form in common (dedupe.h). A row may have 64 MiB, as in hone train, and takes six to ten times its size while
  * it is in work (one of millions of small JSON values: some hundred bytes each, TABLE_VALUES_MAX of them); a longer one leaves by name. What asks a model
