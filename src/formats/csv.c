@@ -34,10 +34,10 @@ static CsvCut whole(const CsvDialect *d, Str s, size_t end, size_t row_max, bool
     return c;
 }
 
-/* A record that is none because of the quote at `open`: reading goes on behind that line, so that one stray quote costs one line. */
-static CsvCut spoiled(const CsvDialect *d, CsvCutKind kind, Str s, size_t open)
+/* A record that is none because of the quote at `open`: reading may go on behind that line (csv_resume looks for a better place). */
+static CsvCut spoiled(const CsvDialect *d, CsvCutKind kind, Str s, size_t open, size_t seen)
 {
-    CsvCut c = { .kind = kind };
+    CsvCut c = { .kind = kind, .seen = seen };
     const size_t end = find(s, open, s.n, d->line_end);
     c.n = end;
     c.used = end + (end < s.n);
@@ -105,7 +105,7 @@ CsvCut csv_cut(const CsvDialect *d, Str s, bool last, size_t row_max)
         if (i + 2 >= s.n && !last && s.n <= row_max)  /* what follows a quote tells what it means: another one, or \r\n */
             return more;
         if (i == s.n)
-            return spoiled(d, s.n > row_max ? CSV_OPEN_TOO_LONG : CSV_OPEN_QUOTE, s, open);
+            return spoiled(d, s.n > row_max ? CSV_OPEN_TOO_LONG : CSV_OPEN_QUOTE, s, open, s.n);
         i++;
         if (i < s.n && s.p[i] == '\r' && d->line_end == '\n' && (i + 1 == s.n || s.p[i + 1] == '\n'))
             i++;
@@ -113,7 +113,7 @@ CsvCut csv_cut(const CsvDialect *d, Str s, bool last, size_t row_max)
             return whole(d, s, i, row_max, false);
         if (s.p[i] != d->delimiter) {
             const bool line_known = last || s.n > row_max || find(s, open, s.n, d->line_end) < s.n;
-            return line_known ? spoiled(d, CSV_BEHIND_QUOTE, s, open) : more;
+            return line_known ? spoiled(d, CSV_BEHIND_QUOTE, s, open, i) : more;
         }
         i++;
     }
@@ -192,6 +192,67 @@ int csv_split(CsvFields *f, const CsvDialect *d, Str s, Err *e)
             return rc;
         i = end;
     }
+}
+
+/* ---- going on behind a bad record ---- */
+
+#define FEW_COLUMNS 4 /* with fewer a sentence may look like a record */
+
+typedef enum { BEGINS_NO, BEGINS_YES, BEGINS_UNKNOWN } Begins;
+
+/* Whether s begins with a record of `columns` fields; last: the text ends with s. *work: bytes that were looked at. */
+static Begins begins_record(const CsvDialect *d, Str s, bool last, size_t columns, CsvFields *f, size_t *work)
+{
+    const size_t wanted = columns && columns < FEW_COLUMNS ? 2 : 1;
+    for (size_t good = 0; good < wanted && (s.n || !good);) {
+        const CsvCut c = csv_cut(d, s, last, 0);
+        *work += c.kind == CSV_MORE ? s.n : c.kind == CSV_RECORD ? c.used : c.seen;
+        if (c.kind == CSV_MORE)
+            return BEGINS_UNKNOWN;
+        if (c.kind != CSV_RECORD) /* behind a good one: a bad one of its own */
+            return good ? BEGINS_YES : BEGINS_NO;
+        if (c.n || !good) {
+            if (!c.n || csv_split(f, d, (Str){ s.p, c.n }, NULL) || (columns && f->n != columns))
+                return BEGINS_NO;
+            good++;
+        }
+        s = (Str){ s.p + c.used, s.n - c.used };
+        if (!s.n && !last && good < wanted)
+            return BEGINS_UNKNOWN;
+    }
+    return BEGINS_YES;
+}
+
+bool csv_resume(const CsvDialect *d, Str s, bool last, size_t row_max, size_t columns, CsvCut *bad)
+{
+    row_max = row_max ? row_max : CSV_ROW_MAX;
+    const size_t most = MAX(bad->used, MIN(bad->used + CSV_RESUME_MAX, row_max)), end = MIN(most, s.n); /* of what is looked at */
+    const bool   whole = last && s.n <= most, more = !last && s.n < most;
+    CsvFields    f = { 0 };
+    size_t       at = bad->used, work = 0;
+    Begins       b = BEGINS_NO;
+    while (at < end && work < CSV_RESUME_WORK) {
+        b = begins_record(d, (Str){ s.p + at, end - at }, whole, columns, &f, &work);
+        if (b == BEGINS_YES || (b == BEGINS_UNKNOWN && more))
+            break;
+        at = MIN(find(s, at, end, d->line_end) + 1, end);
+    }
+    csv_fields_release(&f);
+    bad->resumed = b == BEGINS_YES;
+    if (!bad->resumed && more && work < CSV_RESUME_WORK)
+        return false;
+    if (!bad->resumed) {
+        at = end;
+        while (!whole && at > bad->used && s.p[at - 1] != d->line_end)
+            at--;
+    }
+    bad->used = bad->n = at;
+    bad->lines = count_lines(d, s, at);
+    if (bad->n && s.p[bad->n - 1] == d->line_end)
+        bad->n--;
+    if (d->line_end == '\n' && bad->n && s.p[bad->n - 1] == '\r')
+        bad->n--;
+    return true;
 }
 
 void csv_fields_release(CsvFields *f)

@@ -74,14 +74,15 @@ static Fit fit(const CsvDialect *d, Str s, bool whole)
 {
     Fit f = { 0 };
     CsvFields fields = { 0 };
-    size_t counts[SAMPLE_RECORDS];
+    size_t counts[SAMPLE_RECORDS], first = 0;         /* first: fields of the first record, as csv_resume needs them */
     while (s.n && f.records < SAMPLE_RECORDS) {
-        const CsvCut c = csv_cut(d, s, whole, 0);
-        if (c.kind == CSV_MORE)
+        CsvCut c = csv_cut(d, s, whole, 0);
+        if (c.kind == CSV_MORE || (c.kind != CSV_RECORD && c.kind != CSV_TOO_LONG && !csv_resume(d, s, whole, 0, first, &c)))
             break;
         const Str record = { s.p, c.n };
         const bool good = c.kind == CSV_RECORD && !csv_split(&fields, d, record, NULL);
         if (!good || !is_blank(record)) {
+            first = first || !good ? first : fields.n;
             counts[f.records++] = good ? fields.n : 0;
             f.bad += !good;
             f.quoted += good ? fields.quoted : 0;

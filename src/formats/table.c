@@ -145,6 +145,8 @@ static int begin_columnar(Table *t, Err *e)
 /* Begins the next member: 1, 0 at the end, or an error; then the one behind it may still be read. */
 static int next_member(Table *t, Err *e)
 {
+    uint64_t total;
+    source_progress(t->source, &t->began, &total);
     int rc = source_next(t->source, e);
     if (rc <= 0)
         return rc;
@@ -177,7 +179,8 @@ static TablePlace place_of(const Table *t, const TableCut *c)
 
 static void take_item(Table *t, const TableCut *c, TableItem *item)
 {
-    *item = (TableItem){ .text = c->text, .at = place_of(t, c), .bad = (int)c->bad, .bad_line = t->line + c->bad_lines };
+    *item = (TableItem){ .text = c->text, .at = place_of(t, c), .bad = (int)c->bad, .bad_line = t->line + c->bad_lines,
+                         .cut = c->cut, .until = c->until ? t->line + c->until : 0, .resumed = c->resumed };
     item->replaced = decoder_replaced(t->decoder, item->at.offset, item->at.offset + c->used);
     if (!c->whole_member)
         t->member->rows = t->row++;
@@ -302,11 +305,15 @@ int table_parse(const Table *t, const TableItem *item, Json **row, Err *e)
         return err_set(e, ERR_INPUT, "%s: %.*s", m->where, (int)MIN(item->text.n, (size_t)800), item->text.p);
     if (item->bad == BAD_LONG)
         return table_say(item, m, item->bad_line, e, "the row is longer than %zu bytes, the most that is allowed; split it", t->row_max);
+    char more[120] = "";
+    if (item->until)
+        snprintf(more, sizeof more, item->resumed ? "; the lines up to %" PRId64 " are taken as part of this row, and behind them the next whole row begins"
+                                                  : "; no whole row begins in the lines behind it, so those up to %" PRId64 " are taken as part of it", item->until);
     if (item->bad == BAD_OPEN_QUOTE_LONG)
         return table_say(item, m, item->bad_line, e, "a quote opens here and is not closed within %zu bytes, the most that one row may have; close it, double it if it belongs to the "
-                         "text, or split the row", t->row_max);
+                         "text, or split the row%s", t->row_max, more);
     if (item->bad)
-        return table_say(item, m, item->bad_line, e, "%s", reasons[item->bad]);
+        return table_say(item, m, item->bad_line, e, "%s%s", reasons[item->bad], more);
     return t->columnar ? columnar_row(t->columnar, item->at.row - 1, row, e) : t->ops->parse(t, item, row, e);
 }
 
@@ -368,4 +375,8 @@ void table_progress(const Table *t, uint64_t *done, uint64_t *total)
     source_progress(t->source, done, total);
     if (t->columnar && source_is_plain(t->source) && columnar_rows(t->columnar)) /* it is not read from its start to its end */
         *done = (uint64_t)((double)*total * (double)(t->row - 1) / (double)columnar_rows(t->columnar));
+    else if (t->decoder && t->end > t->pos && *done > t->began) { /* read ahead, but no row yet */
+        const double text = (double)(t->base + t->end - t->start), cut = (double)(t->base + t->pos - t->start);
+        *done = t->began + (uint64_t)((double)(*done - t->began) * cut / text);
+    }
 }

@@ -10,7 +10,7 @@
  *       for (i < n)  rc = table_parse(t, &items[i], &row, e);      // ERR_INPUT: this row is bad; the others go on
  *
  * Each row has its place: member, row and line number from 1 (as an editor counts; the header of a CSV file is no row), and byte offset. A bad row is
- * never skipped in silence: it has an item, and table_parse says what is wrong with it. What is wrong with a whole member of an archive comes the same way,
+ * never skipped in silence: it has an item with its text, and table_parse says what is wrong with it. What is wrong with a whole member of an archive comes the same way,
  * with row 0. What is wrong with the file (damaged, a bound passed) ends the reading: table_read gives the rows before it, then the error, then the end.
  *
  * Bounds: a row TABLE_ROW_MAX bytes of UTF-8, and TABLE_VALUES_MAX values of JSON, each of which takes some hundred bytes of memory; nesting and duplicate keys as base/json.h; columns and fields as csv.h; unpacking as source.h. Memory: one
@@ -28,6 +28,7 @@
 
 #define TABLE_ROW_MAX    ((size_t)128 << 20)
 #define TABLE_VALUES_MAX ((size_t)4 << 20)
+#define TABLE_RAW_MAX    ((size_t)64 << 10)
 
 typedef enum {
     TABLE_AUTO,              /* found from the content; the ending of the name decides where the content leaves it open */
@@ -64,8 +65,11 @@ typedef struct TableItem {
     Str        text;         /* the raw row; borrowed until the next table_read or table_close */
     TablePlace at;
     uint32_t   replaced;     /* U+FFFD put into this row for bytes that fit no encoding */
-    int        bad;          /* for table_parse: 0, or why there is no row here ... */
+    int        bad;          /* for table_parse: 0, or why there is no row here (text is then what stands there, its first TABLE_RAW_MAX bytes at most) ... */
     int64_t    bad_line;     /* ... and in which line that shows */
+    bool       cut;          /* more stands there than text holds */
+    int64_t    until;        /* of a bad row of CSV that took further lines: the last of them; 0: it took none */
+    bool       resumed;      /* ... and behind them a whole row begins */
 } TableItem;
 
 /* One file of rows: the file itself, or a member of an archive. Known once its first row has been read. */

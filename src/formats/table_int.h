@@ -23,6 +23,8 @@ typedef struct TableCut {
     int64_t  lines;          /* line ends within used */
     int64_t  bad_lines;      /* line ends before what is wrong */
     bool     cut_line;       /* CUT_ROW, too long: what comes up to the next line end belongs to it */
+    bool     cut, resumed;   /* of a bad one: as in TableItem */
+    int64_t  until;          /* line ends before its last line, where it took more than one line on; 0: it did not */
     bool     whole_member;   /* the badness is the member's: row 0 */
 } TableCut;
 
@@ -67,6 +69,7 @@ struct Table {
     const KindOps *ops;
     int64_t       row, line;                       /* of the next row; of window[pos] */
     uint64_t      start;                           /* offset of the member's first byte */
+    uint64_t      began;                           /* bytes of the file that were read when the member began */
     char          line_end;
     StrBuf        why;                             /* the sentence of a BAD_TEXT */
 
@@ -88,6 +91,7 @@ const KindOps *table_ops(TableKind kind);
 /* The kind of the member whose text begins with `sample`, or the sentence why it is none in t->why. */
 const KindOps *table_find_kind(Table *t, Str sample, bool whole);
 TableCut table_cut_json(Table *t, Str s, bool last);
+void table_keep_raw(TableCut *c, Str s, size_t n); /* text of a bad row, of which n bytes are known */
 TableCut table_bad_member(Table *t, const char *fmt, ...) PRINTF_LIKE(2, 3); /* CUT_END with a sentence about the whole member */
 int64_t table_lines(const Table *t, Str s, size_t n);         /* line ends in the first n bytes */
 void table_forget_columns(Table *t);

@@ -73,6 +73,7 @@ static TableCut complain(Table *t, Str s, size_t used, JsonState state, TableBad
     TableCut c = go_on(t, s, used, state);
     c.kind = CUT_ROW;
     c.bad = bad;
+    table_keep_raw(&c, s, used);
     return c;
 }
 

@@ -18,6 +18,12 @@ int64_t table_lines(const Table *t, Str s, size_t n)
     return lines;
 }
 
+void table_keep_raw(TableCut *c, Str s, size_t n)
+{
+    c->cut = n > TABLE_RAW_MAX;
+    c->text = (Str){ s.p, c->cut ? utf8_complete(s.p, TABLE_RAW_MAX) : n };
+}
+
 static bool is_white(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -43,7 +49,7 @@ static TableCut cut_jsonl(Table *t, Str s, bool last)
     TableCut c = { .kind = CUT_ROW, .text = { s.p, end ? (size_t)(end - s.p) : s.n }, .used = end ? (size_t)(end - s.p) + 1 : s.n, .lines = end != NULL };
     if (c.text.n > t->row_max) {
         c.bad = BAD_LONG;
-        c.text.n = 0;
+        table_keep_raw(&c, s, c.text.n);
         c.cut_line = !end && !last;
     } else if (is_blank(c.text)) {
         c.kind = CUT_SKIP;
@@ -130,11 +136,25 @@ static TableCut begin_csv(Table *t, Str record)
     return c;
 }
 
-static TableCut cut_csv(Table *t, Str s, bool last)
+static TableCut bad_csv(Table *t, Str s, bool last, CsvCut cut)
 {
     static const TableBad bads[] = {
         [CSV_OPEN_QUOTE] = BAD_OPEN_QUOTE, [CSV_BEHIND_QUOTE] = BAD_BEHIND_QUOTE, [CSV_TOO_LONG] = BAD_LONG, [CSV_OPEN_TOO_LONG] = BAD_OPEN_QUOTE_LONG,
     };
+    const CsvDialect *d = &t->member->csv;
+    const size_t      least = cut.used;
+    if (cut.kind != CSV_TOO_LONG && !csv_resume(d, s, last, t->row_max, t->columns.n, &cut))
+        return (TableCut){ .kind = CUT_MORE };
+    TableCut c = { .kind = CUT_ROW, .used = cut.used, .lines = (int64_t)cut.lines, .bad = bads[cut.kind], .bad_lines = (int64_t)cut.bad_lines, .resumed = cut.resumed };
+    table_keep_raw(&c, s, cut.n);
+    c.cut_line = s.p[cut.used - 1] != d->line_end && !last;
+    if (cut.used > least)
+        c.until = table_lines(t, s, cut.used - 1);
+    return c;
+}
+
+static TableCut cut_csv(Table *t, Str s, bool last)
+{
     if (!s.n)
         return (TableCut){ .kind = CUT_END };
     const CsvCut cut = csv_cut(&t->member->csv, s, last, t->row_max);
@@ -147,10 +167,7 @@ static TableCut cut_csv(Table *t, Str s, bool last)
         c = table_bad_member(t, "line %" PRId64 ": the header cannot be read: %s", t->line + (int64_t)cut.bad_lines,
                              cut.kind == CSV_TOO_LONG ? "it is too long" : cut.kind == CSV_BEHIND_QUOTE ? "text follows behind a closing quote" : "a quote is never closed");
     } else if (cut.kind != CSV_RECORD) {
-        c.bad = bads[cut.kind];
-        c.bad_lines = (int64_t)cut.bad_lines;
-        c.text.n = 0;
-        c.cut_line = s.p[cut.used - 1] != t->line_end && !last;
+        c = bad_csv(t, s, last, cut);
     } else if (!t->columns_known) {
         const TableCut first = begin_csv(t, c.text);
         c.kind = first.kind;

@@ -148,6 +148,52 @@ static void test_bad_records(void **state)
     }
 }
 
+/* Behind a bad quote: the row ends before the next line that begins a record of so many fields, whatever the pieces that are shown. */
+static void test_resume(void **state)
+{
+    (void)state;
+    const CsvDialect d = { .delimiter = ';', .quote = '"', .doubled = true, .line_end = '\n' };
+    static const struct { const char *text; size_t columns; const char *bad; bool resumed; } rows[] = {
+        { "1;\"a \"b\" c\nmore; of it\nend\";x;y\n2;\"d\n\ne\";z;w\n3;f;g;h\n", 4, "1;\"a \"b\" c\nmore; of it\nend\";x;y", true }, /* quotes that are not doubled */
+        { "1;x;y;\"never closed\nmore\n2;\"d\";z;w\n3;f;g;h\n",                   4, "1;x;y;\"never closed\nmore", true },
+        { "1;x;y;\"never closed\r\nmore\r\n2;d;z;w\r\n",                          4, "1;x;y;\"never closed\r\nmore", true },       /* no quote behind it at all */
+        { "1;\"a\"b;c;d\nmore\nand more",                                         4, "1;\"a\"b;c;d\nmore\nand more", false },
+        { "\"a\"b;c\nDear Sir; yes\nno\n2;d\n3;e\n",                              2, "\"a\"b;c\nDear Sir; yes\nno", true },           /* one line with a mark is no record yet */
+        { "\"a\"b;c\n2;d\n\n\"bad\"e;f\n",                                         2, "\"a\"b;c", true },
+        { "\"a\"b\n\nword\n",                                                      1, "\"a\"b\n", true },
+        { "\"a\"b\nx;y;z\n",                                                       0, "\"a\"b", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const Str text = str_of(rows[i].text);
+        for (size_t n = 1; n <= text.n; n++) {
+            const bool last = n == text.n;
+            CsvCut c = csv_cut(&d, (Str){ text.p, n }, last, 0);
+            if (c.kind == CSV_MORE || !csv_resume(&d, (Str){ text.p, n }, last, 0, rows[i].columns, &c)) {
+                assert_false(last);
+                continue;
+            }
+            if (c.n != strlen(rows[i].bad) || c.resumed != rows[i].resumed || c.kind == CSV_RECORD)
+                fail_msg("row %zu, %zu bytes: kind %d, [%.*s], resumed %d", i, n, (int)c.kind, (int)c.n, text.p, c.resumed);
+            size_t lines = 0;
+            for (size_t k = 0; k < c.used; k++)
+                lines += text.p[k] == '\n';
+            assert_int_equal(c.lines, lines);
+        }
+    }
+    /* a bound on what is looked at: quotes that hide each other for a megabyte end with the region, in no time */
+    const size_t n = 3 << 20;
+    char *hard = mem_alloc(n);
+    memset(hard, '"', n);
+    for (size_t i = 5; i < n; i += 6)
+        hard[i] = '\n';
+    memcpy(hard, "\"a\"b\n", 5);
+    CsvCut c = csv_cut(&d, (Str){ hard, n }, true, 0);
+    assert_int_equal(c.kind, CSV_BEHIND_QUOTE);
+    assert_true(csv_resume(&d, (Str){ hard, n }, true, 0, 4, &c));
+    assert_true(!c.resumed && c.used > CSV_RESUME_MAX - 8 && c.used <= CSV_RESUME_MAX + 8);
+    free(hard);
+}
+
 static void test_bounds(void **state)
 {
     (void)state;
@@ -233,7 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),      cmocka_unit_test(test_headers), cmocka_unit_test(test_marks),
-        cmocka_unit_test(test_bad_records), cmocka_unit_test(test_bounds),  cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_bad_records), cmocka_unit_test(test_resume), cmocka_unit_test(test_bounds),  cmocka_unit_test(test_round_trips),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

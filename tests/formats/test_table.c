@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/thread.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 
@@ -163,6 +164,15 @@ static void test_csv(void **state)
     check_rows(STR_LIT("text,label\n\"a\" b,c\nd,e\n"), "x.csv", NULL,
                "2 1 ! x.csv, line 2, row 1: text follows behind the closing quote of the field that opens here; a quote inside a quoted field must be doubled\n"
                "3 2 {\"text\":\"d\",\"label\":\"e\"}\n");
+    check_rows(STR_LIT("id;text;label\n1;\"a \"b\" c\n\nmore\";x\n2;\"two\nlines\";y\n3;z;\"open\nmore\n4;u;v\n5;\"w\"w;x\nrest\n"), "x.csv", NULL,
+               "2 1 ! x.csv, line 2, row 1: text follows behind the closing quote of the field that opens here; a quote inside a quoted field must be doubled; "
+               "the lines up to 4 are taken as part of this row, and behind them the next whole row begins\n"
+               "5 2 {\"id\":\"2\",\"text\":\"two\\nlines\",\"label\":\"y\"}\n"
+               "7 3 ! x.csv, line 7, row 3: text follows behind the closing quote of the field that opens here; a quote inside a quoted field must be doubled; "
+               "the lines up to 8 are taken as part of this row, and behind them the next whole row begins\n"
+               "9 4 {\"id\":\"4\",\"text\":\"u\",\"label\":\"v\"}\n"
+               "10 5 ! x.csv, line 10, row 5: text follows behind the closing quote of the field that opens here; a quote inside a quoted field must be doubled; "
+               "no whole row begins in the lines behind it, so those up to 11 are taken as part of it\n");
     check_rows(STR_LIT("text,text\na,b\n"), "x.csv", &(TableOptions){ .csv.header = CSV_YES },
                "1 0 ! x.csv: line 1: columns 1 and 2 are both named \"text\"; rename one, or say that the file has no header "
                "(--header no), and they are called column_1, column_2, ...\n");
@@ -545,6 +555,39 @@ static void test_banking77(void **state)
     table_close(t);
 }
 
+/* What could not be read is given as it stands, up to a bound, and what is read ahead is no progress yet. */
+static void test_raw(void **state)
+{
+    (void)state;
+    StrBuf text = { 0 };
+    Table *t = NULL;
+    Err e = { 0 };
+    TableItem item[4];
+    size_t n;
+    uint64_t done, total;
+    strbuf_addz(&text, "id;text\n7;\"a \"b\" c\nmore\n8;d\n9;e\n10;\"x\"");
+    for (int i = 0; i < 40000; i++)
+        strbuf_addz(&text, "\xc3\xa4\xe2\x82\xac\n");
+    assert_int_equal(table_open_memory(&t, strbuf_str(&text), "x.csv", NULL, &e), 0);
+    assert_int_equal(table_read(t, item, 1, 1, &n, &e), 0);
+    assert_int_equal(n, 1);
+    assert_true(item[0].bad && !item[0].cut && str_eqz(item[0].text, "7;\"a \"b\" c\nmore"));
+    table_progress(t, &done, &total);
+    assert_int_equal(total, text.n);
+    assert_true(done < 100);
+    assert_int_equal(table_read(t, item, 4, 1 << 20, &n, &e), 0);
+    assert_int_equal(n, 3);
+    assert_true(item[2].bad && item[2].cut && item[2].text.n <= TABLE_RAW_MAX && item[2].text.n > TABLE_RAW_MAX - 4 && utf8_valid(item[2].text, NULL));
+    table_progress(t, &done, &total);
+    assert_int_equal(done, total);
+    table_close(t);
+    strbuf_release(&text);
+    assert_int_equal(table_open_memory(&t, STR_LIT("{\"a\":1234567890}\n"), "x.jsonl", &(TableOptions){ .row_max = 8 }, &e), 0);
+    assert_int_equal(table_read(t, item, 1, 1, &n, &e), 0);
+    assert_true(n == 1 && item[0].bad && str_starts(item[0].text, "{\"a\":1"));
+    table_close(t);
+}
+
 /* Random cuts and changes of good files: never a crash, every call ends, every bad row has its sentence. */
 static void test_noise(void **state)
 {
@@ -575,7 +618,7 @@ int main(void)
         cmocka_unit_test(test_jsonl),     cmocka_unit_test(test_json),       cmocka_unit_test(test_long_json), cmocka_unit_test(test_csv),       cmocka_unit_test(test_wide_csv),
         cmocka_unit_test(test_text),      cmocka_unit_test(test_kinds),      cmocka_unit_test(test_encodings), cmocka_unit_test(test_packings),  cmocka_unit_test(test_golden_csv),
         cmocka_unit_test(test_row_bound), cmocka_unit_test(test_huge_row),   cmocka_unit_test(test_columnar),    cmocka_unit_test(test_threads),   cmocka_unit_test(test_banking77),
-        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_raw),       cmocka_unit_test(test_noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
