@@ -223,29 +223,29 @@ static Begins begins_record(const CsvDialect *d, Str s, bool last, size_t column
     return BEGINS_YES;
 }
 
-bool csv_resume(const CsvDialect *d, Str s, bool last, size_t row_max, size_t columns, CsvCut *bad)
+bool csv_resume(const CsvDialect *d, Str s, bool last, size_t row_max, size_t columns, size_t *budget, CsvCut *bad)
 {
     row_max = row_max ? row_max : CSV_ROW_MAX;
     const size_t most = MAX(bad->used, MIN(bad->used + CSV_RESUME_MAX, row_max)), end = MIN(most, s.n); /* of what is looked at */
     const bool   whole = last && s.n <= most, more = !last && s.n < most;
     CsvFields    f = { 0 };
-    size_t       at = bad->used, work = 0;
+    size_t       at = bad->used, vain = 0;
     Begins       b = BEGINS_NO;
-    while (at < end && work < CSV_RESUME_WORK) {
+    while (at < end && vain < *budget) {
+        size_t work = 0;
         b = begins_record(d, (Str){ s.p + at, end - at }, whole, columns, &f, &work);
         if (b == BEGINS_YES || (b == BEGINS_UNKNOWN && more))
             break;
+        vain += work;
         at = MIN(find(s, at, end, d->line_end) + 1, end);
     }
     csv_fields_release(&f);
     bad->resumed = b == BEGINS_YES;
-    if (!bad->resumed && more && work < CSV_RESUME_WORK)
+    if (!bad->resumed && more && vain < *budget)
         return false;
-    if (!bad->resumed) {
-        at = end;
-        while (!whole && at > bad->used && s.p[at - 1] != d->line_end)
-            at--;
-    }
+    while (!bad->resumed && !whole && at > bad->used && s.p[at - 1] != d->line_end) /* a region ends anywhere */
+        at--;
+    *budget -= MIN(vain, *budget);
     bad->used = bad->n = at;
     bad->lines = count_lines(d, s, at);
     if (bad->n && s.p[bad->n - 1] == d->line_end)

@@ -15,7 +15,6 @@
 #define CSV_ROW_MAX     ((size_t)128 << 20)
 #define CSV_COLUMNS_MAX 65536
 #define CSV_RESUME_MAX  ((size_t)1 << 20)
-#define CSV_RESUME_WORK ((size_t)32 << 20)
 
 typedef enum { CSV_FIND, CSV_YES, CSV_NO } CsvChoice;
 
@@ -68,9 +67,11 @@ CsvCut csv_cut(const CsvDialect *d, Str text, bool last, size_t row_max);
 
 /* Behind a record that a quote makes bad (CSV_OPEN_QUOTE, CSV_BEHIND_QUOTE, CSV_OPEN_TOO_LONG): a field of several lines leaves lines that are no records, so the bad one
  * is taken to end before the next line from which a record of `columns` fields (0: of any number) can be cut. In tables of two or three columns, where a sentence
- * with a comma looks like one, what follows that record has to be one, too. Sets n, used, lines and resumed of *bad; none within CSV_RESUME_MAX bytes, or at the price of
- * CSV_RESUME_WORK: all that was looked at belongs to it. text, last, row_max: as csv_cut had them. False: more text is needed (never when last or text.n > row_max). */
-bool csv_resume(const CsvDialect *d, Str text, bool last, size_t row_max, size_t columns, CsvCut *bad);
+ * with a comma looks like one, what follows that record has to be one, too. Sets n, used, lines and resumed of *bad; none within CSV_RESUME_MAX bytes: all that was
+ * looked at belongs to it. *budget: bytes that may be looked at in vain; it gets smaller by those that were, and when none are left the lines so far belong to the record. A
+ * caller who lets it grow with the text has the whole done in time that does, too. text, last, row_max: as csv_cut had them. False: more text is needed (never when
+ * last or text.n > row_max). */
+bool csv_resume(const CsvDialect *d, Str text, bool last, size_t row_max, size_t columns, size_t *budget, CsvCut *bad);
 
 typedef struct CsvFields {
     Str   *field;            /* borrowed from the record, or from text below */

@@ -74,10 +74,10 @@ static Fit fit(const CsvDialect *d, Str s, bool whole)
 {
     Fit f = { 0 };
     CsvFields fields = { 0 };
-    size_t counts[SAMPLE_RECORDS], first = 0;         /* first: fields of the first record, as csv_resume needs them */
+    size_t counts[SAMPLE_RECORDS], first = 0, budget = 4 * s.n; /* first: fields of the first record; budget: as csv_resume has them */
     while (s.n && f.records < SAMPLE_RECORDS) {
         CsvCut c = csv_cut(d, s, whole, 0);
-        if (c.kind == CSV_MORE || (c.kind != CSV_RECORD && c.kind != CSV_TOO_LONG && !csv_resume(d, s, whole, 0, first, &c)))
+        if (c.kind == CSV_MORE || (c.kind != CSV_RECORD && c.kind != CSV_TOO_LONG && !csv_resume(d, s, whole, 0, first, &budget, &c)))
             break;
         const Str record = { s.p, c.n };
         const bool good = c.kind == CSV_RECORD && !csv_split(&fields, d, record, NULL);

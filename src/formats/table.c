@@ -29,6 +29,7 @@ static Table *table_new(const char *name, const TableOptions *opt)
     t->opt.spool = t->spool;
     t->row_max = t->opt.row_max ? MIN(t->opt.row_max, TABLE_ROW_MAX) : TABLE_ROW_MAX;
     t->row = t->line = 1;
+    t->resume = (size_t)1 << 20;
     return t;
 }
 

@@ -75,6 +75,7 @@ struct Table {
 
     bool          columns_known;
     VEC(char *)   columns;
+    size_t        resume;                          /* budget of csv_resume: grows with what is cut */
     TableJson     json;
 };
 

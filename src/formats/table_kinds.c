@@ -95,6 +95,8 @@ static int parse_json(const Table *t, const TableItem *item, Json **row, Err *e)
 
 /* ---- CSV ---- */
 
+#define RESUME_MOST ((size_t)16 << 20)
+
 /* The names of the columns: from the header, or "column_1", ... */
 static TableCut name_columns(Table *t, const CsvFields *f, bool header)
 {
@@ -143,7 +145,7 @@ static TableCut bad_csv(Table *t, Str s, bool last, CsvCut cut)
     };
     const CsvDialect *d = &t->member->csv;
     const size_t      least = cut.used;
-    if (cut.kind != CSV_TOO_LONG && !csv_resume(d, s, last, t->row_max, t->columns.n, &cut))
+    if (cut.kind != CSV_TOO_LONG && !csv_resume(d, s, last, t->row_max, t->columns.n, &t->resume, &cut))
         return (TableCut){ .kind = CUT_MORE };
     TableCut c = { .kind = CUT_ROW, .used = cut.used, .lines = (int64_t)cut.lines, .bad = bads[cut.kind], .bad_lines = (int64_t)cut.bad_lines, .resumed = cut.resumed };
     table_keep_raw(&c, s, cut.n);
@@ -174,6 +176,8 @@ static TableCut cut_csv(Table *t, Str s, bool last)
         if (first.bad)
             c = first;
     }
+    if (c.kind != CUT_MORE)
+        t->resume = MIN(t->resume + 4 * c.used, RESUME_MOST);
     return c;
 }
 

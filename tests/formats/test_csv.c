@@ -167,8 +167,9 @@ static void test_resume(void **state)
         const Str text = str_of(rows[i].text);
         for (size_t n = 1; n <= text.n; n++) {
             const bool last = n == text.n;
+            size_t budget = 1000;
             CsvCut c = csv_cut(&d, (Str){ text.p, n }, last, 0);
-            if (c.kind == CSV_MORE || !csv_resume(&d, (Str){ text.p, n }, last, 0, rows[i].columns, &c)) {
+            if (c.kind == CSV_MORE || !csv_resume(&d, (Str){ text.p, n }, last, 0, rows[i].columns, &budget, &c)) {
                 assert_false(last);
                 continue;
             }
@@ -189,8 +190,13 @@ static void test_resume(void **state)
     memcpy(hard, "\"a\"b\n", 5);
     CsvCut c = csv_cut(&d, (Str){ hard, n }, true, 0);
     assert_int_equal(c.kind, CSV_BEHIND_QUOTE);
-    assert_true(csv_resume(&d, (Str){ hard, n }, true, 0, 4, &c));
+    size_t budget = 8 << 20;
+    CsvCut cheap = c;
+    assert_true(csv_resume(&d, (Str){ hard, n }, true, 0, 4, &budget, &c));
     assert_true(!c.resumed && c.used > CSV_RESUME_MAX - 8 && c.used <= CSV_RESUME_MAX + 8);
+    budget = 1000; /* what is looked at in vain is paid for */
+    assert_true(csv_resume(&d, (Str){ hard, n }, true, 0, 4, &budget, &cheap));
+    assert_true(!cheap.resumed && !budget && cheap.used < 1100);
     free(hard);
 }
 
