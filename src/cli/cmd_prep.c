@@ -59,7 +59,7 @@ static void print_reasons(const PrepFacts *f)
     if (*between == ',')
         printf("\n");
     if (f->read && f->part[0] * 5 > f->read)
-        printf("more than a fifth of the rows left: look at the report before you train\n");
+        printf("more than a fifth of the rows were removed: look at the report before you train\n");
 }
 
 /* Of --pii drop: "personal data: rows with person 80, email 41 (a row may have several kinds)", and what else there is when they are many. */

@@ -234,10 +234,25 @@ bool feed_refused(const Feed *f, const FeedItem *item)
 bool feed_has_columns(const Feed *f)
 {
     const char *const *names;
-    return f->table && table_columns(f->table, &names) > 0;
+    return f->table && table_columns(f->table, &names) > 0 && !*table_member(f->table, 0)->name;
 }
 
 bool feed_ready(const FeedItem *item) { return item->row; }
+
+void feed_first_row(const char *path, const TableOptions *o, Json **row, int64_t *line)
+{
+    Table    *t = NULL;
+    TableItem item = { 0 };
+    size_t    n = 0;
+    *row = NULL;
+    if (!(str_ends(str_of(path), ".csv") || str_ends(str_of(path), ".tsv")) || file_is_dir(path) || table_open(&t, path, o, NULL))
+        return;
+    if (!table_read(t, &item, 1, 1, &n, NULL) && n && !item.bad && !table_parse(t, &item, row, NULL))
+        *line = item.at.line;
+    table_close(t);
+}
+
+const char *feed_where(const Feed *f, uint32_t member) { return f->table && member < table_members(f->table) ? table_member(f->table, member)->where : f->path; }
 
 /* A ready-made row is copied through its text: the import takes rows apart, and going on after a stop needs them again. */
 int feed_parse(const Feed *f, const FeedItem *item, Json **row, Err *e)

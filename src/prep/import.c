@@ -226,7 +226,7 @@ static int message_ready(ImportJob *j, Json *m, size_t at)
         return err_set(j->e, ERR_INPUT, "message_missing_key: messages[%zu] has no \"content\"", at);
     if (content && json_kind(content) != JSON_STRING && json_kind(content) != JSON_NULL)
         return err_set(j->e, ERR_INPUT, "data_type: the content of messages[%zu] must be a text, found %s", at, json_kind_name(content));
-    if (!calls && !json_str(content).n && !str_eqz(json_str(role), "tool"))
+    if (!calls && record_blank(json_str(content)) && !str_eqz(json_str(role), "tool"))
         return err_set(j->e, ERR_INPUT, "missing_content: messages[%zu] (%s) is empty", at, ours);
     return 0;
 }
@@ -267,8 +267,13 @@ static int as_messages(ImportJob *j, const char *key, const char *role, bool tra
     if (v && json_kind(v) == JSON_STRING) {
         *out = json_arr_new();
         json_push(*out, import_message(role, json_str(v)));
+        const bool nothing = !strcmp(role, "user") && record_blank(json_str(v));
         json_free(v);
-        return 0;
+        if (!nothing)
+            return 0;
+        json_free(*out);
+        *out = NULL;
+        return err_set(j->e, ERR_INPUT, "missing_content: \"%s\" is empty", key);
     }
     int rc = messages_ready(j, v, trained);
     if (rc) {
@@ -327,11 +332,12 @@ static int from_sharegpt(ImportJob *j)
 
 static int pair_ready(ImportJob *j, Json *prompt, Json *completion) /* two texts, stolen */
 {
-    const bool empty = !json_str(completion).n;
+    const bool asks = !record_blank(json_str(prompt)), answers = !record_blank(json_str(completion));
     json_set(j->out->row, "prompt", prompt);
     json_set(j->out->row, "completion", completion);
     j->out->kind = REC_PAIR;
-    return empty ? err_set(j->e, ERR_INPUT, "missing_content: the answer is empty") : 0;
+    return !answers ? err_set(j->e, ERR_INPUT, "missing_content: the answer is empty")
+           : !asks  ? err_set(j->e, ERR_INPUT, "missing_content: the question is empty (texts without one are taken by --text)") : 0;
 }
 
 static int from_pair(ImportJob *j)
@@ -512,7 +518,7 @@ static int from_label(ImportJob *j)
 
 static int text_ready(ImportJob *j, Str text)
 {
-    if (!text.n)
+    if (record_blank(text))
         return err_set(j->e, ERR_INPUT, "missing_content: the text is empty");
     json_set(j->out->row, "text", json_str_new(text));
     j->out->kind = REC_TEXT;
@@ -585,6 +591,8 @@ static void unpack(Json *row)
     }
 }
 
+#define NO_SHAPE "missing_messages_list: the row has none of the known shapes"
+
 static int no_shape(ImportJob *j)
 {
     StrBuf   list = { .max = 300 };
@@ -596,7 +604,7 @@ static int no_shape(ImportJob *j)
         if (json_len(j->row) == 2 && key.n <= 60)
             two[n] = key;
     }
-    err_set(j->e, ERR_INPUT, "missing_messages_list: the row has none of the known shapes (its columns: %s%s); say which column is what, as in "
+    err_set(j->e, ERR_INPUT, NO_SHAPE " (its columns: %s%s); say which column is what, as in "
                              "--prompt \"{%.*s}\" --completion \"{%.*s}\"", list.n ? strbuf_z(&list) : "none", list.over ? ", ..." : "", (int)two[0].n, two[0].p, (int)two[1].n, two[1].p);
     strbuf_release(&list);
     return ERR_INPUT;
@@ -655,6 +663,15 @@ bool import_fits(const Import *im, const Json *row)
 {
     return mapping_fits(im->system, row) && mapping_fits(im->prompt, row) && mapping_fits(im->completion, row) && mapping_fits(im->text, row);
 }
+
+void import_gaps(const Import *im, const Json *row, StrBuf *out)
+{
+    const Mapping *const all[] = { im->system, im->prompt, im->completion, im->text };
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        mapping_gaps(all[i], row, out);
+}
+
+bool import_lacks(const char *why) { return str_starts(str_of(why), NO_SHAPE) || (str_starts(str_of(why), "--") && strstr(why, " asks for the column \"")); }
 
 static int import_one(const Import *im, bool templates, Json *row, Record *out, StrBuf *note, Err *e)
 {

@@ -33,6 +33,9 @@ void import_free(Import *im);
 /* The same for rows that the templates are not about (documents, exports of help desks): known shapes alone. */
 int  import_known_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e);
 bool import_fits(const Import *im, const Json *row); /* the row has the columns of the templates, or there are none */
+/* Columns of the templates that are empty in this row, which import_row takes all the same: sentences, each with a zero byte behind it; appends. */
+void import_gaps(const Import *im, const Json *row, StrBuf *out);
+bool import_lacks(const char *why); /* an error of import_row: the row lacks columns, of a template or of all known shapes */
 int  import_row(const Import *im, Json *row, Record *out, StrBuf *note, Err *e);
 /* What a row without an answer asks, as of an evaluation set: the --prompt template, all messages but answers, or the column of a question. Appends;
  * false: it asks nothing that can be told. The row stays as it is. */

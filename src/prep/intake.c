@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "prep/dedupe.h"
 #include "prep/feed.h"
+#include "prep/met.h"
 #include "prep/time_text.h"
 
 #define SAVE_SECONDS 5.0
@@ -22,9 +23,6 @@
 /* The files that grow, and how long they were at the last save. */
 enum { LOG_ROWS, LOG_REMOVED, LOG_DECISIONS, LOG_SUBJECTS, LOG_INDEX, LOG_KEYS, LOGS };
 static const char *const log_name[LOGS] = { "work/rows.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "work/index.bin", "work/keys.bin" };
-
-/* What the rows so far have, since their entries are on disk. */
-typedef struct Met { int64_t here, used; bool read, group, label, subject, timed; } Met; /* here: rows of the input in hand; used: those of them that no pass removed; read: some row could be */
 
 typedef struct Intake {
     Prep      *p;
@@ -35,6 +33,8 @@ typedef struct Intake {
     DedupeKeys *keys;            /* NULL: --duplicates off */
     Met        met;
     VEC(char *) early;           /* what was wrong with its parts before the first row; owned */
+    StrBuf     lack;             /* why the first row of the member in hand lacks columns, and in which line */
+    StrBuf     told;             /* lines for prep_tell when all is read: they outlive a stop */
     StrBuf     buf[LOGS];
     FileLog    log[LOGS];
     double     saved;
@@ -79,8 +79,20 @@ static void read_keys(const Prep *p, RowWork *w)
     }
 }
 
+/* What stands there: the reader has it, or, of what has no text of its own (Parquet, a ready-made row), its JSON. */
+static void keep_raw(const Intake *in, const FeedItem *item, RowWork *w)
+{
+    Json  *row = NULL;
+    StrBuf text = { 0 };
+    if (!item->item.text.n && !item->item.bad && !feed_parse(in->feed, item, &row, NULL))
+        json_write(&text, row, false);
+    utf8_repair(&w->raw, text.n ? strbuf_str(&text) : item->item.text);
+    strbuf_release(&text);
+    json_free(row);
+}
+
 /* Why it could not be read. The reader's sentences begin with the place, which the decision has of its own. */
-static void remove_unread(RowWork *w, const char *why)
+static void remove_unread(RowWork *w, const char *why, bool cut)
 {
     StrBuf       reason = { 0 };
     const char  *row = strstr(why, ", row "), *colon = row ? strstr(row, ": ") : NULL;
@@ -88,6 +100,8 @@ static void remove_unread(RowWork *w, const char *why)
     if (str_starts(str_of(why), w->at.file) && !strncmp(why + name, ": ", 2))
         why += name + 2;
     strbuf_addf(&reason, "%s%s", colon ? "unreadable: " : "", colon ? colon + 2 : why);
+    if (cut)
+        strbuf_addf(&reason, "; of its text the first %zu KiB are kept", TABLE_RAW_MAX >> 10);
     row_remove(w, "import", strbuf_z(&reason), NAN, NULL);
     strbuf_release(&reason);
 }
@@ -106,23 +120,35 @@ static void measure(RowWork *w)
     w->entry.content = hash64(w->scratch.p, w->scratch.n);
 }
 
+/* The columns of a template that are empty in a row that goes on all the same. */
+static void note_gaps(RowWork *w, const StrBuf *gaps)
+{
+    for (size_t at = 0; at < gaps->n; at += strlen(gaps->p + at) + 1)
+        row_note(w, "import", gaps->p + at, NAN, NULL);
+}
+
 static void one_row(void *ctx, int64_t i, int worker)
 {
     Intake  *in = ctx;
     RowWork *w = &in->work[i];
     Json    *row = NULL;
-    StrBuf   note = { 0 };
+    StrBuf   note = { 0 }, gaps = { 0 };
     Err      err = { 0 };
+    const bool known = feed_ready(&in->item[i]) || in->p->input.p[in->input].made;
     w->worker = worker;
     w->cut = in->item[i].cut;
     int rc = feed_parse(in->feed, &in->item[i], &row, &err);
+    if (!rc && !known)
+        import_gaps(in->p->import, row, &gaps);
     if (!rc)
-        rc = (feed_ready(&in->item[i]) || in->p->input.p[in->input].made ? import_known_row : import_row)(in->p->import, row, &w->rec, &note, &err);
+        rc = (known ? import_known_row : import_row)(in->p->import, row, &w->rec, &note, &err);
     w->rec.id = w->at.row;
     if (rc) {
-        utf8_repair(&w->raw, in->item[i].item.text);
-        remove_unread(w, err.text);
+        keep_raw(in, &in->item[i], w);
+        w->entry.lacks = import_lacks(err.text);
+        remove_unread(w, err.text, in->item[i].item.cut);
     } else {
+        note_gaps(w, &gaps);
         w->entry.kind = (uint8_t)w->rec.kind;
         read_keys(in->p, w);
         if (note.n)
@@ -137,6 +163,7 @@ static void one_row(void *ctx, int64_t i, int worker)
         measure(w);
     empty(&w->scratch);
     strbuf_release(&note);
+    strbuf_release(&gaps);
 }
 
 /* ---- rows to the files, in order ------------------------------------------------------------------------------------------------------------------- */
@@ -166,17 +193,6 @@ static void put_removed(StrBuf *out, const RowWork *w)
     strbuf_addz(out, "}\n");
 }
 
-static void meet(Met *m, const RowEntry *r)
-{
-    m->here++;
-    m->used += r->part != PART_REMOVED;
-    m->read |= r->why != prep_pass_number("import");
-    m->group |= r->group != 0;
-    m->label |= r->label != 0;
-    m->subject |= r->subject != 0;
-    m->timed |= r->time != INT64_MIN;
-}
-
 static int flush_batch(Intake *in, Err *e)
 {
     for (int i = 0; i < LOGS; i++) {
@@ -202,35 +218,61 @@ static void note_columns(Prep *p, const RowWork *w)
         strbuf_addz(&p->columns, "no others");
 }
 
-/* A column that no row has would change nothing, and nobody would know: a leak between parts by a slip of the pen. */
-static int check_columns(const Intake *in, Err *e)
-{
-    const Prep *p = in->p;
-    const struct { const char *option, *name; bool found; } asked[] = {
-        { "--group", p->cfg.group, in->met.group }, { "--label", p->cfg.label, in->met.label }, { "--subject", p->cfg.subject, in->met.subject },
-    };
-    for (size_t a = 0; a < ARRAY_LEN(asked) && in->met.read; a++)
-        if (asked[a].name && *asked[a].name && !asked[a].found)
-            return err_set(e, ERR_ARG, "%s %s: no row has this column; beside what became texts the rows have %s", asked[a].option, asked[a].name, strbuf_z(&p->columns));
-    if (p->cfg.time && *p->cfg.time && !in->met.timed && in->met.read)
-        return err_set(e, ERR_ARG, "--time %s: no row has a time there in a form that is known (2026-01-31, 2026-01-31T09:30:00Z, 31.01.2026, seconds since 1970); the rows have %s",
-                       p->cfg.time, strbuf_z(&p->columns));
-    return 0;
-}
-
-/* A column of a template that no row has is a slip of the pen, too. */
+/* A column of a template that no row has is a slip of the pen, too, and so is a table without a template. */
 static int check_templates(const Intake *in, Err *e)
 {
     const Prep *p = in->p;
-    return !in->met.read && p->rows.n && strstr(strbuf_z(&p->first_why), " asks for the column ") ? err_set(e, ERR_ARG, "%s", strbuf_z(&p->first_why)) : 0;
+    return !in->met.read && p->first_lack.n && met_all_lack((int64_t)p->rows.n, 0, in->met.lacks) ? err_set(e, ERR_ARG, "%s", p->first_lack.p) : 0;
+}
+
+/* The same of the input in hand, if it was named: what is found in a folder may well be something else. */
+static int check_named(const Intake *in, Err *e)
+{
+    const Prep  *p = in->p;
+    const Input *input = &p->input.p[in->input];
+    if (!(input->named || p->input.n == 1) || !met_all_lack(in->met.here, in->met.good, in->met.lack))
+        return 0;
+    return err_set(e, ERR_ARG, "%s%s%s", input->path, in->lack.n ? ", " : ": none of its rows has the columns that are asked for", in->lack.n ? in->lack.p : "");
+}
+
+/* A member of an archive, or a file of a folder, that gives no row for want of columns is told by its name. */
+static void end_member(Intake *in)
+{
+    const Met *m = &in->met;
+    if (met_all_lack(m->m_here, m->m_good, m->m_lack)) {
+        StrBuf      line = { 0 };
+        const char *where = feed_where(in->feed, m->member);
+        strbuf_addf(&line, "none of its %lld rows can be used, since they lack the columns that are asked for%s%s", (long long)m->m_here, in->lack.n ? "; " : "", in->lack.n ? in->lack.p : "");
+        decision_add(&in->buf[LOG_DECISIONS], (RowPlace){ 0, where, 0 }, "input", ACTION_NOTE, strbuf_z(&line), NAN, NULL);
+        strbuf_addf(&in->told, "%s: %s\n", where, strbuf_z(&line));
+        strbuf_release(&line);
+    }
+    strbuf_clear(&in->lack);
+}
+
+static void keep_lack(Intake *in, RowWork *w)
+{
+    Prep *p = in->p;
+    if (!in->lack.n && w->at.line)
+        strbuf_addf(&in->lack, "line %lld: %s", (long long)w->at.line, strbuf_z(&w->why));
+    else if (!in->lack.n)
+        strbuf_addz(&in->lack, strbuf_z(&w->why));
+    if (!p->first_lack.n)
+        strbuf_addf(&p->first_lack, "%s%s%s", w->at.file, w->at.line ? ", " : ": ", in->lack.p);
 }
 
 static int put_batch(Intake *in, size_t n, Err *e)
 {
     Prep *p = in->p;
+    if (in->work[0].entry.member != (int32_t)in->met.member) { /* a batch has rows of one */
+        end_member(in);
+        met_member(&in->met, (uint32_t)in->work[0].entry.member);
+    }
     for (size_t i = 0; i < n; i++) {
         RowWork *w = &in->work[i];
         StrBuf  *rows = &in->buf[LOG_ROWS];
+        if (w->entry.lacks)
+            keep_lack(in, w);
         w->entry.part = row_removed(w) ? PART_REMOVED : PART_TRAIN;
         w->entry.why = row_removed(w) ? prep_pass_number(w->why_pass) : 0;
         note_columns(p, w);
@@ -260,7 +302,7 @@ static int put_batch(Intake *in, size_t n, Err *e)
         int rc = in->keys && !row_removed(w) ? dedupe_add(in->keys, w->entry.id, w->keys, w->entry.quality, &in->buf[LOG_KEYS], e) : 0;
         if (rc)
             return rc;
-        meet(&in->met, &w->entry);
+        met_row(&in->met, &w->entry);
         p->rows.n++;
     }
     if (in->keys)
@@ -288,6 +330,7 @@ static int save(Intake *in, Err *e)
     json_set(j, "left_out", json_int_new(in->p->facts.left_out));
     json_set(j, "cut_short", json_int_new(in->p->facts.cut_short));
     json_set(j, "bytes", sizes);
+    json_set(j, "told", json_str_new(strbuf_str(&in->told)));
     json_write(&text, j, true);
     if (!rc)
         rc = file_write_atomic(path, text.p, text.n, e);
@@ -309,9 +352,11 @@ static int load_rows(Intake *in, Err *e)
         rc = err_set(e, ERR_INPUT, "%s has %llu bytes, which is no number of rows of this version; remove the folder and start anew", path, (unsigned long long)in->log[LOG_INDEX].size);
     for (uint64_t off = 0; off < in->log[LOG_INDEX].size && !rc; off += sizeof(RowEntry), p->rows.n++) {
         const RowEntry *r = view_at(&index, off, sizeof *r);
-        meet(&in->met, r);
+        if (r->source == (int32_t)in->input && r->member != (int32_t)in->met.member)
+            met_member(&in->met, (uint32_t)r->member);
+        met_row(&in->met, r);
         if (r->source != (int32_t)in->input)
-            in->met.here = in->met.used = 0;
+            met_input(&in->met);
     }
     view_close(&index);
     free(path);
@@ -348,11 +393,13 @@ static int restore(Intake *in, TablePlace *at, Err *e)
     char *path = prep_path(in->p, "work/progress.json");
     Json *j = NULL;
     int   rc = intake_progress(in->p, &j, e);
+    const Str told = json_str(json_get(j, "told"));
+    in->input = (size_t)json_int(json_get(j, "input"));
+    strbuf_add(&in->told, told.p ? told.p : "", told.n);
     if (!rc)
         rc = open_logs(in, json_get(j, "bytes"), e);
     if (!rc && j)
         rc = load_rows(in, e);
-    in->input = (size_t)json_int(json_get(j, "input"));
     in->p->facts.left_out = json_int(json_get(j, "left_out"));
     in->p->facts.cut_short = json_int(json_get(j, "cut_short"));
     *at = (TablePlace){ .member = (uint32_t)json_int(json_get(j, "member")), .row = json_int(json_get(j, "row")) };
@@ -400,12 +447,40 @@ static void tell(const Intake *in)
     p->hooks.progress(p->hooks.user, "reading", done + here, total, (int64_t)p->rows.n);
 }
 
-static int open_input(Intake *in, const TablePlace *at, Err *e)
+static TableOptions table_options(const PrepCfg *c)
 {
-    const PrepCfg *c = &in->p->cfg;
-    TableOptions   o = { .row_max = ROW_MAX, .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
+    TableOptions o = { .row_max = ROW_MAX, .encoding = c->encoding && *c->encoding ? c->encoding : NULL, .csv.header = (CsvChoice)c->header };
     if (c->delimiter && *c->delimiter)
         o.csv.delimiter = strcmp(c->delimiter, "\\t") ? *c->delimiter : '\t';
+    return o;
+}
+
+/* A table that was named and lacks columns is told before the hours that the files before it may take. */
+static int look_ahead(const Prep *p, Err *e)
+{
+    const TableOptions o = table_options(&p->cfg);
+    int                rc = 0;
+    for (size_t i = 0; i < p->input.n && !rc && p->input.n > 1; i++) {
+        const Input *input = &p->input.p[i];
+        Json        *row = NULL;
+        Record       rec = { 0 };
+        StrBuf       note = { 0 };
+        Err          why = { 0 };
+        int64_t      line = 0;
+        if (!input->named || input->made)
+            continue;
+        feed_first_row(input->path, &o, &row, &line);
+        if (row && import_row(p->import, row, &rec, &note, &why) && import_lacks(why.text))
+            rc = err_set(e, ERR_ARG, "%s, line %lld: %s", input->path, (long long)line, why.text);
+        record_clear(&rec);
+        strbuf_release(&note);
+    }
+    return rc;
+}
+
+static int open_input(Intake *in, const TablePlace *at, Err *e)
+{
+    TableOptions o = table_options(&in->p->cfg);
     const Input *input = &in->p->input.p[in->input];
     char        *spool = prep_path(in->p, "work"); /* what lies packed in an input and must be looked at anywhere is unpacked beside the rows */
     o.spool = spool;
@@ -522,10 +597,10 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
         parallel_for(p->pool, (int64_t)n, one_row, in);
         if (!rc)
             rc = put_batch(in, n, e);
-        if (!rc && p->input.n == 1 && p->rows.n == n) { /* at once, not after hours */
-            rc = feed_has_columns(in->feed) ? check_templates(in, e) : 0;
-            rc = rc ? rc : check_columns(in, e);
-        }
+        if (!rc && in->met.here == (int64_t)n && feed_has_columns(in->feed)) /* at once, not after hours */
+            rc = check_named(in, e);
+        if (!rc && p->input.n == 1 && p->rows.n == n)
+            rc = met_check_columns(p, &in->met, e);
         tell(in);
         if (!rc && prep_stop_asked(p))
             rc = err_set(e, ERR_STOP, "stopped after %zu rows; the same command goes on from there", p->rows.n);
@@ -539,6 +614,10 @@ static int read_input(Intake *in, const TablePlace *from, Err *e)
             err_set(&why, ERR_INPUT, "%s %s: there is nothing to prepare in it", p->input.p[in->input].path, feed_nothing(in->feed));
         rc = leave_out(in, &why, e);
     }
+    if (!rc && in->met.here)
+        rc = check_named(in, e);
+    if (!rc && in->met.here)
+        end_member(in);
     if (!rc) {
         put_notes(in);
         rc = flush_batch(in, e);
@@ -557,6 +636,16 @@ static int open_rows(Prep *p, Err *e)
     return rc;
 }
 
+static void tell_lines(Prep *p, Str lines)
+{
+    for (size_t at = 0; at < lines.n;) {
+        const char  *lf = memchr(lines.p + at, '\n', lines.n - at);
+        const size_t n = lf ? (size_t)(lf - lines.p) - at : lines.n - at;
+        prep_tell(p, "%.*s", (int)n, lines.p + at);
+        at += n + 1;
+    }
+}
+
 int intake(Prep *p, Err *e)
 {
     Intake     in = { .p = p, .saved = clock_seconds() };
@@ -568,19 +657,23 @@ int intake(Prep *p, Err *e)
     for (size_t i = 0; p->minhash && i < BATCH_ROWS; i++)
         in.work[i].keys = mem_zalloc(1, sizeof(MinHashRow));
     in.keys = p->minhash ? dedupe_keys_new(p->minhash) : NULL;
-    int rc = restore(&in, &from, e);
+    int rc = look_ahead(p, e);
+    if (!rc)
+        rc = restore(&in, &from, e);
     for (; !rc && in.input < p->input.n; from = (TablePlace){ 0 }) {
         rc = read_input(&in, &from, e);
         if (rc)
             break;
         in.input++;
-        in.met.here = in.met.used = 0;
+        met_input(&in.met);
         rc = save(&in, e);
     }
     if (!rc)
+        tell_lines(p, strbuf_str(&in.told));
+    if (!rc)
         rc = check_templates(&in, e);
     if (!rc)
-        rc = check_columns(&in, e);
+        rc = met_check_columns(p, &in.met, e);
     if (!rc)
         rc = open_rows(p, e);
     for (size_t i = 0; i < BATCH_ROWS; i++) {
@@ -592,6 +685,8 @@ int intake(Prep *p, Err *e)
         file_log_close(&in.log[i]);
     }
     dedupe_keys_free(in.keys);
+    strbuf_release(&in.lack);
+    strbuf_release(&in.told);
     free(in.item);
     free(in.work);
     return rc;

@@ -110,7 +110,7 @@ static int put_done(const Prep *p, Err *e)
 
 int manifest_write(Prep *p, Err *e)
 {
-    Json *j = json_obj_new(), *written = NULL, *eval = NULL;
+    Json *j = json_obj_new(), *written = NULL, *eval = NULL, *divided = NULL;
     char *work = prep_path(p, "work");
     int   rc = files_json(p, &written, e);
     json_set(j, "hone", json_str_new(STR_LIT(HONE_VERSION)));
@@ -124,6 +124,10 @@ int manifest_write(Prep *p, Err *e)
     json_set(j, "inputs_left_out", json_int_new(p->facts.left_out));
     json_set(j, "inputs_cut_short", json_int_new(p->facts.cut_short));
     json_set(j, "rows", counts_json(p));
+    if (!rc)
+        rc = division(p, &divided, e);
+    if (divided)
+        json_set(j, "divided", json_ref(divided));
     json_set(j, "statistics", statistics(p));
     if (p->advice.n)
         json_set(j, "advice", json_str_new(strbuf_str(&p->advice)));
@@ -140,6 +144,7 @@ int manifest_write(Prep *p, Err *e)
         rc = dir_remove(work, e);
     json_free(j);
     json_free(eval);
+    json_free(divided);
     free(work);
     return rc;
 }

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/vec.h"
+#include "prep/record.h"
 
 typedef struct Piece { bool column; StrBuf text; } Piece;
 struct Mapping { VEC(Piece) piece; const char *option; };
@@ -74,16 +76,43 @@ static const Json *find(const Json *row, const char *path)
     return v ? find(v, dot + 1) : NULL;
 }
 
+static void core_of(StrBuf *out, Str name)
+{
+    for (size_t i = 0; i < name.n;) {
+        uint32_t  cp = 0;
+        char      one[4];
+        const int n = utf8_decode(name.p + i, name.n - i, &cp);
+        if (n > 0 && (utf8_is_alpha(cp) || utf8_is_number(cp)))
+            strbuf_add(out, one, (size_t)utf8_encode(utf8_lower_one(cp), one));
+        i += (size_t)MAX(n, 1);
+    }
+}
+
+bool names_alike(Str a, Str b)
+{
+    StrBuf x = { 0 }, y = { 0 };
+    core_of(&x, a);
+    core_of(&y, b);
+    const bool alike = x.n && str_eq(strbuf_str(&x), strbuf_str(&y));
+    strbuf_release(&x);
+    strbuf_release(&y);
+    return alike;
+}
+
 static int no_column(const Mapping *m, const Json *row, const char *name, Err *e)
 {
-    StrBuf   list = { .max = 400 };
+    StrBuf   list = { .max = 400 }, meant = { .max = 200 };
     JsonIter it = { 0 };
     Str      key;
     Json    *value;
-    while (json_each(row, &it, &key, &value))
+    while (json_each(row, &it, &key, &value)) {
         strbuf_addf(&list, "%s%.*s", list.n ? ", " : "", (int)key.n, key.p);
-    err_set(e, ERR_INPUT, "%s asks for the column \"%s\"; the row has %s%s", m->option, name, list.n ? strbuf_z(&list) : "none", list.over ? ", ..." : "");
+        if (!meant.n && names_alike(key, str_of(name)))
+            strbuf_addf(&meant, " (did you mean \"%.*s\"?)", (int)key.n, key.p);
+    }
+    err_set(e, ERR_INPUT, "%s asks for the column \"%s\"%s; the row has %s%s", m->option, name, strbuf_z(&meant), list.n ? strbuf_z(&list) : "none", list.over ? ", ..." : "");
     strbuf_release(&list);
+    strbuf_release(&meant);
     return ERR_INPUT;
 }
 
@@ -102,6 +131,26 @@ int mapping_apply(const Mapping *m, const Json *row, StrBuf *out, Err *e)
             json_write(out, v, false);
     }
     return 0;
+}
+
+static bool told_before(const Mapping *m, size_t piece)
+{
+    for (size_t i = 0; i < piece; i++)
+        if (m->piece.p[i].column && str_eq(strbuf_str(&m->piece.p[i].text), strbuf_str(&m->piece.p[piece].text)))
+            return true;
+    return false;
+}
+
+void mapping_gaps(const Mapping *m, const Json *row, StrBuf *out)
+{
+    for (size_t i = 0; m && i < m->piece.n; i++) {
+        const Piece *p = &m->piece.p[i];
+        const Json  *v = p->column ? find(row, strbuf_z(&p->text)) : NULL;
+        if (v && (json_kind(v) == JSON_NULL || (json_kind(v) == JSON_STRING && record_blank(json_str(v)))) && !told_before(m, i)) {
+            strbuf_addf(out, "the column \"%s\" of %s is empty", strbuf_z(&p->text), m->option);
+            strbuf_addc(out, '\0');
+        }
+    }
 }
 
 bool mapping_fits(const Mapping *m, const Json *row)

@@ -85,13 +85,15 @@ static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
     return changed;
 }
 
-/* An answer that was nothing but a signature is no answer any more. */
-static void check_answer(RowWork *w)
+/* An answer that was nothing but a signature is no answer any more, a question that was nothing but markup none. */
+static void check_rest(RowWork *w)
 {
     strbuf_clear(&w->scratch);
     record_answer(&w->rec, &w->scratch);
     if (!w->scratch.n)
         row_remove(w, "repair", "nothing is left of the answer", 0, NULL);
+    else if (w->rec.kind == REC_PAIR && record_blank(json_str(json_get(w->rec.row, "prompt"))))
+        row_remove(w, "repair", "nothing is left of the question", 0, NULL);
 }
 
 static void repair_row(const void *state, RowWork *w)
@@ -116,7 +118,7 @@ static void repair_row(const void *state, RowWork *w)
     if (m.too_long)
         row_note(w, "repair", "a text is longer than 64 MiB and was left as it is", (double)(REPAIR_TEXT_MAX >> 20), NULL);
     if (changed)
-        check_answer(w);
+        check_rest(w);
 }
 
 static void repair_close(void *state) { free(state); }

@@ -76,13 +76,14 @@ static int hash_folder(Input *in, Err *e)
     return rc;
 }
 
-static int input_add(Prep *p, const char *path, Err *e)
+static int input_add(Prep *p, const char *path, bool named, Err *e)
 {
     if (p->input.n == INPUTS_MAX)
         return err_set(e, ERR_ARG, "more than %d input files; join them, or prepare them in parts", INPUTS_MAX);
     Input *in = vec_push(&p->input);
     in->path = mem_strdup(path);
     in->weight = 1;
+    in->named = named;
     int rc = file_is_dir(path) ? hash_folder(in, e) : file_size(path, &in->bytes, e);
     if (!rc && !file_is_dir(path))
         rc = sha256_file(path, in->sha256, e);
@@ -108,7 +109,7 @@ static int input_walk(Prep *p, const char *path, int depth, Err *e)
 {
     FileList list = { 0 };
     if (!file_is_dir(path) || salesforce_is(path))
-        return input_add(p, path, e);
+        return input_add(p, path, depth == 0, e);
     if (depth > 32)
         return err_set(e, ERR_INPUT, "%s: folders are nested more than 32 deep", path);
     int rc = file_list(&list, path, e);
@@ -324,6 +325,7 @@ static void prep_close(Prep *p)
     sets_release(&p->together);
     strbuf_release(&p->columns);
     strbuf_release(&p->first_why);
+    strbuf_release(&p->first_lack);
     strbuf_release(&p->told);
     strbuf_release(&p->advice);
     import_free(p->import);

@@ -12,7 +12,7 @@
  *
  * A preparation that was stopped or killed goes on where it stood (work/progress.json) when the same command is given again. With a personal-data
  * mode that changes texts, no value that was found is written anywhere below DATA, but for work/questions (--questions: passages and answers), which is gone
- * when the folder is done. One that is refused for its options leaves nothing of its own behind;
+ * when the folder is done. One that is refused for its options, or because a file that was named has none of the columns that make a row, leaves nothing of its own behind;
  * one of which no row is left leaves its decisions to look at, and the next start in that folder, with whatever options, begins anew.
  * Both leave the answers of a teacher (work/questions/answers.jsonl), which are not asked for again.
  * Memory: at most PREP_ROW_BYTES for each row that was read (dedupe.c has the most: 7, beside the one of Entries), and whatever their number about 140 MB: while

@@ -43,6 +43,7 @@ typedef struct RowEntry {
     uint8_t  language;             /* ROW_LANGUAGE + number in language.h, ROW_CODE, ROW_UNSURE; 0: not asked */
     uint8_t  why;                  /* why it left: index in prep_passes; 0: it stays. Of the intake, like part */
     uint8_t  shares;               /* it shares words with an evaluation row that may be a form: overlap_settle judges */
+    uint8_t  lacks;                /* it left because it lacks columns, of a template or of all known shapes */
 } RowEntry;
 
 /* One row on its way through the passes. The work of one thread. */
@@ -120,6 +121,7 @@ typedef struct Input {
     char     sha256[65];
     uint64_t bytes;
     double   weight;
+    bool     named;                /* an argument itself, not found in a folder */
     char    *made, *made_note; /* a file of rows that is read in its place (questions_stage.c), and what there is to say of it; NULL: none */
     int64_t  made_rows;
 } Input;
@@ -139,6 +141,7 @@ struct Prep {
     StrBuf         advice;              /* of --ask, for the report */
     StrBuf         columns;             /* of the first row that was read: its meta, for errors about --group and the like */
     StrBuf         first_why;           /* why the first row left: told when none is left */
+    StrBuf         first_lack;          /* where and why the first row left that lacks columns */
     StrBuf         told;                /* lines of prep_tell */
     bool           fresh, new_folder;   /* the folder held no work when this run began; it was not there at all */
     bool           none_left;           /* no row is left: the folder keeps its decisions, and is no work to go on with */
@@ -165,6 +168,7 @@ int semantic(Prep *p, Err *e);       /* semantic.c: rows of one meaning */
 int divide(Prep *p, Err *e);         /* divide.c: parts, grouped and stratified */
 int rank(Prep *p, Err *e);           /* rank.c: the base model's scores, the choice of training rows */
 int write_out(Prep *p, Err *e);      /* write_out.c */
+int division(const Prep *p, Json **out, Err *e); /* division.c: --label and --group by part, for manifest and report; owned; NULL: neither was given */
 int manifest_write(Prep *p, Err *e); /* manifest.c: the summary, the report, DONE; takes work/ away */
 Measure row_measure(const Prep *p, size_t row); /* statistics.c: what is kept of a row's numbers */
 Json *statistics(const Prep *p);     /* tables for manifest and report, of the rows that stay; owned */

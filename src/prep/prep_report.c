@@ -413,6 +413,57 @@ static void put_pii(Report *r)
     strbuf_addz(&r->out, "</table>\n");
 }
 
+/* "divided" of the manifest: division.c. */
+static void put_labels(StrBuf *out, const Json *labels)
+{
+    const Json *rows = json_get(labels, "rows"), *others = json_get(labels, "others");
+    strbuf_addz(out, "<div class=\"scroll\"><table><thead><tr><th>");
+    html_text(out, json_str(json_get(labels, "column")));
+    strbuf_addz(out, "</th><th class=\"number\">Train</th><th class=\"number\">Validation</th><th class=\"number\">Test</th></tr></thead>\n");
+    for (size_t i = 0; i < json_len(rows) + (others != NULL); i++) {
+        const Json  *row = i < json_len(rows) ? json_at(rows, i) : others;
+        const size_t first = i < json_len(rows) ? 1 : 0;
+        const Json  *name = first ? json_at(row, 0) : NULL;
+        strbuf_addz(out, "<tr><td>");
+        if (!first)
+            strbuf_addz(out, "<span class=\"sub\">others</span>");
+        else if (json_kind(name) != JSON_STRING)
+            strbuf_addz(out, "<span class=\"sub\">none</span>");
+        else
+            html_text(out, json_str(name));
+        strbuf_addz(out, "</td>");
+        for (size_t k = first; k < json_len(row); k++)
+            add_number(out, json_num(json_at(row, k)));
+        strbuf_addz(out, "</tr>\n");
+    }
+    strbuf_addz(out, "</table></div>\n");
+}
+
+static void put_division(Report *r)
+{
+    const Json *divided = json_get(r->manifest, "divided"), *labels = json_get(divided, "labels"), *groups = json_get(divided, "groups");
+    const long long torn = (long long)json_int(json_get(groups, "in_two_parts")), without = (long long)json_int(json_get(groups, "rows_without"));
+    if (!divided)
+        return;
+    strbuf_addz(&r->out, "<h2>Labels and groups</h2>\n");
+    if (json_get(r->manifest, "review"))
+        strbuf_addz(&r->out, "<p class=\"note\">As hone prep divided them, before the review.</p>\n");
+    if (groups) {
+        strbuf_addz(&r->out, "<p>");
+        html_text(&r->out, json_str(json_get(groups, "column")));
+        strbuf_addf(&r->out, ": %lld groups, the largest of %lld rows; ", (long long)json_int(json_get(groups, "groups")), (long long)json_int(json_get(groups, "largest")));
+        if (torn)
+            strbuf_addf(&r->out, "%lld of them are in more than one part", torn);
+        else
+            strbuf_addz(&r->out, "none is in two parts");
+        if (without)
+            strbuf_addf(&r->out, "; %lld rows are of no group", without);
+        strbuf_addz(&r->out, ".</p>\n");
+    }
+    if (labels)
+        put_labels(&r->out, labels);
+}
+
 /* "statistics" of the manifest: {"title": {"bucket": rows, ...}, ...} */
 static void put_statistics(Report *r)
 {
@@ -459,6 +510,7 @@ static void put_page(Report *r)
     put_actions(r, "remove", "Removed rows, by reason", "No row was removed.");
     put_actions(r, "edit", "Changed rows", "No row was changed.");
     put_actions(r, "note", "Noted, and left as they are", "Nothing was noted.");
+    put_division(r);
     put_pii(r);
     put_statistics(r);
     put_inputs(r);

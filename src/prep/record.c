@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 
 static const char *const kind_names[REC_KINDS] = { "messages", "prompt and completion", "text", "preference pair", "labelled answer" };
@@ -19,6 +20,18 @@ const char *text_role_name(TextRole r)
 {
     BUG_ON((size_t)r >= TEXT_ROLES);
     return role_names[r];
+}
+
+bool record_blank(Str s)
+{
+    uint32_t cp = ' ';
+    for (size_t i = 0; i < s.n && utf8_is_space(cp);) {
+        const int n = utf8_decode(s.p + i, s.n - i, &cp);
+        if (n < 1)
+            return false;
+        i += (size_t)n;
+    }
+    return utf8_is_space(cp);
 }
 
 void record_clear(Record *r)

@@ -28,6 +28,7 @@ typedef struct Record {
 } Record;
 
 const char *record_kind_name(RecordKind k);
+bool        record_blank(Str text);              /* it holds nothing but white space (of Unicode) */
 const char *text_role_name(TextRole r);
 void        record_clear(Record *r);
 

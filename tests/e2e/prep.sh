@@ -353,8 +353,8 @@ expect 2 'no --out' "$hone" prep "$work/a.jsonl"
 expect 2 'no input' "$hone" prep -o "$work/x"
 expect 2 'nope.jsonl' "$hone" prep "$work/nope.jsonl" -o "$work/x"
 expect 2 'leave nothing to train on' "$hone" prep "$work/a.jsonl" -o "$work/x" --test 0.6 --validation 0.5
-echo '{"foo":1}' > "$work/foo.jsonl"
-expect 2 'no row is left of 1; decisions.jsonl in the folder says why each was removed; the first:' "$hone" prep "$work/foo.jsonl" -o "$work/x2"
+echo '{"prompt":"","completion":"There."}' > "$work/unasked.jsonl"
+expect 2 'no row is left of 1; decisions.jsonl in the folder says why each was removed; the first:' "$hone" prep "$work/unasked.jsonl" -o "$work/x2"
 expect 2 'is no data folder and not empty' "$hone" prep "$work/a.jsonl" -o "$work"
 expect 2 'asks for the column "nope"' "$hone" prep "$work/t.csv" -o "$work/x3" --prompt '{nope}' --completion '{a}' 
 expect 2 '--weights has 1 numbers' "$hone" prep "$work/m1.jsonl" "$work/m2.jsonl" -o "$work/x4" --weights 1

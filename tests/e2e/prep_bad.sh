@@ -47,7 +47,9 @@ mkdir "$work/o2"; expect 2 '--group nope' "$hone" prep "$work/qa.csv" -o "$work/
 printf '%s\n' '{"question":"Question number 7 about the lamp of room 433?"}' '{"messages":[{"role":"user","content":"Question number 8 about the lamp of room 352?"}]}' > "$work/bare.jsonl"
 kept 18 '2 of 2 evaluation rows have no answer and are compared by their question alone' "$work/a.jsonl" --eval "$work/bare.jsonl"
 # a preparation that left no row is no work to go on with: another try in the same folder begins anew
-expect 2 'no row is left of 1; decisions.jsonl in the folder says why' prep "$work/none.jsonl"
+refused 'none.jsonl, line 1: missing_messages_list: the row has none of the known shapes (its columns: foo); say which column is what' "$work/none.jsonl"
+echo '{"prompt":"Where is the lamp?","completion":""}' > "$work/unanswered.jsonl"
+expect 2 'no row is left of 1; decisions.jsonl in the folder says why' prep "$work/unanswered.jsonl"
 [ -s "$work/o/decisions.jsonl" ] || fail "no decisions are left"
 "$hone" prep "$work/a.jsonl" -o "$work/o" --pii off > /dev/null || fail "the next try"
 
@@ -56,7 +58,7 @@ printf 'q,a,q\n1,2,3\n4,5,6\n' > "$work/twice.csv"
 refused 'twice.csv: line 1: columns 1 and 3 are both named "q"; rename one, or say that the file has no header (--header no)' "$work/twice.csv"
 kept 3 '3 rows read' "$work/twice.csv" --header no --prompt '{column_1}' --completion '{column_2} {column_3}' --quality off
 for i in 1 2 3; do echo "How do I reset lamp $i?,Hold its button for $i seconds."; done > "$work/bare.csv"
-expect 2 'say which column is what, as in --prompt "{column_1}" --completion "{column_2}"' prep "$work/bare.csv"
+refused 'say which column is what, as in --prompt "{column_1}" --completion "{column_2}"' "$work/bare.csv"
 kept 3 '3 rows read' "$work/bare.csv" --prompt '{column_1}' --completion '{column_2}'
 awk 'BEGIN { for (r = 0; r < 2; r++) { for (i = 0; i < 1000000; i++) printf "%sc%d", i ? "," : "", i; print "" } }' > "$work/wide.csv"
 refused 'wide.csv: line 1, the first record: it has more than 65536 columns' "$work/wide.csv"
