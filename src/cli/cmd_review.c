@@ -19,7 +19,7 @@ static const CfgOption table[] = {
     { "model", CFG_STR,  offsetof(Options, model), "",      0, 0,     "DIR", "its tokenizer and template show which tokens are trained" },
     { "apply", CFG_BOOL, offsetof(Options, apply), "false", 0, 0,     NULL,  "no page: the last verdicts take effect in the files" },
     { "pii-key", CFG_STR, offsetof(Options, pii_key), "",   0, 0,     "FILE", "of --apply and --person: the key of the folder, when it lies elsewhere now" },
-    { "person", CFG_STR, offsetof(Options, person), "",     0, 0,     "VALUE", "no page: the rows that hold this address, number or name, by the index of persons" },
+    { "person", CFG_STR, offsetof(Options, person), "",     0, 0,     "VALUE", "no page: the rows that hold this address, number or name, by the index of persons and by what stands in them, removed ones included" },
     { "erase", CFG_LIST, offsetof(Options, erase), "",      0, 0,     "ROW[,...]", "no page: no text of these rows is left in any file of DATA" },
     { "forget", CFG_LIST, offsetof(Options, forget), "",    0, 0,     "ROW[,...]", "no page: the rows stay, what they said before repairs and edits goes" },
     { "help",  CFG_BOOL, offsetof(Options, help),  "false", 0, 0,     NULL,  "this text", true },
@@ -54,6 +54,8 @@ static int apply(const char *dir, const Options *o, Err *e)
         printf("edited rows were not held against the evaluation sets: %s\n", f.unheld.text);
     if (f.uncounted.code)
         printf("tokens of edited rows were not counted: %s; give --model DIR\n", f.uncounted.text);
+    if (f.unsound)
+        printf("%lld accepted rows stay removed, since training would refuse them as they are; the first: %s\n", (long long)f.unsound, f.unsound_why.text);
     if (f.held)
         printf("%lld accepted rows stay removed: what belongs to them (duplicates, group, subject) lies in more than one part\n", (long long)f.held);
     if (f.disagree)
@@ -97,7 +99,7 @@ static int serve(const char *dir, const Options *o, Err *e)
 {
     Review *r = NULL;
     Http   *h = NULL;
-    int     rc = review_open(&r, dir, &(ReviewOptions){ .model = o->model }, e);
+    int     rc = review_open(&r, dir, &(ReviewOptions){ .model = o->model, .page = true }, e);
     if (!rc)
         rc = review_page_open(&h, r, o->port, e);
     if (!rc) {

@@ -12,6 +12,7 @@
 #include "prep/before.h"
 #include "prep/pii_replace.h"
 #include "prep/pii_setup.h"
+#include "prep/subject.h"
 
 typedef struct Pii {
     PiiSetup     setup;
@@ -74,17 +75,24 @@ typedef struct Hunt {
     Err        err;
 } Hunt;
 
+typedef struct Finding { Hunt *h; PiiKind kind; } Finding;
+
+static void add_key(void *user, const char key[PII_KEY_HEX], bool part)
+{
+    const Finding *f = user;
+    Hunt          *h = f->h;
+    (void)part;
+    if (!h->keys)
+        h->keys = map_new();
+    if (map_put(h->keys, str_of(key), 1))
+        strbuf_addf(&h->w->subjects, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%lld}\n", key, pii_kind_info(f->kind)->name, (long long)h->w->at.row);
+}
+
 static void add_subjects(Hunt *h, Str text, const PiiSpans *spans)
 {
-    char key[PII_KEY_HEX];
     for (size_t i = 0; i < spans->n; i++) {
         const PiiSpan *span = &spans->p[i];
-        pii_key(h->s->replacer, span->kind, (Str){ text.p + span->begin, span->end - span->begin }, key);
-        if (!h->keys)
-            h->keys = map_new();
-        if (!map_put(h->keys, str_of(key), 1))
-            continue;
-        strbuf_addf(&h->w->subjects, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%lld}\n", key, pii_kind_info(span->kind)->name, (long long)h->w->at.row);
+        subject_keys(h->s->replacer, span->kind, (Str){ text.p + span->begin, span->end - span->begin }, add_key, &(Finding){ h, span->kind });
     }
 }
 

@@ -3,7 +3,7 @@
  * ten million rows open on a laptop; texts stay on disk. Nothing of DATA changes while rows are judged: what people decide is appended, one line each, to
  *   DATA/review.jsonl     {"n": 7, "row": 12, "reviewer": "Ann", "action": "reject", "time": "2026-11-28T09:30:00Z", "text"?, "row_new"?, "row_old"?, ...}
  * and to the log of decisions (provenance.h, pass "review"), and is on disk (fsync) before the caller hears of success.
- *   accept    the row stays, or comes back if it was removed
+ *   accept    the row stays, or comes back if it was removed; one that training would refuse (its answer is empty) has to be edited first
  *   reject    the row leaves
  *   edit      it says "row_new" instead; whether it stays is not decided by that. "row_old" (or "raw_old") is what it said before
  *   restore   an edit is taken back: "edit" 0 that of the repair pass (before.h), else that of action number "edit"; "row_new" is the row after that.
@@ -39,6 +39,7 @@ typedef struct Review Review;
 typedef struct ReviewOptions {
     const char *model;   /* folder with a tokenizer: rows are shown as training sees them; NULL or "": none */
     bool        read_only; /* no lock and no writing: another process may hold the folder */
+    bool        page;      /* for a person at work: what others who find the folder locked are told */
 } ReviewOptions;
 
 /* ERR_INPUT: DATA is no finished data folder, or a line of it is wrong (named); ERR_IO: another process reviews it. A review_apply that was killed is
@@ -105,6 +106,8 @@ typedef struct ReviewApplied {
     int64_t control_left;   /* lines of the two control sets of --select that left them with their rows */
     Err     unheld;         /* why edited rows were not held against --eval: a set is gone or has changed; code 0: they were, or there is none */
     Err     uncounted;      /* why tokens of edited rows were not counted; code 0: they were, or nobody asked */
+    int64_t unsound;        /* accepted (by an older hone, or before an edit was taken back), but training would refuse them: they stay removed */
+    Err     unsound_why;    /* ... of the first of them */
     int64_t held;           /* accepted, but what belongs to them lies in two parts: they stay removed */
     int64_t disagree;       /* rows whose reviewers differ; the last verdict was followed */
     int64_t part[4];        /* rows now: removed, train, validation, test */
@@ -128,8 +131,12 @@ int  review_apply(const char *dir, const ReviewApplyOptions *o, ReviewApplied *f
  * there, or verdicts wait for review_apply. */
 int  review_erase(const char *dir, const int64_t *id, size_t n, bool keep, Err *e);
 
-/* The rows, ascending, in which this value of a person (an address, a number, a name, as it stood in the input) was found, by the index of persons and its key
- * (NULL or "": as the folder was made). What no detector found is not in the index. ERR_ARG: the key is not there. */
+/* The rows, ascending, that hold this value of a person (an address, a number, a name, as it stood in the input): by the index of persons and its key (NULL or "": as
+ * the folder was made), where a name of several words also finds rows that hold each of them; and by what stands in any text, meta, earlier text or action of any row
+ * that is there, removed ones included, whether a detector knew it or not. Texts are compared without case and with one blank for any white space; a value of four digits and more
+ * also without its separators. A digit at its end has no further digit behind it there, and a value below six characters stands alone (SUBJECT_ALONE).
+ * A folder made with --pii off has no index. ERR_ARG: the key is not there. */
+#define SUBJECT_ALONE 6
 typedef VEC(int64_t) ReviewRows;
 int  review_person(const char *dir, Str value, const char *pii_key, ReviewRows *out, Err *e);
 

@@ -160,6 +160,7 @@ static void decide_rows(Apply *a)
     Review *r = a->r;
     for (uint32_t row = 0; row < r->row.n; row++) {
         RowState s;
+        Err      why = { 0 };
         uint8_t  part = r->row.p[row].part;
         a->to[row] = part;
         if (!r->row.p[row].touched)
@@ -170,6 +171,9 @@ static void decide_rows(Apply *a)
             a->to[row] = RP_REMOVED;
             a->dirty[part] = a->dirty[RP_REMOVED] = true;
             a->facts.left++;
+        } else if (s.verdict == REVIEW_ACCEPT && part == RP_REMOVED && review_sound(r, row, &why)) {
+            if (!a->facts.unsound++)
+                a->facts.unsound_why = why;
         } else if (s.verdict == REVIEW_ACCEPT && part == RP_REMOVED) {
             *vec_push(&a->in) = (Accepted){ row, (uint32_t)a->in.n - 1, home_of(r, row) };
         }
@@ -535,6 +539,7 @@ static void sum_up(Apply *a)
     for (size_t i = 0; i < ARRAY_LEN(sums); i++)
         json_set(review, sums[i].key, json_int_new(json_int(json_get(review, sums[i].key)) + sums[i].more));
     json_set(review, "held", json_int_new(a->facts.held));
+    json_set(review, "unsound", json_int_new(a->facts.unsound));
     json_set(review, "disagree", json_int_new(a->facts.disagree));
     json_set(review, "agreement", review_agreement(r));
     if (r->measures.n)

@@ -13,6 +13,7 @@
 #include "prep/pii_setup.h"
 #include "prep/provenance.h"
 #include "prep/row_checks.h"
+#include "prep/subject.h"
 
 struct ReviewCheck {
     const Review *r;
@@ -123,6 +124,15 @@ static int need_replacer(ReviewCheck *c, uint32_t id, Err *e)
     return rc ? rc : pii_replacer_new(&c->replacer, c->pii.scanner, &policy, str_of(key), e);
 }
 
+typedef struct Finding { StrBuf *out; PiiKind kind; uint32_t id; } Finding;
+
+static void add_key(void *user, const char key[PII_KEY_HEX], bool part)
+{
+    const Finding *f = user;
+    (void)part;
+    strbuf_addf(f->out, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%u}\n", key, pii_kind_info(f->kind)->name, f->id);
+}
+
 static int check_personal(ReviewCheck *c, uint32_t id, RowPlace at, const Json *before, const Json *after, ReviewChecked *out, Err *e)
 {
     Map    *known = map_new(), *fresh = map_new();
@@ -134,10 +144,8 @@ static int check_personal(ReviewCheck *c, uint32_t id, RowPlace at, const Json *
     if (!rc && map_count(fresh))
         rc = need_replacer(c, id, e);
     for (size_t i = 0; i < map_count(fresh) && !rc; i++) {
-        char          key[PII_KEY_HEX];
         const PiiKind k = (PiiKind)map_value(fresh, i);
-        pii_key(c->replacer, k, map_key(fresh, i), key);
-        strbuf_addf(&out->subjects, "{\"key\":\"%s\",\"kind\":\"%s\",\"row\":%u}\n", key, pii_kind_info(k)->name, id);
+        subject_keys(c->replacer, k, map_key(fresh, i), add_key, &(Finding){ &out->subjects, k, id });
         count[k]++;
     }
     if (!rc && map_count(fresh)) {
@@ -186,6 +194,29 @@ static void measure(const ReviewCheck *c, const Record *rec, Measure *m)
     row_quality(rec, c->off, &h);
     m->quality = c->r->cfg.quality == QUALITY_OFF ? NAN : h.score;
     row_language(rec, m->language);
+}
+
+int review_sound(const Review *r, uint32_t row, Err *e)
+{
+    const uint32_t id = r->row.p[row].id;
+    Json          *whole = NULL, *owner = NULL, *content = NULL, *unused = NULL, *sound = NULL;
+    RowState       s;
+    Err            why = { 0 };
+    review_state(r, row, &s);
+    int rc = review_content(r, row, &owner, &content, e);
+    if (!rc && !content) {
+        rc = err_set(e, ERR_ARG, "row %u could not be read, so it has nothing to be trained on; edit it first", id);
+    } else if (!rc && review_canonical(id, NULL, content, &sound, &why)) {
+        rc = err_set(e, ERR_ARG, "row %u cannot be accepted as it is, since there is nothing to be trained on: %s; edit it first, or leave it out", id, why.text);
+    } else if (!rc && s.edit == NO_ACTION && r->row.p[row].part == RP_REMOVED && !(rc = review_parse(r, row, &whole, &unused, e))) {
+        const Str pass = json_str(json_get(whole, "pass")), reason = json_str(json_get(whole, "reason"));
+        if (str_eqz(pass, "tokens") || str_eqz(pass, "import"))
+            rc = err_set(e, ERR_ARG, "row %u cannot be accepted as it is, since training would refuse it: %.*s; edit it first, or leave it out", id, (int)MIN(reason.n, 400), reason.p);
+    }
+    json_free(sound);
+    json_free(whole);
+    json_free(owner);
+    return rc;
 }
 
 /* A text before a repair is under the folder's policy like the row (pass_pii.c): what looks like personal data in it stands in for some, unless the policy

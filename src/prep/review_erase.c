@@ -155,6 +155,7 @@ static void account(const Erase *x, StrBuf *log)
     for (int p = 0; p < RP_PARTS; p++)
         json_set(rows, review_part[p], json_int_new(left[p]));
     json_set(rows, "erased", json_int_new(json_int(json_get(rows, "erased")) + n));
+    json_drop(r->manifest, "divided"); /* a label may name a person */
     if (r->measures.n)
         json_set(r->manifest, "statistics", measures_statistics(staying, x, r->row.n));
 }

@@ -6,8 +6,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/lock.h"
+#include "base/log.h"
 #include "prep/provenance.h"
 
 #define FORGET_EACH ((size_t)64 << 20) /* pages of a file that was run through leave memory by pieces of this size */
@@ -418,10 +420,39 @@ static int index_scores(Review *r, Err *e)
     return rc;
 }
 
-static int take_lock(Review *r, Err *e)
+/* Who holds the lock stands in it: "1234 page". What an earlier holder left means nothing while nobody holds it. */
+static void sign_lock(int fd, bool page)
+{
+    char      text[40];
+    const int n = snprintf(text, sizeof text, "%ld %s\n", (long)getpid(), page ? "page" : "change");
+    if (ftruncate(fd, 0) || pwrite(fd, text, (size_t)n, 0) != n)
+        log_info("review", "the lock cannot be signed"); /* it holds all the same */
+}
+
+static int say_holder(const Review *r, const char *path, Err *e)
+{
+    char  *text = NULL, what[8] = "";
+    size_t n = 0;
+    long   pid = 0;
+    if (!file_read_text(path, &text, &n, NULL) && sscanf(text, "%ld %7s", &pid, what) == 2 && pid > 0) {
+        if (!strcmp(what, "page"))
+            err_set(e, ERR_IO, "%s: the review page of this folder is open (process %ld); end it with Ctrl-C there or with kill %ld, its verdicts are on disk already, and give the command again",
+                    r->dir, pid, pid);
+        else
+            err_set(e, ERR_IO, "%s: another process is changing this folder (process %ld: --apply, --erase or --forget); wait until it is done", r->dir, pid);
+    }
+    free(text);
+    return ERR_IO;
+}
+
+static int take_lock(Review *r, bool page, Err *e)
 {
     char *path = path_join(r->dir, "review.lock");
     int   rc = r->read_only ? 0 : lock_take(&r->lock, path, e);
+    if (!rc && !r->read_only)
+        sign_lock(r->lock, page);
+    else if (rc == ERR_IO && strstr(e->text, "another process"))
+        rc = say_holder(r, path, e);
     free(path);
     return rc;
 }
@@ -435,7 +466,7 @@ int review_open(Review **out, const char *dir, const ReviewOptions *o, Err *e)
     r->people = map_new();
     r->labels = map_new();
     *out = NULL;
-    int rc = file_is_dir(dir) ? take_lock(r, e) : 0;
+    int rc = file_is_dir(dir) ? take_lock(r, o->page, e) : 0;
     if (!rc && !r->read_only)
         rc = swap_resume(r->dir, e);
     if (!rc && !(rc = read_manifest(r, e)) && !(rc = index_rows(r, e)) && !(rc = index_marks(r, e)) && !(rc = index_scores(r, e)) &&

@@ -145,6 +145,8 @@ int  review_check_open(ReviewCheck **c, const Review *r, const ReviewApplyOption
 /* before: what the file says, NULL for a raw row; after: what the edit made of it. from_log: it took a repair back, so all of it stood in the folder. */
 int  review_check_row(ReviewCheck *c, uint32_t row, const Json *before, const Json *after, bool from_log, ReviewChecked *out, Err *e);
 void review_check_close(ReviewCheck *c);
+/* Whether training would take the row as people left it; ERR_ARG: why not. */
+int  review_sound(const Review *r, uint32_t row, Err *e);
 void review_checked_release(ReviewChecked *out);
 
 /* ---- review_twin.c ---- */

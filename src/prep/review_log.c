@@ -341,16 +341,6 @@ static int check_edit(const Review *r, uint32_t row, const ReviewAct *in, Json *
     return rc ? rc : review_canonical(r->row.p[row].id, *old, in->row_new, out, e);
 }
 
-static int check_accept(const Review *r, uint32_t row, Err *e)
-{
-    Json *owner = NULL, *content = NULL;
-    int   rc = review_content(r, row, &owner, &content, e);
-    if (!rc && !content)
-        rc = err_set(e, ERR_ARG, "row %u could not be read, so it has nothing to be trained on; edit it first", r->row.p[row].id);
-    json_free(owner);
-    return rc;
-}
-
 static int find_undo(const Review *r, int who, int64_t *undoes, Err *e)
 {
     for (size_t i = r->action.n; i-- > 0;) {
@@ -430,7 +420,7 @@ static int act(Review *r, const ReviewAct *in, int64_t *row, Err *e)
     if (!rc && kinds[in->kind].writes)
         rc = check_edit(r, a.row, in, &owner, &old, &row_new, e);
     if (!rc && in->kind == REVIEW_ACCEPT)
-        rc = check_accept(r, a.row, e);
+        rc = review_sound(r, a.row, e);
     if (!rc && in->kind == REVIEW_UNDO)
         rc = find_undo(r, a.who, &undoes, e);
     if (!rc) {

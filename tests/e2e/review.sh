@@ -33,7 +33,7 @@ says wrong GET /api/facts "" "HTTP/1.1 401"
 says "$token" GET /api/facts "" '"rows":61'
 says "$token" POST /api/act '{"action":"reject","reviewer":"Ann","row":2}' '{"row":2}'
 says "$token" POST /api/act '{"action":"accept","reviewer":"Ann","row":61}' '{"row":61}'
-expect 1 "another process" "$hone" prep review "$work/d" --apply
+expect 1 "the review page of this folder is open (process $server)" "$hone" prep review "$work/d" --apply
 kill -9 $server
 wait $server 2> /dev/null || true
 start
@@ -80,6 +80,8 @@ grep -q '"Tokens of an example, rows"' "$work/e/manifest.json" || fail "no stati
   "$(sed -n '/"statistics"/,/^  }/p' "$work/e/manifest.json" | cksum)" ] || fail "apply's statistics are not those of a new preparation"
 [ "$("$hone" prep review "$work/e" --person ANNA.SCHMIDT@web.de)" = 2 ] || fail "the person is in row $("$hone" prep review "$work/e" --person ANNA.SCHMIDT@web.de)"
 [ "$("$hone" prep review "$work/e" --person "Anna  Schmidt")" = 2 ] || fail "a name finds no row"
+[ "$("$hone" prep review "$work/e" --person Schmidt)" = 2 ] || fail "a word of a name finds no row"
+[ "$("$hone" prep review "$work/e" --person "second floor")" = 3 ] || fail "a text is not looked through"
 [ "$("$hone" prep review "$work/e" --person bert@web.de)" = "no row" ] || fail "a stranger is found"
 expect 2 "is not there; give the key" "$hone" prep review "$work/e" --person bert@web.de --pii-key "$work/nokey"
 # what the mail parser cuts away (a signature) was said of a person, too: the row is found by it, and the value stands nowhere in the folder

@@ -179,7 +179,7 @@ static void test_open(void **state)
     assert_int_equal(json_int(json_get(json_get(f, "parts"), "removed")), 8);
     json_free(f);
     assert_int_equal(review_open(&second, dir, &(ReviewOptions){ 0 }, &e), ERR_IO);
-    check_says(&e, ERR_IO, "another process");
+    check_says(&e, ERR_IO, "another process is changing this folder (process ");
     Json *j = row_of(r, 33);
     assert_string_equal(json_str(json_get(j, "part")).p, "removed");
     assert_string_equal(json_str(json_get(json_get(j, "removed"), "pass")).p, "duplicates");
@@ -207,6 +207,131 @@ static void spoil(const char *dir, const char *name, const char *text)
     strbuf_addz(&b, text);
     sample_put(dir, name, &b);
     strbuf_release(&b);
+}
+
+/* Who finds the folder locked is told by whom. */
+static void test_locked_by_the_page(void **state)
+{
+    char   *dir = sample(false), says[80];
+    Review *r, *second;
+    Err     e = { 0 };
+    ReviewApplied f;
+    (void)state;
+    assert_int_equal(review_open(&r, dir, &(ReviewOptions){ .page = true }, &e), 0);
+    snprintf(says, sizeof says, "the review page of this folder is open (process %ld)", (long)getpid());
+    assert_int_equal(review_open(&second, dir, &(ReviewOptions){ 0 }, &e), ERR_IO);
+    check_says(&e, ERR_IO, says);
+    assert_int_equal(review_apply(dir, &(ReviewApplyOptions){ 0 }, &f, &e), ERR_IO);
+    check_says(&e, ERR_IO, says);
+    review_close(r);
+    assert_int_equal(review_apply(dir, &(ReviewApplyOptions){ 0 }, &f, &e), 0);
+    check_dir_done(dir);
+}
+
+/* A row's line of removed.jsonl becomes another. */
+static void put_removed(const char *dir, int id, const char *line)
+{
+    char  *text = check_read(dir, "removed.jsonl"), head[20];
+    StrBuf all = { 0 };
+    snprintf(head, sizeof head, "{\"id\":%d,", id);
+    char *at = strstr(text, head);
+    assert_non_null(at);
+    strbuf_add(&all, text, (size_t)(at - text));
+    strbuf_addf(&all, "%s%s", line, strchr(at, '\n'));
+    sample_put(dir, "removed.jsonl", &all);
+    strbuf_release(&all);
+    free(text);
+}
+
+static ReviewApplied apply(const char *dir);
+
+/* What training would refuse cannot be accepted as it is: in the page, and when an accept stands there all the same. */
+static void test_accept_what_training_refuses(void **state)
+{
+    char         *dir = sample(false);
+    ReviewApplied f;
+    (void)state;
+    put_removed(dir, 35, "{\"id\":35,\"pass\":\"repair\",\"reason\":\"nothing is left of the answer\",\"file\":\"f\",\"line\":1,\"row\":{\"id\":35,\"prompt\":\"How?\",\"completion\":\"\","
+                         "\"meta\":{\"language\":\"en\"}}}");
+    put_removed(dir, 37, "{\"id\":37,\"pass\":\"tokens\",\"reason\":\"no token of the row is trained\",\"file\":\"f\",\"line\":1,\"row\":{\"id\":37,\"prompt\":\"How?\",\"completion\":\"So.\"}}");
+    Review *r = opened(dir);
+    refuses(r, "Ann", REVIEW_ACCEPT, 35, NULL, "row 35 cannot be accepted as it is, since there is nothing to be trained on: missing_content: the answer is empty; edit it first");
+    refuses(r, "Ann", REVIEW_ACCEPT, 37, NULL, "row 37 cannot be accepted as it is, since training would refuse it: no token of the row is trained; edit it first");
+    edits(r, "Ann", 35, "{\"prompt\":\"How?\",\"completion\":\"  \"}", "missing_content: the answer is empty");
+    edits(r, "Ann", 35, "{\"prompt\":\"How?\",\"completion\":\"Like this.\"}", NULL);
+    does(r, "Ann", REVIEW_ACCEPT, 35, NULL);
+    does(r, "Ann", REVIEW_ACCEPT, 34, NULL);
+    review_close(r);
+    /* as an older hone left it: the accept without the edit */
+    spoil(dir, "review.jsonl", "{\"n\":1,\"row\":35,\"reviewer\":\"Ann\",\"action\":\"accept\",\"time\":\"2026-11-28T19:04:55Z\"}\n"
+                               "{\"n\":2,\"row\":34,\"reviewer\":\"Ann\",\"action\":\"accept\",\"time\":\"2026-11-28T19:04:56Z\"}\n");
+    for (int turn = 0; turn < 2; turn++) {
+        f = apply(dir);
+        assert_int_equal(f.unsound, 1);
+        assert_int_equal(f.back, turn ? 0 : 1);
+        check_says(&f.unsound_why, ERR_ARG, "row 35 cannot be accepted as it is");
+        assert_int_equal(f.part[RP_REMOVED], 7);
+    }
+    char *train = check_read(dir, "train.jsonl"), *removed = check_read(dir, "removed.jsonl");
+    assert_null(strstr(train, "\"completion\":\"\""));
+    assert_non_null(strstr(removed, "{\"id\":35,\"pass\":\"repair\""));
+    free(train);
+    free(removed);
+    check_dir_done(dir);
+}
+
+/* For an erasure: what no detector knows is found by what stands there, whole and in any writing. */
+static void test_person_in_the_texts(void **state)
+{
+    static const struct { const char *value, *rows; } cases[] = {
+        { "K-12721", "2 34 40 " },        /* a text, meta, a raw row; not K-127213 of row 3 */
+        { "k\xE2\x80\x91" "12721", "2 34 40 " }, /* the dash that does not break: signs do not count beside digits */
+        { "K 12721", "2 34 40 " },
+        { "hildegard  GRO\xC3\x9FMANN", "2 5 " }, /* row 5: only a comment says so */
+        { "Gro\xC3\x9Fmann", "2 5 33 " }, /* row 33: before a repair */
+        { "Ann", "3 " },                  /* short: not within other words */
+        { "stranger@web.de", "" },
+        { "messages", "" },               /* hone's own words are none of a row */
+    };
+    char   *dir = sample(false);
+    StrBuf  b = { 0 };
+    Review *r;
+    (void)state;
+    char *manifest = check_read(dir, "manifest.json"), *options = strstr(manifest, "\"options\":\"\"");
+    assert_non_null(options);
+    strbuf_addf(&b, "%.*s\"options\":\"pii: off\\n\"%s", (int)(options - manifest), manifest, options + strlen("\"options\":\"\""));
+    sample_put(dir, "manifest.json", &b);
+    free(manifest);
+    char *train = check_read(dir, "train.jsonl"), *line2 = strstr(train, "{\"id\":2,"), *line4 = strstr(train, "{\"id\":4,");
+    strbuf_clear(&b);
+    strbuf_addf(&b, "%.*s{\"id\":2,\"prompt\":\"Customer K-12721, Hildegard\\nGro\xC3\x9Fmann: where?\",\"completion\":\"There.\"}\n"
+                    "{\"id\":3,\"prompt\":\"Dann? Ann!\",\"completion\":\"Not K-127213.\"}\n%s", (int)(line2 - train), train, line4);
+    sample_put(dir, "train.jsonl", &b);
+    free(train);
+    put_removed(dir, 34, "{\"id\":34,\"pass\":\"quality\",\"reason\":\"why\",\"file\":\"f\",\"line\":1,\"row\":{\"id\":34,\"prompt\":\"How?\",\"completion\":\"So.\",\"meta\":{\"by\":{\"K-12721\":1}}}}");
+    put_removed(dir, 40, "{\"id\":40,\"pass\":\"import\",\"reason\":\"why\",\"file\":\"f\",\"line\":1,\"raw\":\"7;k-12721;\\\"x\"}");
+    char *log = check_read(dir, "decisions.jsonl");
+    strbuf_clear(&b);
+    strbuf_addf(&b, "%s{\"row\":33,\"file\":\"f\",\"line\":1,\"pass\":\"repair\",\"action\":\"edit\",\"reason\":\"mail_signature\",\"before\":[{\"at\":1,\"text\":\"H. Gro\xC3\x9Fmann\"}]}\n", log);
+    sample_put(dir, "decisions.jsonl", &b);
+    free(log);
+    r = opened(dir);
+    does(r, "Ann", REVIEW_COMMENT, 5, "it is of Hildegard Gro\xC3\x9Fmann");
+    review_close(r);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ReviewRows rows = { 0 };
+        Err        e = { 0 };
+        if (review_person(dir, str_of(cases[i].value), NULL, &rows, &e))
+            fail_msg("%s", e.text);
+        strbuf_clear(&b);
+        for (size_t k = 0; k < rows.n; k++)
+            strbuf_addf(&b, "%lld ", (long long)rows.p[k]);
+        if (strcmp(strbuf_z(&b), cases[i].rows))
+            fail_msg("%s: rows %s, expected %s", cases[i].value, strbuf_z(&b), cases[i].rows);
+        vec_release(&rows);
+    }
+    strbuf_release(&b);
+    check_dir_done(dir);
 }
 
 static void test_bad_folders(void **state)
@@ -1485,7 +1610,7 @@ int main(void)
         cmocka_unit_test(test_quick_reading),
         cmocka_unit_test(test_reasons_are_grouped),
         cmocka_unit_test(test_open),
-        cmocka_unit_test(test_bad_folders),
+        cmocka_unit_test(test_locked_by_the_page), cmocka_unit_test(test_accept_what_training_refuses), cmocka_unit_test(test_person_in_the_texts), cmocka_unit_test(test_bad_folders),
         cmocka_unit_test(test_strange_rows),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_looks),

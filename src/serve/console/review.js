@@ -55,7 +55,7 @@ function say(text) {
 function alarm(error) { $('said').textContent = ''; $('alarm').textContent = error.message || String(error); }
 
 // A dialog for one text; null: cancelled.
-function askFor({ title, note = '', value = '', lines = false, list = [], max = 64, yes = 'Save' }) {
+function askFor({ title, note = '', value = '', lines = false, list = [], max = 64, hint = '', yes = 'Save' }) {
   const dialog = $('ask'), field = lines ? $('ask-text') : $('ask-line');
   $('ask-title').textContent = title;
   $('ask-note').textContent = note;
@@ -65,6 +65,7 @@ function askFor({ title, note = '', value = '', lines = false, list = [], max = 
   $('ask-yes').textContent = yes;
   $('ask-list').replaceChildren(...list.map(v => el('option', { value: v })));
   $('ask-line').maxLength = max;
+  $('ask-line').placeholder = hint;
   field.value = value;
   return new Promise(done => {
     const close = v => { dialog.onclose = null; dialog.close(); done(v); };
@@ -78,7 +79,7 @@ function askFor({ title, note = '', value = '', lines = false, list = [], max = 
 }
 
 async function askName() {
-  const given = await askFor({ title: 'Who is reviewing?', note: 'Your name stands beside each of your verdicts; two reviewers are told apart by it.', value: name, yes: 'Start' });
+  const given = await askFor({ title: 'Who is reviewing? Your name:', note: 'What you type here is the name that stands beside each of your verdicts; two reviewers are told apart by it. Searching begins behind this window.', value: name, hint: 'such as Ann', yes: 'Start' });
   if (given) {
     name = given.replace(/\p{Cc}/gu, ' ');
     document.cookie = 'hone_reviewer=' + encodeURIComponent(name) + '; SameSite=Strict; Path=/; Max-Age=31536000'; // a cookie, since the port changes
