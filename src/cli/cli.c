@@ -78,13 +78,14 @@ int cli_backend(Backend **be, const char *device, int64_t threads, Err *e)
 }
 
 /* A run folder names its base in recipe.yaml; its result lies in adapter/ or model/. */
-static int find_run(const char *path, char **base, char **adapter, char **separator, Err *e)
+static int find_run(const char *path, char **base, char **adapter, char **separator, int *on_long, Err *e)
 {
     char    *recipe = path_join(path, "recipe.yaml"), *config = path_join(path, "config.json"), *model = path_join(path, "model"), *lora = path_join(path, "adapter"), *text = NULL;
     TrainCfg cfg = { 0 };
     size_t   n = 0;
     int      rc = 0;
     cfg_defaults(train_options, &cfg);
+    *on_long = -1;
     if (!file_exists(recipe) || file_exists(config)) { /* a model folder may keep the recipe that made it */
         *base = mem_strdup(path);
         goto done;
@@ -100,6 +101,7 @@ static int find_run(const char *path, char **base, char **adapter, char **separa
         rc = err_set(e, ERR_INPUT, "%s: this run has no result yet; let hone train finish (or reach its first evaluation)", path);
     }
     *separator = cfg.separator && *cfg.separator ? mem_strdup(cfg.separator) : NULL;
+    *on_long = cfg.on_long;
 done:
     cfg_release(train_options, &cfg);
     free(text);
@@ -138,7 +140,7 @@ int cli_open(Opened *o, const char *path, const char *adapter, const char *devic
 {
     char *base = NULL, *lora = NULL;
     *o = (Opened){ 0 };
-    int rc = find_run(path, &base, &lora, &o->separator, e);
+    int rc = find_run(path, &base, &lora, &o->separator, &o->on_long, e);
     if (!rc && lora && adapter && *adapter)
         rc = err_set(e, ERR_ARG, "%s: this run brings its own adapter; --adapter goes with a model folder", path);
     const char  *use = lora ? lora : adapter;
@@ -164,7 +166,7 @@ done:
 int cli_open_tokenizer(Tok **tok, const char *path, Err *e)
 {
     char *base = NULL, *lora = NULL, *separator = NULL;
-    int   rc = find_run(path, &base, &lora, &separator, e);
+    int   on_long, rc = find_run(path, &base, &lora, &separator, &on_long, e);
     rc = rc ? rc : tok_open(tok, base, e);
     free(base);
     free(lora);

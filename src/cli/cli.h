@@ -45,6 +45,7 @@ typedef struct Opened {
     Adapter *adapter;
     Tok     *tok;
     char    *separator; /* of the run's recipe: what stands between prompt and completion; NULL: nothing, or no run */
+    int      on_long;   /* of the run's recipe: LongPolicy; -1: no run */
 } Opened;
 int  cli_open(Opened *o, const char *path, const char *adapter, const char *device, int64_t threads, Err *e);
 void cli_close(Opened *o);

@@ -28,7 +28,7 @@ static const CfgOption table[] = {
     { "adapter",    CFG_STR,    AT(adapter),    NULL,    0, 0,    "DIR",                  "adapter to put on the model: a PEFT folder or a .gguf file" },
     { "objective",  CFG_CHOICE, AT(objective),  "auto",  0, 0,    "auto|sft|text",        "loss on answers only, or on all text; auto: by the data" },
     { "max-length", CFG_INT,    AT(max_length), "0",     0, 1e7,  NULL,                   "most tokens of one example; 0: 2048, or what the model can" },
-    { "on-long",    CFG_CHOICE, AT(on_long),    "fail",  0, 0,    "fail|drop|cut-prompt", "a row longer than max-length" },
+    { "on-long",    CFG_CHOICE, AT(on_long),    "fail",  0, 0,    "fail|drop|cut-prompt", "a row longer than max-length; of a run folder: as the run had it" },
     { "separator",  CFG_STR,    AT(separator),  NULL,    0, 0,    "TEXT",                 "put between prompt and completion; as the run had it" },
     { "limit",      CFG_INT,    AT(limit),      "0",     0, 1e12, NULL,                   "only so many examples, from the beginning; 0: all" },
     { "generate",   CFG_BOOL,   AT(generate),   "false", 0, 0,    NULL,                   "answer the prompts (greedily) and compare with what is expected" },
@@ -159,6 +159,18 @@ static int check_options(const Options *o, int n_pos, Err *e)
     return 0;
 }
 
+/* Rows are cut or dropped as in the run's training, unless the command says otherwise. */
+static void long_as_trained(Options *o, const Opened *opened, const bool *given)
+{
+    size_t i = 0;
+    while (strcmp(table[i].name, "on-long"))
+        i++;
+    if (given[i] || opened->on_long <= 0 || opened->on_long == o->on_long)
+        return;
+    o->on_long = opened->on_long;
+    fprintf(stderr, "--on-long %s, as the run was trained\n", o->on_long == LONG_CUT_PROMPT ? "cut-prompt" : "drop");
+}
+
 static int load_data(DataSet **d, const Options *o, const Opened *opened, int32_t *max_length, Err *e)
 {
     const int64_t positions = opened->model->cfg.max_positions;
@@ -192,9 +204,12 @@ int cmd_eval(int argc, char **argv, Err *e)
     TaskScore   score = { 0 };
     EvalResult  result;
     int32_t     max_length = 0;
-    int         n_pos = 0, rc = cli_parse("eval", table, &o, argc, argv, &path, 1, &n_pos, NULL, &o.help, e);
-    if (rc || o.help || (rc = check_options(&o, n_pos, e)) || (rc = cli_open(&opened, path, o.adapter, o.device, o.threads, e)) ||
-        (rc = load_data(&d, &o, &opened, &max_length, e)))
+    bool        given[ARRAY_LEN(table)] = { false };
+    int         n_pos = 0, rc = cli_parse("eval", table, &o, argc, argv, &path, 1, &n_pos, given, &o.help, e);
+    if (rc || o.help || (rc = check_options(&o, n_pos, e)) || (rc = cli_open(&opened, path, o.adapter, o.device, o.threads, e)))
+        goto done;
+    long_as_trained(&o, &opened, given);
+    if ((rc = load_data(&d, &o, &opened, &max_length, e)))
         goto done;
     if (o.limit)
         d->n = MIN(d->n, (size_t)o.limit);

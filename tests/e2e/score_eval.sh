@@ -32,6 +32,14 @@ has "--show prints what was expected" "$out" 'expected  {"a":1,"b":null}'
 cat "$work/pairs.jsonl" "$work/pairs.jsonl" >"$work/two.jsonl"
 has "--limit" "$("$hone" eval "$stories" --data "$work/two.jsonl" --limit 1 --json)" '"examples":1'
 
+# a run folder remembers what became of long rows
+{ cat "$work/pairs.jsonl"; printf '{"prompt":"%s","completion":" The end."}\n' "$(printf 'Once upon a time there was a girl. %.0s' $(seq 120))"; } >"$work/long.jsonl"
+"$hone" train --model "$stories" --data "$work/long.jsonl" --out "$work/run" --steps 1 --max-length 64 --on-long cut-prompt --eval 0 >"$work/log" 2>&1 || { cat "$work/log" >&2; fail "train"; }
+out=$("$hone" eval "$work/run" --data "$work/long.jsonl" --generate --max-tokens 4 --json 2>"$work/err")
+has "long rows are cut as in the run" "$out" '"examples":2'
+has "and that is said" "$(cat "$work/err")" '--on-long cut-prompt, as the run was trained'
+refuses 2 "--on-long drop" "$hone" eval "$work/run" --data "$work/long.jsonl" --on-long fail
+
 refuses 2 "--data is missing" "$hone" eval "$stories"
 refuses 2 "--data is missing" "$hone" score "$stories"
 refuses 2 "nothing.jsonl" "$hone" eval "$stories" --data "$work/nothing.jsonl"
