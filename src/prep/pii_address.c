@@ -214,6 +214,21 @@ static void number_first(PiiText *t, size_t i)
     }
 }
 
+/* "Am Alten Markt 5", "Im Winkel 3": where the name of the street begins that goes on at `begin`, its preposition taken in; the end of the text: it has none. With a capital
+ * it belongs to the name. */
+static size_t preposition(const PiiText *t, size_t begin)
+{
+    static const char *const words[] = { "Am ", "Im ", "Zum ", "Zur ", "An der ", "An den ", "Auf dem ", "Auf der ", "In der ", "In den ", "Unter den ", "Hinter der ", "Vor dem " };
+    for (size_t k = 0; k < ARRAY_LEN(words); k++) {
+        const size_t n = strlen(words[k]);
+        if (t->n - begin > n && memcmp(t->p + begin, words[k], n) == 0)
+            return begin;
+        if (begin >= n && memcmp(t->p + begin - n, words[k], n) == 0 && !pii_word_before(t->p, begin - n))
+            return begin - n;
+    }
+    return t->n;
+}
+
 /* Berliner Straße 12, Hauptstr. 5a, Prinsengracht 263: the word at i ends as a street does and a number follows. */
 static void street_first(PiiText *t, size_t i, size_t end)
 {
@@ -239,7 +254,11 @@ static void street_first(PiiText *t, size_t i, size_t end)
             return;
         begin = b;
     }
-    add_street(t, begin, at + blank + n, end_kind == 2 ? 78 : 45, "street-number");
+    const size_t stands = end_kind == 1 && pii_closed(t, at + blank + n) ? preposition(t, begin) : t->n;
+    if (stands < t->n)
+        add_street(t, stands, at + blank + n, 62, "street-number");
+    else
+        add_street(t, begin, at + blank + n, end_kind == 2 ? 78 : 45, "street-number");
 }
 
 /* Via Roma 12; Calle de Alcalá, 5; ul. Długa 7: the word before i stands in `fronts`. */

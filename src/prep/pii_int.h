@@ -64,6 +64,7 @@ size_t pii_word_end(const char *p, size_t n, size_t i);     /* behind the word t
 bool   pii_word_before(const char *p, size_t i);            /* a letter or digit ends at i */
 bool   pii_upper_at(const char *p, size_t n, size_t i);     /* an upper-case letter begins at i */
 size_t pii_space(const char *p, size_t n, size_t i);        /* length of the blank or no-break space at i, 0: none */
+size_t pii_apostrophe(const char *p, size_t n, size_t i);   /* length of what people write as an apostrophe at i ( ' ` \u2019 \u00B4 ), 0: none */
 
 /* Nothing that would make [begin, end) a piece of something longer stands beside it: no letter or digit, no "-x", "_", "/x", ".5". */
 bool pii_alone(const PiiText *t, size_t begin, size_t end);
@@ -99,6 +100,7 @@ int  pii_iban_length(const char country[2]);                /* 0: no such countr
 /* The matchers. Each is called where its trigger stands. */
 typedef void (*PiiMatcher)(PiiText *t, size_t i);
 void pii_match_email(PiiText *t, size_t at);                /* at: the '@' */
+void pii_match_email_spelt(PiiText *t, size_t at);          /* at: the bracket of "(at)", or the word "at" */
 void pii_match_login(PiiText *t, size_t at);                /* at: the ':' of "://" */
 void pii_match_ip6(PiiText *t, size_t at);                  /* at: the first ':' of a run */
 void pii_match_ip4(PiiText *t, size_t i);                   /* the rest: i is where a word begins */
@@ -122,5 +124,14 @@ void pii_small_index(PiiPhrases *x, int set, const char *phrase);
 bool pii_small_due(const PiiText *t, size_t i, size_t end);
 void pii_match_small(PiiText *t, size_t i);
 bool pii_no_capital(Str text);
+
+/* A text with the tags of a page, as a reader sees it. pii_markup.c */
+typedef struct PiiSeam { size_t plain, gap; } PiiSeam; /* from byte `plain` of the text on, up to the next seam, byte k is byte k + gap of the page */
+typedef struct PiiPage { StrBuf text; VEC(PiiSeam) seam; } PiiPage;
+bool pii_page_read(Str s, PiiPage *out);                    /* false: no tag stands in it, and nothing is to be released */
+void pii_page_place(const PiiPage *g, const PiiSpans *found, PiiSpans *out); /* appends what was found in the text, at its places in the page; what goes over a tag in its pieces */
+void pii_page_release(PiiPage *g);
+
+bool pii_behind_article(const PiiText *t, size_t i);        /* "der Kessel", "der alte Kessel": the word at i is rather a noun than a name. pii_name.c */
 
 #endif

@@ -124,10 +124,43 @@ static void add_text(Str v, StrBuf *out)
     strbuf_release(&low);
 }
 
+/* In small letters, and as a machine reads it where it was spelt out: "anna (dot) k (at) example [dot] org". What is in brackets, or a word of its own
+ * between blanks, is a sign: the first that begins as "at" does is '@', any other a dot. */
+static void add_email(Str v, StrBuf *out)
+{
+    StrBuf low = {0};
+    add_text(v, &low);
+    const bool quoted = low.n && low.p[0] == '"', plain = quoted || (!memchr(low.p, ' ', low.n) && !memchr(low.p, '(', low.n) && !memchr(low.p, '[', low.n) &&
+                                                                     !memchr(low.p, '{', low.n));
+    bool host = low.n && memchr(low.p, '@', low.n) && plain;
+    for (size_t k = 0; k < low.n && !plain; k++) {
+        const char c = low.p[k];
+        if (strchr(" )]}", c))
+            continue;
+        const bool bracket = strchr("([{", c) != NULL, word = !bracket && k && low.p[k - 1] == ' ';
+        size_t from = k + bracket;
+        from += bracket && from < low.n && low.p[from] == ' ';
+        size_t end = from;
+        while (end < low.n && !strchr(" )]}([{", low.p[end]))
+            end++;
+        const Str sign = { low.p + from, end - from };
+        const bool at = str_eqz(sign, "at") || str_eqz(sign, "ät") || str_eqz(sign, "@");
+        if ((bracket || word) && (at || str_eqz(sign, "dot") || str_eqz(sign, "punkt") || str_eqz(sign, "point") || str_eqz(sign, "."))) {
+            strbuf_addc(out, at && !host ? '@' : '.');
+            host |= at;
+            k = end - 1;
+        } else
+            strbuf_addc(out, c);
+    }
+    if (plain)
+        strbuf_add(out, low.p ? low.p : "", low.n);
+    strbuf_release(&low);
+}
+
 void pii_normalise(PiiKind k, Str value, StrBuf *out)
 {
     static void (*const how[PII_KINDS])(Str, StrBuf *) = {
-        [PII_PHONE] = add_phone,
+        [PII_EMAIL] = add_email,       [PII_PHONE] = add_phone,
         [PII_IBAN] = add_alnum,        [PII_BIC] = add_alnum,       [PII_CARD] = add_alnum,      [PII_MAC] = add_alnum,        [PII_TAX_ID] = add_alnum,
         [PII_SOCIAL_ID] = add_alnum,   [PII_HEALTH_ID] = add_alnum, [PII_NATIONAL_ID] = add_alnum, [PII_ID_CARD] = add_alnum,
                 [PII_PASSPORT] = add_alnum,

@@ -55,7 +55,9 @@ static const char *const signed_for[] = {
 };
 static const char *const hails[] = {
     "hi", "hello", "hey", "hiya", "hallo", "hej", "hei", "hoi", "hola", "ciao", "salut", "bonjour", "moin", "servus", "dear", "liebe", "lieber", "cześć", "czesc", "olá",
-    "beste", "cher", "chère", "caro", "cara", "querido", "querida", "guten tag", "guten morgen", "good morning",
+    "beste", "cher", "chère", "caro", "cara", "querido", "querida", "guten tag", "guten morgen", "guten abend", "schönen guten tag", "grüß gott", "grüezi", "sehr geehrte",
+    "sehr geehrter", "werte", "werter", "good morning", "good afternoon", "good evening", "good day", "buongiorno", "buenos días", "buenas tardes", "goedemorgen", "goedemiddag",
+    "dzień dobry",
 };
 static const char *const before_code[] = {
     "zip:", "zip code:", "zip code is", "zip is", "zip code", "postcode:", "postcode is", "postcode", "postal code:", "postal code is", "plz:",
@@ -132,6 +134,14 @@ bool pii_preceded(const PiiText *t, size_t i, int set)
     return false;
 }
 
+/* "McGrane", "MacLeod": the form says that it is a family name. */
+static bool is_clan(const PiiText *t, size_t i, size_t end)
+{
+    const char *p = t->p;
+    const size_t at = end - i > 4 && p[i] == 'M' && p[i + 1] == 'c' ? i + 2 : end - i > 5 && memcmp(p + i, "Mac", 3) == 0 ? i + 3 : 0;
+    return at && ch_is(p[at], CH_UPPER) && ch_is(p[at + 1], CH_LOWER);
+}
+
 /* Reads the word at i as an element; false when it can be none. */
 static bool element(const PiiText *t, Chain *c, size_t i)
 {
@@ -155,20 +165,31 @@ static bool element(const PiiText *t, Chain *c, size_t i)
         if (n == pii_word_char(p, t->n, i) && end < t->n && p[end] == '.')
             what |= INITIAL;
         /* O'Connor, D'Angelo, Anna-Maria, Müller-Lüdenscheidt */
-        if (n == 1 && end + 1 < t->n && p[end] == '\'' && pii_upper_at(p, t->n, end + 1))
-            end = pii_word_end(p, t->n, end + 1);
-        c->words[k] = pii_words_find(t->s->words, (Str){ p + i, end - i });
+        const size_t mark = n == 1 ? pii_apostrophe(p, t->n, end) : 0;
+        bool clan = is_clan(t, i, end);
+        if (mark && pii_upper_at(p, t->n, end + mark)) {
+            const size_t from = end + mark;
+            end = pii_word_end(p, t->n, from);
+            clan = p[i] == 'O' && end - from > 2;
+        }
+        c->words[k] = pii_words_find(t->s->words, (Str){ p + i, end - i }) | (clan ? WORD_FAMILY : 0);
         if (n > 1 && c->words[k] & WORD_TITLE)
             what |= TITLE;
         if (n > 1 && c->words[k] & WORD_GREETING)
             what |= GREETING;
-        for (int hyphens = 0; hyphens < 2 && end + 1 < t->n && p[end] == '-' && pii_upper_at(p, t->n, end + 1); hyphens++) {
+        bool given = c->words[k] & WORD_GIVEN;
+        int  hyphens = 0;
+        for (; hyphens < 2 && end + 1 < t->n && p[end] == '-' && pii_upper_at(p, t->n, end + 1); hyphens++) {
             const size_t next = pii_word_end(p, t->n, end + 1);
             if (next - end < 3)
                 break;
-            c->words[k] |= pii_words_find(t->s->words, (Str){ p + end + 1, next - end - 1 }) & ~(unsigned)WORD_PLAIN;
+            const unsigned w = pii_words_find(t->s->words, (Str){ p + end + 1, next - end - 1 });
+            given &= (w & WORD_GIVEN) != 0;
+            c->words[k] |= w & ~(unsigned)WORD_PLAIN;
             end = next;
         }
+        if (hyphens && given) /* "Karl-Heinz", "Anna-May": two given names are one, whatever each may be alone */
+            c->words[k] &= WORD_GIVEN | WORD_FAMILY;
     }
     if (what & PARTICLE)
         c->words[k] = 0;
@@ -283,8 +304,7 @@ static bool is_article(const char *p, size_t n)
     return strstr(articles, word) != NULL;
 }
 
-/* "der Kessel", "der alte Kessel". */
-static bool behind_article(const PiiText *t, size_t i)
+bool pii_behind_article(const PiiText *t, size_t i)
 {
     size_t b, n = small_before(t, i, &b);
     if (is_article(t->p + b, n))
@@ -350,6 +370,50 @@ static size_t particles_before(const PiiText *t, size_t i)
     return i;
 }
 
+/* Behind a salutation: its end. */
+static bool addresses(const PiiText *t, size_t end)
+{
+    return end >= t->n || (t->p[end] != 0 && strchr(",!\n\r", t->p[end]) != NULL);
+}
+
+/* Endings that hardly another word has behind a given name. */
+static bool ends_as_family(const PiiText *t, size_t b, size_t e)
+{
+    static const char *const ends[] = { "mann", "meier", "meyer", "maier", "mayer", "berger", "ski", "sky", "cki", "wicz", "czyk", "sson", "escu", "enko", "poulos", "oğlu", "ović" };
+    for (size_t k = 0; k < ARRAY_LEN(ends); k++) {
+        const size_t n = strlen(ends[k]);
+        if (e - b > n + 2 && memcmp(t->p + e - n, ends[k], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The line is nothing but [begin, end), and a street with its number or a line with a postcode and a town follows: who lives there. */
+static bool above_street(const PiiText *t, size_t begin, size_t end)
+{
+    const char *p = t->p;
+    if ((begin && p[begin - 1] != '\n') || end >= t->n)
+        return false;
+    size_t at = end + (p[end] == '\r');
+    if (at + 1 >= t->n || p[at] != '\n')
+        return false;
+    const size_t line = at + 1, limit = MIN(t->n, line + 60);
+    for (at = line; at < limit && p[at] != '\n' && p[at] != '\r'; )
+        at++;
+    while (at > line && p[at - 1] == ' ')
+        at--;
+    size_t number = at;
+    while (number > line && at - number < 5 && ch_alnum(p[number - 1]))
+        number--;
+    if (number < line + 4 || number == at || !ch_digit(p[number]) || p[number - 1] != ' ' || !pii_upper_at(p, t->n, line))
+        return false;
+    size_t word = number - 1 - (p[number - 2] == '.');
+    const size_t stop = word;
+    while (word > line && p[word - 1] != ' ')
+        word--;
+    return pii_street_kind(p + word, stop - word) > 0;
+}
+
 static void by_surroundings(PiiText *t, const Chain *c, size_t i)
 {
     size_t first = 0;
@@ -359,8 +423,10 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         /* behind "Frau" and "Herr" stands German, in which the next noun has a capital as well */
         const char *t0 = t->p + c->begin[0];
         const bool german = memcmp(t0, "Frau", MIN(c->end[0] - c->begin[0], (size_t)4)) == 0 || memcmp(t0, "Herr", MIN(c->end[0] - c->begin[0], (size_t)4)) == 0;
-        const size_t n = name_length(t, c, first, german ? 1 : 2);
-        const size_t title = c->end[0] - c->begin[0];
+        size_t n = name_length(t, c, first, german ? 1 : 2);
+        const size_t title = c->end[0] - c->begin[0], both = german && n == 1 && !(c->words[first] & WORD_FAMILY) ? name_length(t, c, first, 2) : n;
+        if (both > n && addresses(t, c->end[first + both - 1])) /* "Sehr geehrte Frau Xenilda Quorst," */
+            n = both;
         if (n)
             add_name(t, c, first, n, c->words[first] & (WORD_GIVEN | WORD_FAMILY) ? 95 : title > 2
                     || t->p[c->begin[0]] != 'M' ? 88 : 70, "person-title");
@@ -398,6 +464,9 @@ static void by_surroundings(PiiText *t, const Chain *c, size_t i)
         const bool closed = end >= t->n || strchr("\n\r,.", t->p[end]) != NULL;
         if (closed || c->words[0] & WORD_GIVEN)
             add_name(t, c, 0, n, c->words[0] & (WORD_GIVEN | WORD_FAMILY) ? 90 : 70, "person-farewell");
+    } else if (pii_preceded(t, i, PII_HAIL) && addresses(t, c->end[n - 1]) && (c->words[0] & WORD_GIVEN || is_family(c->words[0])) &&
+               (n > 1 || !(c->words[0] & WORD_PLACE)) && !names_a_thing(t, c->end[n - 1])) {
+        add_name(t, c, 0, n, 90, "person-greeting"); /* "Guten Tag Petra Baumgärtner," */
     } else if (pii_preceded(t, i, PII_SIGNED) && n <= 4) {
         const bool known = c->words[0] & (WORD_GIVEN | WORD_FAMILY), place = c->words[0] & WORD_PLACE;
         if (n > 1 ? !place || known : !place && pii_closed(t, c->end[n - 1]))
@@ -456,6 +525,10 @@ static void by_tables(PiiText *t, const Chain *c)
                 return; /* "PER DAY": among capitals two words of the language are words */
             if (family || (next & WORD_GIVEN && n > 2))
                 add_name(t, c, 0, n, next & WORD_PLAIN ? 58 : 78, "person-names");
+            else if (n > 1 && above_street(t, c->begin[0], c->end[n - 1]))
+                add_name(t, c, 0, n, 70, "person-line");
+            else if (n == 2 && !(next & (WORD_PLAIN | WORD_PLACE)) && !pii_behind_article(t, c->begin[0]) && ends_as_family(t, c->begin[1], c->end[1]))
+                add_name(t, c, 0, n, 60, "person-names");
             else
                 pii_add(t, c->begin[0], c->end[0], PII_PERSON, 20, "person-word");
         } else if (!second && behind_ware(t, c->begin[0]))
@@ -467,11 +540,13 @@ static void by_tables(PiiText *t, const Chain *c)
     } else if (is_family(w)) {
         if (n == 2 && c->words[1] & WORD_GIVEN && !(c->words[1] & WORD_PLAIN) && !(w & WORD_PLAIN))
             add_name(t, c, 0, n, 70, "person-turned");
-        else if (heard(t, c->begin[0], c->end[0]) && !(w & WORD_PLAIN && behind_article(t, c->begin[0])))
+        else if (heard(t, c->begin[0], c->end[0]) && !(w & WORD_PLAIN && pii_behind_article(t, c->begin[0])))
             add_name(t, c, 0, 1, 75, "person-again");
         else if (!turned_round(t, c))
             pii_add(t, c->begin[0], c->end[0], PII_PERSON, w & WORD_PLAIN ? 10 : 25, "person-family");
-    } else if (heard(t, c->begin[0], c->end[0]) && !behind_article(t, c->begin[0]))
+    } else if (family && n > 1 && above_street(t, c->begin[0], c->end[n - 1]))
+        add_name(t, c, 0, n, 66, "person-line");
+    else if (heard(t, c->begin[0], c->end[0]) && !pii_behind_article(t, c->begin[0]))
         add_name(t, c, 0, 1, 70, "person-again");
 }
 
@@ -499,6 +574,9 @@ void pii_match_name(PiiText *t, size_t i, size_t end)
         return;
     if (i && (strchr("_/\\@#$.-", t->p[i - 1]) != NULL))
         return; /* a piece of a path, of code, of a longer word */
+    for (size_t mark = 1; mark <= MIN(i, (size_t)3); mark++) /* the rest of O'Connor: it is a name as a whole, or none */
+        if (i > mark && pii_apostrophe(t->p, t->n, i - mark) == mark && (t->p[i - mark - 1] == 'O' || t->p[i - mark - 1] == 'D') && !pii_word_before(t->p, i - mark - 1))
+            return;
     read_chain(t, &c, i);
     if (!c.n || (c.end[0] < t->n && strchr("_/\\@(=", t->p[c.end[0]]) != NULL && t->p[c.end[0]] != 0))
         return;

@@ -69,6 +69,126 @@ void pii_match_email(PiiText *t, size_t at)
     pii_add(t, b, e, PII_EMAIL, remote ? 45 : 98, remote ? "remote-login" : "email");
 }
 
+/* ---- spelt out, so that no machine gathers it: name (at) host (dot) de, name [at] host.de, first.last at host dot de ------------------------------------ */
+
+static size_t spelt_in(const char *p, size_t n, const char *const *words, size_t rows)
+{
+    for (size_t k = 0; k < rows; k++) {
+        const size_t len = strlen(words[k]);
+        size_t m = 0;
+        while (m < len && m < n && ch_low(p[m]) == words[k][m])
+            m++;
+        if (m == len)
+            return len;
+    }
+    return 0;
+}
+
+/* "(dot)", "[ Punkt ]", "{.}" at i: its length, 0: none. */
+static size_t in_brackets(const PiiText *t, size_t i, const char *const *words, size_t rows)
+{
+    static const char open[] = "([{", shut[] = ")]}";
+    const char *p = t->p, *kind = i < t->n && p[i] ? strchr(open, p[i]) : NULL;
+    if (!kind)
+        return 0;
+    size_t k = i + 1;
+    k += pii_space(p, t->n, k);
+    const size_t len = spelt_in(p + k, t->n - k, words, rows);
+    k += len;
+    k += pii_space(p, t->n, k);
+    return len && k < t->n && p[k] == shut[kind - open] ? k + 1 - i : 0;
+}
+
+static const char *const ats[] = { "at", "ät", "@" };
+static const char *const dots[] = { "dot", "punkt", "point", "." };
+
+/* A dot at i: '.', or spelt with or without brackets and a blank on each side; its length, 0: none. *spelt: it was a word. */
+static size_t dot_at(const PiiText *t, size_t i, bool *spelt)
+{
+    const char *p = t->p;
+    const size_t blank = pii_space(p, t->n, i), k = i + blank, bracket = in_brackets(t, k, dots, ARRAY_LEN(dots));
+    if (bracket) {
+        *spelt = true;
+        return blank + bracket + pii_space(p, t->n, k + bracket);
+    }
+    if (i < t->n && p[i] == '.' && pii_word_char(p, t->n, i + 1))
+        return 1;
+    const size_t len = blank ? spelt_in(p + k, t->n - k, dots, 2) : 0, behind = len ? pii_space(p, t->n, k + len) : 0;
+    *spelt |= behind > 0;
+    return behind ? blank + len + behind : 0;
+}
+
+/* The host that begins at i: two labels and more, the last of letters; its end, 0: none. *spelt: one of its dots was a word. */
+static size_t spelt_host(const PiiText *t, size_t i, bool *spelt)
+{
+    const char *p = t->p;
+    size_t at = i, end = 0;
+    for (int labels = 0; labels < 6; labels++) {
+        const size_t label = at;
+        bool letters = true, word = false;
+        while (at < t->n && at - label < 64 && (ch_alnum(p[at]) || (at > label && p[at] == '-') || (unsigned char)p[at] >= 0x80)) {
+            letters &= ch_alpha(p[at]);
+            at++;
+        }
+        if (at == label)
+            break;
+        if (labels && letters && at - label > 1) {
+            end = at;
+        } else if (labels && !letters)
+            end = 0;
+        const size_t dot = dot_at(t, at, &word);
+        if (!dot)
+            break;
+        *spelt |= word;
+        at += dot;
+    }
+    return end && !pii_word_char(p, t->n, end) ? end : 0;
+}
+
+/* Where the part before the "at" that begins at i begins, "(dot)" within it too; i: there is none. */
+static size_t spelt_local(const PiiText *t, size_t i)
+{
+    const char *p = t->p;
+    size_t at = i;
+    at -= at > 0 && p[at - 1] == ' ';
+    size_t b = local_begin(t, at);
+    for (int parts = 0; parts < 4 && b < at && b > 4; parts++) {
+        size_t k = b - (p[b - 1] == ' ');
+        if (k < 3 || !strchr(")]}", p[k - 1]))
+            break;
+        size_t open = k - 1;
+        while (open > 0 && k - open < 10 && !strchr("([{", p[open]))
+            open--;
+        const size_t word = open - (open > 0 && p[open - 1] == ' ');
+        if (in_brackets(t, open, dots, ARRAY_LEN(dots)) != k - open || local_begin(t, word) == word)
+            break;
+        b = local_begin(t, word);
+    }
+    return b == at ? i : b;
+}
+
+void pii_match_email_spelt(PiiText *t, size_t at)
+{
+    const char *p = t->p;
+    bool spelt = false;
+    const size_t bracket = in_brackets(t, at, ats, ARRAY_LEN(ats));
+    size_t k = at + (bracket ? bracket : 2);
+    if (!bracket && (!at || p[at - 1] != ' ' || !pii_space(p, t->n, k)))
+        return;
+    const size_t blank = pii_space(p, t->n, k);
+    if (bracket && (at > 0 && p[at - 1] == ' ') != (blank > 0))
+        return; /* "list[at] it.next" */
+    k += blank;
+    const size_t b = spelt_local(t, at), e = spelt_host(t, k, &spelt);
+    if (b == at || !e)
+        return;
+    bool mark = false; /* "look at example dot com": the word alone stands between any two words, so the name before it must be none of the language */
+    for (size_t m = b; m < at; m++)
+        mark |= ch_digit(p[m]) || p[m] == '.' || p[m] == '_';
+    if (bracket || (spelt && mark))
+        pii_add(t, b, e, PII_EMAIL, bracket ? 96 : 75, "email-spelt");
+}
+
 /* scheme://user:password@host; the span is user:password. RFC 3986 3.2.1. */
 void pii_match_login(PiiText *t, size_t at)
 {

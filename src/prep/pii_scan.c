@@ -89,6 +89,8 @@ static size_t match_word(PiiText *t, size_t i)
         digit |= ch_digit(p[end]);
     if (!ch_is(p[i], CH_UPPER | CH_DIGIT) && pii_small_due(t, i, end))
         pii_match_small(t, i);
+    if (end - i == 2 && (p[i] == 'a' || p[i] == 'A') && (p[i + 1] == 't' || p[i + 1] == 'T'))
+        pii_match_email_spelt(t, i);
     if (plain)
         return end; /* an ordinary word */
     for (size_t k = i; k < end && !digit; k++)
@@ -116,6 +118,8 @@ static void walk(PiiText *t)
         } else {
             if (c == '@')
                 pii_match_email(t, i);
+            else if (c == '(' || c == '[' || c == '{')
+                pii_match_email_spelt(t, i);
             else if (c == ':') {
                 pii_match_login(t, i);
                 pii_match_ip6(t, i);
@@ -208,6 +212,21 @@ static void resolve(PiiSpans *v)
     v->n = kept;
 }
 
+/* What only shows without the tags of a page. */
+static void scan_page(const PiiScanner *s, Str text, PiiSpans *out)
+{
+    PiiPage page;
+    PiiSpans found = {0};
+    if (!pii_page_read(text, &page))
+        return;
+    PiiText t = { .s = s, .p = page.text.p, .n = page.text.n, .out = &found, .small = pii_no_capital(strbuf_str(&page.text)) };
+    walk(&t);
+    resolve(&found);
+    pii_page_place(&page, &found, out);
+    vec_release(&found);
+    pii_page_release(&page);
+}
+
 int pii_scan(const PiiScanner *s, Str text, PiiSpans *out, Err *e)
 {
     vec_clear(out);
@@ -216,6 +235,7 @@ int pii_scan(const PiiScanner *s, Str text, PiiSpans *out, Err *e)
                 text.n, PII_TEXT_MAX);
     PiiText t = { .s = s, .p = text.p, .n = text.n, .out = out, .small = pii_no_capital(text) };
     walk(&t);
+    scan_page(s, text, out);
     if (pii_wants(&t, PII_SECRET))
         secrets_scan(text, s->least, out);
     if (s->allow)

@@ -222,8 +222,9 @@ static void by_words(const Value *v, void (*word)(const Value *, Str, size_t, si
                 i++;
                 continue;
             }
-            if (end == i + 1 && end + 1 < s.n && s.p[end] == '\'' && pii_word_char(s.p, s.n, end + 1))
-                end = pii_word_end(s.p, s.n, end + 1); /* O'Connor is one word */
+            const size_t mark = end == i + 1 ? pii_apostrophe(s.p, s.n, end) : 0;
+            if (mark && pii_word_char(s.p, s.n, end + mark))
+                end = pii_word_end(s.p, s.n, end + mark); /* O'Connor is one word */
             if (pass)
                 word(v, (Str){ s.p + i, end - i }, nth++, count, out);
             else

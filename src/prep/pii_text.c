@@ -70,6 +70,15 @@ size_t pii_space(const char *p, size_t n, size_t i)
     return i + 2 < n && (unsigned char)p[i] == 0xE2 && (unsigned char)p[i + 1] == 0x80 && (unsigned char)p[i + 2] == 0xAF ? 3 : 0; /* U+202F */
 }
 
+size_t pii_apostrophe(const char *p, size_t n, size_t i)
+{
+    if (i < n && (p[i] == '\'' || p[i] == '`'))
+        return 1;
+    if (i + 2 < n && memcmp(p + i, "\xE2\x80\x99", 3) == 0)
+        return 3; /* U+2019 */
+    return i + 1 < n && memcmp(p + i, "\xC2\xB4", 2) == 0 ? 2 : 0; /* U+00B4 */
+}
+
 bool pii_alone(const PiiText *t, size_t begin, size_t end)
 {
     const char *p = t->p;

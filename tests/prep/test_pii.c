@@ -60,6 +60,14 @@ static void test_net(void **state)
     FINDS_NOTHING("std::vector a::b 12:30:45 ::1");
     FINDS("00:1B:44:11:3A:B7 and AA-BB-CC-DD-EE-FF", "mac:00:1B:44:11:3A:B7", "mac:AA-BB-CC-DD-EE-FF");
     FINDS_NOTHING("00:1B:44:11:3A:B7:01 00:1B-44:11:3A:B7");
+    /* spelt out */
+    FINDS("Kontakt: frau.schulze (at) firma-beispiel (dot) de", "email:frau.schulze (at) firma-beispiel (dot) de");
+    FINDS("frau.schulze [at] firma-beispiel.de, danke", "email:frau.schulze [at] firma-beispiel.de");
+    FINDS("an info(at)post.example.org.", "email:info(at)post.example.org");
+    FINDS("(max {dot} muster { AT } mail {dot} example {dot} com)", "email:max {dot} muster { AT } mail {dot} example {dot} com");
+    FINDS("jo_lu [ät] web [Punkt] de oder so", "email:jo_lu [ät] web [Punkt] de");
+    FINDS("write to jo.lu at example dot org today", "email:jo.lu at example dot org");
+    FINDS_NOTHING("look at example dot com, meet at noon, list[at] it.next, see (at) the end, at (dot) x, x (at) y, 5 (at) 3.50");
 }
 
 static void test_bank(void **state)
@@ -136,6 +144,36 @@ static void test_person(void **state)
     FINDS("near New York", "place:New York");
 }
 
+/* Known given names, also those that are words, and two of them as one, before family names that no table has. */
+static void test_unknown_family(void **state)
+{
+    (void)state;
+    static const char *const given[] = { "Petra", "Heinz", "Karl-Heinz", "Anna-Petra", "Heike", "Jürgen" };
+    static const char *const family[] = { "Baumgärtner", "Großmann", "Wüßtefeld", "O'Pálmar", "O\xE2\x80\x99Quellan", "McQuorst", "D'Estraloni", "Élveczky", "von der Quarnheide",
+                                          "Quorst-Wüßtefeld" };
+    static const struct { const char *before, *behind; } around[] = {
+        { "Guten Tag ", ",\n\nanbei" }, { "guten Morgen ", "!\nAnbei" }, { "Hallo ", ",\nanbei" }, { "Sehr geehrte Frau ", ",\nanbei" }, { "Sehr geehrter Herr ", ", anbei" },
+        { "Sehr geehrter ", ",\nanbei" }, { "Ich komme.\n\nMit freundlichen Grüßen\n", "" }, { "Ich komme.\n\nViele Grüße,\n", "\nTel. folgt" }, { "an ", "\nLindenweg 5\n" },
+    };
+    for (size_t g = 0; g < ARRAY_LEN(given); g++)
+        for (size_t f = 0; f < ARRAY_LEN(family); f++)
+            for (size_t a = 0; a < ARRAY_LEN(around); a++) {
+                char text[256], want[128];
+                const bool line = a + 1 == ARRAY_LEN(around);
+                snprintf(text, sizeof text, "%s%s %s%s", line ? "Neue Anschrift:\n" : around[a].before, given[g], family[f], around[a].behind);
+                snprintf(want, sizeof want, "person:%s %s", given[g], family[f]);
+                if (line)
+                    FINDS(text, want, "address:Lindenweg 5");
+                else
+                    FINDS(text, want);
+            }
+    FINDS("Sehr geehrte Frau Xenilda Quorst,\nanbei", "person:Xenilda Quorst");
+    FINDS("Petra Feldermann rief an", "person:Petra Feldermann");
+    FINDS_NOTHING("Guten Tag zusammen, Guten Tag Support, Guten Tag liebes Team,");
+    FINDS_NOTHING("Guten Abend Berlin! Die Art der Lieferung, 100 Mark von heute, ein Petra Rechner.");
+    FINDS_NOTHING("McDonald's und O'Hare liegen weit auseinander. Max Rechnung\nPosition 5\n");
+}
+
 /* Small letters need a phrase before them and the tables. */
 static void test_small(void **state)
 {
@@ -191,6 +229,17 @@ static void test_address(void **state)
     FINDS("Deliver to 14 Heron Rise, Newton under Lyle, SK9 4PP, ring twice.", "address:14 Heron Rise, Newton under Lyle, SK9 4PP");
     FINDS("Anna, Church Lane, Nether Wallow, GL54 2AB", "person:Anna", "address:Church Lane, Nether Wallow, GL54 2AB");
     FINDS("P.O. Box 1234", "address:1234");
+    /* with a preposition that belongs to the name */
+    FINDS("Ich wohne: Am Alten Markt 103b.", "address:Am Alten Markt 103b");
+    FINDS("Im Winkel 3, Hinterhaus", "address:Im Winkel 3");
+    FINDS_NOTHING("Im Garten 5 Bäume, zum Markt 3 Kilometer, im Park 12");
+    /* between tags */
+    FINDS("<p>Neu:<br>Am Alten Markt 103b<br>80331 München</p>", "address:Am Alten Markt 103b", "address:80331 München");
+    FINDS("<td>Skolstigvid 27</td>\n  <td>705 56 Borås</td>", "address:Skolstigvid 27", "address:705 56 Borås");
+    FINDS("<p>Guten Tag <b>Petra</b> Baumgärtner,</p><p>anbei", "person:Petra", "person:Baumgärtner");
+    FINDS("Sie<br>Mit freundlichen Grüßen<br/>Petra&nbsp;Baumgärtner<br>", "person:Petra", "person:Baumgärtner");
+    FINDS("<a href=\"mailto:a@b.de\">a@b.de</a>", "email:a@b.de", "email:a@b.de");
+    FINDS_NOTHING("if (a <b && c> d) x <i; List<Am> y; a < b & c");
     FINDS_NOTHING("siehe Seite 12, 2024 neu; Position 20, 10115 Teile; von 45 bis 12345");
     FINDS("52.520008, 13.404954", "coordinates:52.520008, 13.404954");
     FINDS_NOTHING("3.1415, 2.7182 are ratios 1.5, 2.5");
@@ -313,7 +362,8 @@ static void test_linear(void **state)
 {
     (void)state;
     static const char *const pieces[] = { "A-", "1 ", "a.b@", "::", "((", "Anna ", "-----BEGIN PRIVATE KEY", "1-(", "4", "Aa", "12 A'",
-        "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von ", "its anna ", "anna ", "5 A\n", "12345 A\n", "A 1, ", "A, 12345\n" };
+        "password=", "+1 ", "2001:", "\xC3\xA4", "de 1", "von ", "its anna ", "anna ", "5 A\n", "12345 A\n", "A 1, ", "A, 12345\n", "<br", "<p>", "<b>A</b>", "&nbsp;", "(at)", "a(at)b.de ", "a (dot) ",
+        "x.a at b dot " };
     PiiScanner *all;
     PiiSpans v = {0};
     Err e;
@@ -363,7 +413,7 @@ int main(void)
         cmocka_unit_test(test_net),     cmocka_unit_test(test_bank),    cmocka_unit_test(test_phone),        cmocka_unit_test(test_person),
         cmocka_unit_test(test_address), cmocka_unit_test(test_secrets), cmocka_unit_test(test_nothing),      cmocka_unit_test(test_ids),
         cmocka_unit_test(test_options), cmocka_unit_test(test_overlap), cmocka_unit_test(test_check_digits), cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_linear), cmocka_unit_test(test_small),
+        cmocka_unit_test(test_linear), cmocka_unit_test(test_small), cmocka_unit_test(test_unknown_family),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -218,7 +218,8 @@ static void test_same_value(void **state)
     static const struct { PiiKind k; const char *a, *b; bool same; } rows[] = {
         { PII_PHONE, "+49 (0)30 1234567", "0049 30 123 45-67", true }, { PII_PHONE, "030 1234567", "030 1234568", false },
         { PII_IBAN, "DE89 3704 0044 0532 0130 00", "de89370400440532013000", true }, { PII_PERSON, "Anna  Schmidt", "anna schmidt", true },
-        { PII_EMAIL, "Max@Example.org", "max@example.org", true }, { PII_SECRET, "aB", "ab", false },
+        { PII_EMAIL, "Max@Example.org", "max@example.org", true }, { PII_EMAIL, "max (dot) m [AT] web (dot) de", "max.m@web.de", true },
+        { PII_EMAIL, "max.m at web dot de", "max.m@web.de", true }, { PII_EMAIL, "\"max at m\"@web.de", "\"maxatm\"@web.de", false }, { PII_SECRET, "aB", "ab", false },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char a[PII_KEY_HEX], b[PII_KEY_HEX];
