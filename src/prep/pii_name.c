@@ -513,7 +513,7 @@ static void by_tables(PiiText *t, const Chain *c)
         family |= is_family(c->words[k]);
         second |= (c->what[k] & CAPITAL) != 0;
     }
-    if (w & WORD_BRAND && !family)
+    if (w & WORD_BRAND && !family && !(n > 1 && above_street(t, c->begin[0], c->end[n - 1])))
         return;     /* "Ford Focus" */
     if (initial) {
         if (n > 1 && second)

@@ -124,7 +124,7 @@ static Made made_of(const char *name, const char *text, const char *prompt, cons
     cfg.duplicates = DUPLICATES_OFF;
     cfg.validation = cfg.test = 0;
     cfg.threads = 1;
-    if (prep_run(&cfg, inputs, 1, NULL, &facts, &e))
+    if (prep_run(&cfg, inputs, 1, &(PrepHooks){ 0 }, &facts, &e))
         fail_msg("%s", e.text);
     m.train = check_read(out, "train.jsonl");
     m.decisions = check_read(out, "decisions.jsonl");
