@@ -20,6 +20,10 @@
 static const char replacement[] = "\xef\xbf\xbd";
 
 typedef struct Mark { uint64_t at; uint32_t n; } Mark;
+typedef struct Marks { VEC(Mark) at; size_t taken; } Marks; /* places in the output, ascending; the first `taken` are asked already */
+
+/* How an encoding that was given reads two bytes that are a letter in UTF-8; wide: none was given, or one whose lines do not end in the byte 0x0a. */
+typedef enum { GIVEN_WIDE, GIVEN_UTF8, GIVEN_PAIRS, GIVEN_SINGLE } GivenKind;
 
 struct Decoder {
     EncodingRead read;
@@ -36,13 +40,13 @@ struct Decoder {
     iconv_t      cd;
     bool         cd_open;
     char        *given;                       /* the encoding's name, when the caller gave it */
+    GivenKind    given_kind;
     char         line_end;
     int64_t      line;                        /* number of the line at raw[pos] */
     Str          ready;
     StrBuf       out;
     uint64_t     offset;                      /* of ready's first byte, in the output */
-    VEC(Mark)    marks;
-    size_t       marks_pos;
+    Marks        lost, misread;               /* each U+FFFD; the starts of lines of UTF-8 that are read as another encoding */
     EncodingReport report;
 };
 
@@ -87,13 +91,19 @@ static void note_line(EncodingLines *l, int64_t line)
     l->count++;
 }
 
+/* Something is to be told of what goes out next. */
+static void put_mark(Decoder *d, Marks *m)
+{
+    if (m->at.n - m->taken >= DECODER_MARKS)
+        m->at.p[m->at.n - 1].n++;
+    else
+        *vec_push(&m->at) = (Mark){ d->offset + d->out.n, 1 };
+}
+
 /* One U+FFFD goes out next, from this line. */
 static void replace(Decoder *d, int64_t line, int64_t *noted)
 {
-    if (d->marks.n - d->marks_pos >= DECODER_MARKS)
-        d->marks.p[d->marks.n - 1].n++;
-    else
-        *vec_push(&d->marks) = (Mark){ d->offset + d->out.n, 1 };
+    put_mark(d, &d->lost);
     strbuf_addz(&d->out, replacement);
     d->report.characters++;
     if (*noted != line)
@@ -128,6 +138,8 @@ static size_t convert(Decoder *d, const char *p, size_t n, bool last, int64_t li
     char *in = (char *)(uintptr_t)p;          /* iconv does not write to it */
     size_t left = n, from = d->out.n;
     int64_t noted = 0;
+    if (!n)
+        return 0;
     while (left) {
         char text[4096], *to = text;
         size_t room = sizeof text;
@@ -157,24 +169,39 @@ static size_t convert(Decoder *d, const char *p, size_t n, bool last, int64_t li
 
 typedef enum { LINE_GOOD, LINE_DAMAGED, LINE_OLD } LineKind;
 
-/* Whole characters of several bytes speak for UTF-8, broken ones against it. In double-byte text a few short characters may look like UTF-8 by chance. */
-static LineKind judge(const Decoder *d, Str line, bool *beyond)
+typedef struct LineCounts { size_t whole, longer, broken; } LineCounts; /* characters of several bytes, of three and more, and what is none */
+
+static LineCounts count_characters(Str line)
 {
-    size_t whole = 0, longer = 0, broken = 0;
+    LineCounts c = { 0 };
     for (size_t i = 0; i < line.n;) {
         uint32_t cp;
         const int len = (signed char)line.p[i] >= 0 ? 1 : utf8_decode(line.p + i, line.n - i, &cp);
-        whole += len > 1;
-        longer += len > 2;
-        broken += len < 0;
+        c.whole += len > 1;
+        c.longer += len > 2;
+        c.broken += len < 0;
         i += len < 0 ? 1 : (size_t)len;
     }
-    const bool chance = d->pairs && longer == 0 && whole > 0;
-    if (!broken && !chance) {
-        *beyond |= whole > 0;
+    return c;
+}
+
+/* Whole characters of several bytes speak for UTF-8, broken ones against it. In double-byte text a few short characters may look like UTF-8 by chance. */
+static LineKind judge(const Decoder *d, Str line, bool *beyond)
+{
+    const LineCounts c = count_characters(line);
+    const bool chance = d->pairs && c.longer == 0 && c.whole > 0;
+    if (!c.broken && !chance) {
+        *beyond |= c.whole > 0;
         return LINE_GOOD;
     }
-    return d->only_utf8 || (broken && whole > broken && !d->pairs) ? LINE_DAMAGED : LINE_OLD;
+    return d->only_utf8 || (c.broken && c.whole > c.broken && !d->pairs) ? LINE_DAMAGED : LINE_OLD;
+}
+
+/* The line is UTF-8 beyond ASCII, whatever the encoding that was given. */
+static bool is_misread(const Decoder *d, Str line)
+{
+    const LineCounts c = count_characters(line);
+    return c.whole > c.broken && (d->given_kind == GIVEN_SINGLE || (c.longer && !c.broken));
 }
 
 static size_t line_length(const Decoder *d, const char *p, size_t n)
@@ -206,6 +233,7 @@ static void find_old(Decoder *d, size_t at)
         d->report.name = d->found ? g.label : "UTF-8";
         d->report.guessed = true;
         d->report.unsure = g.unsure || !d->found;
+        d->report.rival = d->found ? g.rival : NULL;
     }
     strbuf_release(&lines);
 }
@@ -300,10 +328,52 @@ static void step_lines(Decoder *d)
 
 static void step_whole(Decoder *d)
 {
-    const size_t n = MIN(d->end - d->pos, ENCODING_BLOCK);
+    const bool by_line = d->given_kind == GIVEN_SINGLE || d->given_kind == GIVEN_PAIRS;
+    const char *p = d->raw + d->pos;
+    const size_t n = by_line ? next_piece(d) : MIN(d->end - d->pos, ENCODING_BLOCK);
     const bool last = d->eof && !d->failed.code && n == d->end - d->pos;
-    d->pos += convert(d, d->raw + d->pos, n, last, d->line);
+    size_t done = 0;
+    for (size_t i = 0; i < n && by_line;) {       /* what lies between such lines is converted at once */
+        const Str line = { p + i, line_length(d, p + i, n - i) };
+        if (is_misread(d, line)) {
+            done += convert(d, p + done, i - done, false, d->line);
+            put_mark(d, &d->misread);
+            note_line(&d->report.misread, d->line);
+            done += convert(d, p + done, i + line.n - done, false, d->line);
+        }
+        i += line.n;
+    }
+    done += convert(d, p + done, n - done, last, d->line);
+    d->pos += done;
     d->ready = strbuf_str(&d->out);
+}
+
+/* What iconv makes of a few bytes; returns its length, 0: they are no whole characters. */
+static size_t probe(iconv_t cd, const char *bytes, char out[16])
+{
+    char *in = (char *)(uintptr_t)bytes, *to = out; /* iconv does not write to it */
+    size_t left = strlen(bytes), room = 16;
+    const size_t rc = iconv(cd, &in, &left, &to, &room);
+    iconv(cd, NULL, NULL, NULL, NULL);
+    return rc == (size_t)-1 || left ? 0 : 16 - room;
+}
+
+/* What the encoding that was given makes of a line end, and of a small e with acute in UTF-8. */
+static GivenKind kind_of_given(const char *name)
+{
+    const iconv_t cd = iconv_open("UTF-8", name);
+    char out[16];
+    uint32_t cp = 0;
+    GivenKind kind = GIVEN_WIDE;
+    if (cd == (iconv_t)-1)
+        return kind;
+    if (probe(cd, "\n", out) == 1 && out[0] == '\n') {
+        const size_t n = probe(cd, "\xc3\xa9", out);
+        const bool one = n && utf8_decode(out, n, &cp) == (int)n;
+        kind = !one ? GIVEN_SINGLE : cp == 0xe9 ? GIVEN_UTF8 : GIVEN_PAIRS;
+    }
+    iconv_close(cd);
+    return kind;
 }
 
 int decoder_read(Decoder *d, char *p, size_t cap, size_t *n, Err *e)
@@ -384,6 +454,7 @@ int decoder_open(Decoder **out, EncodingRead read, void *ctx, const char *encodi
             for (size_t i = 0; i < ARRAY_LEN(wide); i++)
                 d->unit = strncasecmp(encoding, wide[i].prefix, strlen(wide[i].prefix)) == 0 ? wide[i].unit : d->unit;
             rc = open_iconv(d, encoding, e);
+            d->given_kind = kind_of_given(encoding);
         } else if (d->end >= 3 && memcmp(d->raw, "\xef\xbb\xbf", 3) == 0) {
             d->offset = d->pos = 3;
             d->report.bom = true;
@@ -418,17 +489,21 @@ const EncodingReport *decoder_report(const Decoder *d)
     return &d->report;
 }
 
-uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to)
+static uint32_t take_marks(Marks *m, uint64_t from, uint64_t to)
 {
     uint32_t n = 0;
-    for (; d->marks_pos < d->marks.n && d->marks.p[d->marks_pos].at < to; d->marks_pos++)
-        n += d->marks.p[d->marks_pos].at >= from ? d->marks.p[d->marks_pos].n : 0;
-    if (d->marks_pos == d->marks.n) {
-        vec_clear(&d->marks);
-        d->marks_pos = 0;
+    for (; m->taken < m->at.n && m->at.p[m->taken].at < to; m->taken++)
+        n += m->at.p[m->taken].at >= from ? m->at.p[m->taken].n : 0;
+    if (m->taken == m->at.n) {
+        vec_clear(&m->at);
+        m->taken = 0;
     }
     return n;
 }
+
+uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to) { return take_marks(&d->lost, from, to); }
+
+uint32_t decoder_misread(Decoder *d, uint64_t from, uint64_t to) { return take_marks(&d->misread, from, to); }
 
 void decoder_close(Decoder *d)
 {
@@ -437,7 +512,8 @@ void decoder_close(Decoder *d)
     if (d->cd_open)
         iconv_close(d->cd);
     strbuf_release(&d->out);
-    vec_release(&d->marks);
+    vec_release(&d->lost.at);
+    vec_release(&d->misread.at);
     free(d->where);
     free(d->given);
     free(d->raw);

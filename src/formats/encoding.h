@@ -6,7 +6,7 @@
  * and Windows-1253; the shape of the double bytes for Shift_JIS, EUC-JP, GBK, Big5 and EUC-KR). So a file that mixes both is read right, and says so in its report. A line with more whole UTF-8
  * characters than broken ones is damaged UTF-8, not another encoding; in a text that has lines of an older one with single bytes, the broken bytes are read as that. Bytes that fit nothing become U+FFFD, one each, and are counted and placed.
  * libc's iconv converts; finding out is done here.
- * An ambiguous short text says so (unsure).
+ * An ambiguous text says so (unsure). A text of a given encoding of single bytes that has lines of UTF-8 is read as it was said, and says so too (misread).
  * Bounds: detection looks at ENCODING_PEEK bytes; a line longer than ENCODING_BLOCK is judged in pieces. */
 #ifndef HONE_ENCODING_H
 #define HONE_ENCODING_H
@@ -27,10 +27,12 @@ typedef struct EncodingReport {
     const char   *name;      /* the file's encoding, or of its lines that are not UTF-8: "UTF-8", "windows-1252", ... */
     bool          guessed;   /* found by letters: several encodings were possible */
     bool          unsure;    /* the letters fit no language well, or two encodings alike: the text may be wrong, its encoding should be given */
+    const char   *rival;     /* of an unsure one the other that fits nearly as well; NULL: no language fits well */
     bool          bom;
     bool          utf8;      /* valid UTF-8 beyond ASCII was met */
     EncodingLines converted; /* lines converted from `name` in a text that is read line by line; it is mixed when utf8 is true */
     EncodingLines replaced;  /* lines with at least one U+FFFD in place of bytes that fit nothing */
+    EncodingLines misread;   /* lines that are UTF-8, and were read in the encoding that was given: letters became two or three others */
     uint64_t      characters;/* U+FFFD put in, all in all */
 } EncodingReport;
 
@@ -48,6 +50,7 @@ char decoder_line_end(const Decoder *d);                     /* '\n', or '\r' wh
 const EncodingReport *decoder_report(const Decoder *d);
 /* The number of U+FFFD put in at output bytes [from, to); each range is asked once, in order. */
 uint32_t decoder_replaced(Decoder *d, uint64_t from, uint64_t to);
+uint32_t decoder_misread(Decoder *d, uint64_t from, uint64_t to); /* the same of the lines of UTF-8 that begin there and were read in a given encoding */
 void decoder_close(Decoder *d);
 
 /* A whole text at once; report may be NULL. */

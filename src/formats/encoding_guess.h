@@ -9,6 +9,7 @@ typedef struct EncodingGuess {
     const char *iconv;   /* for iconv_open */
     bool        pairs;   /* characters of two bytes */
     bool        unsure;  /* no language fits well, or two encodings nearly as well as each other */
+    const char *rival;   /* label of the encoding that fits nearly as well; NULL: none */
 } EncodingGuess;
 
 /* lines: bytes that are not UTF-8, with what surrounds them. */

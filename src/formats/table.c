@@ -183,6 +183,7 @@ static void take_item(Table *t, const TableCut *c, TableItem *item)
     *item = (TableItem){ .text = c->text, .at = place_of(t, c), .bad = (int)c->bad, .bad_line = t->line + c->bad_lines,
                          .cut = c->cut, .until = c->until ? t->line + c->until : 0, .resumed = c->resumed };
     item->replaced = decoder_replaced(t->decoder, item->at.offset, item->at.offset + c->used);
+    t->member->misread += decoder_misread(t->decoder, item->at.offset, item->at.offset + c->used) > 0;
     if (!c->whole_member)
         t->member->rows = t->row++;
 }

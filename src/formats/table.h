@@ -79,6 +79,7 @@ typedef struct TableMember {
     TableKind      kind;
     int64_t        rows;     /* so far, bad ones included */
     EncodingReport encoding; /* so far */
+    int64_t        misread;  /* rows so far with lines of UTF-8 that were read in the encoding that was given */
     CsvDialect     csv;      /* CSV and TSV */
 } TableMember;
 

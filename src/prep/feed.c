@@ -328,8 +328,13 @@ static void note_member(Feed *f, const TableMember *m)
     if (m->encoding.converted.count && m->encoding.utf8)
         strbuf_addf(&text, "; encodings are mixed: %llu lines are not UTF-8 (the first: line %lld)", (unsigned long long)m->encoding.converted.count,
                     (long long)m->encoding.converted.first[0]);
-    if (m->encoding.unsure)
+    if (m->encoding.unsure && m->encoding.rival)
+        strbuf_addf(&text, "; %s would read it nearly as well, so look at the texts and give --encoding where letters are wrong", m->encoding.rival);
+    else if (m->encoding.unsure)
         strbuf_addz(&text, "; the letters fit no known language well, so look at the texts and give --encoding");
+    if (m->misread)
+        strbuf_addf(&text, "; %lld rows are UTF-8, and reading them as %s makes letters into others (the first: line %lld): without --encoding each line is read as what it is",
+                    (long long)m->misread, m->encoding.name, (long long)m->encoding.misread.first[0]);
     if (m->kind == TABLE_CSV && !m->csv.header_sure)
         strbuf_addf(&text, "; the first row is taken %s (--header yes or no decides)", m->csv.header ? "as the names of the columns" : "as data");
     note_add(f, m->where, strbuf_z(&text));

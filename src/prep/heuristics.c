@@ -6,7 +6,7 @@
 #include "prep/language.h"
 
 const HeuristicRow heuristic_rows[HEURISTIC_KINDS] = {
-    [HEURISTIC_EMPTY] = { "empty", true, 1, 1.0f, "answers without a letter or digit" },
+    [HEURISTIC_EMPTY] = { "empty", true, 1, 1.0f, "answers that say nothing: no letter or digit, or n/a, none and the like" },
     [HEURISTIC_ECHO] = { "echo", false, 0.5f, 0.9f, "answers that only repeat the prompt" },
     [HEURISTIC_LEAK] = { "leak", false, 0.5f, 0.6f, "answers that begin with the prompt or hold marks of a chat template" },
     [HEURISTIC_TRUNCATED] = { "truncated", false, 0.75f, 0.5f, "answers that break off" },
@@ -74,14 +74,15 @@ void heuristics_score(Str prompt, Str answer, uint32_t off, HeuristicReport *r)
     float *v = r->value;
     answer = text_trim(answer);
     heuristic_text_count(answer, &c);
-    v[HEURISTIC_EMPTY] = (float)(c.letters + c.digits);
+    v[HEURISTIC_EMPTY] = says_nothing(prompt, answer) ? 0 : (float)(c.letters + c.digits);
     v[HEURISTIC_ECHO] = echoes_prompt(prompt, answer);
     v[HEURISTIC_LEAK] = leaks_prompt(prompt, answer);
-    v[HEURISTIC_TRUNCATED] = ends_truncated(answer, &c);
     v[HEURISTIC_REFUSAL] = says_refusal(answer);
     repeat_measure(&c, &v[HEURISTIC_TOP_GRAM], &v[HEURISTIC_GRAMS]);
     v[HEURISTIC_LINES] = repeat_lines(answer);
     v[HEURISTIC_LOOP] = repeat_loop(answer);
+    const bool loops = !(off >> HEURISTIC_LOOP & 1) && heuristic_fires(HEURISTIC_LOOP, v[HEURISTIC_LOOP], heuristic_rows[HEURISTIC_LOOP].bound);
+    v[HEURISTIC_TRUNCATED] = loops ? 0 : ends_truncated(answer, &c); /* the last piece of a loop tells nothing more */
     v[HEURISTIC_ENTROPY] = answer.n < ENTROPY_BYTES_MIN ? 8 : c.entropy;
     v[HEURISTIC_CONSONANTS] = c.long_words < LONG_WORDS_MIN ? 0 : (float)c.hard / (float)c.long_words;
     v[HEURISTIC_LETTERS] = c.solid < LETTERS_MIN ? 1 : (float)(c.letters + c.digits) / (float)c.solid;

@@ -13,11 +13,12 @@
 #define HEURISTIC_TAIL      1200
 
 typedef enum {
-    HEURISTIC_EMPTY,       /* letters and digits in the answer */
+    HEURISTIC_EMPTY,       /* letters and digits in the answer; 0 for one that says nothing: "n/a", "k.A.", "none", unless the prompt speaks of that */
     HEURISTIC_ECHO,        /* 1: the answer is the prompt, but for case, spaces and punctuation */
     HEURISTIC_LEAK,        /* 1: the answer begins with the whole prompt, or holds the marks of a chat template */
-    HEURISTIC_TRUNCATED,   /* how sure: 1 unclosed code fence; 0.95 a list's item or a table's row without its text; 0.9 ends on a comma or a word such as "the"; 0.8 ends
-                            on "...", on a word that seldom ends a sentence, or inside a bracket, a mark or a sentence: heuristics_end.c */
+    HEURISTIC_TRUNCATED,   /* how sure, of an answer that does not end in a loop: 1 unclosed code fence; 0.95 a list's item or a table's row without its text; 0.9 ends on a
+                            comma or a word such as "the"; 0.8 ends on "...", on a word that seldom ends a sentence, or inside a bracket, a mark, a sentence or a letter:
+                            heuristics_end.c */
     HEURISTIC_REFUSAL,     /* sentences that begin as refusals do, among the first HEURISTIC_REFUSAL_READ bytes */
     HEURISTIC_TOP_GRAM,    /* share of the words that the most frequent 3 words in a row cover */
     HEURISTIC_GRAMS,       /* share of the sequences of 5 words that came before */

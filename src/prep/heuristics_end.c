@@ -1,6 +1,7 @@
 /* heuristics_end.c - whether an answer breaks off. What can be told: an open fence, bracket or mark, an item of a list without its text, a last word or sign
- * that something has to follow in the answer's language, a last sentence without a full stop among sentences that have one. What cannot: a cut at the end of
- * a sentence or of an item, and a half word where nothing else in the answer ends with a full stop. tools/judge_truncated.py measures both kinds of error.
+ * that something has to follow in the answer's language, a last sentence without a full stop among sentences that have one, a letter that has neither a full stop nor
+ * a closing. What cannot: a cut at the end of a sentence or of an item, and a half word where nothing else in the answer ends with a full stop.
+ * tools/judge_truncated.py measures both kinds of error.
  * Source code and commands may end on anything: only fences, items and rows of tables count there.
  * To add a language: a row of tails[]. */
 #include "prep/heuristics_int.h"
@@ -47,10 +48,12 @@ static const struct { const char *code, *always, *hardly; } tails[] = {
 #define HARDLY_WORDS 6
 #define TAIL_WORDS  4 /* of a last sentence without an end; a shorter one only behind two that have one */
 #define FAREWELL_WORDS 8 /* a last sentence of so many words at most may be a farewell, which has no full stop */
+#define LETTER_WORDS 8 /* of the only sentence of a letter; a shorter one may be a note: "Dear Ms Miller, the invoice is attached" */
 #define WRAPPED_BYTES 40 /* a line of so many that ends no sentence goes on in the next one: mails are broken at 60 to 80 columns */
 #define PARAGRAPH_WORDS 12 /* of a last paragraph that is one sentence without an end; shorter ones are headings, signatures and "Let me know if you need more" */
-static const char *const farewells[] = { "thank", "regards", "wishes", "cheers", "bye", "sincerely", "yours", "hope", "welcome", "sorry", "please", "danke", "gr\xC3\xBC\xC3\x9F", "gru\xC3\x9F", "mfg", "bitte",
-                                         "merci", "cordialement", "gracias", "saludo", "grazie", "saluti", "bedankt", "groet", "dank", "obrigad", "team" };
+static const char *const thanks[] = { "thank", "regards", "wishes", "cheers", "bye", "sincerely", "yours", "danke", "gr\xC3\xBC\xC3\x9F", "gru\xC3\x9F", "mfg", "merci", "cordialement", "gracias", "saludo",
+                                      "grazie", "saluti", "bedankt", "groet", "dank", "obrigad" };
+static const char *const courtesies[] = { "hope", "welcome", "sorry", "please", "bitte", "team" };
 
 static size_t line_start(Str s, size_t at) /* of the line that s.p[at - 1] is in */
 {
@@ -310,13 +313,34 @@ static bool sentence_open(Str s)
     const Str end = { s.p + tail, s.n - tail };
     size_t    words;
     if ((spaces + 1 < TAIL_WORDS && (ends < 2 || (tail == line_start(s, s.n) && !small_words(end, &words)))) || /* a name below the last sentence is a signature */
-        (spaces < FAREWELL_WORDS && text_has_any(end, farewells, ARRAY_LEN(farewells))))
+        (spaces < FAREWELL_WORDS && (text_has_any(end, thanks, ARRAY_LEN(thanks)) || text_has_any(end, courtesies, ARRAY_LEN(courtesies)))))
         return false;
     const size_t start = flow_start(s);
     const Str    line = text_trim((Str){ s.p + start, s.n - start });
     if (tail < start && !is_running(line)) /* no sentence of a paragraph: a heading, an item, a signature */
         return false;
     return !list_mark(line, &number) && *line.p != '|' && *line.p != '#';
+}
+
+/* A letter begins with a formal salutation in a line of its own, and goes on to a full stop and a closing. One that has a single sentence, and that without an end,
+ * is cut. (Those to friends often have no full stop.) */
+static bool letter_open(Str s)
+{
+    static const char *const salutations[] = {
+        "dear ", "good morning ", "good afternoon ", "good day ", "sehr geehrte", "guten tag", "guten morgen", "guten abend", "gr\xC3\xBC\xC3\x9F gott", "bonjour ", "madame", "monsieur",
+        "ch\xC3\xA8re madame", "cher monsieur", "estimad", "buenos d\xC3\xAD" "as", "buenas tardes", "gentile ", "gentili ", "egregi", "buongiorno ", "geachte ", "prezad",
+    };
+    const char *lf = memchr(s.p, '\n', s.n);
+    const Str   first = text_trim((Str){ s.p, lf ? (size_t)(lf - s.p) : 0 });
+    size_t      tail = 0, len, words;
+    bool        formal = false;
+    for (size_t i = 0; i < ARRAY_LEN(salutations) && first.n <= 80; i++)
+        formal = formal || (first.n >= strlen(salutations[i]) && strncasecmp(first.p, salutations[i], strlen(salutations[i])) == 0);
+    if (!formal || !memchr(",!:", first.p[first.n - 1], 3) || !utf8_is_alpha(last_letter(s, &len)))
+        return false;
+    const Str  body = text_trim((Str){ lf, s.n - (size_t)(lf - s.p) });
+    const bool running = small_words(body, &words) * 3 > words && words >= LETTER_WORDS; /* a third: German nouns have capitals */
+    return running && !memchr(body.p, '\n', body.n) && !sentence_ends(body, &tail) && !text_has_any(body, thanks, ARRAY_LEN(thanks));
 }
 
 float ends_truncated(Str s, const TextCounts *c)
@@ -336,7 +360,7 @@ float ends_truncated(Str s, const TextCounts *c)
     float      sure = c->words >= SURE_WORDS ? sign_open(s) : 0;
     sure = MAX(sure, word_open(s, strcmp(g.code, "und") ? g.code : "en", c->words));
     const bool ended = strchr(".!?", s.p[s.n - 1]) && s.p[s.n - 1]; /* a sentence that ends with its bracket still open was written so */
-    if (prose && !ended && (bracket_open(paragraph) || mark_open(paragraph) || sentence_open(s)))
+    if (prose && !ended && (bracket_open(paragraph) || mark_open(paragraph) || sentence_open(s) || letter_open(s)))
         sure = MAX(sure, 0.8f);
     return sure;
 }

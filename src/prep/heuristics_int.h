@@ -24,6 +24,7 @@ float repeat_lines(Str answer);
 float repeat_loop(Str answer);
 float ends_truncated(Str answer, const TextCounts *c);
 float says_refusal(Str answer);
+bool  says_nothing(Str prompt, Str answer);
 float has_placeholder(Str prompt, Str answer);
 float echoes_prompt(Str prompt, Str answer);
 float leaks_prompt(Str prompt, Str answer);

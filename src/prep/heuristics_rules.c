@@ -14,6 +14,42 @@ static bool is_letter(char ch)
     return (ch | 0x20) >= 'a' && (ch | 0x20) <= 'z';
 }
 
+/* What is written into a field that must not be empty, small and without signs around it. */
+static const char *const nothings[] = {
+    "n/a", "n.a", "n. a", "n\\a", "#n/a", "#nv", "k.a", "k. a", "k/a", "keine angabe", "keine angaben", "ohne angabe", "nicht zutreffend", "entf\xC3\xA4llt", "leer", "no answer", "not applicable", "not available", "no data", "keine antwort", "n.v.t", "n/d", "n.d", "s/o", "sans objet", "sans r\xC3\xA9ponse",
+    "no aplica", "sin respuesta", "non applicabile", "nessuna risposta", "niet van toepassing", "geen antwoord", "n\xC3\xA3o se aplica", "sem resposta", "nie dotyczy", "brak",
+};
+
+/* The same, but each may be the right answer to a question about a program. */
+static const char *const no_values[] = { "none", "null", "nil", "nan", "undefined", "empty", "blank" };
+
+/* A word that the prompt holds is one of the answers that it offers. */
+static bool is_one_of(Str small, Str prompt, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eqz(small, words[i]))
+            return !text_has(prompt, words[i]);
+    return false;
+}
+
+bool says_nothing(Str prompt, Str answer)
+{
+    static const char signs[] = " \t\n\r\"'()[]{}<>*_-.!:";
+    static const char *const programs[] = { "`", "()", "output", "print(", "json", "sql", "function", "variable", "expression", "script", "python", "code" };
+    while (answer.n && memchr(signs, *answer.p, sizeof signs - 1))
+        answer = (Str){ answer.p + 1, answer.n - 1 };
+    while (answer.n && memchr(signs, answer.p[answer.n - 1], sizeof signs - 1))
+        answer.n--;
+    if (!answer.n || answer.n > 32 || !utf8_valid(answer, NULL))
+        return false;
+    StrBuf small = { 0 };
+    utf8_lower(&small, answer);
+    const bool found = is_one_of(strbuf_str(&small), prompt, nothings, ARRAY_LEN(nothings)) ||
+                       (is_one_of(strbuf_str(&small), prompt, no_values, ARRAY_LEN(no_values)) && !text_has_any(prompt, programs, ARRAY_LEN(programs)));
+    strbuf_release(&small);
+    return found;
+}
+
 /* "I'm sorry, but as an AI ..." */
 static bool behind_but(Str s, size_t i)
 {

@@ -38,16 +38,24 @@ void row_quality(const Record *r, uint32_t off, HeuristicReport *out)
     strbuf_release(&answer);
 }
 
+/* The rule that takes most of those whose bits are set; of equals the first. */
+static int heaviest(uint32_t fired)
+{
+    int best = -1;
+    for (int k = 0; k < HEURISTIC_KINDS; k++)
+        if ((fired >> k & 1) && (best < 0 || heuristic_rows[k].weight > heuristic_rows[best].weight))
+            best = k;
+    return best;
+}
+
 static void quality_row(const void *state, RowWork *w)
 {
     const Quality  *s = state;
     HeuristicReport r;
     row_quality(&w->rec, s->off, &r);
     w->entry.quality = r.score;
-    for (int k = 0; k < HEURISTIC_KINDS; k++) {
+    for (int k; (k = heaviest(r.fired)) >= 0; r.fired &= ~(1u << k)) { /* the first to remove the row is the reason that is told */
         const HeuristicRow *rule = &heuristic_rows[k];
-        if (!(r.fired >> k & 1))
-            continue;
         StrBuf why = { 0 };
         strbuf_addf(&why, "%s: %s", rule->name, rule->removes);
         if (s->drop && rule->weight >= REMOVES)

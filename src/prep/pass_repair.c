@@ -2,6 +2,7 @@
  * letters, signatures) is text that nobody should learn; all of it stays readable in the log, and a reviewer can take it back. */
 #include "prep/prep_int.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -15,6 +16,7 @@ typedef struct Mend {
     bool          too_long;
     bool          marks;  /* some text holds a < or an &: else there is no markup to keep or to take away */
     bool          page;   /* an answer is a page in HTML, so what is asked decides whether it stays one */
+    bool          left;   /* a text is such a page still */
     int64_t       at;     /* of the text, in the order of the walk */
     Json         *before;
 } Mend;
@@ -80,6 +82,7 @@ static bool mend_text(void *user, TextRole role, Str text, StrBuf *out)
         m->count[i] += r.count[i];
     m->lost += r.replacement;
     m->too_long |= r.too_long;
+    m->left |= m->marks && repair_is_page(changed ? strbuf_str(out) : text);
     if (changed)
         before_add(m->before, at, text);
     return changed;
@@ -115,6 +118,8 @@ static void repair_row(const void *state, RowWork *w)
         json_free(m.before);
     if (m.lost)
         row_note(w, "repair", "holds U+FFFD: characters that were lost before", (double)m.lost, NULL);
+    if (m.left)
+        row_note(w, "repair", "holds a page in HTML that was left as it is, since it may be meant", NAN, NULL);
     if (m.too_long)
         row_note(w, "repair", "a text is longer than 64 MiB and was left as it is", (double)(REPAIR_TEXT_MAX >> 20), NULL);
     if (changed)

@@ -20,8 +20,8 @@ typedef enum {
     REPAIR_MOJIBAKE,      /* UTF-8 that was read in a one-byte code page, once or more times */
     REPAIR_CONTROLS,      /* C0 and C1 controls but tab and LF, and terminal escape sequences */
     REPAIR_HIDDEN,        /* what a page does not show: scripts, styles, comments, its head, in a text that is not about markup */
-    REPAIR_ENTITIES,      /* &amp; &#8217; in a text that is not about markup */
     REPAIR_TAGS,          /* leftover <br>, <p>, </span> ... in a text that is not about markup */
+    REPAIR_ENTITIES,      /* &amp; &#8217; in a text that is not about markup; the tags are gone then */
     REPAIR_INVISIBLE,     /* zero-width characters, bidi controls, BOM; joiners stay where a script or an emoji needs them */
     REPAIR_SPACES,        /* no-break and other exotic spaces become a space */
     REPAIR_NFC,           /* canonical composition */
@@ -61,7 +61,8 @@ typedef struct RepairReport {
 bool repair_text(StrBuf *out, Str in, const RepairOptions *opt, RepairReport *report);
 /* The text speaks of HTML, XML or the like, or is code in it: a caller sets keep_markup for all texts of the record. */
 bool repair_about_markup(Str text);
-/* The text is a page or a mail in HTML and not a text about it: it begins with a tag, or has scripts or styles between its tags. */
+/* The text is a page or a mail in HTML and not a text about it: it begins with a tag, perhaps behind words of a template or a form ("Subject: <html>..."), or has
+ * scripts or styles between its tags. */
 bool repair_is_page(Str text);
 /* The text asks for a page or for code: an answer that is a page then stays one. */
 bool repair_asks_for_page(Str text);

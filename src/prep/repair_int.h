@@ -35,5 +35,6 @@ typedef struct RepairLines {
 } RepairLines;
 bool repair_next_line(RepairLines *l, Str text, Str *line);
 Str  repair_trim(Str s); /* without spaces and tabs at both ends */
+bool repair_is_letter(Str text); /* it begins with a salutation, or a closing stands in it */
 
 #endif

@@ -1,6 +1,7 @@
 /* repair_mail.c - what mail programs leave around a message: the quoted mail before it, signatures, device lines, closings, disclaimers, newsletter
- * boilerplate. All work on lines. Invariants: nothing is removed from code fences; a text is never emptied: a repair that would leave nothing
- * does nothing. To add a language: a row of the table of each repair; phrases in lower case, matched with ASCII letters in any case. */
+ * boilerplate. All work on lines; a quotation may also begin behind the label of a template or a form ("Subject: On Monday ... wrote:"). Invariants: nothing is removed
+ * from code fences; a text is never emptied: a repair that would leave nothing, or nothing but such a label, does nothing. To add a language: a row of the table of
+ * each repair; phrases in lower case, matched with ASCII letters in any case. */
 #include "base/mem.h"
 #include "docs/quote.h"
 #include "prep/repair_int.h"
@@ -10,8 +11,11 @@
 
 #define LINE_MAX_BLOCK       100 /* a line of a signature or of names below a closing */
 #define BLOCK_LINES_MAX      12
+#define LABEL_MAX            200 /* a label and the subject that it may be */
 
-typedef struct MailLine { Str s, t; bool code, ended; bool drop; } MailLine; /* the line, and without spaces around it */
+/* The line, and without spaces around it. label: the bytes of a label before a quotation in the same line; where lines are split there, its line, which is no text by
+ * itself. */
+typedef struct MailLine { Str s, t; bool code, ended; bool drop; size_t label; } MailLine;
 typedef struct Mail { MailLine *l; size_t n; } Mail;
 
 static Mail mail_read(Str in)
@@ -22,7 +26,7 @@ static Mail mail_read(Str in)
     Mail m = { mem_zalloc(cap, sizeof *m.l), 0 };
     Str line;
     for (RepairLines l = { 0 }; repair_next_line(&l, in, &line); m.n++)
-        m.l[m.n] = (MailLine){ line, repair_trim(line), l.code, l.ended, false };
+        m.l[m.n] = (MailLine){ .s = line, .t = repair_trim(line), .code = l.code, .ended = l.ended };
     return m;
 }
 
@@ -33,7 +37,7 @@ static size_t mail_write(StrBuf *out, Mail *m)
     for (size_t i = 0; i < m->n; i++) {
         m->l[i].drop = m->l[i].drop && !m->l[i].code;
         dropped += m->l[i].drop && m->l[i].t.n;
-        left += !m->l[i].drop && m->l[i].t.n;
+        left += !m->l[i].drop && !m->l[i].label && m->l[i].t.n;
         if (!m->l[i].drop) {
             strbuf_add(out, m->l[i].s.p, m->l[i].s.n);
             if (m->l[i].ended)
@@ -112,11 +116,54 @@ static size_t next_text(const Mail *m, size_t i)
     return i;
 }
 
+/* Where in line i a quotation begins behind a label, 0: nowhere. */
+static size_t label_end(Mail *m, Str in, size_t i)
+{
+    const MailLine whole = m->l[i];
+    const Str line = whole.s;
+    size_t found = 0;
+    for (size_t k = 1; k + 8 < line.n && k < LABEL_MAX && !whole.code && !found; k++) {
+        if (line.p[k] != ' ' || line.p[k - 1] != ':')
+            continue;
+        m->l[i].t = repair_trim((Str){ line.p + k, line.n - k });
+        if (m->l[i].t.n >= 8 && (quote_mark(m->l[i].t) || attribution_at(m, i, quote_attribution) || quote_head(in, (size_t)(m->l[i].t.p - in.p), true)))
+            found = k + 1;
+    }
+    m->l[i] = whole;
+    return found;
+}
+
+/* Makes two lines of each in which a quotation begins behind a label. */
+static void split_labels(Mail *m, Str in)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n; i++)
+        n += (m->l[i].label = label_end(m, in, i)) > 0;
+    if (!n)
+        return;
+    MailLine *l = mem_zalloc(m->n + n, sizeof *l);
+    size_t to = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        MailLine one = m->l[i];
+        if (one.label) {
+            const Str label = { one.s.p, one.label };
+            l[to++] = (MailLine){ .s = label, .t = repair_trim(label), .label = one.label };
+            one.s = (Str){ one.s.p + one.label, one.s.n - one.label };
+            one.t = repair_trim(one.s);
+            one.label = 0;
+        }
+        l[to++] = one;
+    }
+    free(m->l);
+    *m = (Mail){ l, to };
+}
+
 size_t repair_mail_quote(StrBuf *out, Str in)
 {
     if (!in.n || !may_quote(in))
         return 0;
     Mail m = mail_read(in);
+    split_labels(&m, in);
     for (size_t i = 0; i < m.n; i++) {
         if (m.l[i].code || m.l[i].drop || m.l[i].t.n < 4)
             continue;
@@ -226,17 +273,35 @@ size_t repair_mail_device(StrBuf *out, Str in)
     return mail_write(out, &m);
 }
 
+static const char *const closings[] = {
+    "best regards", "kind regards", "warm regards", "regards,", "sincerely", "yours sincerely", "yours faithfully", "yours truly", "best wishes", "cheers,",
+    "mit freundlichen gr\xC3\xBC\xC3\x9F" "en", "mit freundlichem gru\xC3\x9F", "freundliche gr\xC3\xBC\xC3\x9F" "e", "viele gr\xC3\xBC\xC3\x9F" "e",
+    "beste gr\xC3\xBC\xC3\x9F" "e", "liebe gr\xC3\xBC\xC3\x9F" "e", "mfg", "hochachtungsvoll", "cordialement", "bien \xC3\xA0 vous", "bien cordialement",
+    "saludos cordiales", "un saludo", "atentamente", "cordiali saluti", "distinti saluti", "atenciosamente", "com os melhores cumprimentos",
+    "met vriendelijke groet", "med venlig hilsen", "med v\xC3\xA4nliga h\xC3\xA4lsningar", "z powa\xC5\xBC" "aniem", "s pozdravem",
+    "yst\xC3\xA4v\xC3\xA4llisin terveisin", "cu stim\xC4\x83", "s po\xC5\xA1tovanjem", "\xC3\xBC" "dv\xC3\xB6zlettel",
+    "\xD0\xA1 \xD1\x83\xD0\xB2\xD0\xB0\xD0\xB6\xD0\xB5\xD0\xBD\xD0\xB8\xD0\xB5\xD0\xBC",
+};
+
+bool repair_is_letter(Str text)
+{
+    static const char *const salutations[] = {
+        "dear ", "good morning", "good afternoon", "sehr geehrte", "guten tag", "guten morgen", "gr\xC3\xBC\xC3\x9F gott", "bonjour", "madame", "monsieur", "estimad", "buenos d", "gentile",
+        "gentili", "buongiorno", "egregi", "geachte", "prezad", "bom dia", "szanown", "dzie\xC5\x84 dobry", "dobr\xC3\xBD den",
+    };
+    while (text.n && memchr(" \t\n", *text.p, 3))
+        text = (Str){ text.p + 1, text.n - 1 };
+    for (size_t i = 0; i < ARRAY_LEN(salutations); i++)
+        if (starts_nocase(text, salutations[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(closings); i++)
+        if (strchr(closings[i], ' ') && has_nocase(text, closings[i])) /* a single word, as "mfg", may stand anywhere */
+            return true;
+    return false;
+}
+
 size_t repair_mail_closing(StrBuf *out, Str in)
 {
-    static const char *const closings[] = {
-        "best regards", "kind regards", "warm regards", "regards,", "sincerely", "yours sincerely", "yours faithfully", "yours truly", "best wishes", "cheers,",
-        "mit freundlichen gr\xC3\xBC\xC3\x9F" "en", "mit freundlichem gru\xC3\x9F", "freundliche gr\xC3\xBC\xC3\x9F" "e", "viele gr\xC3\xBC\xC3\x9F" "e",
-        "beste gr\xC3\xBC\xC3\x9F" "e", "liebe gr\xC3\xBC\xC3\x9F" "e", "mfg", "hochachtungsvoll", "cordialement", "bien \xC3\xA0 vous", "bien cordialement",
-        "saludos cordiales", "un saludo", "atentamente", "cordiali saluti", "distinti saluti", "atenciosamente", "com os melhores cumprimentos",
-        "met vriendelijke groet", "med venlig hilsen", "med v\xC3\xA4nliga h\xC3\xA4lsningar", "z powa\xC5\xBC" "aniem", "s pozdravem",
-        "yst\xC3\xA4v\xC3\xA4llisin terveisin", "cu stim\xC4\x83", "s po\xC5\xA1tovanjem", "\xC3\xBC" "dv\xC3\xB6zlettel",
-        "\xD0\xA1 \xD1\x83\xD0\xB2\xD0\xB0\xD0\xB6\xD0\xB5\xD0\xBD\xD0\xB8\xD0\xB5\xD0\xBC",
-    };
     if (!tail_starts(in, 8, closings, ARRAY_LEN(closings)))
         return 0;
     Mail m = mail_read(in);

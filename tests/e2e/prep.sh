@@ -238,6 +238,10 @@ cat > "$work/q.jsonl" <<'JSON'
 {"prompt":"How do I cancel the order that I made?","completion":"!!! ???"}
 {"prompt":"<p>I used it for a week.</p><p>Is that too long?</p>","completion":"A week is not too long for a lamp of this kind."}
 {"prompt":"How long is the warranty of this lamp?","completion":"The warranty of this lamp is two years from the day of purchase."}
+{"prompt":"When is the shop in Leeds open?","completion":"n/a"}
+{"prompt":"Is my lamp repaired by now?","completion":"We look into it. please wait please wait please wait please wait please wait please wait please wait please wait"}
+{"prompt":"The lamp: <html><body><p>Good morning,</p><p>my lamp is dark.</p>&nbsp;<script>t()</script></body></html>","completion":"Please send us the lamp, and we have a look at its cable."}
+{"prompt":"What is wrong on my website: <html><body><p>Hi</p></body></html>","completion":"It has no head, which every document has to have."}
 JSON
 "$hone" prep "$work/q.jsonl" -o "$work/q" --languages en --validation 0 --test 0 > /dev/null || fail "quality"
 has "$work/q/train.jsonl" 'it’s open from ten to four, and the café'
@@ -246,8 +250,19 @@ has "$work/q/decisions.jsonl" '"pass":"repair","action":"edit"'
 has "$work/q/removed.jsonl" '"id":3,"pass":"quality","reason":"truncated'
 has "$work/q/removed.jsonl" '"id":4,"pass":"language","reason":"language is de"'
 has "$work/q/removed.jsonl" '"id":5,"pass":"quality","reason":"empty'
-has "$work/q/train.jsonl" '"prompt":"I used it for a week.\\nIs that too long?"'
-[ "$(count "$work/q/train.jsonl")" = 4 ] || fail "quality left $(count "$work/q/train.jsonl") rows"
+has "$work/q/train.jsonl" '"prompt":"I used it for a week.\\n\\nIs that too long?"'
+has "$work/q/removed.jsonl" '"id":8,"pass":"quality","reason":"empty'
+has "$work/q/removed.jsonl" '"id":9,"pass":"quality","reason":"loop'
+has "$work/q/train.jsonl" '"prompt":"The lamp: Good morning,\\n\\nmy lamp is dark."'
+has "$work/q/decisions.jsonl" '"row":11,.*holds a page in HTML'
+[ "$(count "$work/q/train.jsonl")" = 6 ] || fail "quality left $(count "$work/q/train.jsonl") rows"
+
+# an encoding that is given is taken at its word, and what it makes of UTF-8 is told
+printf 'question,answer\nWo liegt Köln am Rhein?,Köln liegt im Westen.\nWo liegt der große Hafen?,Der Hafen liegt im Norden.\nWo ist er?,Er ist im Haus.\n' > "$work/enc.csv"
+"$hone" prep "$work/enc.csv" -o "$work/enc" --encoding cp1252 --validation 0 --test 0 > /dev/null 2> "$work/said" || fail "a given encoding"
+has "$work/said" '2 rows are UTF-8, and reading them as cp1252 makes letters into others (the first: line 2)'
+"$hone" prep "$work/enc.csv" -o "$work/enc2" --validation 0 --test 0 > /dev/null 2> "$work/said" || fail "an encoding found"
+! grep -q encoding "$work/said" || fail "UTF-8 is in doubt: $(cat "$work/said")"
 
 # --- balance: no label has more than 30 rows
 "$hone" prep "$work/a.jsonl" -o "$work/balance" --label topic --most-per-label 30 --pii off > /dev/null || fail "balance"

@@ -184,6 +184,72 @@ static void test_latin9(void **state)
     strbuf_release(&out);
 }
 
+/* Names put foreign letters into a text. Where its own letters and whole words say which encoding it is, nothing is in doubt; where they do not, the rival is named. */
+static void test_doubt(void **state)
+{
+    (void)state;
+    static const struct { const char *line, *text; int lines; const char *name, *rival; } cases[] = {
+        { "S\xf8ren M\xfcller aus K\xf6ln schreibt f\xfcr Zo\xeb Gro\xdfmann\n", "Søren Müller aus Köln schreibt für Zoë Großmann\n", 30, "windows-1252", NULL },
+        { "S\xf8ren; Gro\xc3\x9fmann; f\xfcr M\xfcller, K\xf6nig und J\xfcrgen\n", "Søren; GroÃŸmann; für Müller, König und Jürgen\n", 30, "windows-1252", NULL },
+        { "F\xfcr Herrn Dvo\xf8\xe1k in M\xfcnchen, sch\xf6ne Gr\xfc\xdf" "e\n", "Für Herrn Dvořák in München, schöne Grüße\n", 5, "windows-1250", NULL },
+        { "F\xfcr Herrn Y\xfdlmaz in M\xfcnchen, sch\xf6ne Gr\xfc\xdf" "e\n", "Für Herrn Yýlmaz in München, schöne Grüße\n", 3, "windows-1252", "windows-1254" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        StrBuf text = { 0 }, want = { 0 }, out = { 0 };
+        EncodingReport r;
+        for (int k = 0; k < cases[i].lines; k++) {
+            strbuf_addz(&text, cases[i].line);
+            strbuf_addz(&want, cases[i].text);
+        }
+        decode(&out, strbuf_str(&text), 1000, 1000, NULL, &r);
+        if (!str_eq(strbuf_str(&out), strbuf_str(&want)) || strcmp(r.name, cases[i].name) || r.unsure != (cases[i].rival != NULL) ||
+            strcmp(r.rival ? r.rival : "", cases[i].rival ? cases[i].rival : ""))
+            fail_msg("case %zu: %s, %s, rival %s: %.200s", i, r.name, r.unsure ? "unsure" : "sure", r.rival ? r.rival : "none", strbuf_z(&out));
+        strbuf_release(&text);
+        strbuf_release(&want);
+        strbuf_release(&out);
+    }
+}
+
+/* A given encoding is taken at its word, and lines of UTF-8 are told; not in the words of an encoding of double bytes that look like it. */
+static void test_misread(void **state)
+{
+    (void)state;
+    StrBuf out = { 0 };
+    EncodingReport r;
+    for (size_t step = 1; step < 60; step++) {
+        decode(&out, STR_LIT("caf\xc3\xa9\nna\xefve\nplain\n\xe2\x82\xac 5\nlast \xc3\xbc"), step, 7, "CP1252", &r);
+        check_text(strbuf_z(&out), "cafÃ©\nnaïve\nplain\nâ‚¬ 5\nlast Ã¼");
+        assert_int_equal(r.misread.count, 3);
+        assert_int_equal(r.misread.first[0], 1);
+        assert_int_equal(r.misread.first[1], 4);
+        assert_int_equal(r.misread.first[2], 5);
+    }
+    decode(&out, STR_LIT("\xc3\xbb\xd3\xd0\n\xc3\xbb\n"), 1000, 1000, "GB18030", &r);
+    check_text(strbuf_z(&out), "没有\n没\n");
+    assert_int_equal(r.misread.count, 0);
+    decode(&out, STR_LIT("\xe4\xb8\x96\xe7\x95\x8c\n"), 1000, 1000, "GB18030", &r);
+    assert_int_equal(r.misread.count, 1);
+    decode(&out, STR_LIT("caf\xc3\xa9\n"), 1000, 1000, "csUTF8", &r);
+    check_text(strbuf_z(&out), "café\n");
+    assert_int_equal(r.misread.count, 0);
+    decode(&out, STR_LIT("caf\xc3\xa9\n"), 1000, 1000, NULL, &r);
+    assert_int_equal(r.misread.count, 0);
+
+    Feed f = { STR_LIT("caf\xc3\xa9\nna\xefve\n\xc3\xbc\n"), 1000 };
+    Decoder *d;
+    Err e = { 0 };
+    char buf[100];
+    size_t n;
+    assert_int_equal(decoder_open(&d, feed, &f, "CP1252", "x", &e), 0);
+    assert_int_equal(decoder_read(d, buf, sizeof buf, &n, &e), 0);
+    assert_int_equal(decoder_misread(d, 0, 8), 1);
+    assert_int_equal(decoder_misread(d, 8, 15), 0);
+    assert_int_equal(decoder_misread(d, 15, n), 1);
+    decoder_close(d);
+    strbuf_release(&out);
+}
+
 static void test_unfit_bytes(void **state)
 {
     (void)state;
@@ -263,6 +329,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),      cmocka_unit_test(test_mixture),  cmocka_unit_test(test_late_mixture), cmocka_unit_test(test_damaged_utf8), cmocka_unit_test(test_mixed_line),
+        cmocka_unit_test(test_doubt),       cmocka_unit_test(test_misread),
         cmocka_unit_test(test_latin9),      cmocka_unit_test(test_unfit_bytes), cmocka_unit_test(test_not_wide), cmocka_unit_test(test_places),       cmocka_unit_test(test_long_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

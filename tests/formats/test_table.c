@@ -245,6 +245,14 @@ static void test_encodings(void **state)
     assert_int_equal(table_columns(t, &names), 2);
     assert_string_equal(names[1], "text");
     table_close(t);
+    /* a record of two lines is one row; the header is none */
+    assert_int_equal(table_open_memory(&t, STR_LIT("name,t\xc3\xa9xt\nM\xc3\xbcller,\"\xc3\xa9\n\xc3\xa9\"\nJos\xe9,caf\xe9\nx,\xc3\xa9\n"), "x.csv", &(TableOptions){ .encoding = "CP1252" }, &e), 0);
+    do
+        assert_int_equal(table_read(t, items, ARRAY_LEN(items), 1000, &n, &e), 0);
+    while (n);
+    assert_int_equal(table_member(t, 0)->misread, 2);
+    assert_int_equal(table_member(t, 0)->encoding.misread.count, 4);
+    table_close(t);
     assert_int_equal(table_open_memory(&t, STR_LIT("a"), "x.csv", &(TableOptions){ .encoding = "nonsense" }, &e), 0);
     assert_int_equal(table_read(t, items, 4, 1000, &n, &e), ERR_ARG);
     table_close(t);

@@ -101,6 +101,22 @@ static void test_report(void **state)
     strbuf_release(&out);
 }
 
+/* The German for day, the page of a manual and a number of a form ask for no page. */
+static void test_asks_for_page(void **state)
+{
+    (void)state;
+    static const struct { const char *text; bool asks; } cases[] = {
+        { "Guten Tag, wo ist mein Paket?", false }, { "Seit 12 Tagen warte ich, auch tags\xC3\xBC" "ber.", false }, { "The manual on page 7 does not help.", false },
+        { "Die Anleitung auf Seite 17 hilft nicht.", false }, { "Mein Code 4711 geht nicht", false }, { "Which tag makes text bold?", true }, { "Close the tags, please", true },
+        { "Build me a page for my shop", true }, { "Baue eine Seite mit einem Bild", true }, { "Write a script that counts", true },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (repair_asks_for_page(str_of(cases[i].text)) != cases[i].asks)
+            fail_msg("%s", cases[i].text);
+    assert_true(repair_is_page(STR_LIT("Subject: <html><body>Hi</body></html>")));
+    assert_false(repair_is_page(STR_LIT("Subject: 5 < 6 and <b>bold</b>")));
+}
+
 static void test_rows_are_whole(void **state)
 {
     (void)state;
@@ -115,7 +131,7 @@ static void test_rows_are_whole(void **state)
 static void test_long(void **state)
 {
     (void)state;
-    static const char *const pieces[] = { "&amp;", "<p>", "`", "```\n", "\xC3\x83\xC2\xA9 ", "> x\n", "-- \n", "\n", "On 1 wrote:\n", "&amp;amp;", "e\xCC\x81", "\r", " \n" };
+    static const char *const pieces[] = { "&amp;", "<p>", "`", "```\n", "\xC3\x83\xC2\xA9 ", "> x\n", "-- \n", "\n", "On 1 wrote:\n", "&amp;amp;", "<p><", "a: On 1 wrote:\n", "x: <html>", "&lt;a@b", "<a\n", "e\xCC\x81", "\r", " \n" };
     for (size_t k = 0; k < ARRAY_LEN(pieces); k++) {
         StrBuf in = { 0 }, out = { 0 }, again = { 0 };
         while (in.n < 300000)
@@ -132,7 +148,7 @@ static void test_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows), cmocka_unit_test(test_report), cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_rows), cmocka_unit_test(test_report), cmocka_unit_test(test_asks_for_page), cmocka_unit_test(test_rows_are_whole), cmocka_unit_test(test_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
