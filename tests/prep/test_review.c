@@ -228,19 +228,30 @@ static void test_locked_by_the_page(void **state)
     check_dir_done(dir);
 }
 
-/* A row's line of removed.jsonl becomes another. */
-static void put_removed(const char *dir, int id, const char *line)
+/* What begins with `head`, up to its line's end or `tail`, becomes another text. */
+static void put_instead(const char *dir, const char *name, const char *head, const char *tail, const char *with)
 {
-    char  *text = check_read(dir, "removed.jsonl"), head[20];
+    char  *text = check_read(dir, name);
     StrBuf all = { 0 };
-    snprintf(head, sizeof head, "{\"id\":%d,", id);
-    char *at = strstr(text, head);
-    assert_non_null(at);
-    strbuf_add(&all, text, (size_t)(at - text));
-    strbuf_addf(&all, "%s%s", line, strchr(at, '\n'));
-    sample_put(dir, "removed.jsonl", &all);
+    size_t from = 0;
+    while (text[from] && strncmp(text + from, head, strlen(head)))
+        from++;
+    assert_true(text[from]);
+    size_t to = from;
+    while (strncmp(text + to, tail, strlen(tail)))
+        to++;
+    strbuf_add(&all, text, from);
+    strbuf_addf(&all, "%s%s", with, text + to);
+    sample_put(dir, name, &all);
     strbuf_release(&all);
     free(text);
+}
+
+static void put_removed(const char *dir, int id, const char *line)
+{
+    char head[20];
+    snprintf(head, sizeof head, "{\"id\":%d,", id);
+    put_instead(dir, "removed.jsonl", head, "\n", line);
 }
 
 static ReviewApplied apply(const char *dir);
@@ -297,17 +308,9 @@ static void test_person_in_the_texts(void **state)
     StrBuf  b = { 0 };
     Review *r;
     (void)state;
-    char *manifest = check_read(dir, "manifest.json"), *options = strstr(manifest, "\"options\":\"\"");
-    assert_non_null(options);
-    strbuf_addf(&b, "%.*s\"options\":\"pii: off\\n\"%s", (int)(options - manifest), manifest, options + strlen("\"options\":\"\""));
-    sample_put(dir, "manifest.json", &b);
-    free(manifest);
-    char *train = check_read(dir, "train.jsonl"), *line2 = strstr(train, "{\"id\":2,"), *line4 = strstr(train, "{\"id\":4,");
-    strbuf_clear(&b);
-    strbuf_addf(&b, "%.*s{\"id\":2,\"prompt\":\"Customer K-12721, Hildegard\\nGro\xC3\x9Fmann: where?\",\"completion\":\"There.\"}\n"
-                    "{\"id\":3,\"prompt\":\"Dann? Ann!\",\"completion\":\"Not K-127213.\"}\n%s", (int)(line2 - train), train, line4);
-    sample_put(dir, "train.jsonl", &b);
-    free(train);
+    put_instead(dir, "manifest.json", "\"options\":\"\"", ",\"inputs\"", "\"options\":\"pii: off\\n\"");
+    put_instead(dir, "train.jsonl", "{\"id\":2,", "{\"id\":4,", "{\"id\":2,\"prompt\":\"Customer K-12721, Hildegard\\nGro\xC3\x9Fmann: where?\",\"completion\":\"There.\"}\n"
+                "{\"id\":3,\"prompt\":\"Dann? Ann!\",\"completion\":\"Not K-127213.\"}\n");
     put_removed(dir, 34, "{\"id\":34,\"pass\":\"quality\",\"reason\":\"why\",\"file\":\"f\",\"line\":1,\"row\":{\"id\":34,\"prompt\":\"How?\",\"completion\":\"So.\",\"meta\":{\"by\":{\"K-12721\":1}}}}");
     put_removed(dir, 40, "{\"id\":40,\"pass\":\"import\",\"reason\":\"why\",\"file\":\"f\",\"line\":1,\"raw\":\"7;k-12721;\\\"x\"}");
     char *log = check_read(dir, "decisions.jsonl");
