@@ -312,8 +312,9 @@ static void test_spilled_inputs_leave_the_arena(void **state)
         tarena_release(&a);
     }
     const size_t one = (size_t)(f.g.total * f.m->cfg.hidden) * sizeof(float);
-    print_message("%s: the arena's peak is %zu bytes with %d inputs in it, %zu with two\n", be->name, high[0], layers, high[1]);
-    assert_int_equal(high[0] - high[1], (size_t)(layers - 1) * one + (size_t)(f.g.n_rows * f.m->cfg.hidden) * sizeof(float));
+    const int held = be->host ? 2 : 3; /* on a device one comes while another is read */
+    print_message("%s: the arena's peak is %zu bytes with %d inputs in it, %zu with %d\n", be->name, high[0], layers, high[1], held);
+    assert_int_equal(high[0] - high[1], (size_t)(layers + 1 - held) * one + (size_t)(f.g.n_rows * f.m->cfg.hidden) * sizeof(float));
     close_family(&f);
 }
 
