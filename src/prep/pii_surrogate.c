@@ -18,6 +18,8 @@ static void same_form(Str s, size_t keep, PiiDraw *d, StrBuf *out)
         if (k < keep || !len) {
             len = 1;
             strbuf_addc(out, c);
+            while (k + len < s.n && ((unsigned char)s.p[k + len] & 0xC0) == 0x80) /* the rest of a no-break space */
+                strbuf_addc(out, s.p[k + len++]);
         } else if (ch_digit(c))
             strbuf_addc(out, digit_of(d));
         else

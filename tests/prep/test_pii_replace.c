@@ -111,6 +111,7 @@ static void test_forms(void **state)
     static const struct { PiiKind k; const char *rule, *value, *form; } rows[] = {
         { PII_IBAN, "iban", "DE89 3704 0044 0532 0130 00", "aa99 9999 9999 9999 9999 99" },
         { PII_CARD, "card", "4111-1111-1111-1111", "9999-9999-9999-9999" },
+        { PII_CARD, "card", "4111\xC2\xA0" "1111\xC2\xA0" "1111\xC2\xA0" "1111", "9999\xC2\xA0" "9999\xC2\xA0" "9999\xC2\xA0" "9999" },
         { PII_TAX_ID, "de-tax-id", "86 095 742 719", "99 999 999 999" },
         { PII_SOCIAL_ID, "us-ssn", "536-22-1234", "999-99-9999" },
         { PII_SOCIAL_ID, "ch-ahv", "756.9217.0769.85", "999.9999.9999.99" },
