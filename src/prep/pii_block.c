@@ -23,19 +23,7 @@ typedef struct Part {
 static const char units[] =
     "|apt|apartment|suite|unit|flat|studio|floor|room|box|psc|piso|puerta|planta|piano|interno|appartamento|appartement|etage|étage|bâtiment|bât|scala|int|local|esc|app|m|lok|stock|og|";
 
-static bool is_one_of(const char *list, const char *p, size_t n)
-{
-    char word[20];
-    if (!n || n + 3 > sizeof word)
-        return false;
-    word[0] = word[n + 1] = '|';
-    word[n + 2] = 0;
-    for (size_t k = 0; k < n; k++)
-        word[1 + k] = ch_low(p[k]);
-    return strstr(list, word) != NULL;
-}
-
-static bool is_unit(const char *p, size_t n) { return is_one_of(units, p, n); }
+static bool is_unit(const char *p, size_t n) { return pii_listed(units, p, n); }
 
 /* 12, 12a, 12-14, 12/3, 3b/7; at most five digits at the front. */
 static bool is_number(const char *p, size_t n)
@@ -178,7 +166,7 @@ static Street street_in(const PiiText *t, const Part *x, size_t *begin)
 /* Inside of British names of places: Newton under Lyle, Stow on the Wold. */
 static bool joins_place(const PiiText *t, const Part *x, size_t k)
 {
-    return k > 0 && k + 1 < x->n && is_one_of("|under|upon|on|in|by|next|the|le|of|with|cum|super|near|and|", t->p + x->begin[k], x->end[k] - x->begin[k]);
+    return k > 0 && k + 1 < x->n && pii_listed("|under|upon|on|in|by|next|the|le|of|with|cum|super|near|and|", t->p + x->begin[k], x->end[k] - x->begin[k]);
 }
 
 /* A town or its quarter: up to four words without a number, all of the part. */
@@ -213,7 +201,7 @@ static bool house_in(const PiiText *t, const Part *x, size_t *begin)
         n++;
     if (!n || n > 4)
         return false;
-    const bool   house = n > 1 && is_one_of(words, t->p + x->begin[0], x->end[0] - x->begin[0]), all = x->whole && n == x->n;
+    const bool   house = n > 1 && pii_listed(words, t->p + x->begin[0], x->end[0] - x->begin[0]), all = x->whole && n == x->n;
     const size_t first = x->begin[n - 1];
     if (!house && !(all && n == 1 && !pii_words_find(t->s->words, (Str){ t->p + first, x->end[0] - first })))
         return false; /* a lone word of the tables is a person, or a place */

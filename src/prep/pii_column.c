@@ -35,17 +35,6 @@ static const char nobody[] =
     "helpdesk|hotline|shop|store|online|web|website|mail|email|phone|telefon|chat|intern|extern|internal|external|other|sonstige|yes|no|ja|nein|true|false|verein|"
     "gmbh|ag|kg|ug|ohg|ev|inc|llc|ltd|corp|company|firma|stadt|amt|gemeinde|";
 
-static bool listed(const char *list, const char *p, size_t n)
-{
-    char word[NAME_MAX + 3];
-    if (!n || n > NAME_MAX)
-        return false;
-    word[0] = word[n + 1] = '|';
-    word[n + 2] = 0;
-    memcpy(word + 1, p, n);
-    return strstr(list, word) != NULL;
-}
-
 /* Appends the letters of a column's name; false: it is too long. */
 static bool squash(Str name, char to[NAME_MAX + 1], size_t *n)
 {
@@ -75,7 +64,7 @@ static bool is_name_of(const char *p, size_t n)
     static const char *const tails[] = { "fullname", "name", "naam", "namn", "navn" };
     for (size_t k = 0; k < ARRAY_LEN(tails); k++) {
         const size_t len = strlen(tails[k]);
-        if (n > len && memcmp(p + n - len, tails[k], len) == 0 && !(n - len == 4 && memcmp(p, "user", 4) == 0) && listed(roles, p, n - len))
+        if (n > len && memcmp(p + n - len, tails[k], len) == 0 && !(n - len == 4 && memcmp(p, "user", 4) == 0) && pii_listed(roles, p, n - len))
             return true;
     }
     return false;
@@ -92,11 +81,11 @@ PiiColumn pii_column_of(Str above, Str name)
         return PII_COLUMN_OTHER;
     const char *own = both + front;
     const size_t len = n - front;
-    if (listed(firsts, own, len))
+    if (pii_listed(firsts, own, len))
         return PII_COLUMN_GIVEN;
-    if (listed(persons, own, len) || is_name_of(own, len) || (front && (listed(persons, both, n) || is_name_of(both, n))))
+    if (pii_listed(persons, own, len) || is_name_of(own, len) || (front && (pii_listed(persons, both, n) || is_name_of(both, n))))
         return PII_COLUMN_PERSON;
-    return listed(roles, own, len) ? PII_COLUMN_ROLE : listed(things, own, len) ? PII_COLUMN_THING : PII_COLUMN_OTHER;
+    return pii_listed(roles, own, len) ? PII_COLUMN_ROLE : pii_listed(things, own, len) ? PII_COLUMN_THING : PII_COLUMN_OTHER;
 }
 
 /* What the words of a value are. */
@@ -127,7 +116,7 @@ static bool read_shape(const PiiScanner *s, Str v, Shape *x)
         }
         const unsigned w = pii_words_find(s->words, (Str){ v.p + i, end - i });
         const bool capital = pii_upper_at(v.p, v.n, i);
-        if (++words > WORDS_MAX || listed(nobody, low, end - i))
+        if (++words > WORDS_MAX || pii_listed(nobody, low, end - i))
             return false;
         if (w & WORD_TITLE && !(w & (WORD_GIVEN | WORD_FAMILY)))
             continue;

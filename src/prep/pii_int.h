@@ -4,6 +4,8 @@
 #ifndef HONE_PREP_PII_INT_H
 #define HONE_PREP_PII_INT_H
 
+#include <string.h>
+
 #include "prep/pii.h"
 #include "prep/pii_words.h"
 
@@ -52,6 +54,19 @@ static inline bool ch_alpha(char c) { return ch_is(c, CH_UPPER | CH_LOWER); }
 static inline bool ch_alnum(char c) { return ch_is(c, CH_UPPER | CH_LOWER | CH_DIGIT); }
 static inline char ch_up(char c) { return c >= 'a' && c <= 'z' ? (char)(c - 32) : c; }
 static inline char ch_low(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+
+/* Is p[0, n) one of the words of a list like "|br|hr|", of which none is longer than 28 bytes? A-Z as small letters. */
+static inline bool pii_listed(const char *list, const char *p, size_t n)
+{
+    char word[32];
+    if (!n || n + 3 > sizeof word)
+        return false;
+    word[0] = word[n + 1] = '|';
+    word[n + 2] = '\0';
+    for (size_t k = 0; k < n; k++)
+        word[1 + k] = ch_low(p[k]);
+    return strstr(list, word) != NULL;
+}
 
 /* Length of the letter or digit at p[i], 0 when another character stands there. Above ASCII everything counts as a letter but the punctuation and
  * spaces of U+0080..00BF, U+2000..206F and U+3000..303F. */

@@ -14,18 +14,6 @@ static const char lines[] = "|br|p|div|tr|li|td|th|h1|h2|h3|h4|h5|h6|table|ul|ol
                             "center|address|";
 static const char inside[] = "|a|b|i|u|s|em|strong|span|font|small|big|sub|sup|mark|wbr|img|code|tt|label|";
 
-static bool is_tag(const char *list, const char *p, size_t n)
-{
-    char word[16];
-    if (!n || n + 3 > sizeof word)
-        return false;
-    word[0] = word[n + 1] = '|';
-    word[n + 2] = 0;
-    for (size_t k = 0; k < n; k++)
-        word[1 + k] = ch_low(p[k]);
-    return strstr(list, word) != NULL;
-}
-
 /* The tag, or the space that is written as a word, at i: its length, 0: none. *as: what stands for it, 0: nothing. */
 static size_t tag_at(Str s, size_t i, char *as)
 {
@@ -41,8 +29,8 @@ static size_t tag_at(Str s, size_t i, char *as)
     size_t b = i + 1 + (i + 1 < s.n && p[i + 1] == '/'), e = b;
     while (e < s.n && e - b < 12 && ch_alnum(p[e]))
         e++;
-    const bool line = is_tag(lines, p + b, e - b);
-    if (e >= s.n || !(line || is_tag(inside, p + b, e - b)) || !strchr(" \t\r\n/>", p[e]) || !p[e])
+    const bool line = pii_listed(lines, p + b, e - b);
+    if (e >= s.n || !(line || pii_listed(inside, p + b, e - b)) || !strchr(" \t\r\n/>", p[e]) || !p[e])
         return 0;
     const char *shut = memchr(p + e, '>', MIN(s.n - e, (size_t)TAG_MAX));
     if (!shut || memchr(p + e, '<', (size_t)(shut - p) - e))

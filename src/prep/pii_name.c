@@ -292,27 +292,15 @@ static size_t small_before(const PiiText *t, size_t at, size_t *begin)
     return end == at || pii_word_before(t->p, b) ? 0 : end - b;
 }
 
-static bool is_article(const char *p, size_t n)
-{
-    char word[16];
-    if (!n || n + 3 > sizeof word)
-        return false;
-    word[0] = word[n + 1] = '|';
-    word[n + 2] = 0;
-    for (size_t k = 0; k < n; k++)
-        word[1 + k] = ch_low(p[k]);
-    return strstr(articles, word) != NULL;
-}
-
 bool pii_behind_article(const PiiText *t, size_t i)
 {
     size_t b, n = small_before(t, i, &b);
-    if (is_article(t->p + b, n))
+    if (pii_listed(articles, t->p + b, n))
         return true;
     if (!n || !ch_is(t->p[b], CH_LOWER))
         return false;
     n = small_before(t, b, &b);
-    return is_article(t->p + b, n);
+    return pii_listed(articles, t->p + b, n);
 }
 
 /* "Toaster Oskar": what is sold has a name of its own. */

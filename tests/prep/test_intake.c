@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "prep/prep.h"
-#include "prep/review.h"
+#include "review_acts.h"
 
 typedef struct Run { char *dir, *out; PrepCfg cfg; PrepFacts facts; Err e; } Run;
 
@@ -288,8 +288,7 @@ static void test_person_by_words(void **state)
         { "Hannah Moore", "1 2 " }, { "Moore, Hannah", "1 2 " }, { "moore", "1 2 3 " }, { "hannah", "1 2 " }, { "Peter Moore", "3 " }, { "Peter Hannah", "" },
         { "C-778899", "2 " },
     };
-    Run    r;
-    StrBuf b = { 0 };
+    Run r;
     (void)state;
     run_begin(&r);
     put(&r, "t.csv", "question,answer,customer\n\"My name is Hannah Moore, where is it?\",It is in the post.,C-1\n\"Dear team, kind regards, Hannah Moore\",Dear Ms Hannah Moore: it is here.,C-778899\n"
@@ -300,19 +299,8 @@ static void test_person_by_words(void **state)
     r.cfg.pii_key = path_join(r.dir, "key");
     good(&r, RUN_ON(&r, "t.csv"));
     has(&r, "train.jsonl", "Moore", false);
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        ReviewRows rows = { 0 };
-        Err        e = { 0 };
-        if (review_person(r.out, str_of(cases[i].value), NULL, &rows, &e))
-            fail_msg("%s", e.text);
-        strbuf_clear(&b);
-        for (size_t k = 0; k < rows.n; k++)
-            strbuf_addf(&b, "%lld ", (long long)rows.p[k]);
-        if (strcmp(strbuf_z(&b), cases[i].rows))
-            fail_msg("%s: rows %s, expected %s", cases[i].value, strbuf_z(&b), cases[i].rows);
-        vec_release(&rows);
-    }
-    strbuf_release(&b);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        check_person(r.out, cases[i].value, cases[i].rows);
     run_end(&r);
 }
 

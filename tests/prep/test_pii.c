@@ -5,24 +5,9 @@
 #include "base/thread.h"
 #include "base/utf8.h"
 #include "prep/pii.h"
+#include "pii_scanner.h"
 
 #include <stdio.h>
-
-static PiiScanner *scanner;
-
-static int setup(void **state)
-{
-    Err e;
-    (void)state;
-    return pii_scanner_new(&scanner, NULL, &e);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pii_scanner_free(scanner);
-    return 0;
-}
 
 /* Exactly these findings, written "kind:value", in this order; NULL ends. */
 static void check_finds(const char *text, const char *const *want)
@@ -415,5 +400,5 @@ int main(void)
         cmocka_unit_test(test_options), cmocka_unit_test(test_overlap), cmocka_unit_test(test_check_digits), cmocka_unit_test(test_threads),
         cmocka_unit_test(test_linear), cmocka_unit_test(test_small), cmocka_unit_test(test_unknown_family),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scanner_setup, scanner_teardown);
 }

@@ -6,24 +6,9 @@
 #include "prep/pii_column.h"
 #include "prep/pii_known.h"
 #include "prep/prep.h"
+#include "pii_scanner.h"
 
 #include <stdio.h>
-
-static PiiScanner *scanner;
-
-static int setup(void **state)
-{
-    Err e;
-    (void)state;
-    return pii_scanner_new(&scanner, NULL, &e);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    pii_scanner_free(scanner);
-    return 0;
-}
 
 static void test_columns(void **state)
 {
@@ -207,5 +192,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_columns), cmocka_unit_test(test_column_values), cmocka_unit_test(test_known), cmocka_unit_test(test_rows), cmocka_unit_test(test_same_surrogate),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, scanner_setup, scanner_teardown);
 }
