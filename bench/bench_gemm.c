@@ -21,7 +21,7 @@ static const struct { const char *name; int64_t K, N; } shapes[] = { /* x [M, K]
     { "lora in 16",   576,    16 }, { "lora out 16", 16,   576 }, { "lora in 64",   896,   64 }, { "lora out 64", 64, 896 },
 };
 static const int64_t row_counts[] = { 1, 128, 512, 1024, 2048 };
-static const DType types[] = { DT_F32, DT_F16, DT_BF16, DT_Q8_0, DT_INT8, DT_Q6_K, DT_Q5_K, DT_Q4_K, DT_Q4_0, DT_NF4, DT_Q5_0, DT_Q3_K, DT_IQ4_NL, DT_IQ4_XS };
+static const DType types[] = { DT_F32, DT_F16, DT_BF16, DT_Q8_0, DT_INT8, DT_Q6_K, DT_Q5_K, DT_Q4_K, DT_Q4_0, DT_NF4, DT_Q5_0, DT_Q3_K, DT_Q2_K, DT_IQ4_NL, DT_IQ4_XS };
 
 enum { FORWARD, DX, DW, KINDS };
 static const char *const kind_names[KINDS] = { "forward", "dx", "dw" };

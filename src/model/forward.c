@@ -153,7 +153,7 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
     Tape          t;
     int           rc;
     void         *bounce = file && !m->be->host && file->fd >= 0 ? mem_alloc(MAX(nbytes, 1)) : NULL;
-    Mark          left[2] = { 0 }, come = 0; /* copied: the inputs of even and of odd blocks, and the one that came last */
+    Mark          left[2] = { 0 }, come = 0; /* the inputs of even and of odd blocks are copied; the one that came last is there */
     BUG_ON(row->dim[0] > dim[0]);
 
     for (int i = 0; i <= n; i++)
@@ -192,7 +192,7 @@ static int pass_twice(const Model *m, TArena *a, const Step *s, const Tensor *ro
 
     for (int i = n - 1; i >= 0 && !tarena_failed(a, NULL); i--) {
         const bool wanted = i > 0 || embed_wants;
-        const Mark before = backend_mark(m->be, TRACK_KERNELS);
+        const Mark before = file ? backend_mark(m->be, TRACK_KERNELS) : 0;
         if (!file)
             in = x[i];
         else if (m->be->host && i < n - 1 && (rc = get_back(file, (uint64_t)i * nbytes, in, nbytes, NULL, 0, &come, e)))

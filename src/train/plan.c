@@ -104,8 +104,8 @@ static int longest_answer(const TrainRun *r, const TrainHooks *h, const Model *m
     return rc;
 }
 
-/* state: adapter, gradients and moments if not the run's own; see TrainPlan. host: of aside, on a device, what is the program's memory */
-typedef struct DryRun { size_t state, pass, aside, host; } DryRun;
+/* state: adapter, gradients and moments if not the run's own, moments: those of them in the program's memory; see TrainPlan. host: of aside, on a device, what is the program's memory */
+typedef struct DryRun { size_t state, moments, pass, aside, host; } DryRun;
 
 /* What blocks take: of the program's memory pages that are written to, of a device's all that is asked for. */
 static size_t taken(const Backend *be, bool high)
@@ -115,7 +115,7 @@ static size_t taken(const Backend *be, bool high)
 }
 
 /* Goes through one pass of each shape, an answer and the last check, with adapter and optimizer of its own when `method` is not the run's. */
-static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim optim, int64_t micro, ActivationPolicy policy, bool own_state, DryRun *out,
+static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim optim, int64_t micro, ActivationPolicy policy, bool own_state, bool paged, DryRun *out,
                    Err *e)
 {
     Backend  *be = backend_dry_open();
@@ -132,9 +132,10 @@ static int dry_run(const TrainRun *r, const TrainHooks *h, int method, Optim opt
     m.stream = false; /* nothing is read */
     m.rooms = NULL;
     if (own_state && ((method != METHOD_FULL && (rc = adapter_new(&own, &m, r->cfg.target_modules, (int)r->cfg.rank, r->cfg.alpha, r->cfg.rslora, 0, e))) ||
-                      (rc = optimizer_open(&opt, &m, own, optim, r->opt.paged, e))))
+                      (rc = optimizer_open(&opt, &m, own, optim, paged, e))))
         goto done;
     out->state = taken(be, false);
+    out->moments = opt.paged ? optimizer_host_bytes(&opt) : 0;
     pass_open(&ctx, &m, own_state ? own : r->adapter);
     ctx.aux_coef = r->cfg.router_aux_loss;
     ctx.spill.fd = SPILL_DRY;
@@ -334,10 +335,10 @@ static int64_t file_bytes(const TrainRun *r, int activations, int64_t micro)
 /* What would need less, of what this recipe has not done yet. */
 static const char *what_needs_less(const TrainRun *r)
 {
-    const bool lora_wide = r->cfg.method == METHOD_LORA && !r->model->packed && r->plan.device;
+    const bool full = r->cfg.method == METHOD_FULL, lora_wide = r->cfg.method == METHOD_LORA && !r->model->packed && r->plan.device;
     return r->cfg.activations != ACTIVATIONS_AUTO                                    ? "; --activations auto takes the first way that fits"
-           : r->plan.device && r->cfg.moments == MOMENTS_DEVICE                      ? "; --moments auto puts moments into the program's memory"
-           : r->cfg.method == METHOD_FULL && r->cfg.optim == OPTIM_ADAMW             ? "; optim adamw_8bit, method lora or a smaller max-length need less"
+           : r->plan.device && full && r->cfg.moments == MOMENTS_DEVICE              ? "; --moments auto puts moments into the program's memory"
+           : full && r->cfg.optim == OPTIM_ADAMW                                     ? "; optim adamw_8bit, method lora or a smaller max-length need less"
            : lora_wide                                                               ? "; method qlora, which packs the weights in 4 bits, or a smaller max-length need less"
            : r->free_micro                                                           ? "; a smaller max-length or rank needs less"
                                                                                      : "; leave micro-tokens to hone, or choose fewer";
@@ -377,11 +378,29 @@ static bool host_has(const TrainRun *r, int64_t inputs, size_t more)
 }
 
 /* Bytes that paging moments would take of the program's memory from now on. */
-static size_t to_page(const TrainRun *r, bool paged) { return paged && !r->opt.paged ? optimizer_host_bytes(&r->opt) : 0; }
+static size_t to_page(const TrainRun *r, bool paged) { return paged && !r->opt.host.mem ? optimizer_host_bytes(&r->opt) : 0; }
 
 static bool may_page(const TrainRun *r, bool paged)
 {
     return r->plan.device ? r->cfg.moments != (paged ? MOMENTS_DEVICE : MOMENTS_HOST) && (!to_page(r, paged) || host_has(r, 0, to_page(r, paged))) : !paged;
+}
+
+static int no_host(const TrainRun *r, Err *e)
+{
+    char need[32], have[32];
+    size_print(need, optimizer_host_bytes(&r->opt));
+    size_print(have, memory_free());
+    return err_set(e, ERR_MEM, "moments host needs %s of the program's memory for the moments of %lld trained numbers, and the machine has %s; %smoments auto puts them on the device "
+                   "where they fit there", need, (long long)r->opt.n_values, have, r->cfg.optim == OPTIM_ADAMW ? "optim adamw_8bit needs a quarter of that, " : "");
+}
+
+/* Moments where they were chosen to be, and weights. In this order what leaves the device goes before what comes. */
+static int settle_there(TrainRun *r, bool paged, bool stream, Err *e)
+{
+    int rc = stream ? model_stream(r->model, true, e) : 0;
+    if (!rc && (paged || r->opt.paged))
+        rc = optimizer_page(&r->opt, paged, e);
+    return rc || stream ? rc : model_stream(r->model, false, e);
 }
 
 static int choose(TrainRun *r, const TrainHooks *h, Err *e)
@@ -400,6 +419,9 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
         return err_set(e, ERR_ARG, "activations stream reads a block's weights anew from the model's file, but those of %s are held in memory%s; use "
                        "activations spill", r->cfg.model,
                        r->cfg.method == METHOD_FULL ? " to be trained" : r->model->nf4 ? ", packed for method qlora" : ", since hone computes with another form of them");
+    if (p->device && r->cfg.moments == MOMENTS_HOST && !may_page(r, true))
+        return no_host(r, e);
+    p->moments_asked = (int)r->cfg.moments;
     p->smallest = SIZE_MAX;
     do {
         for (int way = ACTIVATIONS_KEEP; way <= 2 * ACTIVATIONS_STREAM; way++) { /* all with moments on the device, then all without */
@@ -409,7 +431,7 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             const int64_t inputs = file_bytes(r, a, micro), file = host_has(r, inputs, to_page(r, paged)) ? 0 : inputs;
             if (!may_page(r, paged) || (asked != ACTIVATIONS_AUTO ? asked != a : a == ACTIVATIONS_STREAM && !can_stream))
                 continue;
-            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, &d, e))) {
+            if ((rc = dry_run(r, h, r->cfg.method, (Optim)r->cfg.optim, micro, train_policy(a), false, paged, &d, e))) {
                 if (rc == ERR_MEM) /* it takes addresses, not memory */
                     err_set(e, rc, "this process may not address as much as the run would take to be planned (see ulimit -v): %s", e->text);
                 return rc;
@@ -438,9 +460,7 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
             p->memory = bytes;
             p->moments = paged ? optimizer_host_bytes(&r->opt) : 0;
             r->cfg.moments = p->device ? paged ? MOMENTS_HOST : MOMENTS_DEVICE : r->cfg.moments;
-            if (paged != r->opt.paged && (rc = optimizer_page(&r->opt, paged, e)))
-                return rc;
-            return model_stream(r->model, a == ACTIVATIONS_STREAM, e);
+            return settle_there(r, paged, a == ACTIVATIONS_STREAM, e);
         }
     } while (r->free_micro && next_micro(&micro, r->longest));
     return no_choice(r, lacking, e);
@@ -449,12 +469,11 @@ static int choose(TrainRun *r, const TrainHooks *h, Err *e)
 int plan_open_optimizer(TrainRun *r, Err *e)
 {
     DeviceMemory m;
-    const bool   choose_here = plan_device(r->be, &m) && r->cfg.moments == MOMENTS_AUTO;
-    const size_t most = r->cfg.memory ? (size_t)r->cfg.memory : m.held + m.free;
-    r->be->sizing = choose_here; /* no moments yet */
-    int rc = optimizer_open(&r->opt, r->model, r->adapter, (Optim)r->cfg.optim, choose_here || r->cfg.moments == MOMENTS_HOST, e);
+    const bool   paged = plan_device(r->be, &m) && r->cfg.moments != MOMENTS_DEVICE;
+    r->be->sizing = paged && !train_is_done(r); /* no moments yet, neither here nor there */
+    const int rc = optimizer_open(&r->opt, r->model, r->adapter, (Optim)r->cfg.optim, paged, e);
     r->be->sizing = false;
-    return rc || !choose_here ? rc : optimizer_page(&r->opt, m.held + optimizer_bytes(&r->opt, false) > most, e);
+    return rc;
 }
 
 int plan_check_full(const char *model, int optim, int moments, const Backend *on, Err *e)
@@ -539,8 +558,6 @@ int plan_make(TrainRun *r, const TrainHooks *h, bool timed, Err *e)
     DeviceMemory device;
     *p = (TrainPlan){ .joules = NAN, .device = plan_device(r->be, &device) };
     int rc = meet_shapes(r, h, e);
-    if (rc == ERR_MEM && p->device && !r->opt.paged && may_page(r, true) && !(rc = optimizer_page(&r->opt, true, e)))
-        rc = meet_shapes(r, h, e); /* with no more there than must be */
     if (rc == ERR_MEM && p->device && !r->model->stream && mapped_blocks(r->model) && !(rc = model_stream(r->model, true, e)))
         rc = meet_shapes(r, h, e);
     if (rc)
@@ -624,19 +641,19 @@ int plan_rows(TrainRun *r, const TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, 
     for (int k = 0; k < *n; k++) {
         const size_t weights = row[k].full == full ? 0 : weight_bytes(r->model, false, row[k].full) - weight_bytes(r->model, true, false);
         /* Training all weights is offered with moments of 8 bits where it fits only so. */
-        for (Optim optim = (Optim)r->cfg.optim; optim <= OPTIM_ADAMW_8BIT && !row[k].fits; optim++) {
-            DryRun d;
-            if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, train_policy(row[k].activations), true, &d, e)))
-                return rc;
-            const size_t bytes = total(r, standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
-            row[k].fits = bytes <= r->plan.limit && (!row[k].file || host_has(r, row[k].file, 0) || r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free);
-            if (row[k].fits || optim == (Optim)r->cfg.optim) {
-                row[k].optim = (int)optim;
-                row[k].memory = bytes;
+        for (Optim optim = (Optim)r->cfg.optim; optim <= (row[k].full ? OPTIM_ADAMW_8BIT : (Optim)r->cfg.optim) && !row[k].fits; optim++)
+            for (int paged = r->plan.device && r->plan.moments_asked == MOMENTS_HOST; paged <= (r->plan.device && r->plan.moments_asked != MOMENTS_DEVICE) && !row[k].fits; paged++) {
+                DryRun d;
+                if ((rc = dry_run(r, h, row[k].full ? METHOD_FULL : METHOD_LORA, optim, row[k].micro_tokens, train_policy(row[k].activations), true, paged, &d, e)))
+                    return rc;
+                const size_t bytes = total(r, standing + weights + d.state, &d); /* the working space of products is part of what stands, and of other ways hardly another */
+                const bool   disk = r->plan.disk_free < 0 || r->plan.disk - r->plan.file + row[k].file <= r->plan.disk_free;
+                row[k].fits = bytes <= r->plan.limit && (!paged || host_has(r, 0, d.moments)) && (!row[k].file || host_has(r, row[k].file, d.moments) || disk);
+                if (row[k].fits || (optim == (Optim)r->cfg.optim && !paged)) {
+                    row[k].optim = (int)optim;
+                    row[k].memory = bytes;
+                }
             }
-            if (!row[k].full)
-                break;
-        }
     }
     PlanRow *best = NULL;
     for (int k = 0; k < *n; k++)

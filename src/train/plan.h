@@ -18,6 +18,7 @@ typedef struct TrainPlan {
     bool    device;             /* memory, standing, pass, aside, limit and smallest are bytes of the device's memory */
     size_t  host;               /* then: bytes of the program's own memory, with `inputs` of block inputs */
     int64_t inputs;
+    int     moments_asked;      /* Moments, as the recipe has it; r->cfg has what was chosen */
     size_t  moments;            /* of host: the optimizer's, where they do not lie on the device */
     size_t  memory;             /* bytes: the most that the process holds at one time */
     size_t  standing;           /* of it: program, weights, adapter, gradients, moments, data, the backend's scratch */
@@ -53,7 +54,7 @@ int   plan_make(struct TrainRun *r, const struct TrainHooks *h, bool timed, Err 
 int   plan_rows(struct TrainRun *r, const struct TrainHooks *h, PlanRow row[PLAN_ROWS], int *n, Err *e);
 /* Before all weights are loaded to be trained: ERR_MEM when the machine could not even hold them with their gradients and moments. */
 int   plan_check_full(const char *model, int optim, int moments, const Backend *be, Err *e);
-/* r->opt, with moments where the recipe has them; where it leaves that open, in the program's memory when the device's, or --memory, has no room for them beside what it holds now. */
+/* r->opt; on a device, unless the recipe wants moments there, without memory for them until plan_make has chosen where they go. */
 int   plan_open_optimizer(struct TrainRun *r, Err *e);
 int   plan_check_disk(const struct TrainRun *r, Err *e);         /* ERR_IO when the target lacks the room */
 Json *plan_json(const TrainPlan *p);

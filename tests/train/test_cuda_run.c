@@ -607,6 +607,25 @@ static void moments_go_where_there_is_room(void **state)
     be->close(be);
     remove_run("tight");
     remove_run("roomy");
+    for (size_t less = 0; less < 10; less++) { /* left to the planner, what one of both places can do is done */
+        static const char *const places[] = { "auto", "device", "host" };
+        bool fits[3];
+        for (int i = 0; i < 3; i++) {
+            const char *const adapter[] = { "rank", "64", "moments", places[i], NULL };
+            be = open_on(&far_device, ((size_t)17 << 20) - less * ((size_t)320 << 10));
+            int rc = open_run(&r, be, "swept", adapter, &e);
+            if (!rc) {
+                rc = plan_make(r, NULL, false, &e);
+                train_close(r);
+            }
+            assert_true(!rc || rc == ERR_MEM);
+            fits[i] = !rc;
+            be->close(be);
+        }
+        print_message("%zu KiB less: auto %d, device %d, host %d\n", less * 320, fits[0], fits[1], fits[2]);
+        assert_int_equal(fits[0], fits[1] || fits[2]);
+    }
+    remove_run("swept");
 }
 
 /* Memory that another program takes: between plan and reservation, and in the middle of a run. */

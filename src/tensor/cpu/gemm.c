@@ -20,7 +20,7 @@
 #include "tensor/cpu/cpu_int.h"
 
 #define BLOCK       256            /* the largest block of a stored type */
-#define KC          512            /* longest stretch of k, in words; c is read and written once for each */
+#define KC          512            /* longest stretch of k, in words, before it is rounded up to whole blocks; c is read and written once for each */
 #define BLOCK_PANELS 8             /* panels of b packed at once: 8 nr KC floats are 512 KiB with AVX-512, 256 KiB with AVX2: the second cache */
 #define PACK_PANELS 8              /* panels of a packed at once: rows of a column-wise operand are read in runs of 8 mr */
 #define A_BYTES     ((int64_t)16 << 20)

@@ -18,7 +18,6 @@
 _Static_assert(GEMV_ROWS == 4, "gemv knows 1, 2 and 4 rows");
 #define CHAINS      4   /* sums at once, of rows of w times rows of x: they hide the latency of an addition */
 #define NF4_STEPS   15684  /* of all numbers of steps below 2^14 that with which the codes lie nearest to whole ones */
-#define X_STEPS     32767
 
 /* A row's own cache lines are not followed by the processor's prefetching, since rows are short and there are four streams of them: the same place
  * in rows that follow is asked for, AHEAD_BYTES or more in front. */
@@ -74,7 +73,7 @@ static void few_x(DType type, int64_t k, const float *x, void *to)
     WholeRow r = whole_row(type, to, k);
     int64_t i = 0;
     for (int64_t kk = 0; kk < k; kk += RUN) {
-        float top = run_top(x + kk), scale = top < X_TINY ? 0.0f : top / X_STEPS, f = top < X_TINY ? 0.0f : X_STEPS / top;
+        float f, scale = run_scale(x + kk, X_STEPS, &f);
         vs q[2] = { whole(x + kk, f), whole(x + kk + RUN / 2, f) };
         v8i first = dot_pairs(q[0], one), second = dot_pairs(q[1], one);
         if (t.pairs)

@@ -45,8 +45,9 @@ static void lanes_x(DType type, int64_t k, const float *x, void *to)
     const vs one = (vs){ 0 } + 1;
     LaneX *r = to;
     for (int64_t i = 0; i < k / RUN; i++, x += RUN, r++) {
-        const float top = run_top(x), scale = top < X_TINY ? 0.0f : top / X_BYTES, f = top < X_TINY ? 0.0f : X_BYTES / top;
-        int sum = 0;
+        float       f;
+        const float scale = run_scale(x, X_BYTES, &f);
+        int         sum = 0;
         for (int h = 0; h < RUN; h += RUN / 2) {
             const vs q = whole(x + h, f);
             _mm_storeu_si128((__m128i *)(r->low + h), _mm256_cvtepi16_epi8((__m256i)q));

@@ -1,5 +1,5 @@
-/* k_whole.h - a run of x as whole numbers of 16 bits, for products with stored whole numbers. Part of k_quant.h's readers and of both ways to multiply
- * few rows of x: k_few.h and k_lanes.h. */
+/* k_whole.h - a run of x as whole numbers of 16 bits, for products with stored whole numbers. Part of k_quant.h's readers and of all ways to multiply them:
+ * few rows of x (k_few.h, k_lanes.h) and more (k_runs.h). */
 #ifndef HONE_CPU_K_WHOLE_H
 #define HONE_CPU_K_WHOLE_H
 
@@ -7,6 +7,7 @@
 
 #define RUN    32     /* numbers that share a scale of x */
 #define X_TINY 1e-30f /* a run of x below this is all zero */
+#define X_STEPS 32767 /* of 16 bits on each side of zero */
 
 #if VW >= 8
 
@@ -44,6 +45,14 @@ VINLINE float run_top(const float *x)
     four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     four = _mm_max_epi32(four, _mm_shuffle_epi32(four, 0xb1));
     return _mm_cvtss_f32(_mm_castsi128_ps(four));
+}
+
+/* What a whole number of a run stands for when its largest magnitude is `steps` of them; *f: how many of them one is. */
+VINLINE float run_scale(const float *x, int steps, float *f)
+{
+    const float top = run_top(x);
+    *f = top < X_TINY ? 0.0f : (float)steps / top;
+    return top < X_TINY ? 0.0f : top / (float)steps;
 }
 
 /* Half a run of x, times f, to the nearest whole numbers. */
