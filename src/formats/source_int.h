@@ -36,7 +36,6 @@ typedef struct Unpack {
     size_t          block_n;
     uint64_t        at, block_at;             /* member bytes given out; where the block stands: behind a hole of a sparse file */
     uint64_t        packed_at;                /* packed bytes before the member */
-    bool            directory;                /* a zip with its table of contents: the next member is found whatever this one holds */
 } Unpack;
 
 typedef struct ZipTable ZipTable;

@@ -16,12 +16,12 @@ static bool is_letter(char ch)
 
 /* What is written into a field that must not be empty, small and without signs around it. */
 static const char *const nothings[] = {
-    "n/a", "n.a", "n. a", "n\\a", "#n/a", "#nv", "k.a", "k. a", "k/a", "keine angabe", "keine angaben", "ohne angabe", "nicht zutreffend", "entf\xC3\xA4llt", "leer", "no answer", "not applicable", "not available", "no data", "keine antwort", "n.v.t", "n/d", "n.d", "s/o", "sans objet", "sans r\xC3\xA9ponse",
-    "no aplica", "sin respuesta", "non applicabile", "nessuna risposta", "niet van toepassing", "geen antwoord", "n\xC3\xA3o se aplica", "sem resposta", "nie dotyczy", "brak",
+    "n/a", "n.a", "n. a", "n\\a", "#n/a", "#nv", "k.a", "k. a", "k/a", "keine angabe", "keine angaben", "ohne angabe", "nicht zutreffend", "entf\xC3\xA4llt", "no answer", "not applicable", "not available", "no data", "keine antwort", "n.v.t", "n/d", "n.d", "s/o", "sans objet", "sans r\xC3\xA9ponse",
+    "no aplica", "sin respuesta", "non applicabile", "nessuna risposta", "niet van toepassing", "geen antwoord", "n\xC3\xA3o se aplica", "sem resposta", "nie dotyczy",
 };
 
-/* The same, but each may be the right answer to a question about a program. */
-static const char *const no_values[] = { "none", "null", "nil", "nan", "undefined", "empty", "blank" };
+/* What a program writes there, each of which may be the right answer to a question about one. ("None" is the right answer to many.) */
+static const char *const no_values[] = { "null", "nan", "undefined" };
 
 /* A word that the prompt holds is one of the answers that it offers. */
 static bool is_one_of(Str small, Str prompt, const char *const *words, size_t n)

@@ -225,12 +225,13 @@ static int check_templates(const Intake *in, Err *e)
     return !in->met.read && p->first_lack.n && met_all_lack((int64_t)p->rows.n, 0, in->met.lacks) ? err_set(e, ERR_ARG, "%s", p->first_lack.p) : 0;
 }
 
-/* The same of the input in hand, if it was named: what is found in a folder may well be something else. */
+/* The same of the input in hand, if it was named: what is found in a folder may well be something else. Once inputs before it gave rows, it is told as such a
+ * find is (end_member) and the others go on: a refusal would take those rows away. */
 static int check_named(const Intake *in, Err *e)
 {
     const Prep  *p = in->p;
     const Input *input = &p->input.p[in->input];
-    if (!(input->named || p->input.n == 1) || !met_all_lack(in->met.here, in->met.good, in->met.lack))
+    if (in->met.read || !(input->named || p->input.n == 1) || !met_all_lack(in->met.here, in->met.good, in->met.lack))
         return 0;
     return err_set(e, ERR_ARG, "%s%s%s", input->path, in->lack.n ? ", " : ": none of its rows has the columns that are asked for", in->lack.n ? in->lack.p : "");
 }

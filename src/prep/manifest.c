@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "prep/overlap.h"
 #include "prep/prep_report.h"
 
 static const char *const files[] = { "train.jsonl", "validation.jsonl", "test.jsonl", "removed.jsonl", "decisions.jsonl", "subjects.jsonl", "measures.bin" };
@@ -32,24 +33,22 @@ static Json *inputs_json(const Prep *p)
     return list;
 }
 
-/* The evaluation sets, so that a review knows whether what it holds edited rows against is still the same (review_eval.c). A folder has no hash of its own. */
-static int eval_json(const Prep *p, Json **out, Err *e)
+/* The evaluation sets as they were read, so that a review knows whether what it holds edited rows against is still the same (review_eval.c). A folder has no
+ * hash of its own. */
+static Json *eval_json(const Prep *p)
 {
+    const void *overlap = pass_state(p, &pass_overlap);
     const char *list = p->cfg.eval;
+    Json       *all = json_arr_new();
     Str         item;
-    int         rc = 0;
-    *out = json_arr_new();
-    while (!rc && list && cfg_list_each(&list, &item)) {
-        char  hash[SHA256_HEX] = "";
-        char *path = mem_strndup(item.p, item.n);
-        Json *j = json_obj_new();
-        rc = file_is_dir(path) ? 0 : sha256_file(path, hash, e);
-        json_set(j, "file", json_str_new(str_of(path)));
+    for (size_t i = 0; overlap && cfg_list_each(&list, &item); i++) {
+        const char *hash = overlap_set_hash(overlap, i);
+        Json       *j = json_obj_new();
+        json_set(j, "file", json_str_new(item));
         json_set(j, "sha256", *hash ? json_str_new(str_of(hash)) : json_null_new());
-        json_push(*out, j);
-        free(path);
+        json_push(all, j);
     }
-    return rc;
+    return all;
 }
 
 static Json *options_json(const Prep *p)
@@ -110,15 +109,13 @@ static int put_done(const Prep *p, Err *e)
 
 int manifest_write(Prep *p, Err *e)
 {
-    Json *j = json_obj_new(), *written = NULL, *eval = NULL, *divided = NULL;
+    Json *j = json_obj_new(), *written = NULL, *eval = eval_json(p), *divided = NULL;
     char *work = prep_path(p, "work");
     int   rc = files_json(p, &written, e);
     json_set(j, "hone", json_str_new(STR_LIT(HONE_VERSION)));
     json_set(j, "command", json_str_new(str_of(p->command)));
     json_set(j, "options", options_json(p));
     json_set(j, "inputs", inputs_json(p));
-    if (!rc)
-        rc = eval_json(p, &eval, e);
     if (json_len(eval))
         json_set(j, "eval", json_ref(eval));
     json_set(j, "inputs_left_out", json_int_new(p->facts.left_out));

@@ -6,6 +6,9 @@
 #include "base/json.h"
 #include "prep/record.h"
 
+/* SHA-256 of the i-th set of --eval, in hex, as it was when it was read; "": a folder, which has none. state: of the pass. */
+const char   *overlap_set_hash(const void *state, size_t i);
+
 typedef struct OverlapCount OverlapCount;
 OverlapCount *overlap_count_new(const void *state);                  /* state: of the pass */
 void          overlap_count(OverlapCount *c, const Record *r, uint32_t row); /* once for each row */

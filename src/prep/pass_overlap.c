@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
@@ -37,6 +38,7 @@ typedef struct Overlap {
     NgramIndex  *runs;
     NearIndex   *near;
     VEC(char *)  file;
+    char       (*hash)[SHA256_HEX]; /* [file.n] taken before the file is read, so that a later change shows; "": a folder */
     VEC(EvalRow) row;
     VEC(EvalRun) run;      /* ascending by hash */
     Map         *same;     /* hash of all words of a question -> the first of them (index in row) */
@@ -192,7 +194,11 @@ static int overlap_open(Prep *p, void **state, Err *e)
     o->same = map_new();
     while (!rc && cfg_list_each(&list, &item)) {
         char *path = *vec_push(&o->file) = mem_strndup(item.p, item.n);
-        rc = index_file(o, p, path, e);
+        o->hash = mem_realloc(o->hash, o->file.n, sizeof *o->hash);
+        *o->hash[o->file.n - 1] = '\0';
+        rc = file_is_dir(path) ? 0 : sha256_file(path, o->hash[o->file.n - 1], e);
+        if (!rc)
+            rc = index_file(o, p, path, e);
     }
     build_runs(o);
     ngram_index_build(o->runs);
@@ -449,6 +455,13 @@ int overlap_settle(Prep *p, Removal *out, Err *e)
     return rc;
 }
 
+const char *overlap_set_hash(const void *state, size_t i)
+{
+    const Overlap *o = state;
+    BUG_ON(i >= o->file.n);
+    return o->hash[i];
+}
+
 static void overlap_close(void *state)
 {
     Overlap *o = state;
@@ -459,6 +472,7 @@ static void overlap_close(void *state)
     for (size_t i = 0; i < o->file.n; i++)
         free(o->file.p[i]);
     free(o->work);
+    free(o->hash);
     vec_release(&o->file);
     vec_release(&o->row);
     ngram_index_free(o->runs);

@@ -186,17 +186,15 @@ static bool hunt_text(void *user, TextRole role, Str text, StrBuf *out)
     Hunt           *h = user;
     bool            drop;
     const PiiSpans *spans = meet_text(h, text);
-    for (size_t i = 0; i < ARRAY_LEN(h->number) && role != TEXT_META; i++)
-        count_number(&h->number[i], text);
-    if (!spans->n)
-        return false;
+    const bool      changes = spans->n && h->s->change;
     add_subjects(h, text, spans);
     for (size_t i = 0; i < spans->n; i++)
         h->count[spans->p[i].kind]++;
-    if (!h->s->change)
-        return false;
-    pii_replace(h->s->replacer, text, spans, out, &drop);
-    return true;
+    if (changes)
+        pii_replace(h->s->replacer, text, spans, out, &drop);
+    for (size_t i = 0; i < ARRAY_LEN(h->number) && role != TEXT_META; i++)
+        count_number(&h->number[i], changes ? strbuf_str(out) : text);
+    return changes;
 }
 
 /* A text that the log keeps: the same, but it does not count again. The index knows its values, too: what a repair cut away (a signature) was said of that person, so

@@ -46,7 +46,7 @@ static bool squash(Str name, char to[NAME_MAX + 1], size_t *n)
         char one[2] = { ch_low(name.p[i]), 0 };
         const char *add = ch_alpha(name.p[i]) ? one : "";
         if (c == 0xC3 && next >= 0x80 && next <= 0xBF) {
-            add = latin[next & 31];
+            add = next == 0xBF ? "y" : latin[next & 31]; /* ÿ has the place of ß */
             i++;
         }
         const size_t len = strlen(add);

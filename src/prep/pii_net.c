@@ -173,7 +173,7 @@ void pii_match_email_spelt(PiiText *t, size_t at)
     bool spelt = false;
     const size_t bracket = in_brackets(t, at, ats, ARRAY_LEN(ats));
     size_t k = at + (bracket ? bracket : 2);
-    if (!bracket && (!at || p[at - 1] != ' ' || !pii_space(p, t->n, k)))
+    if (!bracket && (!ch_alpha(p[at]) || !at || p[at - 1] != ' ' || !pii_space(p, t->n, k)))
         return;
     const size_t blank = pii_space(p, t->n, k);
     if (bracket && (at > 0 && p[at - 1] == ' ') != (blank > 0))

@@ -97,15 +97,29 @@ static bool is_html_prolog(const char *p, const char *end, const char *close)
     return html;
 }
 
+/* Where the hidden parts of one text end that begin before it, for each of hides: the last place looked up, NULL: not looked up; none: there is no further one. It is asked
+ * for at every '<', so that a text of nothing but openers would take the square of its length. */
+typedef struct Ends { const char *close[ARRAY_LEN(hides)], *last[ARRAY_LEN(hides)]; bool none[ARRAY_LEN(hides)]; } Ends;
+
+/* The last byte of the hidden part of kind i whose inside begins at p, of a mark the first byte of its end; NULL: it is not closed. */
+static const char *end_of(Ends *e, size_t i, const char *p, const char *end)
+{
+    if (e->none[i] || (e->close[i] && e->close[i] >= p))
+        return e->none[i] ? NULL : e->last[i];
+    e->close[i] = find_nocase(p, end, hides[i].close);
+    e->last[i] = e->close[i] && hides[i].element ? memchr(e->close[i], '>', (size_t)(end - e->close[i])) : e->close[i];
+    e->none[i] = !e->last[i];
+    return e->last[i];
+}
+
 /* The length of the hidden part at p, which is '<'; 0: none. One that is not closed is none: the text may be cut, or be about the tag. */
-static size_t hidden_at(const char *p, const char *end)
+static size_t hidden_at(Ends *ends, const char *p, const char *end)
 {
     for (size_t i = 0; i < ARRAY_LEN(hides); i++) {
         const size_t n = strlen(hides[i].open);
         if ((size_t)(end - p) <= n || strncasecmp(p, hides[i].open, n) != 0 || (hides[i].element && !memchr(" >\t\r\n/", p[n], 6)))
             continue;
-        const char *close = find_nocase(p + n, end, hides[i].close);
-        const char *last = close && hides[i].element ? memchr(close, '>', (size_t)(end - close)) : close;
+        const char *last = end_of(ends, i, p + n, end);
         if (last && strcmp(hides[i].open, "<?xml") == 0 && !is_html_prolog(p, end, last))
             return 0;
         return last ? (size_t)(last - p) + (hides[i].element ? 1 : strlen(hides[i].close)) : 0;
@@ -132,9 +146,10 @@ static size_t take_hidden(StrBuf *out, Str in, size_t page, bool document)
     const char *end = in.p + in.n;
     size_t      count = 0;
     bool        code = false;
+    Ends        ends = { 0 };
     for (size_t i = 0; i < in.n;) {
         code = !document && in_code(in, i, code);
-        const size_t n = in.p[i] == '<' && !code ? hidden_at(in.p + i, end) : 0;
+        const size_t n = in.p[i] == '<' && !code ? hidden_at(&ends, in.p + i, end) : 0;
         size_t       k = out->n;
         for (size_t blank = 1; n && !document && k > 0 && blank; k -= blank)
             blank = blank_before((Str){ out->p, k });
@@ -164,7 +179,7 @@ static bool begins_as_document(Str s)
     for (size_t i = 0; i < ARRAY_LEN(starts); i++)
         if (begins_with_tag(s, starts[i]))
             return true;
-    return begins_with_tag(s, "<?xml") && hidden_at(s.p, s.p + s.n);
+    return begins_with_tag(s, "<?xml") && hidden_at(&(Ends){ 0 }, s.p, s.p + s.n);
 }
 
 static bool begins_as_page(Str s)

@@ -104,7 +104,7 @@ typedef struct ReviewApplied {
     int64_t overlaps;       /* edited rows that left: they ask what a row of --eval asks */
     int64_t overlaps_kept;  /* ... that stay, since a reviewer accepted them */
     int64_t control_left;   /* lines of the two control sets of --select that left them with their rows */
-    Err     unheld;         /* why edited rows were not held against --eval: a set is gone or has changed; code 0: they were, or there is none */
+    Err     unheld;         /* why edited rows were not held against --eval: a set is gone or a file has changed (folders are not checked); code 0: they were, or there is none */
     Err     uncounted;      /* why tokens of edited rows were not counted; code 0: they were, or nobody asked */
     int64_t unsound;        /* accepted (by an older hone, or before an edit was taken back), but training would refuse them: they stay removed */
     Err     unsound_why;    /* ... of the first of them */
@@ -133,8 +133,9 @@ int  review_erase(const char *dir, const int64_t *id, size_t n, bool keep, Err *
 
 /* The rows, ascending, that hold this value of a person (an address, a number, a name, as it stood in the input): by the index of persons and its key (NULL or "": as
  * the folder was made), where a name of several words also finds rows that hold each of them; and by what stands in any text, meta, earlier text or action of any row
- * that is there, removed ones included, whether a detector knew it or not. Texts are compared without case and with one blank for any white space; a value of four digits and more
- * also without its separators. A digit at its end has no further digit behind it there, and a value below six characters stands alone (SUBJECT_ALONE).
+ * that is there, removed ones included, whether a detector knew it or not. Texts are compared without case and with one blank for any white space; of a value of four digits and
+ * more letters and digits count alone, whatever signs stand between them in it or there. A digit at its end has no further digit directly behind it there (one behind a blank
+ * is none), and a value below six characters stands alone (SUBJECT_ALONE).
  * A folder made with --pii off has no index. ERR_ARG: the key is not there. */
 #define SUBJECT_ALONE 6
 typedef VEC(int64_t) ReviewRows;

@@ -1,6 +1,7 @@
 /* review_eval.c - an edit may make a row ask what an evaluation row of --eval asks. Edited rows are held against those sets once more, by the very pass of the
  * preparation (pass_overlap.c): near-duplicates, a question nearly whole, and 13 words that few others have. How many rows have such words is counted over the rows
- * that stay now. The sets are read from where they lay; one that is gone or has changed since is told, and then no row is held against any.
+ * that stay now. The sets are read from where they lay; one that is gone, or a file that has changed since, is told, and then no row is held against any.
+ * A folder has no hash: it is not checked for changes, which is told as well, and edited rows are held against what lies there now.
  * Invariant: the outcome hangs on the files alone. Cost: the sets are indexed anew, and all rows that stay are read once where an edited row shares such words. */
 #include <math.h>
 #include <stdlib.h>
@@ -21,7 +22,9 @@ static bool sets_are_there(const Review *r, Err *why)
         char *path = mem_strndup(item.p, item.n);
         if (!file_exists(path) && !file_is_dir(path))
             err_set(why, ERR_INPUT, "%s of --eval is not there any more", path);
-        else if (!file_is_dir(path) && !sha256_file(path, hash, why))
+        else if (file_is_dir(path))
+            log_warn("review", "%s of --eval is a folder, and folders are not checked: edited rows are held against what lies there now", path);
+        else if (!sha256_file(path, hash, why))
             for (size_t i = 0; i < json_len(known); i++) {
                 const Json *one = json_at(known, i);
                 if (str_eqz(json_str(json_get(one, "file")), path) && json_get(one, "sha256") && !str_eqz(json_str(json_get(one, "sha256")), hash))

@@ -12,7 +12,7 @@
 #include "prep/record.h"
 #include "prep/subject.h"
 
-#define LEAST_DIGITS 4 /* of a value that is also compared without its separators */
+#define LEAST_DIGITS 4 /* of a value that is compared without signs between its characters */
 
 /* ---- by the index ----------------------------------------------------------------------------------------------------------------------------------- */
 
@@ -98,7 +98,8 @@ static int sweep(const Review *r, const Map *keys, size_t n_words, ReviewRows *o
 /* ---- by what stands there --------------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Look {
-    StrBuf value, bare;  /* folded; without separators, empty: not compared so */
+    StrBuf value;        /* folded; spread: without signs */
+    bool   spread;       /* signs may stand between its characters */
     bool   alone;        /* it must not stand within a word */
     StrBuf text, form;   /* of the text in hand */
 } Look;
@@ -150,25 +151,40 @@ static bool word_char(const char *p, const char *end)
     return p < end && utf8_decode(p, (size_t)(end - p), &cp) > 0 && (utf8_is_alpha(cp) || utf8_is_number(cp));
 }
 
-/* Whether the value stands here as one: a number is not found within a longer one. */
-static bool stands(const Look *l, Str text, const char *at, Str value)
+/* Whether what stands in [at, behind) stands there as one: a number is not found within a longer one, whose digits follow directly. */
+static bool stands(const Look *l, Str text, const char *at, const char *behind)
 {
-    const char *end = text.p + text.n, *behind = at + value.n, *before = at;
+    const char *end = text.p + text.n, *before = at;
     while (before > text.p && ((unsigned char)*--before & 0xC0) == 0x80) {}
-    if (is_digit(*value.p) && at > text.p && is_digit(at[-1]))
+    if (is_digit(*at) && at > text.p && is_digit(at[-1]))
         return false;
-    if (is_digit(value.p[value.n - 1]) && behind < end && is_digit(*behind))
+    if (is_digit(behind[-1]) && behind < end && is_digit(*behind))
         return false;
     return !l->alone || ((at == text.p || !word_char(before, at)) && !word_char(behind, end));
 }
 
-static bool found_in(const Look *l, Str text, Str value)
+/* Behind the value that begins here; NULL: it does not. */
+static const char *match(const Look *l, const char *p, const char *end)
 {
-    for (const char *p = text.p, *end = text.p + text.n; value.n && (size_t)(end - p) >= value.n; p++) {
-        p = memmem(p, (size_t)(end - p), value.p, value.n);
-        if (!p)
-            return false;
-        if (stands(l, text, p, value))
+    const char *v = l->value.p, *last = v + l->value.n;
+    while (v < last && p < end) {
+        uint32_t     cp = 0;
+        const size_t n = (size_t)MAX(utf8_decode(p, (size_t)(end - p), &cp), 1);
+        if (n <= (size_t)(last - v) && !memcmp(p, v, n))
+            v += n;
+        else if (!l->spread || v == l->value.p || word_char(p, end))
+            return NULL;
+        p += n;
+    }
+    return v == last ? p : NULL;
+}
+
+static bool found_in(const Look *l, Str text)
+{
+    const char *end = text.p + text.n;
+    for (const char *p = text.p; l->value.n && p < end && (p = memchr(p, *l->value.p, (size_t)(end - p))); p++) {
+        const char *behind = match(l, p, end);
+        if (behind && stands(l, text, p, behind))
             return true;
     }
     return false;
@@ -179,12 +195,7 @@ static bool text_holds(Look *l, Str text)
     if (!text.n)
         return false;
     fold(&l->form, text, &l->text);
-    if (found_in(l, strbuf_str(&l->text), strbuf_str(&l->value)))
-        return true;
-    if (!l->bare.n)
-        return false;
-    strip(&l->text);
-    return found_in(l, strbuf_str(&l->text), strbuf_str(&l->bare));
+    return found_in(l, strbuf_str(&l->text));
 }
 
 /* names: those of objects are data, too (record_each_key). */
@@ -257,11 +268,9 @@ static int look_through(const Review *r, Str value, ReviewRows *out, Err *e)
     fold(&l.form, value, &l.value);
     for (size_t i = 0; i < l.value.n; i++)
         digits += is_digit(l.value.p[i]);
-    if (digits >= LEAST_DIGITS) {
-        strbuf_add(&l.bare, l.value.p, l.value.n);
-        strip(&l.bare);
-    }
     l.alone = l.value.n < SUBJECT_ALONE;
+    if ((l.spread = digits >= LEAST_DIGITS))
+        strip(&l.value);
     for (uint32_t row = 0; row < r->row.n && !rc; row++) {
         bool found = false;
         rc = row_holds(r, &l, row, &found, e);
@@ -269,7 +278,6 @@ static int look_through(const Review *r, Str value, ReviewRows *out, Err *e)
             *vec_push(out) = r->row.p[row].id;
     }
     strbuf_release(&l.value);
-    strbuf_release(&l.bare);
     strbuf_release(&l.text);
     strbuf_release(&l.form);
     return rc;

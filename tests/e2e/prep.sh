@@ -81,14 +81,25 @@ killed_when() {
     [ "$signal" = INT ] || [ $status = 137 ] || { cat "$work/err" >&2; return 1; }
     [ $status != 0 ] && [ -e "$work/killed/work/progress.json" ]
 }
+# killed_after SIGNAL N: after input N; where it was done before it was killed, again from where it stood
+killed_after() {
+    rm -rf "$work/before"
+    [ ! -e "$work/killed" ] || cp -r "$work/killed" "$work/before"
+    for _ in 1 2 3 4 5 6 7 8; do
+        killed_when "$1" after_input "$2" && return
+        rm -rf "$work/killed"
+        [ ! -e "$work/before" ] || cp -r "$work/before" "$work/killed"
+    done
+    return 1
+}
 for n in 1 2 4; do
-    killed_when KILL after_input $n || fail "the kill after input $n came too late"
+    killed_after KILL $n || fail "the kill after input $n came too late"
     after_input $n || fail "nothing was kept of input $n"
 done
 # a stop on request keeps what is done, too
-killed_when INT after_input 5 || fail "the stop came too late"
+killed_after INT 5 || fail "the stop came too late"
 has "$work/err" 'the same command goes on'
-killed_when KILL after_input 6 || fail "the kill behind the last input came too late" # while rows are compared
+killed_after KILL 6 || fail "the kill behind the last input came too late" # while rows are compared
 cp -r "$work/killed" "$work/read"
 for piece in train.jsonl validation.jsonl test.jsonl manifest.json; do # whole files that a later start has to replace; a fast machine may be done before it is killed
     for try in 1 2 3 4 5 6 7 8; do

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
 #include "prep/prep.h"
 #include "review_acts.h"
@@ -152,7 +153,7 @@ static void test_empty_columns(void **state)
     run_end(&r);
 }
 
-/* Files that lack the columns: refused when they were named, told by name when they were found in a folder; a table without a template leaves nothing. */
+/* Files that lack the columns: refused when they were named and nothing was read yet, else told by name; a table without a template leaves nothing. */
 static void test_files_without_columns(void **state)
 {
     static const char good_rows[] = "q,a\nWhere?,There.\nWho?,Bob.\n", other[] = "foo,bar,baz\n1,2,3\n4,5,6\n";
@@ -165,7 +166,14 @@ static void test_files_without_columns(void **state)
     set(&r.cfg.prompt, "{q}");
     set(&r.cfg.completion, "{a}");
     refused(&r, RUN_ON(&r, "a.csv", "b.csv"), "b.csv, line 2: --prompt asks for the column \"q\"; the row has foo, bar, baz");
-    refused(&r, RUN_ON(&r, "a.csv", "b.jsonl"), "b.jsonl, line 1: --prompt asks for the column \"q\"; the row has foo");
+    refused(&r, RUN_ON(&r, "b.jsonl", "a.csv"), "b.jsonl, line 1: --prompt asks for the column \"q\"; the row has foo");
+    put(&r, "c.csv", "q,a\nWhen?,Now.\n");
+    good(&r, RUN_ON(&r, "a.csv", "b.jsonl", "c.csv")); /* what was read before it stays, and what comes behind it is read */
+    assert_int_equal(r.facts.part[1], 3);
+    if (!strstr(r.facts.told, "b.jsonl: none of its 2 rows can be used, since they lack the columns that are asked for; line 1: --prompt asks for the column \"q\"; the row has foo"))
+        fail_msg("told: %s", r.facts.told);
+    has(&r, "report.html", "b.jsonl: none of its 2 rows can be used", true);
+    assert_int_equal(dir_remove(r.out, &r.e), 0);
     refused(&r, RUN_ON(&r, "b.csv"), "b.csv, line 2: --prompt asks for the column \"q\"");
     char *in = path_join(r.dir, "in");
     assert_int_equal(dir_make(in, &r.e), 0);
@@ -281,6 +289,38 @@ static void test_progress_counts_rows(void **state)
     run_end(&r);
 }
 
+/* An evaluation set that changes while rows are read: the summary has the hash of what was compared with. */
+static void change_set(void *user, const char *stage, uint64_t done, uint64_t total, int64_t rows)
+{
+    (void)done;
+    (void)total;
+    (void)rows;
+    if (!strcmp(stage, "reading"))
+        put(user, "eval.jsonl", "{\"prompt\":\"Which lever opens the valve?\"}\n");
+}
+
+static void test_eval_hash_is_of_what_was_read(void **state)
+{
+    Run   r;
+    char  hash[SHA256_HEX];
+    Json *manifest = NULL;
+    (void)state;
+    run_begin(&r);
+    put(&r, "t.csv", "question,answer\nWhere?,There.\nWho?,Bob.\n");
+    put(&r, "eval.jsonl", "{\"prompt\":\"How often is the filter of the old pump rinsed?\"}\n");
+    r.cfg.eval = path_join(r.dir, "eval.jsonl");
+    assert_int_equal(sha256_file(r.cfg.eval, hash, &r.e), 0);
+    good(&r, run_on(&r, (const char *const[]){ "t.csv" }, 1, &(PrepHooks){ .user = &r, .progress = change_set }));
+    char *path = path_join(r.out, "manifest.json");
+    assert_int_equal(json_read_file(&manifest, path, &r.e), 0);
+    const Json *eval = json_at(json_get(manifest, "eval"), 0);
+    assert_string_equal(json_str(json_get(eval, "file")).p, r.cfg.eval);
+    assert_string_equal(json_str(json_get(eval, "sha256")).p, hash);
+    json_free(manifest);
+    free(path);
+    run_end(&r);
+}
+
 /* A name is found by its words, in any order; each finds at least what the whole does. */
 static void test_person_by_words(void **state)
 {
@@ -309,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_rows_are_kept), cmocka_unit_test(test_empty_columns),  cmocka_unit_test(test_files_without_columns), cmocka_unit_test(test_column_nearly_right),
         cmocka_unit_test(test_report_has_labels_and_groups), cmocka_unit_test(test_progress_counts_rows), cmocka_unit_test(test_person_by_words),
+        cmocka_unit_test(test_eval_hash_is_of_what_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

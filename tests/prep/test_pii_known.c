@@ -187,10 +187,20 @@ static void test_same_surrogate(void **state)
     made_done(&m);
 }
 
+/* A column of addresses: what is replaced does not stay. */
+static void test_replaced_number(void **state)
+{
+    (void)state;
+    Made m = made_of("t.csv", "mail;Frage;Antwort\nanna1@example.org;Schreibt bitte an anna1@example.org zurück.;Wir schreiben heute noch.\n", "{Frage}", "{Antwort}", "mail");
+    check_gone(&m, "anna1");
+    check_gone(&m, "stands in the texts and stays");
+    made_done(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_columns), cmocka_unit_test(test_column_values), cmocka_unit_test(test_known), cmocka_unit_test(test_rows), cmocka_unit_test(test_same_surrogate),
+        cmocka_unit_test(test_columns), cmocka_unit_test(test_column_values), cmocka_unit_test(test_known), cmocka_unit_test(test_rows), cmocka_unit_test(test_same_surrogate), cmocka_unit_test(test_replaced_number),
     };
     return cmocka_run_group_tests(tests, scanner_setup, scanner_teardown);
 }

@@ -3,6 +3,7 @@
 #include "review_acts.h"
 
 #include "base/file_test.h"
+#include "base/log.h"
 #include "prep/before.h"
 
 #include <signal.h>
@@ -158,6 +159,14 @@ static void test_person_in_the_texts(void **state)
         { "Ann", "3 " },                  /* short: not within other words */
         { "stranger@web.de", "" },
         { "messages", "" },               /* hone's own words are none of a row */
+        { "1234", "3 " },                 /* signs between the digits hide no value, and no border of it */
+        { "12-34", "3 " },
+        { "99887766", "3 " },             /* a digit behind a blank is no further one */
+        { "99-88-77-66", "3 " },
+        { "(99) 88/77.66", "3 " },
+        { "1239", "" },                   /* of 12 395 */
+        { "9887-766", "" },               /* of 99 88 77 66 */
+        { "5678", "" },                   /* of x56 78 */
     };
     char   *dir = sample(false);
     StrBuf  b = { 0 };
@@ -165,7 +174,7 @@ static void test_person_in_the_texts(void **state)
     (void)state;
     put_instead(dir, "manifest.json", "\"options\":\"\"", ",\"inputs\"", "\"options\":\"pii: off\\n\"");
     put_instead(dir, "train.jsonl", "{\"id\":2,", "{\"id\":4,", "{\"id\":2,\"prompt\":\"Customer K-12721, Hildegard\\nGro\xC3\x9Fmann: where?\",\"completion\":\"There.\"}\n"
-                "{\"id\":3,\"prompt\":\"Dann? Ann!\",\"completion\":\"Not K-127213.\"}\n");
+                "{\"id\":3,\"prompt\":\"Dann? Ann! Ihre Kundennummer 12 34 bitte, nicht 12 395, x56 78.\",\"completion\":\"Not K-127213. Es sind 99 88 77 66 15 Mal.\"}\n");
     put_removed(dir, 34, "{\"id\":34,\"pass\":\"quality\",\"reason\":\"why\",\"file\":\"f\",\"line\":1,\"row\":{\"id\":34,\"prompt\":\"How?\",\"completion\":\"So.\",\"meta\":{\"by\":{\"K-12721\":1}}}}");
     put_removed(dir, 40, "{\"id\":40,\"pass\":\"import\",\"reason\":\"why\",\"file\":\"f\",\"line\":1,\"raw\":\"7;k-12721;\\\"x\"}");
     char *log = check_read(dir, "decisions.jsonl");
@@ -345,9 +354,9 @@ static void set_eval(const char *dir, const char *file, const char *options)
     assert_int_equal(json_read_file(&j, path, &e), 0);
     strbuf_addf(&text, "eval: %s\n%s", file, options);
     json_set(j, "options", json_str_new(strbuf_str(&text)));
-    assert_int_equal(sha256_file(file, hash, &e), 0);
+    assert_int_equal(file_is_dir(file) ? 0 : sha256_file(file, hash, &e), 0);
     json_set(one, "file", json_str_new(str_of(file)));
-    json_set(one, "sha256", json_str_new(str_of(hash)));
+    json_set(one, "sha256", file_is_dir(file) ? json_null_new() : json_str_new(str_of(hash)));
     json_push(list, one);
     json_set(j, "eval", list);
     strbuf_clear(&text);
@@ -413,6 +422,44 @@ static void test_apply_holds_against_eval(void **state)
     review_close(r);
     f = apply(dir);
     check_says(&f.unheld, ERR_INPUT, "eval.jsonl of --eval is not there any more");
+    free(eval);
+    check_dir_done(dir);
+}
+
+static void keep_said(void *user, LogLevel level, const char *room, const char *text)
+{
+    if (level == LOG_WARN && !strcmp(room, "review"))
+        strbuf_addf(user, "%s\n", text);
+}
+
+/* A folder has no hash: its rows count as they are now, and that is said. */
+static void test_apply_tells_of_an_eval_folder(void **state)
+{
+    static const char cases[] = "Id,Subject,Description\n1,Valve,Which lever opens the green valve above the second boiler?\n";
+    static const char comments[] = "ParentId,CommentBody,CreatedDate\n1,The red one.,2026-01-02T09:00:00Z\n";
+    char         *dir = sample(false), *eval = path_join(dir, "export"), *file = path_join(eval, "Case.csv"), *more = path_join(eval, "CaseComment.csv");
+    StrBuf        said = { 0 };
+    Err           e = { 0 };
+    ReviewApplied f;
+    (void)state;
+    assert_int_equal(dir_make(eval, &e), 0);
+    assert_int_equal(file_write_atomic(file, cases, sizeof cases - 1, &e), 0);
+    assert_int_equal(file_write_atomic(more, comments, sizeof comments - 1, &e), 0);
+    set_eval(dir, eval, "");
+    Review *r = opened(dir);
+    edits_to(r, 3, "Valve\\n\\nWhich lever opens the green valve above the second boiler?", "Ask the crew.");
+    review_close(r);
+    log_sink_add(keep_said, &said);
+    f = apply(dir);
+    log_sink_remove(keep_said, &said);
+    if (f.unheld.code)
+        fail_msg("%s", f.unheld.text);
+    assert_int_equal(f.overlaps, 1);
+    if (!strstr(strbuf_z(&said), "export of --eval is a folder, and folders are not checked: edited rows are held against what lies there now"))
+        fail_msg("said: %s", strbuf_z(&said));
+    strbuf_release(&said);
+    free(more);
+    free(file);
     free(eval);
     check_dir_done(dir);
 }
@@ -857,6 +904,7 @@ int main(void)
         cmocka_unit_test(test_apply_keeps_groups_together),
         cmocka_unit_test(test_apply_finds_twins),
         cmocka_unit_test(test_apply_holds_against_eval),
+        cmocka_unit_test(test_apply_tells_of_an_eval_folder),
         cmocka_unit_test(test_apply_follows_controls),
         cmocka_unit_test(test_apply_killed_while_writing),
         cmocka_unit_test(test_apply_killed_while_swapping),
